@@ -1,0 +1,1 @@
+"""Reserved cloud addresses follow healthy nodes."""

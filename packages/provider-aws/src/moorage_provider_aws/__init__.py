@@ -1,0 +1,1 @@
+"""Elastic IP addresses of Amazon EC2 for Moorage."""
