@@ -1,1 +1,1 @@
-"""Addresses, plans, reasons, errors and the provider protocol of Moorage: pure, standard library only."""
+"""Addresses, plans, reasons, errors and the provider protocol: pure, standard library only."""

@@ -1,0 +1,140 @@
+"""What the controller keeps of the cluster, with the indexes that make a look at it cheap."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable
+
+from moorage_kube.store import Change, Index, Store
+
+from moorage_core.model import Workload
+from moorage_core.projections import (
+    AllocationView,
+    OwnedView,
+    PodView,
+    project_allocation,
+    project_node,
+    project_owned,
+    project_pod,
+)
+from moorage_domain.nodes import Node
+
+_FORGET_GONE_AFTER = 86400.0
+
+
+class NodeClocks:
+    """Since when nodes are NotReady or gone, by this process's own clock.
+
+    Times that other machines wrote are not trusted: a skewed clock must not move an address.
+    """
+
+    def __init__(self, nodes: Store[Node]) -> None:
+        self.not_ready_since: dict[str, float] = {}
+        self.gone_since: dict[str, float] = {}
+        nodes.subscribe(self._changed)
+
+    def miss(self, uid: str) -> None:
+        """A node that a record names is not there, and was not when this process started."""
+        self.gone_since.setdefault(uid, time.time())
+
+    def _changed(self, change: Change[Node]) -> None:
+        now = time.time()
+        old, new = change.old, change.new
+        if old is not None and (new is None or new.uid != old.uid):
+            self.not_ready_since.pop(old.uid, None)
+            self._forget_old(now)
+            self.gone_since[old.uid] = now
+        if new is not None:
+            self.gone_since.pop(new.uid, None)
+            if new.ready:
+                self.not_ready_since.pop(new.uid, None)
+            else:
+                self.not_ready_since.setdefault(new.uid, now)
+
+    def _forget_old(self, now: float) -> None:
+        for uid in [u for u, t in self.gone_since.items() if now - t > _FORGET_GONE_AFTER]:
+            del self.gone_since[uid]
+
+
+class PodPlaces:
+    """On which nodes the pods of an owner run; kept up with every change of a pod."""
+
+    def __init__(self, pods: Store[PodView]) -> None:
+        self.crowded: Counter[str] = Counter()
+        self._by_owner: dict[str, Counter[str]] = {}
+        pods.subscribe(self._changed)
+
+    def of_owner(self, owner_uid: str) -> Collection[str]:
+        """Names of the nodes where pods of this controller run."""
+        return self._by_owner.get(owner_uid, {}).keys()
+
+    def _changed(self, change: Change[PodView]) -> None:
+        if change.old is not None:
+            self._count(change.old, -1)
+        if change.new is not None:
+            self._count(change.new, 1)
+
+    def _count(self, pod: PodView, number: int) -> None:
+        counter = self._by_owner.setdefault(pod.owner_uid, Counter())
+        _add(counter, pod.node_name, number)
+        if not counter:
+            del self._by_owner[pod.owner_uid]
+        if not pod.daemon:
+            _add(self.crowded, pod.node_name, number)
+
+
+def _add(counter: Counter[str], key: str, number: int) -> None:
+    counter[key] += number
+    if counter[key] <= 0:
+        del counter[key]
+
+
+class Caches:
+    """The stores of every kind the controller reads."""
+
+    def __init__(self) -> None:
+        self.allocations: Store[AllocationView] = Store(project_allocation)
+        self.nodes: Store[Node] = Store(project_node)
+        self.pods: Store[PodView] = Store(project_pod)
+        self.replicasets: Store[OwnedView] = Store(project_owned)
+        self.workloads: dict[str, Store[OwnedView]] = {
+            kind: Store(project_owned) for kind in ("Deployment", "StatefulSet", "DaemonSet")
+        }
+        self.clocks = NodeClocks(self.nodes)
+        self.pod_places = PodPlaces(self.pods)
+        self.nodes_by_owner: Index[Node] = Index(self.nodes, _owner_of)
+        self.claims: Index[AllocationView] = Index(self.allocations, _addresses_of)
+        self._replicasets_of: Index[OwnedView] = Index(self.replicasets, _controller_of)
+
+    def busy_nodes(self, workload: Workload | None) -> Collection[str]:
+        """Names of nodes where the workload's pods run, by the exact chain of owner uids.
+
+        Without a workload: nodes with any pod that is not of a DaemonSet.
+        """
+        if workload is None:
+            return self.pod_places.crowded.keys()
+        owned = self.workloads[workload.kind].get(f"{workload.namespace}/{workload.name}")
+        if owned is None:
+            return ()
+        if workload.kind != "Deployment":
+            return self.pod_places.of_owner(owned.uid)
+        nodes: set[str] = set()
+        for key in self._replicasets_of.get(owned.uid):
+            replicaset = self.replicasets.get(key)
+            if replicaset is not None:
+                nodes.update(self.pod_places.of_owner(replicaset.uid))
+        return nodes
+
+
+def _owner_of(node: Node) -> Iterable[str]:
+    return (node.owner,) if node.owner else ()
+
+
+def _controller_of(owned: OwnedView) -> Iterable[str]:
+    return (owned.owner_uid,) if owned.owner_uid else ()
+
+
+def _addresses_of(view: AllocationView) -> Iterable[str]:
+    """Addresses it lists, and those it has not let go yet; they are its own until then."""
+    return {*view.allocation.addresses, *(r.ip for r in view.records if r.place or r.previous)}

@@ -1,0 +1,183 @@
+"""The core controller put together: caches, scopes, work under way, and one pass over a key."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from moorage_kube.client import ListQuery
+from moorage_kube.kinds import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    NETIPALLOCATIONS,
+    NODES,
+    PODS,
+    REPLICASETS,
+    STATEFULSETS,
+    Kind,
+)
+from moorage_kube.queue import WorkQueue
+from moorage_kube.reflector import Reflector
+from moorage_kube.store import Store
+
+from moorage_core.act import Actor
+from moorage_core.caches import Caches
+from moorage_core.decide.allocation import decide
+from moorage_core.handlers import Triggers
+from moorage_core.metrics import CoreMetrics, Gauges, core_metrics
+from moorage_core.model import Action, Mutate, Mutation, Observed, Outcome, WriteStatus
+from moorage_core.observe import Observer
+from moorage_core.operations import Operations
+from moorage_core.report import notes
+from moorage_core.scopes import Scopes
+from moorage_core.settings import CoreSettings
+from moorage_domain.plans import Plan
+from moorage_domain.provider import Provider
+from moorage_kube.feed import Feed
+from moorage_kube.operation import Controller, Ports
+from moorage_kube.plugins import load
+from moorage_kube.reconcile import Failure, Guards, Reconciler
+
+_PLUGINS = "moorage.providers"
+# Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
+_RUNNING_PODS = ListQuery(
+    field_selector="spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+)
+_METADATA = ListQuery(metadata_only=True)
+
+
+class CoreSteps:
+    """Observe, decide, act and report for one allocation; passes over one key never overlap."""
+
+    def __init__(self, ports: Ports, observer: Observer, metrics: CoreMetrics) -> None:
+        self._ports = ports
+        self._observer = observer
+        self._metrics = metrics
+        self._actor = Actor(ports.client, observer)
+        self._worlds: dict[str, Observed] = {}
+        self._began: dict[str, float] = {}
+
+    async def observe(self, key: str) -> Observed | None:
+        """Look at one allocation; nothing is awaited, so that what is seen fits together."""
+        world = self._observer.look(key)
+        if world is None:
+            self._worlds.pop(key, None)
+            self._metrics.forget(key)
+            return None
+        self._worlds[key] = world
+        self._began[key] = time.perf_counter()
+        return world
+
+    def decide(self, observed: Observed) -> Plan[Action]:
+        """Decide, and keep what is given away from others until the status tells it."""
+        plan = decide(observed)
+        places = [
+            record.place.node_name
+            for action in plan.actions
+            if isinstance(action, WriteStatus)
+            for record in action.records
+            if record.place
+        ]
+        self._observer.promises[observed.allocation.name] = frozenset(places)
+        return plan
+
+    async def act(self, observed: Observed, action: Action) -> None:
+        """Carry out one action."""
+        await self._actor.act(action, observed)
+
+    async def report(self, key: str, plan: Plan[Action] | None, failure: Failure | None) -> None:
+        """Tell people what is new; the condition was written with the status."""
+        cluster = self._metrics.cluster
+        status = "success" if failure is None else "error"
+        self._metrics.reconciles.labels(*cluster, key, status).inc()
+        if began := self._began.pop(key, None):
+            self._metrics.duration.labels(*cluster, key).observe(time.perf_counter() - began)
+        world = self._worlds.pop(key, None)
+        if world is None or plan is None or failure is not None:
+            return
+        for note in notes(world, plan):
+            await self._ports.events.publish(note)
+        self._acknowledge(world, plan)
+
+    def _acknowledge(self, world: Observed, plan: Plan[Action]) -> None:
+        """The status tells it now, so it need not be remembered here."""
+        operations = self._observer.operations
+        for ip, outcome in world.outcomes.items():
+            if operations.outcomes.get(ip) is outcome:
+                del operations.outcomes[ip]
+        for action in plan.actions:
+            if isinstance(action, WriteStatus):
+                kept = {record.ip for record in action.records}
+                for record in world.records:
+                    if record.ip not in kept:
+                        operations.forget(record.ip)
+
+
+def build(ports: Ports) -> Controller:
+    """The controller on its ports, for the shell to run."""
+    settings = cast("CoreSettings", ports.settings)
+    queue = WorkQueue()
+    caches = Caches()
+    metrics = core_metrics(ports.metrics.registry, settings.cluster_name)
+
+    def look_at(names: Iterable[str]) -> None:
+        for name in names:
+            queue.add(name)
+
+    def ended(mutate: Mutate, outcome: Outcome) -> None:
+        attaches = mutate.mutation in (Mutation.ATTACH, Mutation.MOVE)
+        counter = metrics.attached if attaches else metrics.detached
+        status = "success" if outcome.error is None else "error"
+        counter.labels(*metrics.cluster, mutate.allocation, status).inc()
+        scope = scopes.of(mutate.allocation)
+        if scope is None:
+            queue.add(mutate.allocation)
+        else:
+            scope.invalidate([mutate.ip])  # the pass comes with the reading
+
+    def create(provider: str, region: str) -> Provider:
+        factory = cast("Callable[[dict[str, str]], Provider]", load(_PLUGINS, provider))
+        made = factory({"region": region, "timeout_seconds": str(settings.cloud_timeout)})
+        made.fence = ports.leadership.fence
+        return made
+
+    scopes = Scopes(create, look_at)
+    operations = Operations(
+        fence=ports.leadership.fence, ended=ended, limit=asyncio.Semaphore(settings.cloud_calls)
+    )
+    steps = CoreSteps(ports, Observer(caches, scopes, operations), metrics)
+    guards = Guards(fence=ports.leadership.fence, dry_run=settings.dry_run)
+    Triggers(caches, queue.add)
+    gauges = Gauges(caches, scopes, lambda: ports.leadership.is_leader, settings.cluster_name)
+    ports.metrics.registry.register(gauges.collector())
+
+    async def stop(seconds: float) -> None:
+        await operations.drain(seconds)
+        await scopes.close()
+
+    return Controller(
+        queue=queue,
+        reconcile=Reconciler(steps, guards, ports.metrics),
+        reflectors=_reflectors(ports, caches),
+        feeds=(Feed(ports.client, NETIPALLOCATIONS, caches.allocations),),
+        on_stopping=stop,
+    )
+
+
+def _reflectors(ports: Ports, caches: Caches) -> tuple[Reflector[Any], ...]:
+    def reflect(kind: Kind, store: Store[Any], query: ListQuery) -> Reflector[Any]:
+        return Reflector(ports.client, kind, store, query=query, name=kind.plural)
+
+    workloads = (
+        (DEPLOYMENTS, "Deployment"),
+        (STATEFULSETS, "StatefulSet"),
+        (DAEMONSETS, "DaemonSet"),
+    )
+    return (
+        reflect(NODES, caches.nodes, ListQuery()),
+        reflect(PODS, caches.pods, _RUNNING_PODS),
+        reflect(REPLICASETS, caches.replicasets, _METADATA),
+        *(reflect(kind, caches.workloads[name], _METADATA) for kind, name in workloads),
+    )

@@ -1,0 +1,316 @@
+"""What happens to an address that is wanted.
+
+the cloud says          the node is                      then
+--------------------    -----------------------------    -------------------------------------
+an older one claims it  -                                nothing, not even a read   Conflict
+(under way / being read)-                                wait
+cannot be read          -                                freeze                     Unknown
+no such address         -                                wait for people            NotFound
+something foreign       -                                leave it alone             Foreign
+on a node               fit                              settle                     Bound
+on a node               NotReady, not yet for long       stay                       Bound
+on a node               NotReady with most of the pool   stay                       MassNotReady
+on a node               cordoned, workload still there   stay                       Holding
+on a node               cordoned and drained, lost, or   move to a free node
+                        about to vanish
+on a vanished node      gone for less than the grace     stay                       NodeGone
+on a vanished node      gone for longer                  move to a free node
+nobody                  -                                give it to its node, else to a free one
+(no free node)          -                                stay where it is      NoEligibleNode
+"""
+
+from __future__ import annotations
+
+from moorage_core import reasons
+from moorage_core.decide.begin import address_of, begin
+from moorage_core.decide.case import (
+    Case,
+    Foreign,
+    Nobody,
+    OnGone,
+    OnNode,
+    Step,
+    changed,
+    place_of,
+)
+from moorage_core.decide.targets import patience, why_leave
+from moorage_core.model import (
+    Absent,
+    Awaited,
+    DrainMode,
+    ForeignPolicy,
+    Mutation,
+    Phase,
+    Record,
+    Reread,
+    Unread,
+)
+from moorage_domain.nodes import Node
+from moorage_domain.plans import first_hit
+from moorage_domain.provider import MachineHolder
+from moorage_domain.reasons import Reason
+
+# EC2 shows an association within seconds; after this long the cloud is believed over our memory.
+VERIFY_SECONDS = 30.0
+
+
+def decide_address(case: Case) -> Step:
+    """The step for one wanted address: the first rule that has an opinion decides."""
+    return first_hit(RULES, case)
+
+
+def yield_to_older(case: Case) -> Step | None:
+    """Two allocations list the address; the younger one makes no call at all."""
+    owner = case.world.conflicts.get(case.record.ip)
+    if owner is None:
+        return None
+    message = f"NetIPAllocation {owner} is older and lists the same address"
+    return Step(_nowhere(case, reasons.CONFLICT, message))
+
+
+def wait_for_mutation(case: Case) -> Step | None:
+    """One mutation at a time for an address."""
+    return Step(case.record) if case.record.ip in case.world.in_flight else None
+
+
+def wait_for_reading(case: Case) -> Step | None:
+    """Nothing is decided on an old reading while a new one is on its way."""
+    return Step(case.record) if isinstance(case.reading, Awaited) else None
+
+
+def freeze_unread(case: Case) -> Step | None:
+    """Unknown is never absent: keep all that is, change nothing."""
+    if not isinstance(case.reading, Unread):
+        return None
+    phase = Phase.UNKNOWN if case.record.place else Phase.BLOCKED
+    return Step(changed(case, case.reading.reason, case.reading.message, phase=phase))
+
+
+def block_absent(case: Case) -> Step | None:
+    """The cloud positively has no such address."""
+    if not isinstance(case.reading, Absent):
+        return None
+    where = f" in region {region}" if (region := case.world.allocation.region) else ""
+    message = f"{case.record.ip} is not reserved in this account{where}"
+    return Step(_nowhere(case, reasons.NOT_FOUND, message))
+
+
+def leave_foreign_alone(case: Case) -> Step | None:
+    """What others hold is theirs."""
+    match case.holder:
+        case Foreign(owner, machine):
+            policy = case.world.allocation.foreign
+            if machine and policy is not ForeignPolicy.NEVER:
+                return None
+            message = f"{owner} holds {case.record.ip} and is no node of this cluster"
+            return Step(_nowhere(case, reasons.FOREIGN, message))
+        case _:
+            return None
+
+
+def wait_until_shown(case: Case) -> Step | None:
+    """The cloud said done but does not show it yet: look again before doing anything twice."""
+    record, now = case.record, case.world.now
+    if record.phase is not Phase.VERIFYING or _shown(case):
+        return None
+    age = max(0.0, now - record.since)
+    if age >= VERIFY_SECONDS:
+        return None
+    pause = min(2.0, 0.2 + age / 2)
+    return Step(record, reread=Reread(record.ip, pause), wait=pause)
+
+
+def give_back_what_was_taken(case: Case) -> Step | None:
+    """A target stripped of its own public address, and not needed any more, gets one again."""
+    record, world = case.record, case.world
+    place = record.place
+    if not (world.traits.clears_target_first and record.operation and place):
+        return None
+    node = world.nodes.get(place.node_name)
+    if node is None or node.uid != place.node_uid:
+        return None
+    holder = case.holder.node if isinstance(case.holder, OnNode) else None
+    if holder is not None and holder.uid == node.uid:
+        return None
+    avoided = world.avoided.get(record.ip, {}).get(node.uid, 0.0) > world.now
+    no_need = holder is not None and why_leave(holder, world) is None
+    if not (no_need or avoided or not case.targets.can_use(node)):
+        return None
+    if waiting := back_off(case):
+        return waiting
+    return begin(case, Mutation.COMPENSATE, node, reasons.COMPENSATING)
+
+
+def settle_on_fit_node(case: Case) -> Step | None:
+    """The cloud shows it on a node that may keep it."""
+    match case.holder:
+        case OnNode(node) if why_leave(node, case.world) is None:
+            wait = patience(node, case.world) or None
+            return Step(
+                _on(case, node, Phase.BOUND, reasons.BOUND, f"on node {node.name}"), wait=wait
+            )
+        case _:
+            return None
+
+
+def freeze_when_most_of_the_pool_is_down(case: Case) -> Step | None:
+    """Then the fault is ours or the network's, and every move would be wrong."""
+    match case.holder:
+        case OnNode(node):
+            leave = why_leave(node, case.world)
+            place = place_of(node)
+            if leave is None or leave.reason is not reasons.NODE_NOT_READY:
+                return None
+        case OnGone(place):
+            pass
+        case _:
+            return None
+    message = case.targets.mass_not_ready
+    if not message:
+        return None
+    return Step(changed(case, reasons.MASS_NOT_READY, message, phase=Phase.HOLDING, place=place))
+
+
+def hold_while_workload_runs(case: Case) -> Step | None:
+    """A drain is over when the pods that need the address are gone."""
+    match case.holder:
+        case OnNode(node):
+            leave = why_leave(node, case.world)
+        case _:
+            return None
+    begun = case.world.traits.clears_target_first and case.record.operation
+    if leave is None or not leave.gentle or begun or not (pods := _pods_left(case, node)):
+        return None
+    message = f"{leave.message}; {pods} still run there"
+    record = _on(case, node, Phase.HOLDING, reasons.WORKLOAD_RUNNING, message)
+    return Step(record, wait=patience(node, case.world) or None)
+
+
+def wait_for_gone_node(case: Case) -> Step | None:
+    """A kubelet that registers again is no failover."""
+    match case.holder:
+        case OnGone(place):
+            since = case.world.gone_since.get(place.node_uid, case.world.now)
+            left = since + case.world.allocation.gone_after - case.world.now
+        case _:
+            return None
+    if left <= 0:
+        return None
+    message = f"the Node object {place.node_name} is gone, its machine still holds the address"
+    record = changed(case, reasons.NODE_GONE, message, phase=Phase.HOLDING, place=place)
+    return Step(record, wait=left)
+
+
+def back_off(case: Case) -> Step | None:
+    """After a failure, not again before its time."""
+    left = case.record.next_attempt - case.world.now
+    return Step(case.record, wait=left) if left > 0 else None
+
+
+def go_on(case: Case) -> Step:
+    """Give the address to its node, or take it from where it must not stay to a free one."""
+    target = case.targets.pick(case.record)
+    if target is None:
+        return _stay_without_target(case)
+    world, record = case.world, case.record
+    if world.traits.clears_target_first and not _prepared(record, target):
+        return begin(case, Mutation.PREPARE, target, reasons.MOVING)
+    if isinstance(case.holder, Nobody):
+        lost = record.phase is Phase.BOUND and record.place == place_of(target)
+        reason = reasons.REPAIRING if lost else reasons.ATTACHING
+        return begin(case, Mutation.ATTACH, target, reason)
+    if world.traits.moves_in_one_call:
+        return begin(case, Mutation.MOVE, target, reasons.MOVING)
+    return begin(case, Mutation.DETACH, target, reasons.MOVING)
+
+
+RULES = (
+    yield_to_older,
+    wait_for_mutation,
+    wait_for_reading,
+    freeze_unread,
+    block_absent,
+    leave_foreign_alone,
+    wait_until_shown,
+    give_back_what_was_taken,
+    settle_on_fit_node,
+    freeze_when_most_of_the_pool_is_down,
+    hold_while_workload_runs,
+    wait_for_gone_node,
+    back_off,
+    go_on,
+)
+
+
+def _prepared(record: Record, target: Node) -> bool:
+    """Whether the target's interface is free already; attach and detach come only after that."""
+    done = record.operation.startswith(("prepared/", "detach/", "attach/"))
+    return done and record.place is not None and record.place.node_uid == target.uid
+
+
+def _stay_without_target(case: Case) -> Step:
+    record, reason = case.record, reasons.NO_ELIGIBLE_NODE
+    failed = f"; last failure: {record.message}" if record.attempts else ""
+    message = f"no free node in the pool can take {record.ip}{failed}"
+    if record.reason == reason.name:
+        message = record.message
+    match case.holder:
+        case OnNode(node):
+            stay = changed(case, reason, message, phase=Phase.HOLDING, place=place_of(node))
+        case OnGone(place):
+            stay = changed(case, reason, message, phase=Phase.HOLDING, place=place)
+        case _:
+            stay = changed(case, reason, message, phase=Phase.WAITING, place=None)
+    return Step(stay, wait=_until_avoided_is_over(case))
+
+
+def _until_avoided_is_over(case: Case) -> float | None:
+    now = case.world.now
+    avoided = case.world.avoided.get(case.record.ip, {}).values()
+    return min((until - now for until in avoided if until > now), default=None)
+
+
+def _on(case: Case, node: Node, phase: Phase, reason: Reason, message: str) -> Record:
+    """The record of an address that the cloud shows on a node of ours."""
+    return changed(
+        case, reason, message,
+        phase=phase, place=place_of(node), previous=None, operation="",
+        attempts=0, next_attempt=0.0, cloud_ref=address_of(case).reference,
+    )  # fmt: skip
+
+
+def _nowhere(case: Case, reason: Reason, message: str) -> Record:
+    """The record of an address that no node of ours can have now."""
+    return changed(
+        case, reason, message,
+        phase=Phase.BLOCKED, place=None, previous=None, operation="",
+        attempts=0, next_attempt=0.0,
+    )  # fmt: skip
+
+
+def _pods_left(case: Case, node: Node) -> str:
+    """Which pods hold the address back, in plain words; ``""`` = none."""
+    world = case.world
+    match world.allocation.drain:
+        case DrainMode.IMMEDIATE:
+            return ""
+        case DrainMode.ALL_PODS_GONE:
+            return "pods" if node.name in world.crowded else ""
+        case DrainMode.WORKLOAD_GONE:
+            if node.name not in world.busy:
+                return ""
+            workload = world.allocation.workload
+            return f"pods of {workload}" if workload else "pods"
+
+
+def _shown(case: Case) -> bool:
+    """Whether the cloud shows what the finished mutation did."""
+    if case.record.operation.startswith(Mutation.DETACH):
+        return isinstance(case.holder, Nobody)
+    holder = address_of(case).holder
+    place = case.record.place
+    return (
+        place is not None
+        and isinstance(holder, MachineHolder)
+        and case.world.machine_of.get(place.provider_id) == holder.machine_id
+    )

@@ -1,0 +1,117 @@
+"""The plan for one allocation: every address decided, folded into ordered actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from moorage_core import reasons
+from moorage_core.decide.address import decide_address
+from moorage_core.decide.case import Case, Step, locate, settle
+from moorage_core.decide.conditions import conditions, rejected, serves
+from moorage_core.decide.marks import marks
+from moorage_core.decide.outcomes import record_outcome
+from moorage_core.decide.release import decide_release
+from moorage_core.decide.targets import Targets
+from moorage_core.model import (
+    Action,
+    AddFinalizer,
+    Awaited,
+    Observed,
+    Phase,
+    Present,
+    Record,
+    RemoveFinalizer,
+    UnmarkNode,
+    WriteStatus,
+)
+from moorage_domain.plans import Plan
+from moorage_domain.provider import MachineHolder
+from moorage_kube.conditions import Condition, merge
+
+
+def decide(world: Observed) -> Plan[Action]:
+    """What to do now about one allocation."""
+    allocation = world.allocation
+    if allocation.deleting and not allocation.finalizer:
+        return Plan("Gone", "the object is being deleted and nothing is left to release")
+    if allocation.force_release and allocation.deleting:
+        return _let_go(world)
+    if allocation.problem and not allocation.deleting:
+        rejection = rejected(reasons.INVALID_SPEC, allocation.problem)
+        return _plan(world, [Step(record) for record in world.records], rejection)
+    steps = _steps(world)
+    records = tuple(step.record for step in steps if step.record is not None)
+    if allocation.deleting and not records:
+        return _let_go(world)
+    return _plan(world, steps, conditions(allocation, records))
+
+
+def _steps(world: Observed) -> list[Step]:
+    """One step for every address that is wanted, then for those that are not any more."""
+    allocation = world.allocation
+    known = {
+        record.ip: record_outcome(record, world.outcomes.get(record.ip), world.now)
+        for record in world.records
+    }
+    wanted = () if allocation.deleting else allocation.addresses
+    targets = Targets(world)
+    _promise(targets, world, known.values())
+    steps = [decide_address(_case(known.get(ip) or Record(ip), world, targets)) for ip in wanted]
+    invalid = dict(allocation.invalid)
+    for text, message in () if allocation.deleting else allocation.invalid:
+        record = known.get(text) or Record(text)
+        fields = {"reason": reasons.INVALID_ADDRESS.name, "message": message}
+        steps.append(Step(settle(record, world.now, phase=Phase.BLOCKED, **fields)))
+    for ip, record in known.items():
+        if ip not in wanted and ip not in invalid:
+            steps.append(decide_release(_case(record, world, targets)))
+    return steps
+
+
+def _case(record: Record, world: Observed, targets: Targets) -> Case:
+    reading = world.readings.get(record.ip, Awaited())
+    return Case(record, reading, locate(record, reading, world), world, targets)
+
+
+def _promise(targets: Targets, world: Observed, records: Iterable[Record]) -> None:
+    """No node gets a second address: those that hold one, then those that are promised one."""
+    records = list(records)
+    for ip, reading in world.readings.items():
+        holder = reading.address.holder if isinstance(reading, Present) else None
+        if isinstance(holder, MachineHolder) and holder.machine_id in world.by_machine:
+            targets.promise(world.by_machine[holder.machine_id], ip)
+    for record in records:
+        if record.place is not None:
+            targets.promise(record.place.node_name, record.ip)
+
+
+def _plan(world: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Plan[Action]:
+    allocation = world.allocation
+    records = tuple(step.record for step in steps if step.record is not None)
+    actions: list[Action] = []
+    if not allocation.finalizer and not allocation.deleting:
+        actions.append(AddFinalizer())
+    actions.extend(marks(world, records))
+    generation = allocation.generation
+    merged = merge(
+        world.conditions,
+        [replace(one, observed_generation=generation) for one in told],
+        datetime.fromtimestamp(world.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    seen = world.seen_generation == generation
+    if records != world.records or merged is not world.conditions or not seen:
+        actions.append(WriteStatus(records, merged, sum(map(serves, records))))
+    actions.extend(step.mutate for step in steps if step.mutate is not None)
+    actions.extend(step.reread for step in steps if step.reread is not None)
+    wait = min((step.wait for step in steps if step.wait is not None), default=None)
+    ready = told[0]
+    delta = None if wait is None else timedelta(seconds=wait)
+    return Plan(ready.reason, ready.message, tuple(actions), delta)
+
+
+def _let_go(world: Observed) -> Plan[Action]:
+    """Nothing is held any more: labels off, then the finalizer, last of all."""
+    unmark = [UnmarkNode(world.nodes[name]) for name in world.owned if name in world.nodes]
+    return Plan(reasons.RELEASING.name, "every address is released", (*unmark, RemoveFinalizer()))

@@ -1,0 +1,97 @@
+"""How a mutation is begun: the intention for the status, and the call that follows it."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from moorage_core.decide.case import Case, Foreign, OnGone, OnNode, Step, changed, place_of
+from moorage_core.model import ForeignPolicy, Mutate, Mutation, Phase, Place, Present
+from moorage_domain.nodes import Node
+from moorage_domain.provider import CloudAddress
+from moorage_domain.reasons import Reason
+
+_REQUESTS = UUID("6f0f3d0c-5d0e-4e0e-9b57-6d6f6f726167")
+_PHASES = {
+    Mutation.PREPARE: Phase.PREPARING,
+    Mutation.ATTACH: Phase.ATTACHING,
+    Mutation.MOVE: Phase.ATTACHING,
+    Mutation.DETACH: Phase.DETACHING,
+    Mutation.COMPENSATE: Phase.COMPENSATING,
+}
+
+
+def begin_detach(case: Case, reason: Reason) -> Step:
+    """Let an address go that is no longer wanted; it gets no new place."""
+    address, record = address_of(case), case.record
+    place = _source(case) or record.place
+    request_id = _request_id(case, Mutation.DETACH, place.node_uid if place else "")
+    intent = changed(
+        case, reason, f"taking {record.ip} off node {place.node_name if place else '?'}",
+        phase=Phase.RELEASING, place=place, previous=None, next_attempt=0.0,
+        operation=f"{Mutation.DETACH}/{request_id}",
+    )  # fmt: skip
+    return Step(
+        intent,
+        Mutate(
+            mutation=Mutation.DETACH,
+            allocation=case.world.allocation.name,
+            ip=record.ip,
+            address=address,
+            place=place,
+            machine_id="",
+            request_id=request_id,
+        ),
+    )
+
+
+def begin(case: Case, mutation: Mutation, node: Node, reason: Reason) -> Step:
+    """Write the intention down; the mutation is begun only once that is stored."""
+    address = address_of(case)
+    world, record = case.world, case.record
+    place = place_of(node)
+    previous = _source(case)
+    request_id = _request_id(case, mutation, node.uid)
+    # The failure that sent us on to this node must not vanish from the status unseen.
+    after = f", after a failure: {record.message}" if record.attempts else ""
+    origin = f" from node {previous.node_name}" if previous and previous != place else ""
+    intent = changed(
+        case, reason, f"{mutation} {record.ip}{origin} to node {node.name}{after}",
+        phase=_PHASES[mutation], place=place, previous=previous, next_attempt=0.0,
+        operation=f"{mutation}/{request_id}", cloud_ref=address.reference,
+    )  # fmt: skip
+    mutate = Mutate(
+        mutation=mutation,
+        allocation=world.allocation.name,
+        ip=record.ip,
+        address=address,
+        place=place,
+        machine_id=world.machine_of.get(node.provider_id, ""),
+        request_id=request_id,
+        only_unmanaged=isinstance(case.holder, Foreign)
+        and world.allocation.foreign is ForeignPolicy.IF_UNMANAGED,
+    )
+    return Step(intent, mutate=mutate)
+
+
+def _request_id(case: Case, mutation: Mutation, node_uid: str) -> str:
+    """The same for every repeat of one step, another for another step or attempt."""
+    token = case.reading.address.token if isinstance(case.reading, Present) else ""
+    seed = (case.world.allocation.uid, case.record.ip, mutation, node_uid, token)
+    return str(uuid5(_REQUESTS, "/".join(seed) + f"/{case.record.attempts}"))
+
+
+def _source(case: Case) -> Place | None:
+    match case.holder:
+        case OnNode(node):
+            return place_of(node)
+        case OnGone(place):
+            return place
+        case _:
+            return case.record.previous
+
+
+def address_of(case: Case) -> CloudAddress:
+    """The reading that a mutation rests on."""
+    if not isinstance(case.reading, Present):
+        raise TypeError(f"{case.record.ip} was not read")
+    return case.reading.address

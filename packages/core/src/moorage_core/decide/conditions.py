@@ -1,0 +1,84 @@
+"""The conditions of an allocation: what its addresses amount to, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moorage_core import reasons
+from moorage_core.model import Allocation, Phase, Record
+from moorage_domain.reasons import Reason
+from moorage_kube.conditions import Condition, Status
+
+_MOVING = frozenset(
+    {
+        Phase.PENDING, Phase.PREPARING, Phase.DETACHING, Phase.ATTACHING, Phase.VERIFYING,
+        Phase.COMPENSATING, Phase.RELEASING,
+    }
+)  # fmt: skip
+_SHOWN = 3  # addresses named in one message
+
+
+def serves(record: Record) -> bool:
+    """Whether the address is on a node where its workload can use it."""
+    return record.phase is Phase.BOUND or record.reason in (
+        reasons.WORKLOAD_RUNNING.name,
+        reasons.MASS_NOT_READY.name,
+    )
+
+
+def troubled(record: Record) -> bool:
+    """Whether people should look at it."""
+    reason = reasons.ALL.get(record.reason)
+    return reason is not None and reason.warning
+
+
+def conditions(allocation: Allocation, records: Sequence[Record]) -> tuple[Condition, ...]:
+    """Ready, Progressing, Degraded and Conflict."""
+    conflicts = [r for r in records if r.reason == reasons.CONFLICT.name]
+    degraded = [r for r in records if troubled(r)]
+    moving = [r for r in records if r.phase in _MOVING]
+    return (
+        _ready(allocation, records),
+        _summary("Progressing", moving, "Settled", "no address is on its way"),
+        _summary("Degraded", degraded, "Healthy", "no address is in trouble"),
+        _summary("Conflict", conflicts, "NoConflict", "no older allocation lists these addresses"),
+    )
+
+
+def rejected(reason: Reason, message: str) -> tuple[Condition, ...]:
+    """The conditions of an allocation whose spec cannot be carried out."""
+    return (
+        Condition("Ready", "False", reason.name, message),
+        Condition("Progressing", "False", "Settled", "no address is on its way"),
+        Condition("Degraded", "True", reason.name, message),
+        Condition("Conflict", "False", "NoConflict", "no older allocation lists these addresses"),
+    )
+
+
+def _ready(allocation: Allocation, records: Sequence[Record]) -> Condition:
+    if allocation.deleting:
+        return Condition(
+            "Ready", "False", reasons.RELEASING.name, _told(records) or "being deleted"
+        )
+    if not records:
+        return Condition("Ready", "False", reasons.NO_ADDRESSES.name, "spec.reservedIPs is empty")
+    missing = [record for record in records if not serves(record)]
+    count = f"{len(records) - len(missing)} of {len(records)} addresses are on their nodes"
+    if not missing:
+        return Condition("Ready", "True", reasons.ALL_BOUND.name, count)
+    unknown = any(record.phase is Phase.UNKNOWN for record in missing)
+    worst = next((record for record in missing if troubled(record)), missing[0])
+    status: Status = "Unknown" if unknown else "False"
+    return Condition("Ready", status, worst.reason or "Pending", f"{count}: {_told(missing)}")
+
+
+def _summary(kind: str, records: Sequence[Record], calm: str, calm_message: str) -> Condition:
+    if not records:
+        return Condition(kind, "False", calm, calm_message)
+    return Condition(kind, "True", records[0].reason or "Pending", _told(records))
+
+
+def _told(records: Sequence[Record]) -> str:
+    told = [f"{r.ip}: {r.message or 'not looked at yet'}" for r in records[:_SHOWN]]
+    more = len(records) - _SHOWN
+    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")

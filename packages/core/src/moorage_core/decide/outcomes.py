@@ -1,0 +1,76 @@
+"""What the end of a mutation does to the record of its address."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from moorage_core import reasons
+from moorage_core.decide.case import settle
+from moorage_core.model import Mutation, Outcome, Phase, Record
+from moorage_domain import errors
+from moorage_domain.reasons import Reason
+
+# The first class that fits names the reason.
+_REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (
+    (errors.Throttled, reasons.THROTTLED),
+    (errors.Locked, reasons.LOCKED),
+    (errors.Retry, reasons.UNAVAILABLE),
+    (errors.Denied, reasons.DENIED),
+    (errors.CredentialsRejected, reasons.CREDENTIALS),
+    (errors.QuotaExceeded, reasons.QUOTA),
+    (errors.Unsupported, reasons.UNSUPPORTED),
+    (errors.InUse, reasons.UNFIT),
+    (errors.MachineUnfit, reasons.UNFIT),
+    (errors.MachineNotFound, reasons.UNFIT),
+    (errors.AddressNotFound, reasons.NOT_FOUND),
+    (errors.Stale, reasons.STALE),
+    (errors.InvalidOptions, reasons.INVALID_SPEC),
+    (errors.CloudError, reasons.FAILED),
+)
+
+# Nothing about the node will make these succeed; the account's owner has to act.
+_REFUSED = (errors.Denied, errors.CredentialsRejected, errors.QuotaExceeded, errors.Unsupported)
+
+# The node is the trouble: it is avoided for a while and the next one is tried at once.
+NODE_AT_FAULT = (errors.MachineUnfit, errors.MachineNotFound, errors.InUse)
+
+
+def reason_for(error: errors.CloudError) -> Reason:
+    """The reason that stands for an error of the cloud."""
+    return next(reason for kind, reason in _REASONS if isinstance(error, kind))
+
+
+def node_at_fault(error: errors.CloudError) -> bool:
+    """Whether another node may succeed; that is assumed of a late failure without a name, too."""
+    return isinstance(error, NODE_AT_FAULT) or type(error) is errors.CloudError
+
+
+def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Record:
+    """The record once it tells how its mutation ended."""
+    if outcome is None:
+        return record
+    if outcome.error is not None:
+        return _failed(record, outcome, outcome.error, now)
+    match outcome.mutation:
+        case Mutation.PREPARE:
+            return settle(record, now, operation=f"prepared/{outcome.node_uid}", attempts=0)
+        case Mutation.COMPENSATE:
+            return settle(record, now, operation="", place=record.previous, previous=None)
+        case _:
+            message = "the cloud accepted the change; waiting until it shows it"
+            shown = settle(record, now, phase=Phase.VERIFYING, attempts=0, message=message)
+            return replace(shown, reason=reasons.VERIFYING.name, since=float(int(now)))
+
+
+def _failed(record: Record, outcome: Outcome, error: errors.CloudError, now: float) -> Record:
+    next_attempt = 0.0 if node_at_fault(error) else float(math.ceil(now + outcome.retry_in))
+    return settle(
+        record,
+        now,
+        phase=Phase.BLOCKED if isinstance(error, _REFUSED) else record.phase,
+        reason=reason_for(error).name,
+        message=error.message,
+        attempts=record.attempts + 1,
+        next_attempt=next_attempt,
+    )

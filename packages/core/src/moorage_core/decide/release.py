@@ -1,0 +1,66 @@
+"""What happens to an address that is no longer wanted: nothing is given up before it is let go."""
+
+from __future__ import annotations
+
+from moorage_core import reasons
+from moorage_core.decide.address import (
+    back_off,
+    wait_for_mutation,
+    wait_for_reading,
+    wait_until_shown,
+)
+from moorage_core.decide.begin import begin_detach
+from moorage_core.decide.case import Case, Foreign, Nobody, Step, changed
+from moorage_core.model import Absent, Phase, Unread
+from moorage_domain.plans import first_hit
+
+
+def decide_release(case: Case) -> Step:
+    """The step for one address that must be let go."""
+    return first_hit(RULES, case)
+
+
+def forget_what_is_not_ours(case: Case) -> Step | None:
+    """An older allocation has it, or it never had a place: no call is needed."""
+    ours = case.record.place is not None or case.record.previous is not None
+    return Step(None) if case.record.ip in case.world.conflicts or not ours else None
+
+
+def retain(case: Case) -> Step | None:
+    """Asked to leave it where it is."""
+    return Step(None) if case.world.allocation.retain else None
+
+
+def wait_while_unread(case: Case) -> Step | None:
+    """Whether it is still there cannot be told; letting go now could lose it."""
+    if not isinstance(case.reading, Unread):
+        return None
+    message = (
+        f"cannot release yet: {case.reading.message}; to let go without the cloud, annotate with"
+        " moorage.dev/force-release=true"
+    )
+    return Step(changed(case, case.reading.reason, message, phase=Phase.RELEASING))
+
+
+def forget_what_is_gone(case: Case) -> Step | None:
+    """The cloud shows it on no machine of ours."""
+    gone = isinstance(case.reading, Absent) or isinstance(case.holder, Nobody | Foreign)
+    return Step(None) if gone else None
+
+
+def take_off(case: Case) -> Step:
+    """Take it off the node that has it."""
+    return begin_detach(case, reasons.RELEASING)
+
+
+RULES = (
+    wait_for_mutation,
+    forget_what_is_not_ours,
+    retain,
+    wait_for_reading,
+    wait_while_unread,
+    forget_what_is_gone,
+    wait_until_shown,
+    back_off,
+    take_off,
+)

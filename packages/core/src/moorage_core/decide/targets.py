@@ -1,0 +1,117 @@
+"""Which nodes may keep an address, and which one gets the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from moorage_core import reasons
+from moorage_core.model import Allocation, Observed, Record
+from moorage_domain.nodes import Node
+from moorage_domain.reasons import Reason
+
+# Below three nodes a single failure is already the majority, so no conclusion can be drawn from it.
+SMALLEST_POOL_THAT_CAN_FREEZE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Why an address must leave a node.
+
+    Attributes:
+        reason: in one word.
+        message: in plain words.
+        gentle: it may wait for the workload's pods.
+    """
+
+    reason: Reason
+    message: str
+    gentle: bool
+
+
+def in_pool(node: Node, allocation: Allocation) -> bool:
+    """Whether the allocation names this node at all."""
+    return node.matches(allocation.selector) and (
+        not allocation.zones or node.zone in allocation.zones
+    )
+
+
+def why_leave(node: Node, world: Observed) -> Leave | None:
+    """Why an address must leave this node; ``None`` = it may stay."""
+    allocation = world.allocation
+    if node.leaving:
+        message = f"node {node.name} has the taint {node.leaving}"
+        return Leave(reasons.NODE_LEAVING, message, gentle=False)
+    if not node.ready and not patience(node, world):
+        message = f"node {node.name} is NotReady for {allocation.not_ready_after:.0f} s or longer"
+        return Leave(reasons.NODE_NOT_READY, message, gentle=False)
+    if node.unschedulable:
+        return Leave(reasons.DRAINED, f"node {node.name} is cordoned", gentle=True)
+    if not in_pool(node, allocation):
+        return Leave(reasons.DRAINED, f"node {node.name} is not in the pool", gentle=True)
+    return None
+
+
+def patience(node: Node, world: Observed) -> float:
+    """Seconds until a NotReady node counts as lost; 0 for one that does, or that is Ready."""
+    if node.ready:
+        return 0.0
+    since = world.not_ready_since.get(node.uid, world.now)
+    return max(0.0, since + world.allocation.not_ready_after - world.now)
+
+
+class Targets:
+    """The free nodes of the pool, handed out one by one; promises are kept within one decision."""
+
+    def __init__(self, world: Observed) -> None:
+        self._world = world
+        self._promised = dict(world.taken)
+        self._pool: list[Node] | None = None
+
+    def promise(self, node_name: str, ip: str) -> None:
+        """Remember that a node holds, or will hold, an address."""
+        self._promised.setdefault(node_name, ip)
+
+    def pick(self, record: Record) -> Node | None:
+        """The node this address gets: the one already chosen if it can, else the first free."""
+        for node in self._candidates(record):
+            if self._promised.get(node.name, record.ip) != record.ip:
+                continue
+            if self._world.avoided.get(record.ip, {}).get(node.uid, 0.0) > self._world.now:
+                continue
+            self._promised[node.name] = record.ip
+            return node
+        return None
+
+    def can_use(self, node: Node) -> bool:
+        """Whether an address may come to this node."""
+        return (
+            node.ready
+            and not node.unschedulable
+            and not node.leaving
+            and node.provider_id in self._world.machine_of
+            and in_pool(node, self._world.allocation)
+        )
+
+    @cached_property
+    def mass_not_ready(self) -> str:
+        """Why the pool's NotReady nodes are not believed, in plain words; ``""`` = they are."""
+        world = self._world
+        pool = [node for node in world.nodes.values() if in_pool(node, world.allocation)]
+        gone = [r for r in world.records if r.place and r.place.node_uid in world.gone_since]
+        down = sum(not node.ready for node in pool) + len(gone)
+        size = len(pool) + len(gone)
+        if size < SMALLEST_POOL_THAT_CAN_FREEZE or down * 2 <= size:
+            return ""
+        return f"{down} of {size} nodes of the pool are NotReady or gone at once; nothing moves"
+
+    def _candidates(self, record: Record) -> Iterator[Node]:
+        place = record.place
+        chosen = self._world.nodes.get(place.node_name) if place else None
+        if place and chosen and chosen.uid == place.node_uid and self.can_use(chosen):
+            yield chosen
+        if self._pool is None:
+            usable = filter(self.can_use, self._world.nodes.values())
+            self._pool = sorted(usable, key=lambda node: node.name)
+        yield from self._pool

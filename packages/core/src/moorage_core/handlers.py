@@ -1,0 +1,91 @@
+"""Triggers only: which allocations must be looked at when something changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from moorage_kube.store import Change
+
+from moorage_core import reasons
+from moorage_core.caches import Caches
+from moorage_core.projections import AllocationView, OwnedView, PodView
+from moorage_domain.nodes import Node
+
+_WAITING = frozenset({reasons.NO_ELIGIBLE_NODE.name, reasons.CONFLICT.name})
+
+
+class Triggers:
+    """Turns changes of the caches into keys; costs what the change touches, not the cluster."""
+
+    def __init__(self, caches: Caches, add: Callable[[str], None]) -> None:
+        self._caches = caches
+        self._add = add
+        caches.allocations.subscribe(self._allocation_changed)
+        caches.nodes.subscribe(self._node_changed)
+        caches.pods.subscribe(self._pod_changed)
+        caches.replicasets.subscribe(self._owned_changed)
+        for store in caches.workloads.values():
+            store.subscribe(self._owned_changed)
+
+    def _allocation_changed(self, change: Change[AllocationView]) -> None:
+        self._add(change.key)
+        if _holds(change.old) != _holds(change.new):
+            # An address or a node may have become free for others.
+            for name, view in self._caches.allocations.items():
+                if name != change.key and _waits(view):
+                    self._add(name)
+        old = _listed(change.old)
+        if old != _listed(change.new):
+            for ip in old ^ _listed(change.new):
+                for name in self._caches.claims.get(ip):
+                    self._add(name)
+
+    def _node_changed(self, change: Change[Node]) -> None:
+        nodes = [node for node in (change.old, change.new) if node is not None]
+        for name, view in self._caches.allocations.items():
+            selector = view.allocation.selector
+            if any(node.matches(selector) for node in nodes) or _is_on(view, change.key):
+                self._add(name)
+
+    def _pod_changed(self, change: Change[PodView]) -> None:
+        """Pods matter where an address waits for them to leave, or may come back."""
+        nodes = {pod.node_name for pod in (change.old, change.new) if pod is not None}
+        if not any(self._must_leave(name) for name in nodes):
+            return
+        for name, view in self._caches.allocations.items():
+            if any(_is_on(view, node) for node in nodes):
+                self._add(name)
+
+    def _must_leave(self, node_name: str) -> bool:
+        node = self._caches.nodes.get(node_name)
+        return node is None or bool(node.unschedulable or node.owner)
+
+    def _owned_changed(self, change: Change[OwnedView]) -> None:
+        """A workload was replaced or a ReplicaSet changed hands: who waits for pods looks again."""
+        if change.old is not None and change.new is not None:
+            return
+        for name, view in self._caches.allocations.items():
+            if any(record.reason == reasons.WORKLOAD_RUNNING.name for record in view.records):
+                self._add(name)
+
+
+def _listed(view: AllocationView | None) -> frozenset[str]:
+    return frozenset(view.allocation.addresses) if view else frozenset()
+
+
+def _holds(view: AllocationView | None) -> frozenset[tuple[str, str]]:
+    records = view.records if view else ()
+    return frozenset((r.ip, r.place.node_name) for r in records if r.place)
+
+
+def _waits(view: AllocationView) -> bool:
+    return any(record.reason in _WAITING for record in view.records)
+
+
+def _is_on(view: AllocationView, node_name: str) -> bool:
+    return any(
+        place.node_name == node_name
+        for record in view.records
+        for place in (record.place, record.previous)
+        if place
+    )

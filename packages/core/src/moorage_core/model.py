@@ -1,0 +1,315 @@
+"""The values the core controller thinks with: records, readings, what was observed, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from moorage_domain.errors import CloudError
+from moorage_domain.nodes import Node
+from moorage_domain.provider import CloudAddress, Traits
+from moorage_domain.reasons import Reason
+from moorage_kube.conditions import Condition
+
+
+class Phase(StrEnum):
+    """Where an address is on its way."""
+
+    PENDING = "Pending"
+    BLOCKED = "Blocked"
+    WAITING = "Waiting"
+    PREPARING = "Preparing"
+    DETACHING = "Detaching"
+    ATTACHING = "Attaching"
+    VERIFYING = "Verifying"
+    BOUND = "Bound"
+    HOLDING = "Holding"
+    UNKNOWN = "Unknown"
+    COMPENSATING = "Compensating"
+    RELEASING = "Releasing"
+
+
+class Mutation(StrEnum):
+    """What can be asked of the cloud."""
+
+    PREPARE = "prepare"
+    ATTACH = "attach"
+    MOVE = "move"
+    DETACH = "detach"
+    COMPENSATE = "compensate"
+
+
+class DrainMode(StrEnum):
+    """What an address on a cordoned node waits for."""
+
+    WORKLOAD_GONE = "WorkloadGone"
+    ALL_PODS_GONE = "AllPodsGone"
+    IMMEDIATE = "Immediate"
+
+
+class ForeignPolicy(StrEnum):
+    """Whether an address may be taken from a machine that is no node of this cluster."""
+
+    NEVER = "Never"
+    IF_UNMANAGED = "IfUnmanaged"
+    ALWAYS = "Always"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node as an address remembers it, good even after the Node object is gone."""
+
+    node_name: str
+    node_uid: str
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry of ``status.addresses``: the memory that survives a crash.
+
+    Attributes:
+        ip: canonical text.
+        phase: where it is on its way.
+        reason: name of a reason, ``""`` before the first decision.
+        message: the same in plain words.
+        place: the node that holds it or will, ``None`` = none chosen.
+        previous: the node it is being taken from, ``None`` = nobody.
+        cloud_ref: the cloud's id of the reservation.
+        operation: mutation under way or step reached, ``<mutation>/<request id>``; ``""`` = none.
+        attempts: failed attempts in a row.
+        next_attempt: epoch seconds before which it is not tried again; 0 = at once.
+        observed_at: epoch seconds of the cloud reading behind the last change.
+        since: epoch seconds of the last change of phase.
+    """
+
+    ip: str
+    phase: Phase = Phase.PENDING
+    reason: str = ""
+    message: str = ""
+    place: Place | None = None
+    previous: Place | None = None
+    cloud_ref: str = ""
+    operation: str = ""
+    attempts: int = 0
+    next_attempt: float = 0.0
+    observed_at: float = 0.0
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The workload whose pods hold an address back during a drain."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A NetIPAllocation, cut to what is decided on; durations in seconds."""
+
+    name: str
+    uid: str
+    created: str
+    generation: int
+    addresses: tuple[str, ...]
+    invalid: tuple[tuple[str, str], ...] = ()
+    """Entries of the list that are no public address, with the reason in plain words."""
+    problem: str = ""
+    """Why the spec as a whole cannot be carried out, ``""`` = it can."""
+    workload: Workload | None = None
+    selector: tuple[tuple[str, str], ...] = ()
+    provider: str = ""
+    region: str = ""
+    zones: frozenset[str] = frozenset()
+    interval: float = 30.0
+    retain: bool = False
+    foreign: ForeignPolicy = ForeignPolicy.NEVER
+    not_ready_after: float = 40.0
+    gone_after: float = 60.0
+    drain: DrainMode = DrainMode.WORKLOAD_GONE
+    deleting: bool = False
+    finalizer: bool = False
+    force_release: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The cloud has the address."""
+
+    address: CloudAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The cloud was read and positively has no such address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The address is being read; nothing has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The cloud could not be read: unknown, which is never absent."""
+
+    reason: Reason
+    message: str
+
+
+Reading: TypeAlias = Present | Absent | Awaited | Unread
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a mutation ended.
+
+    Attributes:
+        mutation: which one.
+        error: ``None`` = the cloud says it is done.
+        node_uid: the node it was for, ``""`` = for none.
+        retry_in: seconds until the next attempt makes sense, with jitter, given the error.
+    """
+
+    mutation: Mutation
+    error: CloudError | None = None
+    node_uid: str = ""
+    retry_in: float = 0.0
+
+
+# What is assumed of a cloud until its provider has been asked.
+ONE_CALL = Traits(moves_in_one_call=True, clears_target_first=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All that a decision about one allocation rests on; nothing else may be looked at.
+
+    Attributes:
+        allocation: the object.
+        records: ``status.addresses`` as last written.
+        now: epoch seconds.
+        readings: what the cloud last said, by address.
+        traits: how this cloud moves an address.
+        nodes: every node, by name.
+        by_machine: node names by machine id.
+        machine_of: machine ids by ``spec.providerID``; a node without one cannot hold an address.
+        owned: names of the nodes whose owner annotation is this allocation.
+        taken: nodes that hold, or are promised, an address of *another* allocation -> its name.
+        conflicts: addresses that an older allocation has -> its name.
+        busy: names of nodes where the workload's pods run; all pods but those of DaemonSets where
+            no workload is named.
+        crowded: names of nodes where any pod runs that is not of a DaemonSet.
+        in_flight: addresses with a mutation under way.
+        outcomes: how mutations ended that no record tells yet.
+        avoided: node uids that refused an address lately -> epoch seconds until when, by address.
+        not_ready_since: epoch seconds, by node uid, as seen by this process.
+        gone_since: epoch seconds, by node uid, as seen by this process.
+        conditions: ``status.conditions`` as last written.
+        seen_generation: ``status.observedGeneration`` as last written, 0 = never.
+    """
+
+    allocation: Allocation
+    records: tuple[Record, ...]
+    now: float
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    traits: Traits = ONE_CALL
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    by_machine: Mapping[str, str] = field(default_factory=dict)
+    machine_of: Mapping[str, str] = field(default_factory=dict)
+    owned: Collection[str] = ()
+    taken: Mapping[str, str] = field(default_factory=dict)
+    conflicts: Mapping[str, str] = field(default_factory=dict)
+    busy: Collection[str] = ()
+    crowded: Collection[str] = ()
+    in_flight: Collection[str] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    avoided: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    not_ready_since: Mapping[str, float] = field(default_factory=dict)
+    gone_since: Mapping[str, float] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
+    seen_generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Make the API server keep the object until its addresses are released."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Let the object go."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkNode:
+    """Label a node that verifiably holds an address."""
+
+    node: Node
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnmarkNode:
+    """Take the labels off a node that holds no address of ours."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """Write the intention, or what came of it, before going on.
+
+    Attributes:
+        serving: how many addresses are where their workload can use them.
+    """
+
+    records: tuple[Record, ...]
+    conditions: tuple[Condition, ...]
+    serving: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mutate:
+    """Begin a mutation; it goes on in the background, one per address and per node.
+
+    Attributes:
+        mutation: which one.
+        allocation: name of the object it is for.
+        ip: the address.
+        address: the reading it rests on, whose token fences it.
+        place: the target, or for a detach the node it is taken from.
+        machine_id: the target's machine, ``""`` for a detach.
+        request_id: the same for every repeat of this step.
+        only_unmanaged: refuse when the present holder belongs to another cluster.
+    """
+
+    mutation: Mutation
+    allocation: str
+    ip: str
+    address: CloudAddress
+    place: Place | None
+    machine_id: str
+    request_id: str
+    only_unmanaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Read one address again after some seconds: the cloud has not shown a change yet."""
+
+    ip: str
+    after: float
+
+
+Action: TypeAlias = (
+    AddFinalizer | RemoveFinalizer | MarkNode | UnmarkNode | WriteStatus | Mutate | Reread
+)

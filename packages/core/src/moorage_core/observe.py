@@ -1,0 +1,145 @@
+"""The only reads of the controller: caches, the clouds' last readings, work under way, the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+from moorage_core import reasons
+from moorage_core.caches import Caches
+from moorage_core.model import (
+    ONE_CALL,
+    Allocation,
+    Observed,
+    Reading,
+    Record,
+    Unread,
+)
+from moorage_core.operations import Operations
+from moorage_core.projections import AllocationView
+from moorage_core.scopes import Scope, Scopes
+from moorage_domain.claims import Claim, winner
+from moorage_domain.errors import CloudError
+from moorage_kube.plugins import PluginConflict, PluginMissing
+
+
+class Observer:
+    """Looks at one allocation with all that matters for it."""
+
+    def __init__(self, caches: Caches, scopes: Scopes, operations: Operations) -> None:
+        self.caches = caches
+        self.scopes = scopes
+        self.operations = operations
+        self.promises: dict[str, frozenset[str]] = {}
+        """Nodes that a plan still being carried out gives away, by allocation name."""
+
+    def look(self, name: str) -> Observed | None:
+        """What there is to know about an allocation; ``None`` = it is gone."""
+        view = self.caches.allocations.get(name)
+        if view is None:
+            self._forget(name)
+            return None
+        allocation = view.allocation
+        conflicts = self._conflicts(view)
+        addresses = self._addresses(view) - conflicts.keys()
+        scope, readings = self._readings(allocation, addresses)
+        machine_of = self._machine_of(scope, view.records)
+        nodes = dict(self.caches.nodes.items())
+        self._miss_gone(view.records)
+        operations = self.operations
+        return Observed(
+            allocation=allocation,
+            records=view.records,
+            now=time.time(),
+            readings=readings,
+            traits=scope.provider.traits if scope else ONE_CALL,
+            nodes=nodes,
+            by_machine={
+                machine_of[node.provider_id]: node.name
+                for node in nodes.values()
+                if node.provider_id in machine_of
+            },
+            machine_of=machine_of,
+            owned=self.caches.nodes_by_owner.get(allocation.uid),
+            taken=self._taken(name),
+            conflicts=conflicts,
+            busy=self.caches.busy_nodes(allocation.workload),
+            crowded=self.caches.pod_places.crowded,
+            in_flight=operations.in_flight,
+            outcomes={r.ip: o for r in view.records if (o := operations.outcomes.get(r.ip))},
+            avoided=operations.avoided,
+            not_ready_since=self.caches.clocks.not_ready_since,
+            gone_since=self.caches.clocks.gone_since,
+            conditions=view.conditions,
+            seen_generation=view.seen_generation,
+        )
+
+    def _forget(self, name: str) -> None:
+        self.scopes.unwant(name)
+        self.promises.pop(name, None)
+
+    def _addresses(self, view: AllocationView) -> set[str]:
+        """What must be read: what is wanted, and what is not let go yet."""
+        held = {record.ip for record in view.records if record.place or record.previous}
+        return held if view.allocation.deleting else held | set(view.allocation.addresses)
+
+    def _conflicts(self, view: AllocationView) -> dict[str, str]:
+        """Addresses that an older allocation has, with its name."""
+        mine = _claim(view.allocation)
+        conflicts = {}
+        for ip in {*view.allocation.addresses, *(record.ip for record in view.records)}:
+            names = self.caches.claims.get(ip)
+            if len(names) < 2:  # noqa: PLR2004  # nobody but me
+                continue
+            views = [self.caches.allocations.get(name) for name in names]
+            first = winner([mine, *(_claim(other.allocation) for other in views if other)])
+            if first is not None and first != mine:
+                conflicts[ip] = first.name
+        return conflicts
+
+    def _readings(
+        self, allocation: Allocation, addresses: set[str]
+    ) -> tuple[Scope | None, Mapping[str, Reading]]:
+        if not allocation.provider or not addresses:
+            self.scopes.unwant(allocation.name)
+            unread = Unread(reasons.INVALID_SPEC, "spec.cloud.provider is empty")
+            return None, dict.fromkeys(addresses, unread)
+        try:
+            scope = self.scopes.want(allocation, addresses)
+        except (PluginMissing, PluginConflict) as error:
+            unread = Unread(reasons.PROVIDER_MISSING, str(error))
+            return None, dict.fromkeys(addresses, unread)
+        except CloudError as error:
+            return None, dict.fromkeys(addresses, Unread(reasons.INVALID_SPEC, str(error)))
+        return scope, {ip: scope.reading(ip) for ip in addresses}
+
+    def _machine_of(self, scope: Scope | None, records: Iterable[Record]) -> Mapping[str, str]:
+        """Machine ids by providerID, of all nodes and of those that only records remember."""
+        if scope is None:
+            return {}
+        texts = {node.provider_id for node in self.caches.nodes.values()}
+        for record in records:
+            texts.update(p.provider_id for p in (record.place, record.previous) if p)
+        return scope.machine_ids(texts)
+
+    def _miss_gone(self, records: Iterable[Record]) -> None:
+        for record in records:
+            place = record.place
+            node = self.caches.nodes.get(place.node_name) if place else None
+            if place and (node is None or node.uid != place.node_uid):
+                self.caches.clocks.miss(place.node_uid)
+
+    def _taken(self, name: str) -> dict[str, str]:
+        """Nodes that hold, or are promised, an address of another allocation."""
+        taken: dict[str, str] = {}
+        for other, nodes in self.promises.items():
+            if other != name:
+                taken.update(dict.fromkeys(nodes, other))
+        for other, view in self.caches.allocations.items():
+            if other != name:
+                taken.update((r.place.node_name, other) for r in view.records if r.place)
+        return taken
+
+
+def _claim(allocation: Allocation) -> Claim:
+    return Claim(allocation.created, allocation.uid, allocation.name)

@@ -1,0 +1,176 @@
+"""Mutations under way: one per address, bounded, fenced, finished or parked on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from moorage_core.decide.outcomes import node_at_fault
+from moorage_core.model import Mutate, Mutation, Outcome
+from moorage_domain import errors
+from moorage_domain.provider import Machine, MachineHolder, Operation, Provider
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+_POLL_DEADLINE = 300.0
+_FIRST_AVOIDANCE = 60.0
+_LONGEST_AVOIDANCE = 600.0
+
+
+@dataclass(slots=True)
+class Operations:
+    """The background work of all allocations.
+
+    Attributes:
+        fence: raises when this process may not change anything any more.
+        ended: called with a mutation and its outcome, once per mutation that ran to its end.
+        limit: how many may run at once.
+    """
+
+    fence: Callable[[], None]
+    ended: Callable[[Mutate, Outcome], None]
+    limit: asyncio.Semaphore
+    in_flight: dict[str, Mutate] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    avoided: dict[str, dict[str, float]] = field(default_factory=dict)
+    _failures: dict[str, int] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def begin(self, provider: Provider, mutate: Mutate) -> None:
+        """Start a mutation whose intention is stored; a second one for its address is refused."""
+        if mutate.ip in self.in_flight:
+            return
+        self.in_flight[mutate.ip] = mutate
+        self.outcomes.pop(mutate.ip, None)
+        task = asyncio.create_task(
+            self._run(provider, mutate), name=f"{mutate.mutation} {mutate.ip}"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def forget(self, ip: str) -> None:
+        """The address is nobody's any more."""
+        self.outcomes.pop(ip, None)
+        self.avoided.pop(ip, None)
+        self._failures.pop(ip, None)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is under way end; after the deadline it is parked: its intention is stored."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _run(self, provider: Provider, mutate: Mutate) -> None:
+        outcome: Outcome | None = None
+        try:
+            async with self.limit:
+                self.fence()
+                await carry_out(provider, mutate)
+            outcome = self._succeeded(mutate)
+        except errors.CloudError as error:
+            outcome = self._failed(mutate, error)
+        except Exception as error:
+            log.exception("%s of %s failed by a bug", mutate.mutation, mutate.ip)
+            bug = errors.Unavailable(f"internal error: {type(error).__name__}")
+            outcome = self._failed(mutate, bug)
+        finally:
+            del self.in_flight[mutate.ip]
+            if outcome is not None:
+                self.outcomes[mutate.ip] = outcome
+                self.ended(mutate, outcome)
+
+    def _succeeded(self, mutate: Mutate) -> Outcome:
+        self._failures.pop(mutate.ip, None)
+        return Outcome(mutate.mutation, node_uid=_node_uid(mutate))
+
+    def _failed(self, mutate: Mutate, error: errors.CloudError) -> Outcome:
+        failures = self._failures[mutate.ip] = self._failures.get(mutate.ip, 0) + 1
+        node_uid = _node_uid(mutate)
+        if node_at_fault(error) and mutate.mutation is not Mutation.DETACH:
+            until = min(_LONGEST_AVOIDANCE, _FIRST_AVOIDANCE * 2 ** min(failures - 1, 8))
+            self.avoided.setdefault(mutate.ip, {})[node_uid] = time.time() + until
+        return Outcome(mutate.mutation, error, node_uid, _backoff(error, failures))
+
+
+def _node_uid(mutate: Mutate) -> str:
+    return mutate.place.node_uid if mutate.place else ""
+
+
+def _backoff(error: errors.CloudError, failures: int) -> float:
+    """Seconds to wait before the next attempt, with jitter so that many do not come at once."""
+    if isinstance(error, errors.Stale):
+        return 0.0
+    retry = isinstance(error, errors.Retry)
+    first, longest = (1.0, 60.0) if retry else (30.0, 300.0)
+    asked_for = (error.retry_after or 0.0) if isinstance(error, errors.Retry) else 0.0
+    pause = min(longest, first * 2.0 ** min(failures - 1, 8))
+    return max(asked_for, pause * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load only
+
+
+async def carry_out(
+    provider: Provider, mutate: Mutate, poll_seconds: float = POLL_SECONDS
+) -> None:
+    """Read the target, make sure it fits, change it, and wait until the cloud says it is done."""
+    if mutate.only_unmanaged:
+        await _refuse_managed_holder(provider, mutate)
+    if mutate.mutation is Mutation.DETACH:
+        operation = await provider.detach(mutate.address, mutate.request_id)
+    else:
+        machine = await provider.machine(mutate.machine_id)
+        if mutate.mutation is not Mutation.COMPENSATE:
+            _refuse_unfit(provider, mutate, machine)
+        operation = await _call(provider, mutate, machine)
+    await _finish(provider, operation, poll_seconds)
+
+
+async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> Operation:
+    match mutate.mutation:
+        case Mutation.PREPARE:
+            return await provider.prepare(machine, mutate.request_id)
+        case Mutation.ATTACH:
+            return await provider.attach(mutate.address, machine, mutate.request_id)
+        case Mutation.MOVE:
+            return await provider.move(mutate.address, machine, mutate.request_id)
+        case Mutation.COMPENSATE:
+            return await provider.compensate(machine, mutate.request_id)
+        case Mutation.DETACH:
+            return await provider.detach(mutate.address, mutate.request_id)
+
+
+def _refuse_unfit(provider: Provider, mutate: Mutate, machine: Machine) -> None:
+    """Before any interface is touched: a target that cannot work costs nobody anything."""
+    if not machine.running:
+        raise errors.MachineUnfit(f"machine {machine.machine_id} is not running")
+    if machine.public_ip_reserved and machine.public_ip != mutate.ip:
+        raise errors.MachineUnfit(
+            f"machine {machine.machine_id} already holds the reserved address {machine.public_ip}"
+        )
+    if refusal := provider.check(mutate.address, machine):
+        raise errors.MachineUnfit(refusal)
+
+
+async def _refuse_managed_holder(provider: Provider, mutate: Mutate) -> None:
+    holder = mutate.address.holder
+    if not isinstance(holder, MachineHolder):
+        return
+    machine = await provider.machine(holder.machine_id)
+    if machine.cluster:
+        raise errors.Unsupported(
+            f"machine {machine.machine_id} holds {mutate.ip} and belongs to cluster"
+            f" {machine.cluster}; spec.foreignPolicy IfUnmanaged leaves it alone"
+        )
+
+
+async def _finish(provider: Provider, operation: Operation, poll_seconds: float) -> None:
+    deadline = time.monotonic() + _POLL_DEADLINE
+    while not operation.done:
+        if time.monotonic() > deadline:
+            raise errors.Unavailable(f"operation {operation.handle} is not done yet")
+        await asyncio.sleep(poll_seconds)
+        operation = await provider.poll(operation.handle)

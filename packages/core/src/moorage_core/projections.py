@@ -1,0 +1,266 @@
+"""What is kept of each Kubernetes object: only what decisions rest on."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from moorage_core.decide.marks import OWNER_ANNOTATION
+from moorage_core.model import (
+    Allocation,
+    DrainMode,
+    ForeignPolicy,
+    Phase,
+    Place,
+    Record,
+    Workload,
+)
+from moorage_domain.addresses import InvalidAddress, public
+from moorage_domain.nodes import LEAVING_TAINTS, Node
+from moorage_kube.api.netipallocation import (
+    AddressStatus,
+    NetIPAllocationSpec,
+    NetIPAllocationStatus,
+)
+from moorage_kube.conditions import Condition, from_wire
+
+FINALIZER = "moorage.dev/release"
+FORCE_ANNOTATION = "moorage.dev/force-release"
+_ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+_MIRROR = "kubernetes.io/config.mirror"
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationView:
+    """One NetIPAllocation as the controller keeps it.
+
+    Attributes:
+        allocation: what is wanted.
+        records: ``status.addresses``.
+        conditions: ``status.conditions``.
+        seen_generation: ``status.observedGeneration``, 0 = never.
+        resource_version: the version these were read at, the precondition of the next write.
+        finalizers: all of the object's, in order.
+    """
+
+    allocation: Allocation
+    records: tuple[Record, ...]
+    conditions: tuple[Condition, ...]
+    seen_generation: int
+    resource_version: str
+    finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One scheduled pod: where it runs and whom it belongs to."""
+
+    node_name: str
+    owner_uid: str
+    daemon: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedView:
+    """A workload or ReplicaSet: its uid and its controller's."""
+
+    uid: str
+    owner_uid: str
+
+
+def project_node(raw: dict[str, Any]) -> Node:
+    """Cut a Node."""
+    meta, spec = raw["metadata"], raw.get("spec", {})
+    labels = {sys.intern(k): sys.intern(v) for k, v in (meta.get("labels") or {}).items()}
+    conditions = raw.get("status", {}).get("conditions") or ()
+    taints = [taint["key"] for taint in spec.get("taints") or ()]
+    return Node(
+        name=sys.intern(meta["name"]),
+        uid=meta["uid"],
+        provider_id=spec.get("providerID", ""),
+        labels=labels,
+        owner=(meta.get("annotations") or {}).get(OWNER_ANNOTATION, ""),
+        zone=next((labels[key] for key in _ZONE_LABELS if key in labels), ""),
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
+        unschedulable=bool(spec.get("unschedulable")),
+        leaving=next((key for key in taints if key in LEAVING_TAINTS), ""),
+    )
+
+
+def project_pod(raw: dict[str, Any]) -> PodView | None:
+    """Cut a Pod; one that is not scheduled, has ended or mirrors a static pod does not count."""
+    meta = raw["metadata"]
+    node_name = raw.get("spec", {}).get("nodeName")
+    ended = raw.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    if not node_name or ended or _MIRROR in (meta.get("annotations") or {}):
+        return None
+    owner = controller_of(meta)
+    return PodView(
+        node_name=sys.intern(node_name),
+        owner_uid=sys.intern(owner.get("uid", "")),
+        daemon=owner.get("kind") == "DaemonSet",
+    )
+
+
+def project_owned(raw: dict[str, Any]) -> OwnedView:
+    """Cut a ReplicaSet, Deployment, StatefulSet or DaemonSet."""
+    meta = raw["metadata"]
+    return OwnedView(uid=meta["uid"], owner_uid=controller_of(meta).get("uid", ""))
+
+
+def controller_of(meta: dict[str, Any]) -> dict[str, Any]:
+    """The owner reference that is the controller; ``{}`` = none."""
+    owners = meta.get("ownerReferences") or ()
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
+def project_allocation(raw: dict[str, Any]) -> AllocationView:
+    """Cut a NetIPAllocation; one that an older CRD let through may carry ``problem``."""
+    meta = raw["metadata"]
+    status = _status(raw)
+    return AllocationView(
+        allocation=_allocation(raw),
+        records=tuple(record_from_wire(entry) for entry in status.addresses),
+        conditions=from_wire(raw.get("status", {}).get("conditions")),
+        seen_generation=status.observed_generation or 0,
+        resource_version=meta["resourceVersion"],
+        finalizers=tuple(meta.get("finalizers") or ()),
+    )
+
+
+def _status(raw: dict[str, Any]) -> NetIPAllocationStatus:
+    try:
+        return NetIPAllocationStatus.model_validate(raw.get("status") or {})
+    except ValidationError:
+        # Written by somebody else: what the cloud shows counts, and is recorded anew.
+        return NetIPAllocationStatus()
+
+
+def _allocation(raw: dict[str, Any]) -> Allocation:
+    meta = raw["metadata"]
+    common = Allocation(
+        name=meta["name"],
+        uid=meta["uid"],
+        created=meta["creationTimestamp"],
+        generation=meta.get("generation", 0),
+        addresses=(),
+        deleting="deletionTimestamp" in meta,
+        finalizer=FINALIZER in (meta.get("finalizers") or ()),
+        force_release=(meta.get("annotations") or {}).get(FORCE_ANNOTATION) == "true",
+    )
+    try:
+        spec = NetIPAllocationSpec.model_validate(raw.get("spec") or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(["spec", *map(str, first["loc"])])
+        return _with(common, problem=f"{field}: {first['msg']}")
+    return _from_spec(common, spec)
+
+
+def _from_spec(common: Allocation, spec: NetIPAllocationSpec) -> Allocation:
+    good: dict[str, None] = {}
+    bad: list[tuple[str, str]] = []
+    for text in spec.reserved_ips:
+        try:
+            good[public(text)] = None
+        except InvalidAddress as error:
+            bad.append((text, str(error)))
+    problem = ""
+    if not spec.cloud.provider:
+        problem = "spec.cloud.provider is empty: set it to aws, gcp, azure or another plug-in"
+    failover = spec.failover
+    return _with(
+        common,
+        addresses=tuple(good),
+        invalid=tuple(bad),
+        problem=problem,
+        workload=_workload(spec),
+        selector=tuple(sorted(spec.node_selector.items())),
+        provider=spec.cloud.provider,
+        region=spec.cloud.region,
+        zones=frozenset(spec.cloud.zones),
+        interval=float(spec.reconcile_interval),
+        retain=spec.release_policy == "Retain",
+        foreign=ForeignPolicy(spec.foreign_policy),
+        not_ready_after=float(failover.not_ready_seconds),
+        gone_after=float(failover.node_gone_seconds),
+        drain=DrainMode(failover.drain),
+    )
+
+
+def _with(allocation: Allocation, **fields: Any) -> Allocation:  # noqa: ANN401  # its own fields
+    return replace(allocation, **fields)
+
+
+def _workload(spec: NetIPAllocationSpec) -> Workload | None:
+    if spec.workload_ref:
+        ref = spec.workload_ref
+        return Workload(ref.kind, ref.namespace, ref.name)
+    if spec.deployment_ref:
+        return Workload("Deployment", spec.deployment_ref.namespace, spec.deployment_ref.name)
+    return None
+
+
+def record_from_wire(entry: AddressStatus) -> Record:
+    """A record from its entry in the status."""
+    known = entry.phase in Phase.__members__.values()
+    return Record(
+        ip=entry.ip,
+        phase=Phase(entry.phase) if known else Phase.PENDING,
+        reason=entry.reason,
+        message=entry.message,
+        place=_place(entry.node_name, entry.node_uid, entry.provider_id),
+        previous=_place(entry.previous_node, entry.previous_node_uid, entry.previous_provider_id),
+        cloud_ref=entry.cloud_ref or "",
+        operation=entry.operation or "",
+        attempts=entry.attempts or 0,
+        next_attempt=_seconds(entry.next_attempt),
+        observed_at=_seconds(entry.observed_at),
+        since=_seconds(entry.since),
+    )
+
+
+def record_to_wire(record: Record) -> dict[str, Any]:
+    """A record's entry in the status."""
+    place, previous = record.place, record.previous
+    return AddressStatus(
+        ip=record.ip,
+        phase=record.phase,
+        reason=record.reason,
+        message=record.message,
+        node_name=place.node_name if place else None,
+        node_uid=place.node_uid if place else None,
+        provider_id=place.provider_id if place else None,
+        previous_node=previous.node_name if previous else None,
+        previous_node_uid=previous.node_uid if previous else None,
+        previous_provider_id=previous.provider_id if previous else None,
+        cloud_ref=record.cloud_ref or None,
+        operation=record.operation or None,
+        attempts=record.attempts or None,
+        next_attempt=_time(record.next_attempt),
+        observed_at=_time(record.observed_at),
+        since=_time(record.since) or "",
+    ).to_wire()
+
+
+def _place(name: str | None, uid: str | None, provider_id: str | None) -> Place | None:
+    return Place(name, uid or "", provider_id or "") if name else None
+
+
+def _time(seconds: float) -> str | None:
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _seconds(text: str | None) -> float:
+    if not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,219 @@
+"""What the clouds last said: one bulk reading per account and region, shared by all allocations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from moorage_core.decide.outcomes import reason_for
+from moorage_core.model import Absent, Allocation, Awaited, Present, Reading, Unread
+from moorage_domain.errors import CloudError, Retry
+from moorage_domain.provider import CloudAddress, Provider
+
+# (provider name, region) -> provider
+CreateProvider: TypeAlias = Callable[[str, str], Provider]
+
+log = logging.getLogger(__name__)
+
+# Addresses dirtied within this time are read in one call.
+GATHER_SECONDS = 0.01
+_LONGEST_BACKOFF = 60.0
+
+
+@dataclass(slots=True)
+class Wish:
+    """What one allocation wants read."""
+
+    addresses: frozenset[str]
+    interval: float
+
+
+@dataclass(slots=True)
+class Scope:
+    """One account and region of one cloud.
+
+    Attributes:
+        provider: how to reach it.
+        changed: called with the names of allocations whose addresses now read differently.
+    """
+
+    provider: Provider
+    changed: Callable[[Collection[str]], None]
+    error: CloudError | None = None
+    read_at: float = 0.0
+    _wishes: dict[str, Wish] = field(default_factory=dict)
+    _known: dict[str, CloudAddress | None] = field(default_factory=dict)
+    _dirty: set[str] = field(default_factory=set)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _machines: dict[str, str | None] = field(default_factory=dict)
+    _failures: int = 0
+    _due: float = 0.0
+
+    def want(self, allocation: str, addresses: Collection[str], interval: float) -> None:
+        """Say which addresses an allocation needs read, and how often in seconds."""
+        wish = Wish(frozenset(addresses), interval)
+        if self._wishes.get(allocation) == wish:
+            return
+        self._wishes[allocation] = wish
+        self._due = min(self._due, time.monotonic() + interval)
+        fresh = wish.addresses - self._known.keys() - self._dirty
+        if fresh:
+            self.invalidate(fresh)
+
+    def unwant(self, allocation: str) -> bool:
+        """Forget an allocation; whether nobody wants anything any more."""
+        self._wishes.pop(allocation, None)
+        return not self._wishes
+
+    def invalidate(self, addresses: Iterable[str]) -> None:
+        """These changed, or are about to be asked for the first time: read them now."""
+        self._dirty.update(addresses)
+        self._wake.set()
+
+    def reading(self, ip: str) -> Reading:
+        """What is known of one address; an old reading is none once the last attempt failed."""
+        if self.error is not None:
+            return Unread(reason_for(self.error), f"cannot read the cloud: {self.error}")
+        if ip in self._dirty or ip not in self._known:
+            return Awaited()
+        address = self._known[ip]
+        return Absent() if address is None else Present(address)
+
+    def machine_ids(self, provider_ids: Iterable[str]) -> Mapping[str, str]:
+        """Machine ids by ``spec.providerID``; what is no machine of this cloud is left out."""
+        ids = {text: self._machine_id(text) for text in provider_ids if text}
+        return {text: machine_id for text, machine_id in ids.items() if machine_id}
+
+    def _machine_id(self, provider_id: str) -> str | None:
+        if provider_id not in self._machines:
+            self._machines[provider_id] = self.provider.machine_id(provider_id)
+        return self._machines[provider_id]
+
+    async def run(self) -> None:
+        """Read all at every interval, and what is dirty at once; never ends by itself."""
+        while True:
+            await self._wait()
+            await self._read()
+
+    async def _wait(self) -> None:
+        """Until the next reading is due, or something is dirty; while failing, only time counts."""
+        pause = max(0.0, self._due - time.monotonic())
+        if self._failures:
+            await asyncio.sleep(pause)
+        elif not self._dirty:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+        self._wake.clear()
+        await asyncio.sleep(GATHER_SECONDS)
+
+    async def _read(self) -> None:
+        """One reading: everything when it is time or the last one failed, else what is dirty."""
+        wanted = {ip for wish in self._wishes.values() for ip in wish.addresses}
+        everything = self.error is not None or time.monotonic() >= self._due
+        asked = wanted if everything else wanted & self._dirty
+        dirty = self._dirty & asked
+        # What is dirtied again while this reading is on its way stays dirty.
+        self._dirty = set()
+        try:
+            answer = await self._ask(asked)
+        except CloudError as error:
+            self._dirty |= dirty
+            self._failed(error)
+            return
+        news = {ip for ip in asked if self._known.get(ip, self) != answer.get(ip)} | dirty
+        if self.error is not None:
+            news = asked
+        self._known = {ip: a for ip, a in self._known.items() if ip in wanted}
+        self._known |= {ip: answer.get(ip) for ip in asked}
+        self.error, self._failures = None, 0
+        if everything:
+            self.read_at = time.time()
+            self._due = time.monotonic() + self._interval()
+        if news:
+            self.changed([name for name, wish in self._wishes.items() if wish.addresses & news])
+
+    async def _ask(self, addresses: set[str]) -> Mapping[str, CloudAddress]:
+        if not addresses:
+            return {}
+        return await self.provider.snapshot(sorted(addresses))
+
+    def _failed(self, error: CloudError) -> None:
+        news = self.error is None or str(self.error) != str(error)
+        self.error = error
+        self._failures += 1
+        asked_for = (error.retry_after or 0.0) if isinstance(error, Retry) else 0.0
+        backoff = min(_LONGEST_BACKOFF, 2.0 ** min(self._failures - 1, 8))
+        jitter = random.uniform(0.75, 1.25)  # noqa: S311  # spreads load, protects nothing
+        self._due = time.monotonic() + max(asked_for, backoff * jitter)
+        if news:
+            log.warning("cannot read the cloud: %s", error)
+            self.changed(list(self._wishes))
+
+    def _interval(self) -> float:
+        return min((wish.interval for wish in self._wishes.values()), default=30.0)
+
+
+class Scopes:
+    """All scopes in use, each read by its own task.
+
+    Args:
+        create: makes the provider ``name`` with options; raises ``CloudError`` or what the plug-in
+            loader raises, which the caller turns into a reading.
+        changed: see ``Scope.changed``.
+    """
+
+    def __init__(self, create: CreateProvider, changed: Callable[[Collection[str]], None]) -> None:
+        self._create = create
+        self._changed = changed
+        self._scopes: dict[tuple[str, str], Scope] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._of: dict[str, tuple[str, str]] = {}
+
+    def want(self, allocation: Allocation, addresses: Collection[str]) -> Scope:
+        """The scope of an allocation, which from now on reads these addresses for it."""
+        key = (allocation.provider, allocation.region)
+        if self._of.get(allocation.name, key) != key:
+            self.unwant(allocation.name)
+        scope = self._scopes.get(key) or self._open(key)
+        self._of[allocation.name] = key
+        scope.want(allocation.name, addresses, allocation.interval)
+        return scope
+
+    def of(self, allocation: str) -> Scope | None:
+        """The scope that reads for an allocation; ``None`` = none does."""
+        key = self._of.get(allocation)
+        return self._scopes.get(key) if key else None
+
+    def unwant(self, allocation: str) -> None:
+        """Forget an allocation; a scope that nobody wants is not read any more."""
+        key = self._of.pop(allocation, None)
+        if key is not None and self._scopes[key].unwant(allocation):
+            self._close(key)
+
+    def items(self) -> Iterable[tuple[tuple[str, str], Scope]]:
+        """Every scope by provider and region."""
+        return self._scopes.items()
+
+    async def close(self) -> None:
+        """Stop reading and give the providers back."""
+        scopes = list(self._scopes.values())
+        for key in list(self._scopes):
+            self._close(key)
+        for scope in scopes:
+            await scope.provider.close()
+
+    def _open(self, key: tuple[str, str]) -> Scope:
+        scope = Scope(self._create(*key), self._changed)
+        self._scopes[key] = scope
+        self._tasks[key] = asyncio.create_task(scope.run(), name=f"read {'/'.join(key)}")
+        return scope
+
+    def _close(self, key: tuple[str, str]) -> None:
+        self._tasks.pop(key).cancel()
+        del self._scopes[key]

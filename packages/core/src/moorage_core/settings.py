@@ -1,0 +1,37 @@
+"""What the core controller can be told, beyond what every controller can."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import ClassVar
+
+from pydantic import Field
+
+from moorage_kube.settings import CommonSettings, in_group
+
+
+class CoreSettings(CommonSettings):
+    """Settings of ``moorage-core``."""
+
+    prog: ClassVar[str] = "moorage-core"
+    version: ClassVar[str] = version("moorage-core")
+    description: ClassVar[str] = (
+        "Keeps reserved cloud addresses on healthy nodes: every NetIPAllocation lists addresses, a"
+        " pool of nodes and the workload that needs them. An address leaves a node only when the"
+        " workload has left it, or the node is lost."
+    )
+
+    cloud_calls: int = Field(
+        20,
+        ge=1,
+        le=200,
+        description="Mutations of a cloud that may be under way at the same time.",
+        json_schema_extra=in_group("cloud"),
+    )
+    cloud_timeout: float = Field(
+        15.0,
+        gt=0,
+        le=300,
+        description="Seconds after which one call to a cloud is given up.",
+        json_schema_extra=in_group("cloud"),
+    )

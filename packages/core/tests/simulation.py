@@ -1,0 +1,320 @@
+"""A cluster and a cloud in memory, driven by the real decisions, with virtual time and accidents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from moorage_core.decide.allocation import decide
+from moorage_core.decide.marks import IP_LABEL, READY_LABEL
+from moorage_core.decide.outcomes import node_at_fault, reason_for
+from moorage_core.model import (
+    Absent,
+    Action,
+    AddFinalizer,
+    Allocation,
+    MarkNode,
+    Mutate,
+    Observed,
+    Outcome,
+    Place,
+    Present,
+    Reading,
+    Record,
+    RemoveFinalizer,
+    UnmarkNode,
+    Unread,
+    WriteStatus,
+)
+from moorage_core.operations import carry_out
+from moorage_domain.addresses import label_value
+from moorage_domain.claims import Claim, winner
+from moorage_domain.errors import CloudError
+from moorage_domain.nodes import Node
+from moorage_domain.plans import Plan
+from moorage_domain.provider import MachineHolder
+from moorage_kube.conditions import Condition
+from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
+
+START = 1_800_000_000.0
+
+
+class Crash(BaseException):
+    """The controller's process ends here."""
+
+
+class ApiError(Exception):
+    """The API server refuses or does not answer; the pass ends here."""
+
+
+@dataclass
+class Stored:
+    """An allocation as the API server keeps it."""
+
+    allocation: Allocation
+    records: tuple[Record, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    seen_generation: int = 0
+
+
+@dataclass
+class Memory:
+    """What the controller's process remembers, and loses in a crash."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    avoided: dict[str, dict[str, float]] = field(default_factory=dict)
+    not_ready_since: dict[str, float] = field(default_factory=dict)
+    gone_since: dict[str, float] = field(default_factory=dict)
+
+
+class Simulation:
+    """Nodes, allocations and a memory cloud; ``settle`` runs the controller until it rests."""
+
+    def __init__(self, cloud: MemoryCloud | None = None) -> None:
+        self.cloud = cloud or MemoryCloud(ONE_CALL)
+        self.provider = MemoryProvider(self.cloud)
+        self.now = START
+        self.nodes: dict[str, Node] = {}
+        self.stored: dict[str, Stored] = {}
+        self.busy: set[str] = set()
+        self.crowded: set[str] = set()
+        self.memory = Memory()
+        self.writes: list[Action] = []
+        self.before: Callable[[Action], None] = lambda _: None
+        self.after: Callable[[Action], None] = lambda _: None
+        self._uids = 0
+
+    # The world, changed by hand.
+
+    def add_node(self, name: str, *, machine: str | None = None, **fields: object) -> Node:
+        """A node on a machine of its own."""
+        machine = machine or f"vm-{name}"
+        if machine not in self.cloud.machine_ids:
+            self.cloud.add_machine(machine)
+        self._uids += 1
+        node = Node(name, f"uid-{name}-{self._uids}", MemoryCloud.provider_id(machine))
+        self.nodes[name] = replace(node, **{"labels": {"pool": "a"}, **fields})
+        return self.nodes[name]
+
+    def change_node(self, name: str, **fields: object) -> None:
+        """Cordon, break or mend a node."""
+        node = self.nodes[name] = replace(self.nodes[name], **fields)
+        if node.ready:
+            self.memory.not_ready_since.pop(node.uid, None)
+        else:
+            self.memory.not_ready_since.setdefault(node.uid, self.now)
+
+    def remove_node(self, name: str) -> None:
+        """Delete the Node object; its machine goes on."""
+        self.memory.gone_since[self.nodes.pop(name).uid] = self.now
+
+    def allocate(self, name: str, *addresses: str, **fields: object) -> Allocation:
+        """Create or change an allocation; its addresses are reserved where they are not yet."""
+        for ip in addresses:
+            if ip not in self.cloud.holders:
+                self.cloud.add_address(ip)
+        old = self.stored.get(name)
+        base = old.allocation if old else Allocation(
+            name=name, uid=f"uid-{name}", created=_rfc3339(self.now + len(self.stored)),
+            generation=0, addresses=(), selector=(("pool", "a"),), provider="memory",
+        )  # fmt: skip
+        new = replace(base, addresses=addresses, generation=base.generation + 1, **fields)
+        self.stored.setdefault(name, Stored(new)).allocation = new
+        return new
+
+    def delete(self, name: str) -> None:
+        """Ask for the end of an allocation."""
+        stored = self.stored[name]
+        stored.allocation = replace(stored.allocation, deleting=True)
+        if not stored.allocation.finalizer:
+            del self.stored[name]
+
+    # The controller.
+
+    def look(self, name: str) -> Observed:
+        """What the controller observes."""
+        stored = self.stored[name]
+        records = stored.records
+        texts = {node.provider_id for node in self.nodes.values()}
+        for record in records:
+            texts |= {p.provider_id for p in (record.place, record.previous) if p}
+            self._miss(record.place)
+        machine_of = {text: m for text in texts if (m := self.provider.machine_id(text))}
+        conflicts = self._conflicts(name)
+        return Observed(
+            allocation=stored.allocation,
+            records=records,
+            now=self.now,
+            readings=self._read(stored, conflicts),
+            traits=self.cloud.traits,
+            nodes=dict(self.nodes),
+            by_machine={machine_of[n.provider_id]: n.name for n in self.nodes.values()},
+            machine_of=machine_of,
+            owned=[n.name for n in self.nodes.values() if n.owner == stored.allocation.uid],
+            taken=self._taken(name),
+            conflicts=conflicts,
+            busy=frozenset(self.busy),
+            crowded=frozenset(self.crowded),
+            outcomes={r.ip: o for r in records if (o := self.memory.outcomes.get(r.ip))},
+            avoided=self.memory.avoided,
+            not_ready_since=self.memory.not_ready_since,
+            gone_since=self.memory.gone_since,
+            conditions=stored.conditions,
+            seen_generation=stored.seen_generation,
+        )
+
+    def plan(self, name: str) -> Plan[Action]:
+        """What the controller would do now."""
+        return decide(self.look(name))
+
+    def pass_over(self, name: str) -> bool:
+        """One pass; whether it did anything."""
+        if name not in self.stored:
+            return False
+        world = self.look(name)
+        plan = decide(world)
+        for action in plan.actions:
+            self.before(action)
+            self._act(name, action)
+            self.after(action)
+        for ip in world.outcomes:
+            if self.memory.outcomes.get(ip) is world.outcomes[ip]:
+                del self.memory.outcomes[ip]
+        return bool(plan.actions)
+
+    def settle(self, seconds: float = 0.0, passes: int = 60) -> None:
+        """Let time go by, then run passes until nothing more is planned."""
+        self.now += seconds
+        for _ in range(passes):
+            busy = [self.pass_over(name) for name in list(self.stored)]
+            if not any(busy):
+                return
+            self.now += 1.0
+        plans = {name: self.plan(name).actions for name in self.stored}
+        raise AssertionError(f"does not come to rest: {plans}")
+
+    def crash(self) -> None:
+        """Lose all that only the process knew."""
+        down = {n.uid: self.now for n in self.nodes.values() if not n.ready}
+        self.memory = Memory(not_ready_since=down)
+
+    # What tests ask.
+
+    def record(self, name: str, ip: str) -> Record:
+        """An address's entry in the status."""
+        return next(record for record in self.stored[name].records if record.ip == ip)
+
+    def where(self, ip: str) -> str | None:
+        """The node, or else the machine, that holds an address in the cloud."""
+        holder = self.cloud.holder(ip)
+        if holder is None:
+            return None
+        machine = holder.machine_id if isinstance(holder, MachineHolder) else str(holder)
+        named = {self.provider.machine_id(n.provider_id): n.name for n in self.nodes.values()}
+        return named.get(machine, machine)
+
+    def labelled(self) -> dict[str, str]:
+        """The nodes that say they hold an address, with the address's label."""
+        return {
+            node.name: node.labels.get(IP_LABEL, "")
+            for node in self.nodes.values()
+            if node.labels.get(READY_LABEL) == "true"
+        }
+
+    # How it is done.
+
+    def _miss(self, place: Place | None) -> None:
+        node = self.nodes.get(place.node_name) if place else None
+        if place and (node is None or node.uid != place.node_uid):
+            self.memory.gone_since.setdefault(place.node_uid, self.now)
+
+    def _read(self, stored: Stored, conflicts: Iterable[str]) -> dict[str, Reading]:
+        held = {r.ip for r in stored.records if r.place or r.previous}
+        wanted = () if stored.allocation.deleting else stored.allocation.addresses
+        asked = sorted((held | set(wanted)) - set(conflicts))
+        if not asked:
+            return {}
+        try:
+            answer = _run(self.provider.snapshot(asked))
+        except CloudError as error:
+            return dict.fromkeys(asked, Unread(reason_for(error), str(error)))
+        return {ip: Present(answer[ip]) if ip in answer else Absent() for ip in asked}
+
+    def _conflicts(self, name: str) -> dict[str, str]:
+        mine = self._claims(name)
+        conflicts = {}
+        for ip in mine:
+            claims = [
+                Claim(s.allocation.created, s.allocation.uid, other)
+                for other, s in self.stored.items()
+                if ip in self._claims(other)
+            ]
+            first = winner(claims)
+            if first and first.name != name:
+                conflicts[ip] = first.name
+        return conflicts
+
+    def _claims(self, name: str) -> set[str]:
+        stored = self.stored[name]
+        held = {r.ip for r in stored.records if r.place or r.previous}
+        return held | set(stored.allocation.addresses)
+
+    def _taken(self, name: str) -> dict[str, str]:
+        return {
+            record.place.node_name: other
+            for other, stored in self.stored.items()
+            if other != name
+            for record in stored.records
+            if record.place
+        }
+
+    def _act(self, name: str, action: Action) -> None:
+        stored = self.stored[name]
+        match action:
+            case AddFinalizer():
+                stored.allocation = replace(stored.allocation, finalizer=True)
+            case RemoveFinalizer():
+                del self.stored[name]
+            case MarkNode(node, ip):
+                marks = {READY_LABEL: "true", IP_LABEL: label_value(ip)}
+                self._label(node, {**node.labels, **marks}, stored.allocation.uid)
+            case UnmarkNode(node):
+                kept = {k: v for k, v in node.labels.items() if k not in (READY_LABEL, IP_LABEL)}
+                self._label(node, kept, "")
+            case WriteStatus(records, conditions):
+                stored.records, stored.conditions = records, conditions
+                stored.seen_generation = stored.allocation.generation
+            case Mutate():
+                self._mutate(action)
+            case _:
+                pass
+        self.writes.append(action)
+
+    def _label(self, node: Node, labels: dict[str, str], owner: str) -> None:
+        current = self.nodes.get(node.name)
+        if current and current.uid == node.uid:
+            self.nodes[node.name] = replace(current, labels=labels, owner=owner)
+
+    def _mutate(self, mutate: Mutate) -> None:
+        uid = mutate.place.node_uid if mutate.place else ""
+        try:
+            _run(carry_out(self.provider, mutate, poll_seconds=0.0))
+        except CloudError as error:
+            if node_at_fault(error):
+                self.memory.avoided.setdefault(mutate.ip, {})[uid] = self.now + 60.0
+            self.memory.outcomes[mutate.ip] = Outcome(mutate.mutation, error, uid, 2.0)
+        else:
+            self.memory.outcomes[mutate.ip] = Outcome(mutate.mutation, None, uid)
+
+
+_LOOP = asyncio.new_event_loop()
+
+
+def _run(coroutine):  # type: ignore[no-untyped-def]  # a generic coroutine runner of three lines
+    return _LOOP.run_until_complete(coroutine)
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,487 @@
+"""The named scenarios of the specification, as pure decisions over a simulated world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from moorage_core import reasons
+from moorage_core.model import Awaited, DrainMode, ForeignPolicy, Mutate, Phase, WriteStatus
+from moorage_domain.errors import CloudError, Denied, QuotaExceeded, Throttled
+from moorage_domain.provider import OtherHolder
+from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud
+from moorage_testing.faults import Fault
+from simulation import Simulation
+
+IP1, IP2 = "203.0.113.10", "203.0.113.11"
+
+
+@pytest.fixture(params=["one call", "two steps"])
+def world(request: pytest.FixtureRequest) -> Simulation:
+    """Three nodes, on a cloud that moves at once and on one that detaches first."""
+    cloud = MemoryCloud(TWO_STEPS) if request.param == "two steps" else MemoryCloud()
+    simulation = Simulation(cloud)
+    for name in ("n1", "n2", "n3"):
+        simulation.add_node(name)
+    return simulation
+
+
+@pytest.fixture
+def bound(world: Simulation) -> Simulation:
+    """Two addresses at rest on n1 and n2."""
+    world.allocate("a", IP1, IP2)
+    world.settle()
+    assert [world.where(IP1), world.where(IP2)] == ["n1", "n2"]
+    return world
+
+
+def mutations(world: Simulation, since: int = 0) -> list[str]:
+    return [op for op, _ in world.cloud.mutations[since:]]
+
+
+def test_a1_first_bind(bound: Simulation) -> None:
+    assert bound.record("a", IP1).phase is Phase.BOUND
+    assert bound.labelled() == {"n1": "203-0-113-10", "n2": "203-0-113-11"}
+    ready = bound.stored["a"].conditions[0]
+    assert (ready.type, ready.status, ready.reason) == ("Ready", "True", "AllBound")
+
+
+def test_a1_the_label_comes_only_after_the_cloud_shows_the_address(world: Simulation) -> None:
+    world.allocate("a", IP1)
+    seen: list[tuple[str, object]] = []
+    world.before = lambda action: seen.append((type(action).__name__, world.where(IP1)))
+    world.settle()
+    marks = [where for kind, where in seen if kind == "MarkNode"]
+    assert marks == ["n1"]
+
+
+def test_a2_steady_zero(bound: Simulation) -> None:
+    bound.writes.clear()
+    for _ in range(10):
+        bound.settle(seconds=30)
+    assert bound.writes == []
+
+
+def test_a3_no_label_while_an_operation_is_under_way(bound: Simulation) -> None:
+    bound.allocate("b", "203.0.113.20", selector=(("pool", "b"),))
+    world = bound.look("b")
+    plan_world = replace(
+        world, in_flight={"203.0.113.20"}, readings={"203.0.113.20": Awaited()}
+    )
+    from moorage_core.decide.allocation import decide
+
+    kinds = {type(action).__name__ for action in decide(plan_world).actions}
+    assert "MarkNode" not in kinds
+    assert "Mutate" not in kinds
+
+
+def test_a4_op_fails_late_compensates_and_tries_the_next_node() -> None:
+    world = Simulation(MemoryCloud(TWO_STEPS, operation_steps=2))
+    for name in ("n1", "n2"):
+        world.add_node(name)
+    phases: list[Phase] = []
+    world.after = lambda action: phases.extend(
+        record.phase for record in getattr(action, "records", ())
+    )
+    world.cloud.faults.inject(Fault(op="attach", late_error=CloudError("the operation failed")))
+    world.allocate("a", IP1)
+    world.settle()
+    assert Phase.COMPENSATING in phases
+    assert world.where(IP1) == "n2"
+    assert world.labelled() == {"n2": "203-0-113-10"}
+    assert world.cloud.machine("vm-n1").public_ip  # it has an address of its own again
+
+
+def test_b1_cordon_hold(bound: Simulation) -> None:
+    bound.busy = {"n1"}
+    before = len(bound.cloud.mutations)
+    bound.change_node("n1", unschedulable=True)
+    bound.settle()
+    assert bound.record("a", IP1).phase is Phase.HOLDING
+    assert bound.record("a", IP1).reason == "WorkloadRunning"
+    assert mutations(bound, before) == []
+
+
+def test_b2_drain_move_disturbs_exactly_one_address(bound: Simulation) -> None:
+    bound.add_node("other", labels={"pool": "b"})
+    before = len(bound.cloud.mutations)
+    bound.change_node("n1", unschedulable=True)
+    bound.settle()
+    assert (bound.where(IP1), bound.where(IP2)) == ("n3", "n2")
+    assert bound.labelled() == {"n2": "203-0-113-11", "n3": "203-0-113-10"}
+    assert all(IP2 not in subjects for _, subjects in bound.cloud.mutations[before:])
+
+
+def test_b2_a_move_is_one_mutation_where_the_cloud_can() -> None:
+    world = Simulation()
+    for name in ("n1", "n2"):
+        world.add_node(name)
+    world.allocate("a", IP1)
+    world.settle()
+    world.change_node("n1", unschedulable=True)
+    world.settle()
+    assert mutations(world) == ["attach", "move"]
+
+
+def test_b3_uncordon_cancels(bound: Simulation) -> None:
+    bound.busy = {"n1"}
+    before = len(bound.cloud.mutations)
+    bound.change_node("n1", unschedulable=True)
+    bound.settle()
+    bound.change_node("n1", unschedulable=False)
+    bound.settle()
+    bound.busy = set()
+    bound.settle(seconds=60)
+    assert bound.record("a", IP1).phase is Phase.BOUND
+    assert mutations(bound, before) == []
+
+
+def test_b4_no_fail_back(bound: Simulation) -> None:
+    bound.change_node("n1", unschedulable=True)
+    bound.settle()
+    before = len(bound.cloud.mutations)
+    bound.change_node("n1", unschedulable=False)
+    bound.settle(seconds=60)
+    assert bound.where(IP1) == "n3"
+    assert mutations(bound, before) == []
+
+
+@pytest.mark.parametrize("mode", [DrainMode.ALL_PODS_GONE, DrainMode.IMMEDIATE])
+def test_b1_other_drain_modes(bound: Simulation, mode: DrainMode) -> None:
+    bound.allocate("a", IP1, IP2, drain=mode)
+    bound.crowded = {"n1"}
+    bound.change_node("n1", unschedulable=True)
+    bound.settle()
+    held = mode is DrainMode.ALL_PODS_GONE
+    assert bound.where(IP1) == ("n1" if held else "n3")
+    bound.crowded = set()
+    bound.settle()
+    assert bound.where(IP1) == "n3"
+
+
+def test_c1_node_deleted_vm_alive_moves_after_the_grace(bound: Simulation) -> None:
+    before = len(bound.cloud.mutations)
+    bound.remove_node("n1")
+    bound.settle(seconds=30)
+    assert (bound.record("a", IP1).reason, mutations(bound, before)) == ("NodeGone", [])
+    bound.settle(seconds=31)
+    assert bound.where(IP1) == "n3"
+
+
+def test_c1_a_kubelet_that_registers_again_is_no_failover(bound: Simulation) -> None:
+    before = len(bound.cloud.mutations)
+    bound.remove_node("n1")
+    bound.settle(seconds=30)
+    bound.add_node("n1")
+    bound.settle(seconds=60)
+    assert bound.record("a", IP1).phase is Phase.BOUND
+    assert bound.labelled()["n1"] == "203-0-113-10"
+    assert mutations(bound, before) == []
+
+
+def test_c2_vm_deleted_rebinds_once(bound: Simulation) -> None:
+    bound.cloud.terminate("vm-n1")
+    bound.remove_node("n1")
+    bound.settle()
+    assert bound.where(IP1) == "n3"
+    assert [op for op in mutations(bound) if op in ("attach", "move")] == ["attach"] * 3
+
+
+def test_c3_vm_stopped_moves(bound: Simulation) -> None:
+    bound.cloud.set_running("vm-n1", running=False)
+    bound.change_node("n1", ready=False)
+    bound.settle(seconds=41)
+    assert bound.where(IP1) == "n3"
+
+
+def test_c4_same_name_recreated_is_another_node(bound: Simulation) -> None:
+    bound.cloud.terminate("vm-n1")
+    bound.remove_node("n1")
+    bound.add_node("n1", machine="vm-n1-again")
+    bound.settle()
+    assert bound.where(IP1) in ("n1", "n3")
+    assert bound.labelled()[str(bound.where(IP1))] == "203-0-113-10"
+    assert len(bound.labelled()) == 2
+
+
+def test_c5_a_termination_taint_moves_at_once(bound: Simulation) -> None:
+    bound.busy = {"n1"}
+    bound.change_node("n1", leaving="cloud.google.com/impending-node-termination")
+    bound.settle()
+    assert bound.where(IP1) == "n3"
+
+
+def test_c6_notready_flap(bound: Simulation) -> None:
+    before = len(bound.cloud.mutations)
+    bound.change_node("n1", ready=False)
+    bound.settle(seconds=20)
+    bound.change_node("n1", ready=True)
+    bound.settle(seconds=60)
+    assert mutations(bound, before) == []
+    bound.change_node("n1", ready=False)
+    bound.settle(seconds=41)
+    assert bound.where(IP1) == "n3"
+
+
+def test_c6_a_notready_node_says_when_to_look_again(bound: Simulation) -> None:
+    bound.change_node("n1", ready=False)
+    wait = bound.plan("a").wait
+    assert wait is not None
+    assert wait.total_seconds() == 40
+
+
+def test_c7_mass_notready_freezes(bound: Simulation) -> None:
+    before = len(bound.cloud.mutations)
+    for name in ("n1", "n2"):
+        bound.change_node(name, ready=False)
+    bound.settle(seconds=120)
+    assert mutations(bound, before) == []
+    degraded = next(c for c in bound.stored["a"].conditions if c.type == "Degraded")
+    assert (degraded.status, degraded.reason) == ("True", "MassNotReady")
+    bound.change_node("n2", ready=True)
+    bound.settle(seconds=1)
+    assert bound.where(IP1) == "n3"
+
+
+def test_e1_throttle_storm_changes_nothing_and_recovers(bound: Simulation) -> None:
+    bound.cloud.faults.inject(Fault(op=".*", error=Throttled("slow down"), times=None))
+    before, labels = len(bound.cloud.mutations), bound.labelled()
+    for _ in range(10):
+        bound.settle(seconds=30)
+    assert (mutations(bound, before), bound.labelled()) == ([], labels)
+    assert bound.record("a", IP1).phase is Phase.UNKNOWN
+    bound.cloud.faults.clear()
+    bound.settle()
+    assert bound.record("a", IP1).phase is Phase.BOUND
+    assert mutations(bound, before) == []
+
+
+def test_e2_a_denied_read_names_the_permission(bound: Simulation) -> None:
+    denied = Denied("not allowed: ec2:DescribeAddresses", permission="ec2:DescribeAddresses")
+    bound.cloud.faults.inject(Fault(op="snapshot", error=denied, times=None))
+    bound.settle()
+    ready, degraded = bound.stored["a"].conditions[0], bound.stored["a"].conditions[2]
+    assert (ready.status, degraded.status) == ("Unknown", "True")
+    assert degraded.reason == "PermissionDenied"
+    assert "ec2:DescribeAddresses" in degraded.message
+
+
+def test_e4_quota_blocks_one_address_and_others_proceed(world: Simulation) -> None:
+    world.cloud.faults.inject(Fault(op="attach", error=QuotaExceeded("limit reached"), times=1))
+    world.allocate("a", IP1, IP2)
+    for _ in range(6):
+        world.pass_over("a")
+    phases = {world.record("a", ip).phase for ip in (IP1, IP2)}
+    assert Phase.BOUND in phases
+
+
+def test_f1_a_node_elsewhere_is_refused_before_any_interface_is_touched() -> None:
+    world = Simulation()
+    world.cloud.add_machine("far", location="us-east-1")
+    world.cloud.add_machine("near", location="eu-west-1")
+    world.add_node("n1", machine="far")
+    world.add_node("n2", machine="near")
+    world.cloud.add_address(IP1, location="eu-west-1")
+    world.allocate("a", IP1)
+    seen = []
+    world.after = lambda a: seen.extend(a.records) if isinstance(a, WriteStatus) else None
+    world.settle()
+    assert world.where(IP1) == "n2"
+    assert all("vm-n1" not in subjects for _, subjects in world.cloud.mutations)
+    assert any("us-east-1" in record.message for record in seen)
+
+
+def test_f4_an_address_on_a_load_balancer_is_never_touched(bound: Simulation) -> None:
+    bound.cloud.assign(IP1, OtherHolder("load balancer lb-1"))
+    before = len(bound.cloud.mutations)
+    for policy in ForeignPolicy:
+        bound.allocate("a", IP1, IP2, foreign=policy)
+        bound.settle(seconds=60)
+        record = bound.record("a", IP1)
+        assert (record.phase, record.reason) == (Phase.BLOCKED, "InUseByForeign")
+        assert "lb-1" in record.message
+    assert mutations(bound, before) == []
+    assert "n1" not in bound.labelled()
+
+
+def test_f4_a_foreign_machine_keeps_it_unless_the_policy_allows(world: Simulation) -> None:
+    world.cloud.add_machine("stranger", cluster="other")
+    world.cloud.add_address(IP1)
+    world.cloud.assign(IP1, "stranger")
+    world.allocate("a", IP1)
+    world.settle(seconds=60)
+    assert (world.where(IP1), mutations(world)) == ("stranger", [])
+    world.allocate("a", IP1, foreign=ForeignPolicy.IF_UNMANAGED)
+    for _ in range(5):
+        world.pass_over("a")
+    assert world.where(IP1) == "stranger"
+    world.allocate("a", IP1, foreign=ForeignPolicy.ALWAYS)
+    world.settle(seconds=600)
+    assert world.where(IP1) in ("n1", "n2", "n3")
+
+
+def test_f5_out_of_the_pool_is_moved_in(world: Simulation) -> None:
+    world.add_node("stray", labels={"pool": "b"})
+    world.cloud.add_address(IP1)
+    world.cloud.assign(IP1, "vm-stray")
+    world.allocate("a", IP1)
+    world.settle()
+    assert world.where(IP1) == "n1"
+
+
+def test_f6_a_detach_by_hand_is_repaired_on_the_same_node(bound: Simulation) -> None:
+    bound.cloud.assign(IP2, None)
+    bound.settle(seconds=30)
+    assert (bound.where(IP2), bound.record("a", IP2).phase) == ("n2", Phase.BOUND)
+
+
+def test_g1_two_allocations_one_address(world: Simulation) -> None:
+    world.allocate("old", IP1)
+    world.settle()
+    calls = len(world.cloud.faults.calls)
+    world.allocate("young", IP1)
+    for _ in range(3):
+        world.pass_over("young")
+    assert len(world.cloud.faults.calls) == calls
+    assert world.record("young", IP1).reason == "Conflict"
+    assert "old" in world.record("young", IP1).message
+    world.delete("old")
+    world.settle()
+    assert "old" not in world.stored
+    assert world.record("young", IP1).phase is Phase.BOUND
+
+
+def test_g2_two_allocations_one_node(world: Simulation) -> None:
+    world.remove_node("n2")
+    world.remove_node("n3")
+    world.allocate("a", IP1)
+    world.settle()
+    before = len(world.cloud.mutations)
+    world.allocate("b", IP2)
+    world.settle(seconds=60)
+    assert (world.where(IP1), world.where(IP2)) == ("n1", None)
+    assert world.record("b", IP2).reason == "NoEligibleNode"
+    assert mutations(world, before) == []
+    world.add_node("n4")
+    world.settle()
+    assert world.where(IP2) == "n4"
+
+
+def test_g3_two_pools_never_touch_each_others_labels(world: Simulation) -> None:
+    world.add_node("m1", labels={"pool": "b"})
+    world.allocate("a", IP1)
+    world.allocate("b", IP2, selector=(("pool", "b"),))
+    world.settle()
+    world.writes.clear()
+    for _ in range(10):
+        world.settle(seconds=30)
+    assert world.writes == []
+    assert world.labelled() == {"n1": "203-0-113-10", "m1": "203-0-113-11"}
+
+
+def test_h1_delete_detaches(bound: Simulation) -> None:
+    bound.delete("a")
+    bound.settle()
+    assert (bound.where(IP1), bound.where(IP2)) == (None, None)
+    assert (bound.labelled(), bound.stored) == ({}, {})
+
+
+def test_h1_delete_retains(bound: Simulation) -> None:
+    bound.allocate("a", IP1, IP2, retain=True)
+    before = len(bound.cloud.mutations)
+    bound.delete("a")
+    bound.settle()
+    assert (bound.where(IP1), mutations(bound, before)) == ("n1", [])
+    assert (bound.labelled(), bound.stored) == ({}, {})
+
+
+def test_h2_shrinking_the_list_releases_only_that_one(bound: Simulation) -> None:
+    bound.allocate("a", IP2)
+    bound.settle()
+    assert (bound.where(IP1), bound.where(IP2)) == (None, "n2")
+    assert [record.ip for record in bound.stored["a"].records] == [IP2]
+    assert bound.labelled() == {"n2": "203-0-113-11"}
+
+
+def test_h3_delete_while_the_cloud_is_down_waits(bound: Simulation) -> None:
+    bound.cloud.faults.inject(Fault(op=".*", error=Throttled("slow down"), times=None))
+    bound.delete("a")
+    bound.settle(seconds=600)
+    assert "a" in bound.stored
+    assert "force-release" in bound.record("a", IP1).message
+    bound.allocate("a", IP1, IP2, force_release=True)
+    bound.settle()
+    assert (bound.stored, bound.where(IP1)) == ({}, "n1")
+
+
+def test_an_absent_address_is_told_and_found_later(world: Simulation) -> None:
+    world.allocate("a", IP1)
+    world.cloud.remove_address(IP1)
+    world.settle()
+    assert world.record("a", IP1).reason == reasons.NOT_FOUND.name
+    world.cloud.add_address(IP1)
+    world.settle(seconds=30)
+    assert world.record("a", IP1).phase is Phase.BOUND
+
+
+def test_an_address_bound_before_us_is_adopted_without_a_mutation(world: Simulation) -> None:
+    world.cloud.add_address(IP1)
+    world.cloud.assign(IP1, "vm-n3")
+    world.allocate("a", IP1)
+    world.settle()
+    assert (world.where(IP1), mutations(world)) == ("n3", [])
+
+
+def test_a_stray_ready_label_is_taken_off(world: Simulation) -> None:
+    node = world.nodes["n3"]
+    world.change_node("n3", labels={**node.labels, "ip.ready": "true"})
+    world.allocate("a", IP1)
+    world.settle()
+    assert world.labelled() == {"n1": "203-0-113-10"}
+
+
+def test_a_label_edited_by_hand_is_repaired_in_one_patch(bound: Simulation) -> None:
+    bound.writes.clear()
+    bound.change_node("n1", labels={"pool": "a"})
+    bound.settle()
+    assert [type(action).__name__ for action in bound.writes] == ["MarkNode"]
+
+
+def test_a_drained_node_keeps_the_address_when_no_other_can_take_it(world: Simulation) -> None:
+    world.remove_node("n2")
+    world.remove_node("n3")
+    world.allocate("a", IP1)
+    world.settle()
+    world.change_node("n1", unschedulable=True)
+    world.settle(seconds=60)
+    assert (world.where(IP1), world.record("a", IP1).reason) == ("n1", "NoEligibleNode")
+
+
+def test_the_intention_is_stored_before_every_mutation(bound: Simulation) -> None:
+    def check(action: object) -> None:
+        if isinstance(action, Mutate):
+            record = bound.record("a", action.ip)
+            assert record.operation.endswith(action.request_id)
+            assert record.place == action.place
+
+    bound.before = check
+    bound.change_node("n1", unschedulable=True)
+    bound.settle()
+    assert bound.where(IP1) == "n3"
+
+
+def test_invalid_entries_are_told_and_the_others_proceed(world: Simulation) -> None:
+    world.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
+    world.settle()
+    assert world.record("a", "10.0.0.1").reason == "InvalidAddress"
+    assert world.record("a", IP1).phase is Phase.BOUND
+
+
+def test_a_spec_that_cannot_be_carried_out_changes_nothing(bound: Simulation) -> None:
+    before = len(bound.cloud.mutations)
+    bound.allocate("a", IP1, IP2, problem="spec.cloud.provider is empty")
+    bound.change_node("n1", unschedulable=True)
+    bound.settle(seconds=60)
+    assert (mutations(bound, before), bound.where(IP1)) == ([], "n1")
+    ready = bound.stored["a"].conditions[0]
+    assert (ready.status, ready.reason) == ("False", "InvalidSpec")

@@ -1,0 +1,48 @@
+"""Addresses as people write them and as Moorage compares them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+# Never reachable from outside, whatever a cloud says. The documentation ranges are let through:
+# they are harmless, and examples and tests stay honest with them.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
+        "::/127", "::ffff:0:0/96", "fc00::/7", "fe80::/10", "ff00::/8",
+    )
+)  # fmt: skip
+
+
+class InvalidAddress(ValueError):
+    """A text that is no usable public address; the message says what to write instead."""
+
+
+def canonical(text: str) -> str:
+    """The one spelling of an address, however it was written. Raises ``InvalidAddress``."""
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError as error:
+        raise InvalidAddress(
+            f'"{text}" is not an IP address: write one like 203.0.113.10 or 2001:db8::1'
+        ) from error
+
+
+def public(text: str) -> str:
+    """The canonical spelling of an address that can be public. Raises ``InvalidAddress``."""
+    ip = canonical(text)
+    address = ipaddress.ip_address(ip)
+    for network in _NOT_PUBLIC:
+        if address.version == network.version and address in network:
+            raise InvalidAddress(
+                f'"{text}" lies in {network}, which no cloud routes from outside:'
+                " list the reserved public address instead"
+            )
+    return ip
+
+
+def label_value(ip: str) -> str:
+    """The address as a label value: ``203-0-113-10``; IPv6 in full, so no dash at its end."""
+    return ipaddress.ip_address(ip).exploded.replace(".", "-").replace(":", "-")

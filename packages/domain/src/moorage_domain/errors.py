@@ -1,0 +1,102 @@
+"""What can go wrong in a cloud, sorted by what the caller can do about it.
+
+Every provider maps its SDK's errors to these in one place. The message names the object, the
+cloud's own code and the number that matters, so that it can stand in a condition unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(eq=False)
+class CloudError(Exception):
+    """A cloud call did not do what was asked; the base of all below.
+
+    Attributes:
+        message: one sentence for people, safe to show (no secret, no request headers).
+        code: the cloud's own error code, ``""`` where it gave none.
+    """
+
+    message: str
+    code: str = ""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Stale(CloudError):
+    """The world differs from what was read: read again, then decide anew."""
+
+
+@dataclass(eq=False)
+class InUse(CloudError):
+    """The address or the target's interface is held by somebody else.
+
+    Attributes:
+        owner: who holds it, as the cloud names it.
+    """
+
+    owner: str = ""
+
+
+class AddressNotFound(CloudError):
+    """The cloud answered that this address does not exist in the scope."""
+
+
+class MachineNotFound(CloudError):
+    """The cloud answered that this machine does not exist (any more)."""
+
+
+class MachineUnfit(CloudError):
+    """This machine cannot hold this address: region, state, kind or an address it already has."""
+
+
+@dataclass(eq=False)
+class Retry(CloudError):
+    """Nothing is wrong with the request; the same call may succeed later.
+
+    Attributes:
+        retry_after: seconds the cloud asked to wait, ``None`` where it did not say.
+    """
+
+    retry_after: float | None = None
+
+
+class Throttled(Retry):
+    """Too many calls: slow down for the whole scope."""
+
+
+class Locked(Retry):
+    """Another operation holds this one resource: wait for that resource only."""
+
+
+class Unavailable(Retry):
+    """No usable answer: network, timeout or the cloud's own failure. The effect is unknown."""
+
+
+@dataclass(eq=False)
+class Denied(CloudError):
+    """The credentials lack a right.
+
+    Attributes:
+        permission: the missing permission as the cloud's policies spell it.
+    """
+
+    permission: str = ""
+
+
+class CredentialsRejected(CloudError):
+    """There are no credentials, or the cloud does not accept them."""
+
+
+class QuotaExceeded(CloudError):
+    """A limit of the account is reached; only its owner can raise it."""
+
+
+class Unsupported(CloudError):
+    """This cloud can never do this for such a resource."""
+
+
+class InvalidOptions(CloudError):
+    """The provider cannot start with these options; the message names the one to change."""

@@ -1,0 +1,176 @@
+"""What Moorage asks of a cloud: one protocol over plain values.
+
+A provider is a package with an entry point in the group ``moorage.providers`` that names a
+factory ``create(options: Mapping[str, str]) -> Provider``. Options: ``region`` (may be empty: the
+cloud's own defaults apply) and ``timeout_seconds`` (the deadline of one call). No Kubernetes
+object crosses this line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class MachineHolder:
+    """A virtual machine that holds an address.
+
+    Attributes:
+        machine_id: as ``Provider.machine_id`` gives it for the node's ``spec.providerID``.
+        interface_id: the network interface, ``""`` where the cloud has no such object.
+    """
+
+    machine_id: str
+    interface_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHolder:
+    """Something that is not a machine: a load balancer, a NAT gateway, a managed service.
+
+    Attributes:
+        description: what it is and its id, for people.
+    """
+
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloudAddress:
+    """One reserved address as the cloud just described it.
+
+    Attributes:
+        ip: canonical text.
+        reference: the cloud's id of the reservation (AllocationId, address name, resource id).
+        holder: who has it now, ``None`` = positively nobody.
+        token: changes whenever the holder does; the fence of a mutation. ``""`` = no holder.
+        location: where it may be used (region, network border group), ``""`` = not told.
+    """
+
+    ip: str
+    reference: str
+    holder: MachineHolder | OtherHolder | None
+    token: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One virtual machine as the cloud just described it; read only before it is changed.
+
+    Attributes:
+        machine_id: the id asked for.
+        interface_id: the interface that carries the node's own address.
+        private_ip: the private address on that interface that will answer for the public one.
+        running: whether the machine can serve traffic.
+        location: comparable with ``CloudAddress.location``, ``""`` = not told.
+        zone: availability zone, ``""`` = not told.
+        public_ip: the public address on ``private_ip`` now, ``""`` = none.
+        public_ip_reserved: it is a reserved one (never to be thrown out), not an ephemeral one.
+        cluster: the Kubernetes cluster it is marked as belonging to, ``""`` = none.
+    """
+
+    machine_id: str
+    interface_id: str
+    private_ip: str
+    running: bool
+    location: str = ""
+    zone: str = ""
+    public_ip: str = ""
+    public_ip_reserved: bool = False
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """How this cloud moves an address; the planner orders its steps by it.
+
+    Attributes:
+        moves_in_one_call: ``move`` takes an address from one machine to another atomically.
+        clears_target_first: ``prepare`` must free the target's interface before ``attach``.
+    """
+
+    moves_in_one_call: bool
+    clears_target_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A mutation the cloud has accepted.
+
+    Attributes:
+        handle: text from which ``poll`` can go on after a crash, ``""`` when already done.
+        done: the effect is there.
+    """
+
+    handle: str = ""
+    done: bool = True
+
+
+class Provider(Protocol):
+    """One cloud in one scope (account, region).
+
+    Every call has a deadline and raises only ``CloudError``; none blocks the event loop. Repeating
+    a mutation whose effect is already there succeeds and changes nothing. A cancelled call may
+    still take effect: the caller reads again.
+    """
+
+    name: str
+    traits: Traits
+    # Set by the caller; called right before every request that changes something, the SDK's own
+    # repeats included. It raises when this process may not write any more (lost leadership).
+    fence: Callable[[], None]
+
+    def machine_id(self, provider_id: str) -> str | None:
+        """The machine behind a node's ``spec.providerID``; ``None`` = not of this cloud. Pure."""
+        ...
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        """Read all these addresses in bulk, cost independent of the number of machines.
+
+        An address that is absent from the answer positively does not exist in this scope; where
+        that cannot be told, the call raises instead.
+        """
+        ...
+
+    async def machine(self, machine_id: str) -> Machine:
+        """Read one machine, just before it is changed. Raises ``MachineNotFound``."""
+        ...
+
+    def check(self, address: CloudAddress, machine: Machine) -> str | None:
+        """Why this machine can never hold the address, in one sentence; ``None`` = it can. Pure."""
+        ...
+
+    async def prepare(self, machine: Machine, request_id: str) -> Operation:
+        """Free the target's interface of its ephemeral public address, if it has one."""
+        ...
+
+    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        """Give a free address to a machine; raises ``InUse`` rather than take one from anybody."""
+        ...
+
+    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        """Take an address from the holder it was read with to ``machine``; else ``Stale``.
+
+        Only where ``traits.moves_in_one_call``. Never throws another reserved address off the
+        target: ``InUse``.
+        """
+        ...
+
+    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+        """Take an address from the holder it was read with; nobody holds it afterwards."""
+        ...
+
+    async def compensate(self, machine: Machine, request_id: str) -> Operation:
+        """Give a machine stripped by ``prepare`` an ephemeral public address again."""
+        ...
+
+    async def poll(self, handle: str) -> Operation:
+        """Look at an accepted mutation; raises what it failed with."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and threads."""
+        ...

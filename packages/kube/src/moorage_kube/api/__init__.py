@@ -1,0 +1,1 @@
+"""The kinds Moorage defines: their wire types, and the CRDs generated from them."""

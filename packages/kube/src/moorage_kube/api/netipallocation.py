@@ -1,0 +1,189 @@
+"""NetIPAllocation: reserved cloud addresses that healthy nodes of a pool must hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from moorage_kube.api.conditions import WireCondition
+from moorage_kube.api.wire import Wire, rule
+
+# CEL charges for the worst case, and the duplicate check is quadratic.
+MAX_ADDRESSES = 512
+
+_ADDRESS_RULES = [
+    rule(
+        "self.all(x, isIP(x))",
+        "every entry must be an IP address such as 203.0.113.10 or 2001:db8::1",
+    ),
+    rule(
+        "self.all(x, !isIP(x) || !["
+        + ", ".join(
+            f"'{network}'"
+            for network in (
+                "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+                "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7",
+                "fe80::/10", "ff00::/8",
+            )
+        )
+        + "].exists(n, cidr(n).containsIP(x)))",
+        "private, loopback, link-local and multicast addresses cannot be reserved in a cloud:"
+        " list the public address",
+    ),
+    rule(
+        "self.all(x, !isIP(x) || self.exists_one(y, isIP(y) && ip(y) == ip(x)))",
+        "an address may be listed once only, in whatever form it is written",
+    ),
+]  # fmt: skip
+
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class WorkloadRef(Wire):
+    """The workload whose pods keep an address on a node that is being drained."""
+
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(
+        description="Kind of the workload."
+    )
+    name: Name = Field(description="Name of the workload.")
+    namespace: Annotated[str, Field(max_length=63)] = Field(
+        default="default", description="Namespace of the workload."
+    )
+
+
+class DeploymentRef(Wire):
+    """The first version's way to name a Deployment; read only where workloadRef is absent."""
+
+    name: Name = Field(description="Name of the Deployment.")
+    namespace: Annotated[str, Field(max_length=63)] = Field(
+        default="default", description="Namespace of the Deployment."
+    )
+
+
+class Cloud(Wire):
+    """Where the addresses are reserved."""
+
+    provider: Annotated[str, Field(max_length=63)] = Field(
+        default="",
+        description="Cloud plug-in: aws, gcp, azure or any other that is installed.",
+    )
+    region: Annotated[str, Field(max_length=63)] = Field(
+        default="",
+        description="Region of the addresses; empty: the region of the controller's environment.",
+    )
+    zones: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
+        default_factory=list,
+        description="Only nodes of these zones may get an address; empty: all.",
+    )
+
+
+class Failover(Wire):
+    """When an address leaves a node that is in trouble."""
+
+    not_ready_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(
+        default=40, description="How long a node must be NotReady before its address moves."
+    )
+    node_gone_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(
+        default=60,
+        description="How long a Node object must be gone before its address moves, so that a"
+        " kubelet that registers again is no failover.",
+    )
+    drain: Literal["WorkloadGone", "AllPodsGone", "Immediate"] = Field(
+        default="WorkloadGone",
+        description="What an address on a cordoned node waits for: the workload's pods to leave"
+        " (all pods but those of DaemonSets where no workload is named), all pods to leave, or"
+        " nothing.",
+    )
+
+
+class NetIPAllocationSpec(Wire):
+    """What is wanted."""
+
+    reserved_ips: Annotated[
+        list[Annotated[str, Field(max_length=45)]], Field(max_length=MAX_ADDRESSES)
+    ] = Field(
+        description="Reserved public addresses; each is kept on one node of the pool.",
+        json_schema_extra={"x-kubernetes-validations": _ADDRESS_RULES},  # type: ignore[dict-item]  # pydantic's JsonValue is invariant
+    )
+    workload_ref: WorkloadRef | None = None
+    deployment_ref: DeploymentRef | None = Field(
+        default=None, description="Deprecated: use workloadRef with kind Deployment."
+    )
+    node_selector: dict[str, str] = Field(
+        default_factory=dict,
+        description="Labels of the nodes that may hold an address; empty: every node.",
+    )
+    cloud: Cloud
+    reconcile_interval: Annotated[int, Field(ge=5, le=86400)] = Field(
+        default=30, description="Seconds between two looks at the cloud."
+    )
+    release_policy: Literal["Detach", "Retain"] = Field(
+        default="Detach",
+        description="What happens to an address that is no longer listed: taken off its node, or"
+        " left where it is. The reservation itself is never given back.",
+    )
+    foreign_policy: Literal["Never", "IfUnmanaged", "Always"] = Field(
+        default="Never",
+        description="Whether an address may be taken from a machine that is no node of this"
+        " cluster: never, if it belongs to no other cluster, or always. Load balancers and other"
+        " services are never touched.",
+    )
+    failover: Failover = Field(default_factory=Failover)
+
+
+class AddressStatus(Wire):
+    """Where one address is, and why."""
+
+    ip: str = Field(description="The address, in its canonical form.")
+    phase: str = Field(description="Where the address is on its way.")
+    reason: str = Field(default="", description="One word for why.")
+    message: str = Field(default="", description="The same in plain words.")
+    node_name: str | None = Field(default=None, description="Node that holds it, or will.")
+    node_uid: str | None = Field(default=None, description="That node's uid.")
+    provider_id: str | None = Field(
+        default=None, description="That node's spec.providerID."
+    )
+    previous_node: str | None = Field(default=None, description="Node it is being taken from.")
+    previous_node_uid: str | None = Field(
+        default=None, description="That node's uid."
+    )
+    previous_provider_id: str | None = Field(
+        default=None, description="That node's spec.providerID."
+    )
+    cloud_ref: str | None = Field(default=None, description="The cloud's id of the reservation.")
+    operation: str | None = Field(
+        default=None, description="Mutation begun and not yet seen to end, with its request id."
+    )
+    attempts: int | None = Field(default=None, description="Failed attempts in a row.")
+    next_attempt: str | None = Field(default=None, description="Not tried again before.")
+    observed_at: str | None = Field(
+        default=None, description="When the cloud was read that this rests on."
+    )
+    since: str = Field(default="", description="When it came into this phase.")
+
+
+class NetIPAllocationStatus(Wire):
+    """What is, as of the last change."""
+
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the spec that this status answers."
+    )
+    reserved: int | None = Field(default=None, description="Number of addresses listed.")
+    bound: int | None = Field(default=None, description="Number of addresses on their node.")
+    addresses: list[AddressStatus] = Field(
+        default_factory=list,
+        description="One entry per address.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["ip"],
+        },
+    )
+    conditions: list[WireCondition] = Field(
+        default_factory=list,
+        description="Ready, Progressing, Degraded and Conflict.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
