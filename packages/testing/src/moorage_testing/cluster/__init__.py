@@ -1,0 +1,18 @@
+"""The embedded cluster: a real control plane without containers, and fake nodes."""
+
+from moorage_testing.cluster.api import ApiError
+from moorage_testing.cluster.embedded import EmbeddedCluster, KubectlError
+from moorage_testing.cluster.go_tool import ToolchainError, ToolMissingError
+from moorage_testing.cluster.objects import Node, Owner, Pod, Taint
+
+__all__ = [
+    "ApiError",
+    "EmbeddedCluster",
+    "KubectlError",
+    "Node",
+    "Owner",
+    "Pod",
+    "Taint",
+    "ToolMissingError",
+    "ToolchainError",
+]

@@ -1,0 +1,118 @@
+"""Faults to inject into an emulated cloud, beside the log of its calls; one vocabulary for all.
+
+Over HTTP a fault answers with ``status``, ``code``, ``message`` and ``headers``; in a cloud that
+lives in this process it raises ``error``. ``delay_seconds``, ``drop``, ``times`` and ``skip`` mean
+the same everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What goes wrong with the calls whose operation matches.
+
+    Attributes:
+        op: regular expression over the whole name of the operation.
+        status: answer with this HTTP status, the work is not done.
+        code: the cloud's error code in that answer.
+        message: the text in that answer.
+        headers: headers of that answer, such as ``Retry-After``.
+        delay_seconds: wait so long before doing anything.
+        drop: break the connection ``"before"`` the work or ``"after"`` it, the answer being lost.
+        error: raised where there is no HTTP; with ``drop="after"`` once the work is done.
+        late_error: the operation is accepted and ends in this, nothing having changed.
+        times: how often it strikes, ``None`` = for ever.
+        skip: so many matching calls pass first.
+    """
+
+    op: str
+    status: int | None = None
+    code: str = ""
+    message: str = "injected"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay_seconds: float = 0.0
+    drop: Literal["before", "after"] | None = None
+    error: Exception | None = None
+    late_error: Exception | None = None
+    times: int | None = 1
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as it came in.
+
+    Attributes:
+        op: the operation's name in the cloud's own words.
+        params: its parameters, flat.
+        at: when, in seconds of the book's clock.
+    """
+
+    op: str
+    params: Mapping[str, str]
+    at: float
+
+
+@dataclass(slots=True)
+class _Rule:
+    """A fault with what is left of it."""
+
+    fault: Fault
+    left: int | None
+    skip: int
+
+    def strikes(self, op: str) -> bool:
+        if self.left == 0 or not re.fullmatch(self.fault.op, op):
+            return False
+        if self.skip > 0:
+            self.skip -= 1
+            return False
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+
+class FaultBook:
+    """The faults waiting to strike and the calls that came in. Safe to use from many threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._rules: list[_Rule] = []
+        self._calls: list[Call] = []
+
+    def inject(self, *faults: Fault) -> None:
+        """Let these strike from now on; of several that match, the first one does."""
+        with self._guard:
+            self._rules += [_Rule(fault, fault.times, fault.skip) for fault in faults]
+
+    def clear(self) -> None:
+        """Forget all faults; the calls stay."""
+        with self._guard:
+            self._rules.clear()
+
+    def arrive(self, op: str, params: Mapping[str, str]) -> Fault | None:
+        """Write down a call and return the fault that strikes it."""
+        call = Call(op, params, self._clock())
+        with self._guard:
+            self._calls.append(call)
+            return next((rule.fault for rule in self._rules if rule.strikes(op)), None)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """All calls so far, in order of arrival."""
+        with self._guard:
+            return tuple(self._calls)
+
+    def ops(self, since: int = 0) -> tuple[str, ...]:
+        """The names of the operations called, leaving out the first ``since`` calls."""
+        with self._guard:
+            return tuple(call.op for call in self._calls[since:])

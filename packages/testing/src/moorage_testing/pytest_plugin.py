@@ -1,0 +1,50 @@
+"""The pytest fixture `cluster`: one embedded cluster per test session.
+
+Loaded by every pytest run through the entry point `pytest11`, so what is heavy is imported only
+when a test asks for the fixture.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from moorage_testing.cluster import EmbeddedCluster
+
+FIXTURE = "cluster"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build missing tools before the first test, whose timeout a build would not fit in."""
+    wanted = any(FIXTURE in getattr(item, "fixturenames", ()) for item in session.items)
+    if not wanted or session.config.option.collectonly:
+        return
+    from moorage_testing.cluster import ToolchainError, toolchain  # noqa: PLC0415 - see above
+
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    # What is missing is told by the fixture, to the tests that need it.
+    with shown, contextlib.suppress(ToolchainError):
+        toolchain.build_all()
+
+
+@pytest.fixture(scope="session", name=FIXTURE)
+def embedded_cluster() -> "Iterator[EmbeddedCluster]":
+    """Return a running cluster without nodes, shared by the session's tests.
+
+    Each test works in a namespace and with node names of its own. Without the tools the test is
+    skipped with the reason; with CI set it fails, since there a skip would hide everything.
+    """
+    from moorage_testing.cluster import EmbeddedCluster, ToolchainError  # noqa: PLC0415 - see above
+
+    try:
+        running = EmbeddedCluster.start()
+    except ToolchainError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    with running:
+        yield running

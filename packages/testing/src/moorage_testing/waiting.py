@@ -1,0 +1,61 @@
+"""Waiting for a condition with a deadline, so that no test sleeps for luck."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+INTERVAL_SECONDS = 0.05
+
+
+class WaitTimeoutError(TimeoutError):
+    """The condition did not come true in time; the message carries what was seen last."""
+
+
+def wait_for(
+    predicate: Callable[[], T],
+    timeout_seconds: float,
+    what: str,
+    *,
+    interval_seconds: float = INTERVAL_SECONDS,
+) -> T:
+    """Return the first true value of `predicate`, or raise WaitTimeoutError.
+
+    `what` completes the sentence "waited for ...". The predicate is asked at least once, and once
+    more after the deadline, so that a slow machine cannot fail a condition that holds.
+    What the predicate raises is not caught.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        last_chance = time.monotonic() >= deadline
+        value = predicate()
+        if value:
+            return value
+        if last_chance:
+            raise _timed_out(timeout_seconds, what, value)
+        time.sleep(interval_seconds)
+
+
+async def wait_for_async(
+    predicate: Callable[[], Awaitable[T]],
+    timeout_seconds: float,
+    what: str,
+    *,
+    interval_seconds: float = INTERVAL_SECONDS,
+) -> T:
+    """Do what `wait_for` does with an asynchronous predicate, leaving the event loop free."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        last_chance = time.monotonic() >= deadline
+        value = await predicate()
+        if value:
+            return value
+        if last_chance:
+            raise _timed_out(timeout_seconds, what, value)
+        await asyncio.sleep(interval_seconds)
+
+
+def _timed_out(timeout_seconds: float, what: str, last: object) -> WaitTimeoutError:
+    return WaitTimeoutError(f"waited {timeout_seconds:g} s for {what}; last seen: {last!r}")
