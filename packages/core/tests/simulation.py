@@ -157,7 +157,11 @@ class Simulation:
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
-            outcomes={r.ip: o for r in records if (o := self.memory.outcomes.get(r.ip))},
+            outcomes={
+                r.ip: self.memory.outcomes[r.ip]
+                for r in records
+                if r.ip in self.memory.outcomes and r.ip not in conflicts
+            },
             avoided=self.memory.avoided,
             not_ready_since=self.memory.not_ready_since,
             gone_since=self.memory.gone_since,

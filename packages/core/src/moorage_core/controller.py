@@ -111,7 +111,7 @@ class CoreSteps:
             if isinstance(action, WriteStatus):
                 kept = {record.ip for record in action.records}
                 for record in world.records:
-                    if record.ip not in kept:
+                    if record.ip not in kept and record.ip not in world.conflicts:
                         operations.forget(record.ip)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from moorage_core import reasons
 from moorage_core.caches import Caches
@@ -11,6 +11,7 @@ from moorage_core.model import (
     ONE_CALL,
     Allocation,
     Observed,
+    Outcome,
     Reading,
     Record,
     Unread,
@@ -66,7 +67,7 @@ class Observer:
             busy=self.caches.busy_nodes(allocation.workload),
             crowded=self.caches.pod_places.crowded,
             in_flight=operations.in_flight,
-            outcomes={r.ip: o for r in view.records if (o := operations.outcomes.get(r.ip))},
+            outcomes=self._outcomes(view, conflicts),
             avoided=operations.avoided,
             not_ready_since=self.caches.clocks.not_ready_since,
             gone_since=self.caches.clocks.gone_since,
@@ -96,6 +97,12 @@ class Observer:
             if first is not None and first != mine:
                 conflicts[ip] = first.name
         return conflicts
+
+    def _outcomes(self, view: AllocationView, conflicts: Collection[str]) -> dict[str, Outcome]:
+        """What ended for this allocation; an address of an older one is none of its business."""
+        outcomes = self.operations.outcomes
+        mine = (r.ip for r in view.records if r.ip in outcomes and r.ip not in conflicts)
+        return {ip: outcomes[ip] for ip in mine}
 
     def _readings(
         self, allocation: Allocation, addresses: set[str]

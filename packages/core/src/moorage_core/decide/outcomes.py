@@ -36,6 +36,9 @@ _REFUSED = (errors.Denied, errors.CredentialsRejected, errors.QuotaExceeded, err
 NODE_AT_FAULT = (errors.MachineUnfit, errors.MachineNotFound, errors.InUse)
 
 
+_HAVE_A_CHOICE = frozenset({Mutation.PREPARE, Mutation.ATTACH, Mutation.MOVE})
+
+
 def reason_for(error: errors.CloudError) -> Reason:
     """The reason that stands for an error of the cloud."""
     return next(reason for kind, reason in _REASONS if isinstance(error, kind))
@@ -50,7 +53,8 @@ def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Recor
     """The record once it tells how its mutation ended."""
     if outcome is None:
         return record
-    if outcome.error is not None:
+    gone = isinstance(outcome.error, errors.MachineNotFound)
+    if outcome.error is not None and not (gone and outcome.mutation is Mutation.COMPENSATE):
         return _failed(record, outcome, outcome.error, now)
     match outcome.mutation:
         case Mutation.PREPARE:
@@ -64,7 +68,9 @@ def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Recor
 
 
 def _failed(record: Record, outcome: Outcome, error: errors.CloudError, now: float) -> Record:
-    next_attempt = 0.0 if node_at_fault(error) else float(math.ceil(now + outcome.retry_in))
+    # Another node can be tried at once; what concerns one node only has to wait for it.
+    elsewhere = node_at_fault(error) and outcome.mutation in _HAVE_A_CHOICE
+    next_attempt = 0.0 if elsewhere else float(math.ceil(now + outcome.retry_in))
     return settle(
         record,
         now,

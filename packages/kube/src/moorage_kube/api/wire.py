@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
 
@@ -33,6 +33,9 @@ class Wire(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def rule(expression: str, message: str) -> dict[str, str]:
-    """One CEL rule of ``x-kubernetes-validations``."""
+def rule(expression: str, message: str) -> dict[str, JsonValue]:
+    """One CEL rule of ``x-kubernetes-validations``: what must hold, and what to say otherwise.
+
+    The API server puts the field and its value in front of the message.
+    """
     return {"rule": expression, "message": message}

@@ -1,0 +1,167 @@
+"""Every task of the project: ``./nox --list`` names them, ``./nox -s tests`` is what CI runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "imports", "unit", "repo"]
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml("pyproject.toml")
+PACKAGES = sorted(path.parent.name for path in (ROOT / "packages").glob("*/pyproject.toml"))
+TREES = ["packages", "tests", "e2e", "noxfile.py"]
+
+
+def group(name: str) -> list[str]:
+    """The exactly pinned tools of one dependency group of the root pyproject."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def closure(package: str, *, tests: bool) -> list[str]:
+    """A package and the siblings it needs, as folders; with what its tests need."""
+    todo, found = [package], []
+    while todo:
+        name = todo.pop(0)
+        if name in found:
+            continue
+        found.append(name)
+        toml = tomllib.loads((ROOT / "packages" / name / "pyproject.toml").read_text("utf-8"))
+        needed = toml["project"]["dependencies"]
+        if tests and name == package:
+            needed = needed + toml.get("dependency-groups", {}).get("test", [])
+        siblings = [text.removeprefix("moorage-").split("=")[0].split("[")[0] for text in needed
+                    if text.startswith("moorage-")]  # fmt: skip
+        todo += siblings
+    return found
+
+
+def install(session: nox.Session, packages: list[str], *tools: str) -> None:
+    """Install packages of this repository for editing, with tools beside them."""
+    folders = [arg for name in packages for arg in ("-e", f"packages/{name}")]
+    session.install(*folders, *tools)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and likely mistakes (ruff)."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *TREES)
+    session.run("ruff", "format", "--check", *TREES)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly (mypy), one package after the other, its tests included."""
+    install(session, PACKAGES, *group("types"), *group("test"))
+    for package in PACKAGES:
+        session.run("mypy", f"packages/{package}/src", f"packages/{package}/tests")
+    session.run("mypy", "tests", "e2e", "noxfile.py")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Who may import whom (import-linter)."""
+    install(session, PACKAGES, *group("imports"))
+    session.run("lint-imports")
+
+
+@nox.session
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def unit(session: nox.Session, package: str) -> None:
+    """The tests of one package, alone in its own environment."""
+    install(session, closure(package, tests=True), *group("test"))
+    session.run("pytest", f"packages/{package}/tests", *session.posargs)
+
+
+@nox.session
+def repo(session: nox.Session) -> None:
+    """Nothing generated is stale, names in the docs exist, sizes stay small."""
+    install(session, PACKAGES, *group("test"))
+    session.run("pytest", "tests/repo", *session.posargs)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Every controller on a real control plane; builds it on the first run."""
+    install(session, PACKAGES, *group("test"), *go_where_there_is_none())
+    session.run("pytest", "tests/cluster", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """All of the above."""
+    for name in ("lint", "types", "imports", "repo", "build", "cluster"):
+        session.notify(name)
+    for package in PACKAGES:
+        session.notify(f"unit({package})")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """A reserved address leaves a drained node: ``./nox -s demo -- --help``."""
+    install(session, PACKAGES, *go_where_there_is_none())
+    session.run("python", "-m", "e2e.demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Target, measured, verdict: ``./nox -s bench -- --help``."""
+    install(session, PACKAGES, *group("test"), *go_where_there_is_none())
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def sync(session: nox.Session) -> None:
+    """Write every generated file anew; ``./nox -s sync -- --check`` only says what is stale."""
+    install(session, PACKAGES)
+    session.run("python", "-m", "tests.repo.generated", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build every wheel; each one installs and starts alone."""
+    session.install(*group("build"))
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for package in PACKAGES:
+        session.run(
+            "python", "-m", "build", "--wheel", "-o", str(dist), f"packages/{package}", silent=True
+        )
+    for package in PACKAGES:
+        start_alone(session, package, dist)
+
+
+def start_alone(session: nox.Session, package: str, dist: Path) -> None:
+    """Install one wheel and only what it asks for into an empty environment, and start it."""
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "venv", "--without-pip", folder, silent=True)
+        python = Path(folder) / "bin" / "python"
+        session.run(
+            "uv", "pip", "install", "-q", "--python", str(python), "--find-links", str(dist),
+            f"moorage-{package}", external=True,
+        )  # fmt: skip
+        module = f"moorage_{package.replace('-', '_')}"
+        main = ROOT / "packages" / package / "src" / module / "__main__.py"
+        command = ["-m", module, "--version"] if main.exists() else ["-c", f"import {module}"]
+        session.run(str(python), *command, external=True, silent=True)
+        session.log(f"moorage-{package} installs and starts alone")
+
+
+def go_where_there_is_none() -> list[str]:
+    """The toolchain is built with Go; where none is installed PyPI has one."""
+    return [] if shutil.which("go") or "KUBEBUILDER_ASSETS" in os.environ else group("go")
+
+
+if sys.version_info < (3, 11):
+    raise SystemExit("Moorage needs Python 3.11 or newer")
