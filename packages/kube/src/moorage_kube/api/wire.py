@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic.alias_generators import to_camel
 
-
 # Initialisms that Kubernetes writes in capitals at the end of a name.
 _INITIALISMS = {"Id": "ID", "Uid": "UID", "Ips": "IPs"}
 

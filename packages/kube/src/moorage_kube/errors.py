@@ -1,0 +1,135 @@
+"""Errors: what the API server refuses or cannot do, by what the caller can answer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+_TEXT_LIMIT = 300
+
+
+class KubeError(Exception):
+    """A request that did not get what it asked for.
+
+    Attributes:
+        status: HTTP status; 0 = no answer came.
+        reason: one CamelCase word, the API server's own where it gave one.
+        message: the same in plain words.
+        what: the request, as in ``GET nodes/n1``.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, what: str) -> None:
+        super().__init__(status, reason, message, what)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.what = what
+
+    def __str__(self) -> str:
+        number = f"{self.status} " if self.status else ""
+        return f"{self.what}: {self.message} ({number}{self.reason})"
+
+
+class NotFound(KubeError):
+    """404: there is no such object, or no such kind."""
+
+
+class Conflict(KubeError):
+    """409: the object is no longer the one that was read; look again."""
+
+
+class AlreadyExists(KubeError):
+    """409: somebody has taken this name."""
+
+
+class Gone(KubeError):
+    """410: the resourceVersion or continue token is too old; list again."""
+
+
+class Forbidden(KubeError):
+    """403: the credentials lack this right, or admission refused."""
+
+
+class Unauthorized(KubeError):
+    """401: the API server does not take the credentials."""
+
+
+class Invalid(KubeError):
+    """400 or 422: the request can never succeed as it is, or a test in a JSON patch failed."""
+
+
+class Throttled(KubeError):
+    """429: too many requests, or an eviction that a disruption budget does not allow now.
+
+    Attributes:
+        retry_after: seconds the API server asks to wait; ``None`` = it did not say.
+    """
+
+    def __init__(
+        self, status: int, reason: str, message: str, what: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, reason, message, what)
+        self.retry_after = retry_after
+
+
+class Unavailable(KubeError):
+    """5xx, a lost connection or no answer in time: whether the work was done is unknown."""
+
+
+_BY_STATUS: Final[Mapping[int, type[KubeError]]] = {
+    400: Invalid,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    408: Unavailable,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+}
+_THROTTLED = 429
+_SERVER_ERROR = 500
+
+
+def from_response(
+    status: int, body: bytes | Mapping[str, Any], what: str, retry_after: str | None = None
+) -> KubeError:
+    """The error that an answer means; the one place that maps.
+
+    ``body`` is the answer's content or a ``Status`` object already read; ``retry_after`` is the
+    header of that name. ``what`` is the request, as in ``GET nodes/n1``.
+    """
+    told = _status_object(body) if isinstance(body, bytes) else body
+    reason = str(told.get("reason") or "Unknown")
+    message = str(told.get("message") or "no reason given")
+    if status == _THROTTLED:
+        return Throttled(status, reason, message, what, _seconds(retry_after, told))
+    return _type(status, reason)(status, reason, message, what)
+
+
+def _type(status: int, reason: str) -> type[KubeError]:
+    if reason == "AlreadyExists":
+        return AlreadyExists
+    if status >= _SERVER_ERROR:
+        return Unavailable
+    return _BY_STATUS.get(status, KubeError)
+
+
+def _status_object(content: bytes) -> Mapping[str, Any]:
+    """The Status in an answer; proxies and health checks answer in plain text."""
+    with contextlib.suppress(orjson.JSONDecodeError):
+        told = orjson.loads(content)
+        if isinstance(told, dict):
+            return told
+    return {"message": " ".join(content.decode(errors="replace").split())[:_TEXT_LIMIT]}
+
+
+def _seconds(header: str | None, told: Mapping[str, Any]) -> float | None:
+    """Seconds to wait; the header may also be a date, which the API server never sends."""
+    for value in (header, (told.get("details") or {}).get("retryAfterSeconds")):
+        if value is not None:
+            with contextlib.suppress(ValueError):
+                return max(0.0, float(value))
+    return None

@@ -1,0 +1,72 @@
+"""Logs: one line a record, with fixed keys, and never a credential."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any, Literal
+
+from pythonjsonlogger.json import JsonFormatter
+
+LogFormat = Literal["json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+# aiohttp puts whole requests, headers included, into the repr of its errors; a traceback or a
+# third party's %r may bring one here.
+_CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
+_COLOURS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+
+
+def configure(log_format: LogFormat = "json", level: LogLevel = "info") -> None:
+    """Send all logging of the process to stderr in one format.
+
+    ``json``: keys ``ts`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, then the record's
+    extras, ``exception`` for a traceback. ``text``: for eyes, coloured only on a terminal.
+    """
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(_Json() if log_format == "json" else _Text(colour=sys.stderr.isatty()))
+    root = logging.getLogger()
+    root.handlers[:] = [stream]
+    root.setLevel(level.upper())
+    # These tell of every request and handler call; who debugs them wants them alone.
+    quiet = max(logging.WARNING, root.level)
+    for noisy in ("kopf", "asyncio", "aiohttp.access", "aiohttp.server"):
+        logging.getLogger(noisy).setLevel(quiet)
+    logging.captureWarnings(capture=True)
+
+
+def without_credentials(text: str) -> str:
+    """``text`` with the secrets of HTTP Authorization headers blotted out."""
+    return _CREDENTIAL.sub(r"\1 ***", text)
+
+
+class _Json(JsonFormatter):
+    def __init__(self) -> None:
+        super().__init__(
+            ("levelname", "name", "message"),
+            rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
+            timestamp="ts",
+        )
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        record: dict[str, Any] = super().process_log_record(log_data)
+        # Kopf hangs its whole settings and the object's reference on its records.
+        for baggage in ("settings", "k8s_ref", "k8s_skip", "taskName"):
+            record.pop(baggage, None)
+        return {"ts": record.pop("ts", None)} | record | {"level": record["level"].lower()}
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_credentials(super().format(record))
+
+
+class _Text(logging.Formatter):
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        self._colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = without_credentials(super().format(record))
+        if not self._colour:
+            return line
+        return f"\x1b[{_COLOURS.get(record.levelname, '0')}m{line}\x1b[0m"

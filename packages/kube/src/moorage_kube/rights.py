@@ -1,0 +1,84 @@
+"""Rights: RBAC as data, from which the charts' roles are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a controller may do with some resources, and why it must.
+
+    Attributes:
+        group: API group, ``""`` for the core group.
+        resources: plurals, with ``/subresource`` where meant.
+        verbs: RBAC verbs.
+        why: for the reader of the chart.
+        namespaced: needed only in the controller's own namespace.
+    """
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+    namespaced: bool = False
+
+
+SHELL_RIGHTS: tuple[Right, ...] = (
+    Right(
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "create", "update"),
+        why="one replica leads, the others stand by",
+        namespaced=True,
+    ),
+    Right(
+        group="",
+        resources=("events",),
+        verbs=("create", "patch"),
+        why="tell people once why an object is as it is",
+    ),
+)
+"""What :mod:`moorage_kube` itself uses.
+
+Kopf adds nothing to these: it reads the discovery documents, which every authenticated client
+may, and lists and watches the kinds a controller names in its own rights.
+"""
+
+
+def cluster_role(name: str, rights: Iterable[Right]) -> dict[str, Any]:
+    """The ClusterRole of all rights that are not bound to the controller's own namespace."""
+    return _role("ClusterRole", name, (right for right in rights if not right.namespaced))
+
+
+def role(name: str, rights: Iterable[Right]) -> dict[str, Any]:
+    """The Role, for the controller's own namespace, of the namespaced rights."""
+    return _role("Role", name, (right for right in rights if right.namespaced))
+
+
+def _role(kind: str, name: str, rights: Iterable[Right]) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "rules": _rules(rights),
+    }
+
+
+def _rules(rights: Iterable[Right]) -> list[dict[str, list[str]]]:
+    """One rule for each group and set of verbs, everything sorted, nothing said twice."""
+    verbs_of: dict[tuple[str, str], set[str]] = {}
+    for right in rights:
+        for resource in right.resources:
+            verbs_of.setdefault((right.group, resource), set()).update(right.verbs)
+    resources_of: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (group, resource), verbs in sorted(verbs_of.items()):
+        resources_of.setdefault((group, tuple(sorted(verbs))), []).append(resource)
+    return [
+        {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
+        for (group, verbs), resources in sorted(
+            resources_of.items(), key=lambda rule: (rule[0][0], rule[1])
+        )
+    ]

@@ -1,0 +1,180 @@
+"""Store: what is kept of the objects of one kind, with indexes and listeners for its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, ItemsView, Iterable, KeysView, ValuesView
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """One object's change; ``old`` is ``None`` for a new one, ``new`` for one that is gone."""
+
+    key: str
+    old: T | None
+    new: T | None
+
+
+def key_of(raw: dict[str, Any]) -> str:
+    """``namespace/name``, or ``name`` where there is no namespace."""
+    meta = raw["metadata"]
+    namespace = meta.get("namespace")
+    return f"{namespace}/{meta['name']}" if namespace else str(meta["name"])
+
+
+def version_number(resource_version: str | None) -> int:
+    """A resourceVersion as a number that grows; 0 = it is none, so its age is unknown."""
+    decimal = resource_version is not None and resource_version.isdecimal()
+    return int(resource_version) if resource_version and decimal else 0
+
+
+class Store(Generic[T]):
+    """The projections of a kind's objects, by key.
+
+    ``project`` cuts an object down to what is needed; ``None`` = not of interest, so absent.
+    Listeners are called at once, in the order they subscribed, and only where projections differ.
+    What ``project`` or a listener raises comes out of the call that brought the object.
+    """
+
+    def __init__(self, project: Callable[[dict[str, Any]], T | None]) -> None:
+        self._project = project
+        self._values: dict[str, T] = {}
+        self._versions: dict[str, tuple[int, str]] = {}  # resourceVersion and uid
+        self._listeners: list[Callable[[Change[T]], None]] = []
+        self.synced = False
+        """Whether the store has been complete at least once."""
+
+    def get(self, key: str) -> T | None:
+        """The object's projection; ``None`` = absent."""
+        return self._values.get(key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def keys(self) -> KeysView[str]:
+        """All keys; a view."""
+        return self._values.keys()
+
+    def values(self) -> ValuesView[T]:
+        """All projections; a view."""
+        return self._values.values()
+
+    def items(self) -> ItemsView[str, T]:
+        """All keys with their projections; a view."""
+        return self._values.items()
+
+    def version(self, key: str) -> int:
+        """The number of the object's resourceVersion; 0 = absent, or its age is unknown."""
+        return self._versions.get(key, (0, ""))[0]
+
+    def subscribe(self, listener: Callable[[Change[T]], None]) -> None:
+        """Call ``listener`` for every change from now on."""
+        self._listeners.append(listener)
+
+    def apply(self, raw: dict[str, Any], *, even_older: bool = False) -> None:
+        """Take an object as it is now, unless the one held is newer and that matters."""
+        key, meta = key_of(raw), raw["metadata"]
+        version = version_number(meta.get("resourceVersion"))
+        if 0 < version < self.version(key) and not even_older:
+            return
+        new = self._project(raw)
+        if new is None:
+            self.forget(key)
+            return
+        old = self._values.get(key)
+        self._versions[key] = (version, meta.get("uid", ""))
+        if old != new:
+            self._values[key] = new
+            self._tell(Change(key, old, new))
+
+    def update_known(self, raw: dict[str, Any]) -> None:
+        """Take the answer to a write of ours, if that very object is still held.
+
+        The watch may have told meanwhile that the object is gone, or that another one has its
+        name: neither is undone by a late answer.
+        """
+        held = self._versions.get(key_of(raw))
+        if held is not None and held[1] == raw["metadata"].get("uid", ""):
+            self.apply(raw)
+
+    def forget(self, key: str) -> None:
+        """The object is gone."""
+        old = self._values.pop(key, None)
+        self._versions.pop(key, None)
+        if old is not None:
+            self._tell(Change(key, old, None))
+
+    def replace_all(self, raws: Iterable[dict[str, Any]]) -> None:
+        """Take the answer to a list: these are all objects there are."""
+        listing = Listing(self)
+        listing.add(raws)
+        listing.finish()
+
+    def _tell(self, change: Change[T]) -> None:
+        for listener in self._listeners:
+            listener(change)
+
+
+class Listing(Generic[T]):
+    """A list of a kind, taken into its store page by page; make it before the first page is asked.
+
+    A list shows all objects at one moment, told by its resourceVersion. What the store holds from
+    after that moment (answers to our own writes) stays. A moment before what was held when the
+    list was asked for means that the API server was set back to a backup: then the list counts
+    whole, since the versions from before mean nothing any more.
+    """
+
+    def __init__(self, store: Store[T]) -> None:
+        self._store = store
+        self._newest_before = max(map(store.version, store.keys()), default=0)
+        self._unseen = dict.fromkeys(store.keys())
+        self._moment = 0
+        self._set_back = False
+
+    def add(self, raws: Iterable[dict[str, Any]], resource_version: str = "") -> None:
+        """Take one page, with the resourceVersion of the list; ``""`` = not known."""
+        self._moment = version_number(resource_version)
+        self._set_back = 0 < self._moment < self._newest_before
+        for raw in raws:
+            self._unseen.pop(key_of(raw), None)
+            self._store.apply(raw, even_older=self._set_back)
+
+    def finish(self) -> None:
+        """All pages are there: what none of them showed is gone, and the store is synced."""
+        for key in self._unseen:
+            is_later = 0 < self._moment < self._store.version(key)
+            if self._set_back or not is_later:
+                self._store.forget(key)
+        self._store.synced = True
+
+
+class Index(Generic[T]):
+    """Keys of a store's objects by something else that they have; kept up with every change."""
+
+    def __init__(self, store: Store[T], keys_of: Callable[[T], Iterable[Hashable]]) -> None:
+        self._keys_of = keys_of
+        self._keys: dict[Hashable, set[str]] = {}
+        for key, value in store.items():
+            self._changed(Change(key, None, value))
+        store.subscribe(self._changed)
+
+    def get(self, index_key: Hashable) -> frozenset[str]:
+        """Keys of the objects that have it."""
+        return frozenset(self._keys.get(index_key, ()))
+
+    def _changed(self, change: Change[T]) -> None:
+        old = set(self._keys_of(change.old)) if change.old is not None else set()
+        new = set(self._keys_of(change.new)) if change.new is not None else set()
+        for index_key in old - new:
+            keys = self._keys[index_key]
+            keys.discard(change.key)
+            if not keys:
+                del self._keys[index_key]
+        for index_key in new - old:
+            self._keys.setdefault(index_key, set()).add(change.key)
