@@ -1,24 +1,14 @@
-"""What every provider must do, as tests to inherit: the contract behind ``Provider``'s docstrings.
-
-class TestMyCloud(ProviderContract):
-@pytest.fixture
-def world(self) -> ContractWorld: ...
-
-@pytest.fixture
-def opening(self, world) -> Callable[[float], Provider]: ...
-"""
+"""What every provider must do, as tests to inherit: what ``Provider``'s docstrings promise."""
 # ruff: noqa: S101, PLR2004 - these are tests, only elsewhere
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import logging
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Literal, Protocol
 
 import pytest
 
@@ -27,102 +17,42 @@ from moorage_domain.errors import (
     CloudError,
     Denied,
     InUse,
-    Locked,
     MachineNotFound,
     Stale,
     Throttled,
     Unavailable,
     Unsupported,
 )
-from moorage_domain.provider import (
-    CloudAddress,
-    Machine,
-    MachineHolder,
-    Operation,
-    OtherHolder,
-    Provider,
+from moorage_domain.provider import MachineHolder, OtherHolder, Provider
+from moorage_testing.contract.steps import (
+    FencedError,
+    attached,
+    closed,
+    done,
+    insist,
+    longest_lag,
+    mutations,
+    needs_move,
+    new_machine,
+    prepared,
+    read,
+)
+from moorage_testing.contract.world import (
+    IMPATIENT_SECONDS,
+    PATIENT_SECONDS,
+    Asked,
+    ContractWorld,
+    Failure,
 )
 
-PATIENT_SECONDS = 15.0
-IMPATIENT_SECONDS = 0.6
-SLOW_SECONDS = 0.4
 # How far behind its timers the event loop may fall while a provider works.
 LONGEST_LAG_SECONDS = 0.05
 FOREIGN_IDS = ("", "kind://docker/kind/worker", "digitalocean://1234", "moorage-test")
-
-Asked = Literal["snapshot", "machine", "attach", "move", "detach"]
-
-
-class FencedError(Exception):
-    """This process may not write any more."""
-
-
-class Failure(enum.Enum):
-    """What a cloud does instead of answering well."""
-
-    THROTTLED = "too many calls"
-    DENIED = "the right is missing"
-    NO_ANSWER = "the connection breaks before the work"
-    ANSWER_LOST = "the connection breaks after the work"
-    SLOW = "the answer takes SLOW_SECONDS"
-    HANGS = "the answer takes longer than IMPATIENT_SECONDS, whatever is tried"
-
-
 EXPECTED: dict[Failure, type[CloudError]] = {
     Failure.THROTTLED: Throttled,
     Failure.DENIED: Denied,
     Failure.NO_ANSWER: Unavailable,
 }
-
-
-class ContractWorld(Protocol):
-    """The cloud behind the provider, arranged by hand.
-
-    Attributes:
-        secrets: texts of the credentials, which nobody may ever see.
-    """
-
-    secrets: tuple[str, ...]
-
-    def add_machine(self) -> str:
-        """Start a machine with an ephemeral public address; return its node's providerID."""
-        ...
-
-    def add_address(self, *, elsewhere: bool = False) -> str:
-        """Reserve a fresh address; ``elsewhere`` = where none of the machines can use it."""
-        ...
-
-    def give(self, ip: str, machine_id: str | None) -> None:
-        """Let a machine or nobody hold an address, as somebody else's doing."""
-        ...
-
-    def give_elsewhere(self, ip: str) -> None:
-        """Let something that is no machine hold an address."""
-        ...
-
-    def remove_address(self, ip: str) -> None:
-        """Give a reservation back."""
-        ...
-
-    def terminate(self, machine_id: str) -> None:
-        """Delete a machine."""
-        ...
-
-    def fail(self, asked: Asked, failure: Failure) -> None:
-        """Let all further calls that the provider makes for this fail."""
-        ...
-
-    def heal(self) -> None:
-        """End all failures."""
-        ...
-
-    def reads(self) -> int:
-        """How many reading calls came in so far."""
-        ...
-
-    def mutations(self) -> int:
-        """How many mutating calls came in so far, repetitions by the SDK included."""
-        ...
 
 
 class ProviderContract:
@@ -466,89 +396,3 @@ class ProviderContract:
         everything = "\n".join((*shown, caplog.text))
         assert address.ip in everything
         assert [secret for secret in world.secrets if secret in everything] == []
-
-
-def closed() -> None:
-    """A fence that lets nothing through."""
-    raise FencedError
-
-
-async def new_machine(world: ContractWorld, provider: Provider) -> Machine:
-    """Start a machine and read it."""
-    machine_id = provider.machine_id(world.add_machine())
-    assert machine_id is not None
-    return await provider.machine(machine_id)
-
-
-async def read(provider: Provider, ip: str) -> CloudAddress:
-    """Read one address that exists."""
-    return (await provider.snapshot((ip,)))[ip]
-
-
-async def prepared(provider: Provider, machine: Machine) -> Machine:
-    """Make a machine ready for an address, where that must be done."""
-    if provider.traits.clears_target_first:
-        await done(provider, provider.prepare(machine, "prepare"))
-    return await provider.machine(machine.machine_id)
-
-
-async def attached(world: ContractWorld, provider: Provider) -> tuple[Machine, CloudAddress]:
-    """A fresh machine that holds a fresh address."""
-    machine = await prepared(provider, await new_machine(world, provider))
-    free = await read(provider, world.add_address())
-    await done(provider, provider.attach(free, machine, "attach"))
-    return machine, await read(provider, free.ip)
-
-
-async def done(provider: Provider, mutation: Awaitable[Operation]) -> None:
-    """Wait until a mutation has taken effect; raises what it ended in."""
-    operation = await mutation
-    async with asyncio.timeout(PATIENT_SECONDS):
-        while not operation.done:
-            operation = await provider.poll(operation.handle)
-
-
-async def insist(provider: Provider, mutation: Callable[[], Awaitable[Operation]]) -> None:
-    """Ask for a mutation until nothing else is under way on its objects, and wait for it."""
-    async with asyncio.timeout(PATIENT_SECONDS):
-        while True:
-            with contextlib.suppress(Locked):
-                await done(provider, mutation())
-                return
-
-
-def mutations(
-    provider: Provider, address: CloudAddress, machine: Machine
-) -> tuple[Callable[[], Awaitable[Operation]], ...]:
-    """Everything that could take this address from its holder."""
-    return (
-        lambda: provider.attach(address, machine, "attach"),
-        lambda: provider.move(address, machine, "move"),
-        lambda: provider.detach(address, "detach"),
-    )
-
-
-def needs_move(provider: Provider) -> None:
-    """Skip a test about ``move`` for clouds that have none."""
-    if not provider.traits.moves_in_one_call:
-        pytest.skip("this cloud moves in two steps")
-
-
-@contextlib.asynccontextmanager
-async def longest_lag() -> AsyncIterator[Callable[[], float]]:
-    """Measure how far the event loop falls behind its timers, in seconds."""
-    longest = 0.0
-    step = 0.005
-
-    async def tick() -> None:
-        nonlocal longest
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(step)
-            longest = max(longest, time.monotonic() - began - step)
-
-    ticking = asyncio.create_task(tick())
-    try:
-        yield lambda: longest
-    finally:
-        ticking.cancel()

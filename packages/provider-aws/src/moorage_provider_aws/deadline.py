@@ -1,0 +1,36 @@
+"""The deadline of one provider call, known to the event loop and to the threads under it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+
+from moorage_domain.errors import Unavailable
+
+_ends_at: ContextVar[float] = ContextVar("moorage_aws_deadline")
+
+
+@contextlib.asynccontextmanager
+async def within(seconds: float, what: str) -> AsyncIterator[None]:
+    """Give the block so long, then raise ``Unavailable`` saying what got no answer."""
+    token = _ends_at.set(time.monotonic() + seconds)
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(f"EC2: {what} got no answer within {seconds:g} s", "Timeout") from error
+    finally:
+        _ends_at.reset(token)
+
+
+def check() -> None:
+    """Raise ``Unavailable`` when the deadline has passed; silent outside of a ``within``.
+
+    A thread cannot be cancelled: without this it would go on to send its request, or repeat it,
+    long after the caller has turned to something else.
+    """
+    if time.monotonic() > _ends_at.get(float("inf")):
+        raise Unavailable("EC2: the deadline passed before the request was sent", "Timeout")

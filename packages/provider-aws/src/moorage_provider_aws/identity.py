@@ -1,0 +1,13 @@
+"""Which EC2 instance a node's ``spec.providerID`` names."""
+
+import re
+
+# The spellings in use: aws:///ZONE/i-x (cloud-provider-aws), aws://ZONE/i-x and aws:///i-x.
+# Fargate (aws:///ZONE/<task>/fargate-ip-...) and hybrid nodes have no instance, hence no match.
+_INSTANCE = re.compile(r"aws://(?:/?[a-z0-9-]+/|/)(?P<id>i-[0-9a-f]{8,17})")
+
+
+def instance_id(provider_id: str) -> str | None:
+    """The instance behind a provider id; ``None`` = none of EC2's."""
+    match = _INSTANCE.fullmatch(provider_id)
+    return match["id"] if match else None

@@ -1,0 +1,273 @@
+"""Elastic IPs as Moorage's provider protocol wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from moorage_domain.errors import (
+    AddressNotFound,
+    CredentialsRejected,
+    InUse,
+    InvalidOptions,
+    Stale,
+)
+from moorage_domain.provider import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    Operation,
+    OtherHolder,
+    Traits,
+)
+from moorage_provider_aws import deadline, rows
+from moorage_provider_aws.identity import instance_id
+
+if TYPE_CHECKING:
+    from moorage_provider_aws.ec2 import Ec2
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_SECONDS = 15.0
+# EC2 takes 200 values in one filter.
+ADDRESSES_PER_READ = 200
+# Above the mutations EC2 refills a second (5) there is nothing to be won.
+THREADS = 8
+
+_log = logging.getLogger(__name__)
+
+
+def create(options: Mapping[str, str]) -> AwsProvider:
+    """Make the provider; nothing is loaded or called yet. Raises ``InvalidOptions``.
+
+    Args:
+        options: ``region`` (else AWS_REGION and boto3's own sources) and ``timeout_seconds``.
+    """
+    text = options.get("timeout_seconds") or str(DEFAULT_TIMEOUT_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InvalidOptions(f'timeout_seconds is "{text}": write a number of seconds above 0')
+    return AwsProvider(options.get("region", ""), seconds)
+
+
+def _everybody_may_write() -> None:
+    """The fence until the caller sets one."""
+
+
+class AwsProvider:
+    """One region of one AWS account; see ``moorage_domain.provider.Provider``."""
+
+    def __init__(self, region: str, timeout_seconds: float) -> None:
+        self.name = "aws"
+        self.traits = Traits(moves_in_one_call=True, clears_target_first=False)
+        self.fence: Callable[[], None] = _everybody_may_write
+        self._region = region
+        self._timeout_seconds = timeout_seconds
+        # Its own threads: slow answers here must not hold up what else the process does in threads.
+        self._threads = ThreadPoolExecutor(THREADS, "moorage-aws")
+        self._connecting = threading.Lock()
+        self._ec2: Ec2 | None = None
+
+    def machine_id(self, provider_id: str) -> str | None:
+        return instance_id(provider_id)
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        # An Elastic IP is an IPv4 address: EC2 has no reservation for any other, so those are
+        # positively absent and must not spoil the read of the rest.
+        wanted = tuple(ip for ip in addresses if ":" not in ip)
+        chunks = [
+            wanted[start : start + ADDRESSES_PER_READ]
+            for start in range(0, len(wanted), ADDRESSES_PER_READ)
+        ]
+        async with deadline.within(self._timeout_seconds, "DescribeAddresses"):
+            found = await asyncio.gather(*(self._read({"public-ip": chunk}) for chunk in chunks))
+        return {address.ip: address for chunk in found for address in chunk}
+
+    async def machine(self, machine_id: str) -> Machine:
+        def read(ec2: Ec2) -> Machine:
+            row = ec2.instance(machine_id)
+            zone = row["Placement"].get("AvailabilityZone", "")
+            return rows.machine(row, ec2.border_group(zone))
+
+        async with deadline.within(self._timeout_seconds, f"DescribeInstances of {machine_id}"):
+            return await self._run(read)
+
+    def check(self, address: CloudAddress, machine: Machine) -> str | None:
+        if "" in (address.location, machine.location) or address.location == machine.location:
+            return None
+        return (
+            f"{address.ip} belongs to the network border group {address.location},"
+            f" instance {machine.machine_id} is in {machine.location}"
+        )
+
+    async def prepare(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 replaces a lent address itself
+        return Operation()
+
+    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        _announce("attach", address, machine.machine_id, request_id)
+        async with deadline.within(self._timeout_seconds, f"AssociateAddress of {address.ip}"):
+            try:
+                await self._associate(address, machine, reassociate=False)
+            except (InUse, AddressNotFound) as refusal:
+                await self._judge(refusal, address, machine)
+        return Operation()
+
+    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        async with deadline.within(self._timeout_seconds, f"AssociateAddress of {address.ip}"):
+            # What the call below would displace without a word is looked at as late as can be.
+            now, on_target = await asyncio.gather(self._reread(address), self._on_target(machine))
+            if _is_on(now, machine):
+                return Operation()
+            if now.token != address.token:
+                raise Stale(f"{address.ip} has changed hands since it was read", "AssociationId")
+            if isinstance(now.holder, OtherHolder):
+                raise _held(now)
+            _refuse_occupied(address, machine, on_target)
+            _announce("move", address, machine.machine_id, request_id)
+            await self._associate(address, machine, reassociate=True)
+        return Operation()
+
+    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+        if address.holder is None:
+            return Operation()
+        if isinstance(address.holder, OtherHolder):
+            raise _held(address)
+        _announce("detach", address, address.holder.machine_id, request_id)
+        async with deadline.within(self._timeout_seconds, f"DisassociateAddress of {address.ip}"):
+            try:
+                await self._run(lambda ec2: ec2.disassociate(address.token))
+            except Stale:
+                # This association is over; a later one is not ours to end. A read that still
+                # shows the old one is only late.
+                now = await self._reread(address)
+                if now.token not in ("", address.token):
+                    raise
+        return Operation()
+
+    async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 lends a new address itself
+        return Operation()
+
+    async def poll(self, handle: str) -> Operation:  # noqa: ARG002 - no mutation of EC2 outlives its call
+        return Operation()
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._ec2 is not None:
+            self._ec2.close()
+
+    async def _associate(
+        self, address: CloudAddress, machine: Machine, *, reassociate: bool
+    ) -> None:
+        await self._run(
+            lambda ec2: ec2.associate(
+                address.reference,
+                machine.interface_id,
+                machine.private_ip,
+                reassociate=reassociate,
+            )
+        )
+
+    async def _judge(
+        self, refusal: InUse | AddressNotFound, address: CloudAddress, machine: Machine
+    ) -> None:
+        """Find out by reading why an attachment was refused; return when it is there already."""
+        now = await self._reread(address)
+        if _is_on(now, machine):
+            return
+        if isinstance(refusal, AddressNotFound):
+            # Described but not known to the other half of the API: just allocated.
+            raise Stale(refusal.message, refusal.code) from refusal
+        if now.holder is not None:
+            raise _held(now) from refusal
+        _refuse_occupied(address, machine, await self._on_target(machine))
+        raise Stale(
+            f"EC2 refuses {address.ip} as in use but describes nobody who has it yet", refusal.code
+        ) from refusal
+
+    async def _reread(self, address: CloudAddress) -> CloudAddress:
+        """The address as it is now. Raises ``AddressNotFound``."""
+        found = await self._read({"allocation-id": (address.reference,)})
+        if not found:
+            raise AddressNotFound(f"{address.reference} ({address.ip}) does not exist any more")
+        return found[0]
+
+    async def _on_target(self, machine: Machine) -> list[CloudAddress]:
+        """The Elastic IPs, one at most, on a machine's own private address as it is now."""
+        return await self._read(
+            {
+                "network-interface-id": (machine.interface_id,),
+                "private-ip-address": (machine.private_ip,),
+            }
+        )
+
+    async def _read(self, filters: Mapping[str, Sequence[str]]) -> list[CloudAddress]:
+        read = await self._run(lambda ec2: ec2.addresses(filters))
+        return [rows.address(row) for row in read]
+
+    async def _run(self, call: Callable[[Ec2], T]) -> T:
+        """Make a blocking call in one of the threads, under the caller's deadline."""
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, context.run, self._blocking, call)
+
+    def _blocking(self, call: Callable[[Ec2], T]) -> T:
+        deadline.check()
+        ec2 = self._connected()
+        try:
+            return call(ec2)
+        except CredentialsRejected:
+            # The client keeps what it found at its start; the next call looks again.
+            with self._connecting:
+                if self._ec2 is ec2:
+                    self._ec2 = None
+            raise
+
+    def _connected(self) -> Ec2:
+        with self._connecting:
+            if self._ec2 is None:
+                from moorage_provider_aws.ec2 import Ec2, Settings  # noqa: PLC0415 - boto3 loads for 0.3 s, not on the event loop
+
+                settings = Settings(self._region, self._timeout_seconds, THREADS)
+                self._ec2 = Ec2(settings, lambda: self.fence())  # noqa: PLW0108 - set anew by the caller
+            return self._ec2
+
+
+def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:
+    """Write down a mutation before it is sent, so that AWS's own trail can be matched with it."""
+    _log.info("%s %s: instance %s, request %s", what, address.ip, machine_id, request_id)
+
+
+def _is_on(address: CloudAddress, machine: Machine) -> bool:
+    holder = address.holder
+    return isinstance(holder, MachineHolder) and holder.machine_id == machine.machine_id
+
+
+def _refuse_occupied(
+    address: CloudAddress, machine: Machine, on_target: Sequence[CloudAddress]
+) -> None:
+    """Raise ``InUse`` when the target holds another reserved address, which must not go."""
+    others = [other.ip for other in on_target if other.ip != address.ip]
+    if machine.public_ip_reserved and machine.public_ip != address.ip:
+        others.append(machine.public_ip)
+    if others:
+        raise InUse(
+            f"{machine.machine_id} already holds {others[0]}",
+            "Resource.AlreadyAssociated",
+            others[0],
+        )
+
+
+def _held(address: CloudAddress) -> InUse:
+    holder = address.holder
+    owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
+    if isinstance(holder, OtherHolder):
+        owner = holder.description
+    return InUse(f"{address.ip} is held by {owner}", "Resource.AlreadyAssociated", owner)

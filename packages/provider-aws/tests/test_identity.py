@@ -1,0 +1,39 @@
+"""Provider ids of nodes: every spelling of an instance, nothing else."""
+
+import pytest
+
+from moorage_provider_aws.identity import instance_id
+
+
+@pytest.mark.parametrize(
+    "provider_id",
+    [
+        "aws:///eu-west-1a/i-0123456789abcdef0",
+        "aws://eu-west-1a/i-0123456789abcdef0",
+        "aws:///i-0123456789abcdef0",
+        "aws:///us-east-1-wl1-bos-wlz-1/i-0123456789abcdef0",
+    ],
+)
+def test_every_spelling_names_the_instance(provider_id: str) -> None:
+    assert instance_id(provider_id) == "i-0123456789abcdef0"
+
+
+def test_the_short_ids_of_old_instances_are_read() -> None:
+    assert instance_id("aws:///eu-west-1a/i-01234567") == "i-01234567"
+
+
+@pytest.mark.parametrize(
+    "provider_id",
+    [
+        "",
+        "i-0123456789abcdef0",
+        "aws:///eu-west-1a/1a2b3c4d5e-6f7a8b/fargate-ip-10-0-1-2.eu-west-1.compute.internal",
+        "eks-hybrid:///eu-west-1/cluster/mi-0123456789abcdef0",
+        "aws:///eu-west-1a/mi-0123456789abcdef0",
+        "aws:///eu-west-1a/i-0123456789abcdef0/more",
+        "aws:///eu-west-1a/i-XYZ",
+        "gce://project/zone/i-0123456789abcdef0",
+    ],
+)
+def test_what_is_no_instance_is_not_ours(provider_id: str) -> None:
+    assert instance_id(provider_id) is None

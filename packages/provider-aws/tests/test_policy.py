@@ -1,0 +1,36 @@
+"""The shipped rights: all that is used and nothing else, and what the README shows."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from moorage_provider_aws.provider import AwsProvider
+from moorage_testing.clouds.aws import Ec2Emulator
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def policy_text() -> str:
+    return files("moorage_provider_aws").joinpath("policy.json").read_text()
+
+
+async def test_the_policy_grants_exactly_what_is_called(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    since = len(emulator.faults.calls)
+    ip = "198.51.100.7"
+    emulator.world.add_address(ip)
+    one, two = [await provider.machine(i.id) for i in emulator.world.add_instances(2)]
+    free = (await provider.snapshot((ip,)))[ip]
+    await provider.prepare(one, "prepare")
+    await provider.attach(free, one, "attach")
+    await provider.move((await provider.snapshot((ip,)))[ip], two, "move")
+    await provider.detach((await provider.snapshot((ip,)))[ip], "detach")
+    await provider.compensate(two, "compensate")
+    statements = json.loads(policy_text())["Statement"]
+    granted = {action for statement in statements for action in statement["Action"]}
+    assert granted == {f"ec2:{op}" for op in emulator.faults.ops(since)}
+
+
+def test_the_readme_shows_the_policy() -> None:
+    assert f"```json\n{policy_text()}```" in README.read_text()

@@ -1,0 +1,6 @@
+"""Amazon EC2 over HTTP: moto, made as strict about Elastic IPs as the real one."""
+
+from moorage_testing.clouds.aws.emulator import Ec2Emulator
+from moorage_testing.clouds.aws.world import Ec2World, Instance
+
+__all__ = ["Ec2Emulator", "Ec2World", "Instance"]

@@ -1,0 +1,81 @@
+"""Checks what the emulator answers against botocore's own model of EC2."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from functools import cache
+
+import botocore.session
+from botocore.model import ListShape, OperationModel, ServiceModel, Shape, StructureShape
+
+_PATTERNS = {
+    "boolean": re.compile(r"true|false"),
+    "integer": re.compile(r"-?\d+"),
+    "long": re.compile(r"-?\d+"),
+}
+
+
+@cache
+def _service() -> ServiceModel:
+    return botocore.session.get_session().get_service_model("ec2")
+
+
+def violations(operation: str, body: bytes) -> list[str]:
+    """What in an answer the model does not know, each as ``where: what``; unknown operation: []."""
+    if operation not in _service().operation_names:
+        return []
+    model: OperationModel = _service().operation_model(operation)
+    if model.output_shape is None:
+        return []
+    # The emulator's own answer, not a stranger's: nothing to defuse.
+    root = ET.fromstring(body)  # noqa: S314
+    return _of_element(model.output_shape, root, operation)
+
+
+def _of_element(shape: Shape, element: ET.Element, where: str) -> list[str]:
+    if isinstance(shape, StructureShape):
+        return _of_structure(shape, element, where)
+    if isinstance(shape, ListShape):
+        return _of_list(shape, element, where)
+    text = element.text or ""
+    pattern = _PATTERNS.get(shape.type_name)
+    if pattern is not None and not pattern.fullmatch(text):
+        return [f"{where}: {text!r} is no {shape.type_name}"]
+    allowed = shape.metadata.get("enum")
+    if allowed and text and text not in allowed:
+        return [f"{where}: {text!r} is not one of the model's values"]
+    return []
+
+
+def _of_structure(shape: StructureShape, element: ET.Element, where: str) -> list[str]:
+    members = {
+        member.serialization.get("name", name): (name, member)
+        for name, member in shape.members.items()
+    }
+    found: list[str] = []
+    for child in element:
+        tag = _tag(child)
+        if tag == "requestId":
+            continue
+        if tag not in members:
+            found.append(f"{where}.{tag}: not in the model")
+            continue
+        name, member = members[tag]
+        found += _of_element(member, child, f"{where}.{name}")
+    return found
+
+
+def _of_list(shape: ListShape, element: ET.Element, where: str) -> list[str]:
+    expected = shape.member.serialization.get("name", "item")
+    found: list[str] = []
+    for child in element:
+        if _tag(child) != expected:
+            found.append(f"{where}: list element {_tag(child)}")
+        else:
+            found += _of_element(shape.member, child, f"{where}[]")
+    return found
+
+
+def _tag(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]

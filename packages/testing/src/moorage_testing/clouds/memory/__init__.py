@@ -1,0 +1,6 @@
+"""A cloud in this process, strict as a real one, cheap enough for thousands of random runs."""
+
+from moorage_testing.clouds.memory.cloud import ONE_CALL, TWO_STEPS, MemoryCloud
+from moorage_testing.clouds.memory.provider import MemoryProvider, create, published
+
+__all__ = ["ONE_CALL", "TWO_STEPS", "MemoryCloud", "MemoryProvider", "create", "published"]

@@ -1,0 +1,136 @@
+"""The provider of the memory cloud, for controllers and planners under test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TypeVar
+
+from moorage_domain.errors import InvalidOptions, Unavailable
+from moorage_domain.provider import CloudAddress, Machine, Operation
+from moorage_testing.clouds.memory.cloud import MemoryCloud, Mutation, refuse
+from moorage_testing.faults import Fault
+
+T = TypeVar("T")
+
+_DEFAULT_TIMEOUT_SECONDS = 15.0
+_PREFIX = "memory://"
+
+_published: dict[str, MemoryCloud] = {}
+
+
+@contextlib.contextmanager
+def published(cloud: MemoryCloud, region: str = "") -> Iterator[None]:
+    """Let ``create`` find this cloud under the option ``region`` while the block runs."""
+    if region in _published:
+        raise ValueError(f'there is already a memory cloud in region "{region}"')
+    _published[region] = cloud
+    try:
+        yield
+    finally:
+        del _published[region]
+
+
+def create(options: Mapping[str, str]) -> MemoryProvider:
+    """Make the provider of the cloud published in the region; entry points may name this."""
+    region = options.get("region", "")
+    if region not in _published:
+        raise InvalidOptions(f'no memory cloud is published in region "{region}"')
+    timeout = float(options.get("timeout_seconds") or _DEFAULT_TIMEOUT_SECONDS)
+    return MemoryProvider(_published[region], timeout)
+
+
+def _everybody_may_write() -> None:
+    """The fence until the caller sets one."""
+
+
+class MemoryProvider:
+    """``moorage_domain.provider.Provider`` over a ``MemoryCloud``; any number may share one."""
+
+    def __init__(
+        self, cloud: MemoryCloud, timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
+        self.name = "memory"
+        self.traits = cloud.traits
+        self.fence: Callable[[], None] = _everybody_may_write
+        self._cloud = cloud
+        self._timeout_seconds = timeout_seconds
+
+    def machine_id(self, provider_id: str) -> str | None:
+        machine_id = provider_id.removeprefix(_PREFIX)
+        return machine_id if provider_id.startswith(_PREFIX) and machine_id else None
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        ips = tuple(addresses)
+        return await self._call("snapshot", ips, lambda _: self._cloud.snapshot(ips))
+
+    async def machine(self, machine_id: str) -> Machine:
+        return await self._call("machine", (machine_id,), lambda _: self._cloud.machine(machine_id))
+
+    def check(self, address: CloudAddress, machine: Machine) -> str | None:
+        return refuse(address, machine)
+
+    async def prepare(self, machine: Machine, request_id: str) -> Operation:
+        return await self._mutate(self._cloud.preparing(machine), request_id)
+
+    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        return await self._mutate(self._cloud.attaching(address, machine), request_id)
+
+    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        return await self._mutate(self._cloud.moving(address, machine), request_id)
+
+    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+        return await self._mutate(self._cloud.detaching(address), request_id)
+
+    async def compensate(self, machine: Machine, request_id: str) -> Operation:
+        return await self._mutate(self._cloud.compensating(machine), request_id)
+
+    async def poll(self, handle: str) -> Operation:
+        return await self._call("poll", (handle,), lambda _: self._cloud.poll(handle))
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    async def _mutate(self, mutation: Mutation, request_id: str) -> Operation:
+        # Before the call's latency, as over a network: what is sent is sent.
+        self.fence()
+        subjects = (*sorted(mutation.subjects), request_id)
+        return await self._call(
+            mutation.op,
+            subjects,
+            lambda fault: self._cloud.start(mutation, fault.late_error if fault else None),
+        )
+
+    async def _call(self, op: str, params: tuple[str, ...], work: Callable[[Fault | None], T]) -> T:
+        fault = self._cloud.faults.arrive(op, {str(n): text for n, text in enumerate(params)})
+        await self._wait(op, fault)
+        if fault is None:
+            self._cloud.step()
+            return work(None)
+        error = fault.error or (
+            Unavailable(f"{op}: the connection broke", "Dropped") if fault.drop else None
+        )
+        if fault.status is not None:
+            raise ValueError("the memory cloud speaks no HTTP: give the fault an error instead")
+        if error is not None and fault.drop != "after":
+            raise error
+        self._cloud.step()
+        result = work(fault)
+        if error is not None:
+            raise error
+        return result
+
+    async def _wait(self, op: str, fault: Fault | None) -> None:
+        """Take the time a call takes; always give others a turn, as a real call would."""
+        seconds = self._cloud.latency_seconds + (fault.delay_seconds if fault else 0.0)
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await asyncio.sleep(seconds)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"{op}: no answer within {self._timeout_seconds:g} s", "Timeout"
+            ) from error

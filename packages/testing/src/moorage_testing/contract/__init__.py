@@ -1,0 +1,30 @@
+"""The provider contract: a plug-in's tests inherit it and say how to arrange their cloud.
+
+``class TestMyCloud(ProviderContract)`` overrides two fixtures: ``world``, a ``ContractWorld``, and
+``opening``, which makes a provider with a deadline in seconds.
+"""
+
+import pytest
+
+# Before the import, or its assertions say nothing about the values.
+pytest.register_assert_rewrite("moorage_testing.contract.suite")
+
+from moorage_testing.contract.suite import ProviderContract  # noqa: E402
+from moorage_testing.contract.world import (  # noqa: E402
+    IMPATIENT_SECONDS,
+    PATIENT_SECONDS,
+    SLOW_SECONDS,
+    Asked,
+    ContractWorld,
+    Failure,
+)
+
+__all__ = [
+    "IMPATIENT_SECONDS",
+    "PATIENT_SECONDS",
+    "SLOW_SECONDS",
+    "Asked",
+    "ContractWorld",
+    "Failure",
+    "ProviderContract",
+]

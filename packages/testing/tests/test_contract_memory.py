@@ -1,0 +1,30 @@
+"""The memory cloud keeps the provider contract, whichever way it moves addresses."""
+
+from collections.abc import Callable
+
+import pytest
+
+from moorage_domain.provider import Provider, Traits
+from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud, MemoryProvider
+from moorage_testing.clouds.memory.contract import MemoryContractWorld
+from moorage_testing.contract import ContractWorld, ProviderContract
+
+TWO_WRITES = Traits(moves_in_one_call=False, clears_target_first=False)
+
+
+class TestMemoryProvider(ProviderContract):
+    @pytest.fixture(
+        params=[(ONE_CALL, 0), (ONE_CALL, 2), (TWO_STEPS, 0), (TWO_STEPS, 2), (TWO_WRITES, 1)],
+        ids=["aws", "aws-slow", "gcp", "gcp-slow", "azure"],
+    )
+    def cloud(self, request: pytest.FixtureRequest) -> MemoryCloud:
+        traits, steps = request.param
+        return MemoryCloud(traits, operation_steps=steps)
+
+    @pytest.fixture
+    def world(self, cloud: MemoryCloud) -> ContractWorld:
+        return MemoryContractWorld(cloud)
+
+    @pytest.fixture
+    def opening(self, cloud: MemoryCloud) -> Callable[[float], Provider]:
+        return lambda seconds: MemoryProvider(cloud, seconds)
