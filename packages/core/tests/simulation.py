@@ -1,11 +1,12 @@
-"""A cluster and a cloud in memory, driven by the real decisions, with virtual time and accidents."""
+"""A cluster and a cloud in memory under the real decisions, with virtual time and accidents."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.marks import IP_LABEL, READY_LABEL
@@ -37,6 +38,8 @@ from moorage_domain.plans import Plan
 from moorage_domain.provider import MachineHolder
 from moorage_kube.conditions import Condition
 from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
+
+T = TypeVar("T")
 
 START = 1_800_000_000.0
 
@@ -88,7 +91,7 @@ class Simulation:
 
     # The world, changed by hand.
 
-    def add_node(self, name: str, *, machine: str | None = None, **fields: object) -> Node:
+    def add_node(self, name: str, *, machine: str | None = None, **fields: Any) -> Node:
         """A node on a machine of its own."""
         machine = machine or f"vm-{name}"
         if machine not in self.cloud.machine_ids:
@@ -98,7 +101,7 @@ class Simulation:
         self.nodes[name] = replace(node, **{"labels": {"pool": "a"}, **fields})
         return self.nodes[name]
 
-    def change_node(self, name: str, **fields: object) -> None:
+    def change_node(self, name: str, **fields: Any) -> None:
         """Cordon, break or mend a node."""
         node = self.nodes[name] = replace(self.nodes[name], **fields)
         if node.ready:
@@ -110,7 +113,7 @@ class Simulation:
         """Delete the Node object; its machine goes on."""
         self.memory.gone_since[self.nodes.pop(name).uid] = self.now
 
-    def allocate(self, name: str, *addresses: str, **fields: object) -> Allocation:
+    def allocate(self, name: str, *addresses: str, **fields: Any) -> Allocation:
         """Create or change an allocation; its addresses are reserved where they are not yet."""
         for ip in addresses:
             if ip not in self.cloud.holders:
@@ -316,7 +319,7 @@ class Simulation:
 _LOOP = asyncio.new_event_loop()
 
 
-def _run(coroutine):  # type: ignore[no-untyped-def]  # a generic coroutine runner of three lines
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
     return _LOOP.run_until_complete(coroutine)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from simulation import Simulation
+
 from moorage_core import reasons
-from moorage_core.model import Awaited, DrainMode, ForeignPolicy, Mutate, Phase, WriteStatus
+from moorage_core.decide.allocation import decide
+from moorage_core.model import Awaited, DrainMode, ForeignPolicy, Mutate, Phase, Record, WriteStatus
 from moorage_domain.errors import CloudError, Denied, QuotaExceeded, Throttled
 from moorage_domain.provider import OtherHolder
 from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud
 from moorage_testing.faults import Fault
-from simulation import Simulation
 
 IP1, IP2 = "203.0.113.10", "203.0.113.11"
 
@@ -65,11 +67,7 @@ def test_a2_steady_zero(bound: Simulation) -> None:
 def test_a3_no_label_while_an_operation_is_under_way(bound: Simulation) -> None:
     bound.allocate("b", "203.0.113.20", selector=(("pool", "b"),))
     world = bound.look("b")
-    plan_world = replace(
-        world, in_flight={"203.0.113.20"}, readings={"203.0.113.20": Awaited()}
-    )
-    from moorage_core.decide.allocation import decide
-
+    plan_world = replace(world, in_flight={"203.0.113.20"}, readings={"203.0.113.20": Awaited()})
     kinds = {type(action).__name__ for action in decide(plan_world).actions}
     assert "MarkNode" not in kinds
     assert "Mutate" not in kinds
@@ -283,7 +281,7 @@ def test_f1_a_node_elsewhere_is_refused_before_any_interface_is_touched() -> Non
     world.add_node("n2", machine="near")
     world.cloud.add_address(IP1, location="eu-west-1")
     world.allocate("a", IP1)
-    seen = []
+    seen: list[Record] = []
     world.after = lambda a: seen.extend(a.records) if isinstance(a, WriteStatus) else None
     world.settle()
     assert world.where(IP1) == "n2"

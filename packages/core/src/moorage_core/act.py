@@ -6,10 +6,6 @@ import asyncio
 import contextlib
 from typing import Any
 
-from moorage_kube.client import Client, Target
-from moorage_kube.errors import Conflict, Invalid, NotFound
-from moorage_kube.kinds import NETIPALLOCATIONS, NODES
-
 from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
     Action,
@@ -26,7 +22,10 @@ from moorage_core.observe import Observer
 from moorage_core.projections import FINALIZER, record_to_wire
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
+from moorage_kube.client import Client, Target
 from moorage_kube.conditions import to_wire
+from moorage_kube.errors import Conflict, Invalid, NotFound
+from moorage_kube.kinds import NETIPALLOCATIONS, NODES
 
 
 class Actor:

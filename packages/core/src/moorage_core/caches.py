@@ -6,8 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from moorage_kube.store import Change, Index, Store
-
 from moorage_core.model import Workload
 from moorage_core.projections import (
     AllocationView,
@@ -19,6 +17,7 @@ from moorage_core.projections import (
     project_pod,
 )
 from moorage_domain.nodes import Node
+from moorage_kube.store import Change, Index, Store
 
 _FORGET_GONE_AFTER = 86400.0
 

@@ -7,21 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from moorage_kube.client import ListQuery
-from moorage_kube.kinds import (
-    DAEMONSETS,
-    DEPLOYMENTS,
-    NETIPALLOCATIONS,
-    NODES,
-    PODS,
-    REPLICASETS,
-    STATEFULSETS,
-    Kind,
-)
-from moorage_kube.queue import WorkQueue
-from moorage_kube.reflector import Reflector
-from moorage_kube.store import Store
-
 from moorage_core.act import Actor
 from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
@@ -35,10 +20,24 @@ from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
 from moorage_domain.plans import Plan
 from moorage_domain.provider import Provider
+from moorage_kube.client import ListQuery
 from moorage_kube.feed import Feed
+from moorage_kube.kinds import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    NETIPALLOCATIONS,
+    NODES,
+    PODS,
+    REPLICASETS,
+    STATEFULSETS,
+    Kind,
+)
 from moorage_kube.operation import Controller, Ports
 from moorage_kube.plugins import load
+from moorage_kube.queue import WorkQueue
 from moorage_kube.reconcile import Failure, Guards, Reconciler
+from moorage_kube.reflector import Reflector
+from moorage_kube.store import Store
 
 _PLUGINS = "moorage.providers"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
@@ -115,55 +114,75 @@ class CoreSteps:
                         operations.forget(record.ip)
 
 
-def build(ports: Ports) -> Controller:
-    """The controller on its ports, for the shell to run."""
-    settings = cast("CoreSettings", ports.settings)
-    queue = WorkQueue()
-    caches = Caches()
-    metrics = core_metrics(ports.metrics.registry, settings.cluster_name)
+class Core:
+    """All parts of the controller, each made once."""
 
-    def look_at(names: Iterable[str]) -> None:
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._settings = cast("CoreSettings", ports.settings)
+        self.queue = WorkQueue()
+        self.caches = Caches()
+        self._metrics = core_metrics(ports.metrics.registry, self._settings.cluster_name)
+        self.scopes = Scopes(self._create_provider, self._look_at)
+        self.operations = Operations(
+            fence=ports.leadership.fence,
+            ended=self._ended,
+            limit=asyncio.Semaphore(self._settings.cloud_calls),
+        )
+        Triggers(self.caches, self.queue.add)
+        gauges = Gauges(
+            self.caches,
+            self.scopes,
+            lambda: ports.leadership.is_leader,
+            self._settings.cluster_name,
+        )
+        ports.metrics.registry.register(gauges.collector())
+
+    def controller(self) -> Controller:
+        """For the shell to run."""
+        ports = self._ports
+        observer = Observer(self.caches, self.scopes, self.operations)
+        steps = CoreSteps(ports, observer, self._metrics)
+        guards = Guards(fence=ports.leadership.fence, dry_run=self._settings.dry_run)
+        return Controller(
+            queue=self.queue,
+            reconcile=Reconciler(steps, guards, ports.metrics),
+            reflectors=_reflectors(ports, self.caches),
+            feeds=(Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations),),
+            on_stopping=self._stop,
+        )
+
+    def _create_provider(self, name: str, region: str) -> Provider:
+        factory = cast("Callable[[dict[str, str]], Provider]", load(_PLUGINS, name))
+        timeout = str(self._settings.cloud_timeout)
+        provider = factory({"region": region, "timeout_seconds": timeout})
+        provider.fence = self._ports.leadership.fence
+        return provider
+
+    def _look_at(self, names: Iterable[str]) -> None:
         for name in names:
-            queue.add(name)
+            self.queue.add(name)
 
-    def ended(mutate: Mutate, outcome: Outcome) -> None:
+    def _ended(self, mutate: Mutate, outcome: Outcome) -> None:
+        """A mutation is over: count it, and read what it did; the pass comes with the reading."""
         attaches = mutate.mutation in (Mutation.ATTACH, Mutation.MOVE)
-        counter = metrics.attached if attaches else metrics.detached
+        counter = self._metrics.attached if attaches else self._metrics.detached
         status = "success" if outcome.error is None else "error"
-        counter.labels(*metrics.cluster, mutate.allocation, status).inc()
-        scope = scopes.of(mutate.allocation)
+        counter.labels(*self._metrics.cluster, mutate.allocation, status).inc()
+        scope = self.scopes.of(mutate.allocation)
         if scope is None:
-            queue.add(mutate.allocation)
+            self.queue.add(mutate.allocation)
         else:
-            scope.invalidate([mutate.ip])  # the pass comes with the reading
+            scope.invalidate([mutate.ip])
 
-    def create(provider: str, region: str) -> Provider:
-        factory = cast("Callable[[dict[str, str]], Provider]", load(_PLUGINS, provider))
-        made = factory({"region": region, "timeout_seconds": str(settings.cloud_timeout)})
-        made.fence = ports.leadership.fence
-        return made
+    async def _stop(self, seconds: float) -> None:
+        await self.operations.drain(seconds)
+        await self.scopes.close()
 
-    scopes = Scopes(create, look_at)
-    operations = Operations(
-        fence=ports.leadership.fence, ended=ended, limit=asyncio.Semaphore(settings.cloud_calls)
-    )
-    steps = CoreSteps(ports, Observer(caches, scopes, operations), metrics)
-    guards = Guards(fence=ports.leadership.fence, dry_run=settings.dry_run)
-    Triggers(caches, queue.add)
-    gauges = Gauges(caches, scopes, lambda: ports.leadership.is_leader, settings.cluster_name)
-    ports.metrics.registry.register(gauges.collector())
 
-    async def stop(seconds: float) -> None:
-        await operations.drain(seconds)
-        await scopes.close()
-
-    return Controller(
-        queue=queue,
-        reconcile=Reconciler(steps, guards, ports.metrics),
-        reflectors=_reflectors(ports, caches),
-        feeds=(Feed(ports.client, NETIPALLOCATIONS, caches.allocations),),
-        on_stopping=stop,
-    )
+def build(ports: Ports) -> Controller:
+    """The controller on its ports."""
+    return Core(ports).controller()
 
 
 def _reflectors(ports: Ports, caches: Caches) -> tuple[Reflector[Any], ...]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from moorage_kube.store import Change
-
 from moorage_core import reasons
 from moorage_core.caches import Caches
 from moorage_core.projections import AllocationView, OwnedView, PodView
 from moorage_domain.nodes import Node
+from moorage_kube.store import Change
 
 _WAITING = frozenset({reasons.NO_ELIGIBLE_NODE.name, reasons.CONFLICT.name})
 

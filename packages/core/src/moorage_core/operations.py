@@ -113,9 +113,7 @@ def _backoff(error: errors.CloudError, failures: int) -> float:
     return max(asked_for, pause * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load only
 
 
-async def carry_out(
-    provider: Provider, mutate: Mutate, poll_seconds: float = POLL_SECONDS
-) -> None:
+async def carry_out(provider: Provider, mutate: Mutate, poll_seconds: float = POLL_SECONDS) -> None:
     """Read the target, make sure it fits, change it, and wait until the cloud says it is done."""
     if mutate.only_unmanaged:
         await _refuse_managed_holder(provider, mutate)

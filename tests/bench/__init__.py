@@ -1,0 +1,1 @@
+"""The benchmarks: what Moorage promises in figures, measured where they run."""

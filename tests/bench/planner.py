@@ -1,0 +1,306 @@
+"""What a decision costs: the pure planner on worlds of any size, and events that do not matter."""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moorage_core.caches import Caches
+from moorage_core.decide.allocation import decide
+from moorage_core.handlers import Triggers
+from moorage_core.model import (
+    Allocation,
+    MarkNode,
+    Mutate,
+    Observed,
+    Phase,
+    Present,
+    Workload,
+    WriteStatus,
+)
+from moorage_core.projections import FINALIZER, record_to_wire
+from moorage_domain.nodes import Node
+from moorage_domain.provider import CloudAddress, MachineHolder
+
+from .report import say, step
+from .rows import NO_SEED, How, Row, Seed
+from .seed import counted_reads
+
+CPU_TARGET_MS = 50.0
+# A little above linear: caches of the processor grow colder with the world.
+GROWTH_TARGET = 1.2
+REPEATS = 15
+_NOW = 1_800_000_000.0
+_POOL = (("pool", "edge"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU of one decision in milliseconds, over several repeats."""
+
+    median: float
+    worst: float
+
+
+def planner_rows(nodes: int, addresses: int) -> list[Row]:
+    """T8: the three decisions that are hardest at this size."""
+    with step(f"planner: {nodes:,} nodes, {addresses:,} addresses"):
+        first = first_binding(nodes, addresses)
+        settled = at_rest(first)
+        worlds = {
+            "at rest": settled,
+            "all to move": all_to_move(settled),
+            "first binding": first,
+        }
+        costs = {name: cpu(world) for name, world in worlds.items()}
+    with step("planner: the seed's loops without any cloud"):
+        begun = time.process_time()
+        counted_reads(nodes, addresses)
+        loops = Seed((time.process_time() - begun) * 1000, How.COUNTED)
+    drained = len({record.place for record in settled.records}) / nodes
+    notes = {
+        "at rest": "nothing is planned; the seed's figure is its loops alone, each GET free.",
+        "all to move": f"{drained:.0%} of the nodes drained at once, {addresses:,} moves planned.",
+        "first binding": f"{addresses:,} attachments planned.",
+    }
+    return [
+        Row(
+            f"T8{letter}",
+            f"planner CPU, {name}",
+            CPU_TARGET_MS,
+            cost.median,
+            "ms",
+            loops if name == "at rest" else NO_SEED,
+            f"process time of one decision, median of {REPEATS} (worst {cost.worst:.1f} ms);"
+            f" {notes[name]}",
+        )
+        for letter, (name, cost) in zip("abc", costs.items(), strict=True)
+    ]
+
+
+def growth_rows(nodes: int) -> list[Row]:
+    """J3: the same by cluster size, half as many addresses as nodes; and events without effect."""
+    sizes = sorted({max(4, nodes // 10), max(6, nodes * 3 // 10), nodes, nodes * 3})
+    costs: dict[int, float] = {}
+    for size in sizes:
+        costs[size] = cpu(at_rest(first_binding(size, size // 2))).median
+        say(f"planner: {size:,} nodes at rest: {costs[size]:.2f} ms")
+    smallest, largest = sizes[0], sizes[-1]
+    seed_reads = {size: counted_reads(size, size // 2) for size in sizes[:2]}
+    curve = ", ".join(f"{size:,}: {cost:.2f} ms" for size, cost in costs.items())
+    growth = Row(
+        "J3a",
+        f"planner CPU ~ N^x, {smallest:,} to {largest:,} nodes",
+        GROWTH_TARGET,
+        _exponent(costs, smallest, largest),
+        "",
+        Seed(_exponent(seed_reads, sizes[0], sizes[1]), How.COUNTED),
+        f"the exponent x; at rest, half as many addresses as nodes. {curve}."
+        " The seed's exponent is that of its GETs between the two smallest sizes.",
+    )
+    return [growth, _idle_events(sizes)]
+
+
+def cpu(world: Observed) -> Cost:
+    """What deciding about a world takes of the processor."""
+    decide(world)
+    gc.collect()
+    taken = []
+    for _ in range(REPEATS):
+        begun = time.process_time()
+        decide(world)
+        taken.append((time.process_time() - begun) * 1000)
+    return Cost(statistics.median(taken), max(taken))
+
+
+def first_binding(nodes: int, addresses: int) -> Observed:
+    """A pool of healthy nodes and addresses that nobody holds yet."""
+    pool = {node.name: node for node in map(_node, range(nodes))}
+    ips = tuple(map(ip_text, range(addresses)))
+    allocation = Allocation(
+        name="edge", uid="uid-edge", created="2026-01-01T00:00:00Z", generation=1, addresses=ips,
+        workload=Workload("Deployment", "default", "edge"), selector=_POOL, provider="aws",
+        finalizer=True,
+    )  # fmt: skip
+    machine_of = {node.provider_id: f"i-{number}" for number, node in enumerate(pool.values())}
+    world = Observed(
+        allocation=allocation,
+        records=(),
+        now=_NOW,
+        readings={ip: Present(CloudAddress(ip, f"ref-{ip}", None)) for ip in ips},
+        nodes=pool,
+        by_machine={machine_of[node.provider_id]: node.name for node in pool.values()},
+        machine_of=machine_of,
+        busy=frozenset(pool),
+        crowded=frozenset(pool),
+    )
+    _expect(_mutations(world), addresses, "first binding")
+    return world
+
+
+def at_rest(world: Observed) -> Observed:
+    """The same with every address on a node, the status and the labels telling so."""
+    readings = {
+        ip: Present(CloudAddress(ip, f"ref-{ip}", MachineHolder(f"i-{number}"), f"token-{ip}"))
+        for number, ip in enumerate(world.allocation.addresses)
+    }
+    world = _told(replace(world, readings=readings))
+    _expect(len(decide(world).actions), 0, "at rest")
+    return world
+
+
+def all_to_move(settled: Observed) -> Observed:
+    """Every node with an address is drained."""
+    held = {record.place.node_name for record in settled.records if record.place}
+    nodes = {
+        name: replace(node, unschedulable=name in held) for name, node in settled.nodes.items()
+    }
+    world = replace(settled, nodes=nodes, busy=frozenset(nodes.keys() - held))
+    free = len(nodes) - len(held)
+    _expect(_mutations(world), min(len(held), free), "all to move")
+    return world
+
+
+def ip_text(number: int) -> str:
+    """Addresses of the range for benchmarks (RFC 2544)."""
+    return f"198.18.{number // 250}.{number % 250 + 1}"
+
+
+def _told(world: Observed) -> Observed:
+    """The world once the plan's status and labels are written."""
+    nodes = dict(world.nodes)
+    for action in decide(world).actions:
+        match action:
+            case MarkNode(node, ip):
+                labels = {"ip.ready": "true", "moorage.dev/ip": ip.replace(".", "-")}
+                marked = replace(node, labels={**node.labels, **labels}, owner="uid-edge")
+                nodes[node.name] = marked
+            case WriteStatus(records, conditions):
+                world = replace(
+                    world, records=records, conditions=conditions, seen_generation=1
+                )
+            case _:
+                raise AssertionError(f"not expected here: {action}")
+    owned = frozenset(name for name, node in nodes.items() if node.owner)
+    return replace(world, nodes=nodes, owned=owned)
+
+
+def _node(number: int) -> Node:
+    name = f"node-{number:05}"
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "pool": "edge",
+        "topology.kubernetes.io/zone": "eu-west-1a",
+    }
+    return Node(name, f"uid-{name}", f"aws:///eu-west-1a/i-{number:017x}", labels)
+
+
+def _mutations(world: Observed) -> int:
+    return sum(isinstance(action, Mutate) for action in decide(world).actions)
+
+
+def _expect(found: int, wanted: int, what: str) -> None:
+    """A benchmark of something else than it says would be worse than none."""
+    if found != wanted:
+        raise AssertionError(f"{what}: {wanted} actions expected, {found} planned")
+
+
+def _exponent(costs: dict[int, float] | dict[int, int], small: int, large: int) -> float:
+    return math.log(costs[large] / costs[small]) / math.log(large / small)
+
+
+def _idle_events(sizes: list[int]) -> Row:
+    """Changes that concern no allocation, through the real caches and triggers."""
+    costs: dict[int, float] = {}
+    keys = 0
+    for size in sizes:
+        events = IdleEvents(size)
+        costs[size] = events.microseconds()
+        keys = max(keys, len(events.keys))
+    curve = ", ".join(f"{size:,}: {cost:.0f} us" for size, cost in costs.items())
+    return Row(
+        "J3b",
+        "keys enqueued by events that do not matter",
+        0.0,
+        float(keys),
+        "",
+        NO_SEED,
+        "a heartbeat of a node that holds an address, a label on a node outside the pool, a pod"
+        f" that comes to a healthy node; CPU of the three together by nodes: {curve}. The seed"
+        " watches nothing: every pass pays for all nodes.",
+    )
+
+
+class IdleEvents:
+    """A full set of caches, and events that change nothing an allocation rests on."""
+
+    def __init__(self, nodes: int) -> None:
+        self.keys: list[str] = []
+        self._caches = Caches()
+        settled = at_rest(first_binding(nodes, nodes // 2))
+        self._caches.nodes.replace_all(_raw_node(node) for node in settled.nodes.values())
+        self._caches.nodes.apply(_raw_node(Node("elsewhere", "uid-elsewhere")))
+        self._caches.allocations.replace_all([_raw_allocation(settled)])
+        self._holder = next(iter(settled.nodes.values()))
+        Triggers(self._caches, self.keys.append)
+        self._count = 0
+
+    def microseconds(self) -> float:
+        """CPU of one heartbeat, one label elsewhere and one pod, the median of many rounds."""
+        taken = []
+        for _ in range(100):
+            begun = time.process_time_ns()
+            self._round()
+            taken.append((time.process_time_ns() - begun) / 1000)
+        return statistics.median(taken)
+
+    def _round(self) -> None:
+        self._count += 1
+        beat = {"type": "Ready", "status": "True", "lastHeartbeatTime": str(self._count)}
+        heartbeat = _raw_node(self._holder) | {"status": {"conditions": [beat]}}
+        other = Node("elsewhere", "uid-elsewhere", labels={"round": str(self._count)})
+        pod = {
+            "metadata": {"name": f"pod-{self._count}", "namespace": "default", "uid": "uid"},
+            "spec": {"nodeName": self._holder.name},
+        }
+        self._caches.nodes.apply(heartbeat)
+        self._caches.nodes.apply(_raw_node(other))
+        self._caches.pods.apply(pod)
+
+
+def _raw_node(node: Node) -> dict[str, Any]:
+    annotations = {"moorage.dev/owner": node.owner} if node.owner else {}
+    meta = {"name": node.name, "uid": node.uid, "labels": dict(node.labels)}
+    return {
+        "metadata": meta | {"annotations": annotations},
+        "spec": {"providerID": node.provider_id},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def _raw_allocation(world: Observed) -> dict[str, Any]:
+    allocation = world.allocation
+    if any(record.phase is not Phase.BOUND for record in world.records):
+        raise AssertionError("only a world at rest can be written down so")
+    return {
+        "metadata": {
+            "name": allocation.name, "uid": allocation.uid, "generation": allocation.generation,
+            "creationTimestamp": allocation.created, "resourceVersion": "1",
+            "finalizers": [FINALIZER],
+        },
+        "spec": {
+            # The limit on one object is the API server's; its projection takes any number.
+            "reservedIPs": list(allocation.addresses[:512]),
+            "nodeSelector": dict(allocation.selector),
+            "cloud": {"provider": allocation.provider},
+        },
+        "status": {"addresses": [record_to_wire(record) for record in world.records]},
+    }  # fmt: skip
+
+

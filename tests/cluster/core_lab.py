@@ -1,0 +1,321 @@
+"""The core controller as a process, on a real control plane and an EC2 API, for scenario tests."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sys
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from moorage_core.rights import RIGHTS
+from moorage_kube.api.crds import ALL
+from moorage_kube.rights import cluster_role, role
+from moorage_testing.clouds.aws import Ec2Emulator
+from moorage_testing.cluster import EmbeddedCluster, Node
+from moorage_testing.cluster.api import ApiError
+from moorage_testing.processes import Child, Command, Run
+from moorage_testing.waiting import wait_for
+
+GROUP = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
+ACCOUNT = "moorage-system/moorage-core"
+MUTATIONS = ("AssociateAddress", "DisassociateAddress")
+SECONDS = 30.0
+
+
+@dataclass
+class Pool:
+    """Nodes of one test, told apart from all others by a label.
+
+    Attributes:
+        label: value of the node label ``pool``.
+        machines: instance ids by node name.
+    """
+
+    label: str
+    machines: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Node names, in order."""
+        return list(self.machines)
+
+
+class CoreLab:
+    """One cluster with the CRD, one EC2 region, and as many controllers as are started."""
+
+    def __init__(self, cluster: EmbeddedCluster, emulator: Ec2Emulator, run: Run) -> None:
+        self.cluster = cluster
+        self.emulator = emulator
+        self._run = run
+        self._numbers = itertools.count(1)
+        self._addresses = itertools.count(10)
+        cluster.apply([make() for make in ALL])
+        plural = "netipallocations.netinfra.darkbrains.com"
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}")
+        self.kubeconfig = cluster.kubeconfig_for(ACCOUNT)
+        cluster.apply(_bindings())
+
+    # The controller.
+
+    def start(self, name: str = "", *flags: str, **env: str) -> Child:
+        """Start a controller, or a ``program`` like it, under nothing but its own rights."""
+        name = name or f"core-{next(self._numbers)}"
+        program = [env.pop("program")] if "program" in env else ["-m", "moorage_core"]
+        argv = [
+            sys.executable, *program,
+            "--kubeconfig", str(self.kubeconfig),
+            "--lease-namespace", "moorage-system",
+            "--metrics-port", "0", "--metrics-host", "127.0.0.1",
+            *flags,
+        ]  # fmt: skip
+        environment = {**self.emulator.environment, "POD_NAME": name, **env}
+        return self._run.start(Command(name, argv, env=environment, grace_seconds=10.0))
+
+    def started(self, name: str = "", *flags: str, **env: str) -> Child:
+        """Start a controller and wait until it works."""
+        child = self.start(name, *flags, **env)
+        wait_for(lambda: self.works(child), SECONDS, f"{child.name} to work")
+        return child
+
+    def works(self, child: Child) -> bool:
+        """Whether it leads and has begun."""
+        child.check()
+        return '"working"' in child.log.read_text()
+
+    def metrics(self, child: Child) -> str:
+        """What it tells Prometheus."""
+        found = re.search(r'"port": (\d+)', child.log.read_text())
+        assert found, child.log_tail()
+        url = f"http://127.0.0.1:{found[1]}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as answer:  # loopback
+            text: str = answer.read().decode()
+            return text
+
+    # The world.
+
+    def pool(self, size: int, **node: Any) -> Pool:  # fields of Node
+        """Add nodes on instances of their own."""
+        pool = Pool(f"p{next(self._numbers)}")
+        self.grow(pool, size, **node)
+        return pool
+
+    def grow(self, pool: Pool, size: int, **node: Any) -> list[str]:
+        """Add more nodes to a pool; return their names."""
+        instances = self.emulator.world.add_instances(size)
+        first = len(pool.machines)
+        names = [f"{pool.label}-n{first + number + 1}" for number in range(size)]
+        pool.machines.update(dict(zip(names, (i.id for i in instances), strict=True)))
+        self.cluster.add_nodes(
+            Node(
+                name,
+                labels={"pool": pool.label, **node.get("labels", {})},
+                provider_id=instance.provider_id,
+                internal_ip=instance.private_ip,
+            )
+            for name, instance in zip(names, instances, strict=True)
+        )
+        return names
+
+    def addresses(self, count: int) -> list[str]:
+        """Allocate Elastic IPs."""
+        numbers = [next(self._addresses) for _ in range(count)]
+        ips = [f"203.0.{113 - number // 250}.{number % 250}" for number in numbers]
+        for ip in ips:
+            self.emulator.world.add_address(ip)
+        return ips
+
+    def allocate(self, pool: Pool, ips: Sequence[str], name: str = "", **spec: Any) -> str:
+        """Create a NetIPAllocation, or change it; return its name."""
+        name = name or f"a-{pool.label}"
+        body = {
+            "apiVersion": "netinfra.darkbrains.com/v1alpha1",
+            "kind": "NetIPAllocation",
+            "metadata": {"name": name},
+            "spec": {
+                "reservedIPs": list(ips),
+                "nodeSelector": {"pool": pool.label},
+                "cloud": {"provider": "aws", "region": self.emulator.region},
+                "reconcileInterval": 5,
+                **spec,
+            },
+        }
+        self.cluster.apply([body])
+        return name
+
+    def delete(self, name: str) -> None:
+        """Ask for the end of an allocation."""
+        self.cluster.request("DELETE", f"{GROUP}/{name}")
+
+    def workload(self, pool: Pool, kind: str = "Deployment", **options: Any) -> str:
+        """A workload with one pod on every labelled node of the pool; return its name."""
+        name = options.get("name", f"app-{pool.label}")
+        namespace = options.get("namespace", "default")
+        selector = {"app": f"{name}-{pool.label}"}
+        template = {
+            "metadata": {"labels": selector},
+            "spec": {
+                "nodeSelector": options.get("node_selector", {"pool": pool.label}),
+                "containers": [{"name": "main", "image": "fake"}],
+                "terminationGracePeriodSeconds": 0,
+            },
+        }
+        spec: dict[str, Any] = {"selector": {"matchLabels": selector}, "template": template}
+        if kind != "DaemonSet":
+            spec["replicas"] = options.get("replicas", 1)
+        if kind == "StatefulSet":
+            spec["serviceName"] = name
+        meta = {"name": name, "namespace": namespace}
+        self.cluster.apply(
+            [{"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "spec": spec}]
+        )
+        return name
+
+    # What happens to nodes.
+
+    def cordon(self, node: str, *, on: bool = True) -> None:
+        """Cordon or uncordon."""
+        path = f"/api/v1/nodes/{node}"
+        self.cluster.request("PATCH", path, {"spec": {"unschedulable": on or None}})
+
+    def set_ready(self, node: str, *, ready: bool) -> None:
+        """Have the node's kubelet say that it is, or is not, Ready."""
+        if ready:
+            self.cluster.resume_heartbeat(node)
+        else:
+            self.cluster.stop_heartbeat(node)
+        status = "True" if ready else "False"
+        raw = self.cluster.request("GET", f"/api/v1/nodes/{node}")
+        for condition in raw["status"]["conditions"]:
+            if condition["type"] == "Ready":
+                condition["status"] = status
+        body = {"status": {"conditions": raw["status"]["conditions"]}}
+        self.cluster.request("PATCH", f"/api/v1/nodes/{node}/status", body)
+
+    def taint(self, node: str, key: str) -> None:
+        """Put a NoSchedule taint on."""
+        body = {"spec": {"taints": [{"key": key, "effect": "NoSchedule"}]}}
+        self.cluster.request("PATCH", f"/api/v1/nodes/{node}", body)
+
+    def remove_node(self, node: str) -> None:
+        """Delete the Node object; its instance goes on."""
+        self.cluster.request("DELETE", f"/api/v1/nodes/{node}")
+
+    # What is seen.
+
+    def status(self, name: str) -> dict[str, Any]:
+        """The allocation's status, ``{}`` = none yet, or no such object."""
+        try:
+            raw = self.cluster.request("GET", f"{GROUP}/{name}")
+        except ApiError as error:
+            if error.status == 404:  # not found
+                return {}
+            raise
+        status: dict[str, Any] = raw.get("status", {})
+        return status
+
+    def record(self, name: str, ip: str) -> dict[str, Any]:
+        """One entry of ``status.addresses``, ``{}`` = none."""
+        entries = self.status(name).get("addresses", [])
+        return next((entry for entry in entries if entry["ip"] == ip), {})
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """One condition, ``{}`` = none."""
+        found = (c for c in self.status(name).get("conditions", []) if c["type"] == kind)
+        return next(found, {})
+
+    def gone(self, name: str) -> bool:
+        """Whether the object is no more."""
+        try:
+            self.cluster.request("GET", f"{GROUP}/{name}")
+        except ApiError as error:
+            return error.status == 404  # not found
+        return False
+
+    def where(self, pool: Pool, ip: str) -> str:
+        """The node that holds an address in the cloud, or the instance if it is no node."""
+        instance = self.emulator.world.holder(ip)
+        return next((name for name, one in pool.machines.items() if one == instance), instance)
+
+    def labelled(self, pool: Pool) -> dict[str, str]:
+        """Nodes of the pool that say they hold an address, with the address's label."""
+        path = f"/api/v1/nodes?labelSelector=ip.ready=true,pool={pool.label}"
+        items = self.cluster.request("GET", path)["items"]
+        return {
+            item["metadata"]["name"]: item["metadata"]["labels"].get("moorage.dev/ip", "")
+            for item in items
+        }
+
+    def mutations(self, ips: Sequence[str]) -> list[str]:
+        """The mutating calls that were made for these addresses, in order."""
+        ids = {self.emulator.world.addresses().get(ip) for ip in ips}
+        return [
+            call.op
+            for call in self.emulator.faults.calls
+            if call.op in MUTATIONS
+            and (call.params.get("AllocationId") in ids or call.op == "DisassociateAddress")
+        ]
+
+    def events(self, name: str) -> list[tuple[str, str]]:
+        """Reason and message of every Event about an allocation."""
+        selector = f"involvedObject.kind=NetIPAllocation,involvedObject.name={name}"
+        raw = self.cluster.kubectl(
+            "get", "events", "-n", "default", "--field-selector", selector, "-o", "json"
+        )
+        return [(item["reason"], item["message"]) for item in json.loads(raw)["items"]]
+
+    # Waiting.
+
+    def wait_bound(self, name: str, ip: str, node: str = "", seconds: float = SECONDS) -> str:
+        """Wait until an address is Bound (on that node); return the node."""
+
+        def bound() -> str:
+            record = self.record(name, ip)
+            there = record.get("phase") == "Bound" and record["nodeName"]
+            return there if there and node in ("", there) else ""
+
+        return wait_for(bound, seconds, f"{ip} of {name} to be Bound on {node or 'a node'}")
+
+    def wait_reason(self, name: str, ip: str, reason: str, seconds: float = SECONDS) -> None:
+        """Wait until an address gives a reason."""
+        wait_for(
+            lambda: self.record(name, ip).get("reason") == reason,
+            seconds,
+            f"{ip} of {name} to say {reason}, it says {self.record(name, ip)}",
+        )
+
+
+def _bindings() -> list[dict[str, Any]]:
+    """The controller's own ClusterRole and Role, bound to its ServiceAccount."""
+    namespace, account = ACCOUNT.split("/")
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    group = "rbac.authorization.k8s.io"
+    wide, narrow = cluster_role(account, RIGHTS), role(account, RIGHTS)
+    narrow["metadata"]["namespace"] = namespace
+    return [
+        wide,
+        narrow,
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": account},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": account},
+            "subjects": [subject],
+        },
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": account, "namespace": namespace},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
+            "subjects": [subject],
+        },
+    ]
+
+
+def log_lines(child: Child) -> list[dict[str, Any]]:
+    """The JSON lines of a controller's log."""
+    lines = child.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]

@@ -1,0 +1,43 @@
+"""The core controller, which kills itself right after the n-th change it made anywhere."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import moorage_core.operations
+from moorage_core.__main__ import main
+from moorage_core.act import Actor
+from moorage_core.model import Mutate, Reread
+
+CHANGES = itertools.count(1)
+
+
+def dying(call: Callable[..., Awaitable[Any]], what: str) -> Callable[..., Awaitable[Any]]:
+    """The call, after which the process may die on the spot."""
+
+    async def wrapper(*arguments: Any, **options: Any) -> Any:  # any call
+        result = await call(*arguments, **options)
+        if not any(isinstance(argument, Mutate | Reread) for argument in arguments[1:2]) or (
+            what == "mutation"
+        ):
+            number = next(CHANGES)
+            sys.stderr.write(f"change {number}: {what}\n")
+            if number == int(os.environ["CRASH_AFTER"]):
+                os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return wrapper
+
+
+if __name__ == "__main__":
+    # A Mutate action only begins a mutation; the change is there when the mutation has ended.
+    Actor.act = dying(Actor.act, "write")  # type: ignore[method-assign]
+    moorage_core.operations.carry_out = dying(  # type: ignore[assignment]
+        moorage_core.operations.carry_out, "mutation"
+    )
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""An example controller: ConfigMaps carry as a label what their Namespace has as an annotation."""
+
+import sys
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prometheus_client import Gauge
+
+from moorage_domain.plans import Plan, first_hit
+from moorage_kube.client import ListQuery, Target
+from moorage_kube.feed import Feed
+from moorage_kube.kinds import CONFIGMAPS, NAMESPACES
+from moorage_kube.queue import WorkQueue
+from moorage_kube.reconcile import Failure
+from moorage_kube.reflector import Reflector
+from moorage_kube.rights import SHELL_RIGHTS, Right
+from moorage_kube.settings import CommonSettings, load
+from moorage_kube.shell import Controller, Ports, Shell
+from moorage_kube.store import Change, Store
+
+BERTH = "example.moorage.dev/berth"
+RIGHTS = (
+    *SHELL_RIGHTS,
+    Right("", ("namespaces",), ("list", "watch"), "read the annotation"),
+    Right("", ("configmaps",), ("list", "watch", "patch"), "keep the label in step"),
+)
+
+
+class ExampleSettings(CommonSettings):
+    prog: ClassVar[str] = "moorage-example"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One ConfigMap; ``""`` is a label or an annotation that is not there."""
+
+    key: str
+    label: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetLabel:
+    value: str
+
+
+def rest_when_in_step(seen: Observed) -> Plan[SetLabel] | None:
+    return Plan("InStep", "in step") if seen.label == seen.wanted else None
+
+
+def follow_the_namespace(seen: Observed) -> Plan[SetLabel]:
+    return Plan("Following", f"becomes {seen.wanted!r}", (SetLabel(seen.wanted),))
+
+
+class Example:
+    def __init__(self, ports: Ports) -> None:
+        self.client, self.queue = ports.client, WorkQueue()
+        self.labels = Store(lambda raw: str((raw["metadata"].get("labels") or {}).get(BERTH, "")))
+        self.berths = Store(lambda raw: str(raw["metadata"].get("annotations", {}).get(BERTH, "")))
+        self.labels.subscribe(lambda change: self.queue.add(change.key))
+        self.berths.subscribe(self.namespace_changed)
+
+    def namespace_changed(self, change: Change[str]) -> None:
+        for key in self.labels.keys():  # noqa: SIM118 - a store is no dict
+            if key.startswith(f"{change.key}/"):
+                self.queue.add(key)
+
+    async def observe(self, key: str) -> Observed | None:
+        label, wanted = self.labels.get(key), self.berths.get(key.partition("/")[0])
+        return None if label is None or wanted is None else Observed(key, label, wanted)
+
+    def decide(self, seen: Observed) -> Plan[SetLabel]:
+        return first_hit((rest_when_in_step, follow_the_namespace), seen)
+
+    async def act(self, seen: Observed, action: SetLabel) -> None:
+        namespace, _, name = seen.key.partition("/")
+        body = {"metadata": {"labels": {BERTH: action.value or None}}}
+        self.labels.update_known(await self.client.patch(CONFIGMAPS, Target(name, namespace), body))
+
+    async def report(self, key: str, plan: Plan[SetLabel] | None, failure: Failure | None) -> None:
+        """The log line that the loop writes is all there is to tell."""
+
+
+def build(ports: Ports) -> Controller:
+    example, metadata = Example(ports), ListQuery(metadata_only=True)
+    labelled = Gauge("moorage_example_labelled", "Labelled.", registry=ports.metrics.registry)
+    labelled.set_function(lambda: sum(map(bool, example.labels.values())))
+    return Controller(
+        queue=example.queue,
+        reconcile=ports.reconciler(example),
+        reflectors=(Reflector(ports.client, CONFIGMAPS, example.labels, metadata),),
+        feeds=(Feed(ports.client, NAMESPACES, example.berths),),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(Shell(load(ExampleSettings), build).run())
