@@ -249,15 +249,14 @@ class CoreLab:
             for item in items
         }
 
-    def mutations(self, ips: Sequence[str]) -> list[str]:
-        """The mutating calls that were made for these addresses, in order."""
+    def associations(self, ips: Sequence[str]) -> int:
+        """How often it was asked to associate one of these addresses."""
         ids = {self.emulator.world.addresses().get(ip) for ip in ips}
-        return [
-            call.op
-            for call in self.emulator.faults.calls
-            if call.op in MUTATIONS
-            and (call.params.get("AllocationId") in ids or call.op == "DisassociateAddress")
-        ]
+        calls = self.emulator.faults.calls
+        return sum(
+            call.op == "AssociateAddress" and call.params.get("AllocationId") in ids
+            for call in calls
+        )
 
     def events(self, name: str) -> list[tuple[str, str]]:
         """Reason and message of every Event about an allocation."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ import orjson
 from yarl import URL
 
 from moorage_kube.connection import Connection, Credentials
-from moorage_kube.errors import Unavailable, from_response
+from moorage_kube.errors import Gone, Unavailable, from_response
 from moorage_kube.kinds import Kind
 
 CALL_SECONDS = 10.0
@@ -121,7 +120,7 @@ class _Request:
     parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
-    timeout: aiohttp.ClientTimeout = _CALL_TIMEOUT
+    timeout: aiohttp.ClientTimeout = field(default_factory=lambda: _CALL_TIMEOUT)
 
     @property
     def path(self) -> str:
@@ -211,8 +210,8 @@ class Client:
     ) -> AsyncGenerator[WatchEvent, None]:
         """All that happens after ``resource_version``; ends when the API server ends it.
 
-        Also ends when it was silent for too long. Raises :class:`moorage_kube.errors.Gone` when
-        the version is too old, and whatever the API server says went wrong in the middle.
+        Raises :class:`moorage_kube.errors.Gone` when the version is too old, or when nothing came
+        for too long, and whatever the API server says went wrong in the middle.
         """
         # Not all at once: many watches begin at the same time.
         seconds = round(WATCH_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
@@ -232,9 +231,14 @@ class Client:
             timeout=_WATCH_TIMEOUT,
         )
         async with self._answer(request) as response:
-            with contextlib.suppress(aiohttp.SocketTimeoutError):
+            try:
                 async for line in _lines(response.content):
                     yield _event(line, request)
+            except aiohttp.SocketTimeoutError as error:
+                # The connection is dead, or the API server was set back to a backup and waits
+                # silently for its versions to come as far as the one it was asked for.
+                told = f"not even a bookmark within {SILENCE_SECONDS:g} s"
+                raise Gone(0, "Silent", told, str(request)) from error
 
     async def create(
         self, kind: Kind, body: dict[str, Any], namespace: str | None = None
@@ -355,8 +359,8 @@ _BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 def _lost(error: Exception, request: _Request) -> Unavailable:
     # The text of aiohttp's errors names hosts and what went wrong, never headers.
     if isinstance(error, TimeoutError):
-        seconds = request.timeout.total or request.timeout.sock_read
-        return Unavailable(0, "Timeout", f"no answer within {seconds:g} s", str(request))
+        told = str(error) or f"no answer within {request.timeout.total:g} s"
+        return Unavailable(0, "Timeout", told, str(request))
     return Unavailable(0, "ConnectionLost", str(error) or type(error).__name__, str(request))
 
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Generic, TypeVar
 
 from moorage_kube.client import EVERYTHING, Client, ListQuery, WatchEvent
-from moorage_kube.errors import Gone, Invalid, KubeError, Throttled, Unavailable
+from moorage_kube.errors import Gone, KubeError, Throttled, Unavailable
 from moorage_kube.kinds import Kind
 from moorage_kube.store import Listing, Store, key_of
 
@@ -23,8 +23,6 @@ LAST_RETRY_SECONDS = 30.0
 COMPLAINT_SECONDS = 60.0
 _DOUBLINGS = 8
 _SHORT_WATCH_SECONDS = 1.0
-_TOO_NEW = 504
-"""How the API server says that it has not seen a resourceVersion yet: it was set back."""
 
 
 class Reflector(Generic[T]):
@@ -137,10 +135,10 @@ class Reflector(Generic[T]):
     def _pause(self, error: KubeError) -> float:
         """Seconds until the next try after an error; says what is wrong, once a minute."""
         self._failures += 1
-        if isinstance(error, Gone | Invalid) or error.status == _TOO_NEW:
+        if isinstance(error, Gone):
             self._version = ""
-            if isinstance(error, Gone) and self._failures == 1:
-                logger.info("%s: listed again, the watch is too far behind", self.name)
+            if self._failures == 1:
+                logger.info("%s are listed again: %s", self.name, error)
                 return 0.0
         self._complain(error)
         doublings = min(self._failures - 1, _DOUBLINGS)
