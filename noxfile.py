@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -23,7 +22,7 @@ PACKAGES = sorted(path.parent.name for path in (ROOT / "packages").glob("*/pypro
 TREES = ["packages", "tests", "e2e", "noxfile.py"]
 
 
-def group(name: str) -> list[str]:
+def group(name: str) -> tuple[str, ...]:
     """The exactly pinned tools of one dependency group of the root pyproject."""
     return nox.project.dependency_groups(PROJECT, name)
 
@@ -158,10 +157,8 @@ def start_alone(session: nox.Session, package: str, dist: Path) -> None:
         session.log(f"moorage-{package} installs and starts alone")
 
 
-def go_where_there_is_none() -> list[str]:
+def go_where_there_is_none() -> tuple[str, ...]:
     """The toolchain is built with Go; where none is installed PyPI has one."""
-    return [] if shutil.which("go") or "KUBEBUILDER_ASSETS" in os.environ else group("go")
+    return () if shutil.which("go") or "KUBEBUILDER_ASSETS" in os.environ else group("go")
 
 
-if sys.version_info < (3, 11):
-    raise SystemExit("Moorage needs Python 3.11 or newer")

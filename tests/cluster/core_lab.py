@@ -78,7 +78,11 @@ class CoreLab:
     def started(self, name: str = "", *flags: str, **env: str) -> Child:
         """Start a controller and wait until it works."""
         child = self.start(name, *flags, **env)
-        wait_for(lambda: self.works(child), SECONDS, f"{child.name} to work")
+        try:
+            wait_for(lambda: self.works(child), SECONDS, f"{child.name} to work")
+        except BaseException:
+            child.stop()
+            raise
         return child
 
     def works(self, child: Child) -> bool:

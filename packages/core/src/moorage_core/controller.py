@@ -35,7 +35,7 @@ from moorage_kube.kinds import (
 from moorage_kube.operation import Controller, Ports
 from moorage_kube.plugins import load
 from moorage_kube.queue import WorkQueue
-from moorage_kube.reconcile import Failure, Guards, Reconciler
+from moorage_kube.reconcile import Failure
 from moorage_kube.reflector import Reflector
 from moorage_kube.store import Store
 
@@ -143,10 +143,9 @@ class Core:
         ports = self._ports
         observer = Observer(self.caches, self.scopes, self.operations)
         steps = CoreSteps(ports, observer, self._metrics)
-        guards = Guards(fence=ports.leadership.fence, dry_run=self._settings.dry_run)
         return Controller(
             queue=self.queue,
-            reconcile=Reconciler(steps, guards, ports.metrics),
+            reconcile=ports.reconciler(steps),
             reflectors=_reflectors(ports, self.caches),
             feeds=(Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations),),
             on_stopping=self._stop,

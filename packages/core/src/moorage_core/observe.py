@@ -21,7 +21,7 @@ from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import Claim, winner
 from moorage_domain.errors import CloudError
-from moorage_kube.plugins import PluginConflict, PluginMissing
+from moorage_kube.plugins import PluginError
 
 
 class Observer:
@@ -113,7 +113,7 @@ class Observer:
             return None, dict.fromkeys(addresses, unread)
         try:
             scope = self.scopes.want(allocation, addresses)
-        except (PluginMissing, PluginConflict) as error:
+        except PluginError as error:
             unread = Unread(reasons.PROVIDER_MISSING, str(error))
             return None, dict.fromkeys(addresses, unread)
         except CloudError as error:

@@ -1,1 +1,1 @@
-"""The door to Kubernetes for Moorage controllers: client, reflector, queue, leadership and operator shell."""
+"""The door to Kubernetes: client, reflector, queue, leadership and operator shell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ import orjson
 from yarl import URL
 
 from moorage_kube.connection import Connection, Credentials
-from moorage_kube.errors import Gone, Unavailable, from_response
+from moorage_kube.errors import Unavailable, from_response
 from moorage_kube.kinds import Kind
 
 CALL_SECONDS = 10.0
@@ -23,8 +24,12 @@ PAGE_SECONDS = 30.0
 WATCH_SECONDS = 300.0
 """How long the API server keeps a watch open; it then ends and is begun anew."""
 SILENCE_SECONDS = 90.0
-"""A watch that says nothing for so long is given up; there is a bookmark every minute."""
+"""A watch that says nothing for so long is begun anew: its connection may be dead.
 
+There is a bookmark every minute where anything changed, but a quiet kind may be silent for longer.
+"""
+
+_NOT_GOOD = 300  # a redirect too: it would take the token elsewhere
 _UNAUTHORIZED = 401
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
@@ -210,8 +215,9 @@ class Client:
     ) -> AsyncGenerator[WatchEvent, None]:
         """All that happens after ``resource_version``; ends when the API server ends it.
 
-        Raises :class:`moorage_kube.errors.Gone` when the version is too old, or when nothing came
-        for too long, and whatever the API server says went wrong in the middle.
+        Also ends after a long silence: begin it anew from the last version. Raises
+        :class:`moorage_kube.errors.Gone` when the version is too old, and whatever the API server
+        says went wrong in the middle.
         """
         # Not all at once: many watches begin at the same time.
         seconds = round(WATCH_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
@@ -231,14 +237,9 @@ class Client:
             timeout=_WATCH_TIMEOUT,
         )
         async with self._answer(request) as response:
-            try:
+            with contextlib.suppress(aiohttp.SocketTimeoutError):
                 async for line in _lines(response.content):
                     yield _event(line, request)
-            except aiohttp.SocketTimeoutError as error:
-                # The connection is dead, or the API server was set back to a backup and waits
-                # silently for its versions to come as far as the one it was asked for.
-                told = f"not even a bookmark within {SILENCE_SECONDS:g} s"
-                raise Gone(0, "Silent", told, str(request)) from error
 
     async def create(
         self, kind: Kind, body: dict[str, Any], namespace: str | None = None
@@ -313,7 +314,7 @@ class Client:
             self._connection.reject(credentials)
         async with response:
             try:
-                if not response.ok:
+                if response.status >= _NOT_GOOD:
                     wait = response.headers.get("Retry-After")
                     content = await response.read()
                     raise from_response(response.status, content, str(request), wait)
@@ -359,7 +360,8 @@ _BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 def _lost(error: Exception, request: _Request) -> Unavailable:
     # The text of aiohttp's errors names hosts and what went wrong, never headers.
     if isinstance(error, TimeoutError):
-        told = str(error) or f"no answer within {request.timeout.total:g} s"
+        seconds = request.timeout.total or SILENCE_SECONDS
+        told = str(error) or f"no answer within {seconds:g} s"
         return Unavailable(0, "Timeout", told, str(request))
     return Unavailable(0, "ConnectionLost", str(error) or type(error).__name__, str(request))
 

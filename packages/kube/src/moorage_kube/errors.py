@@ -46,7 +46,7 @@ class AlreadyExists(KubeError):
 
 
 class Gone(KubeError):
-    """410: what was to be gone on from (a resourceVersion, a continue token) is no more; list."""
+    """410: the resourceVersion or continue token is too old; list again."""
 
 
 class Forbidden(KubeError):

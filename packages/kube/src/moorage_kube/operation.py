@@ -204,7 +204,9 @@ class Operation:
         self._metrics.leader.set_function(lambda: float(leadership.is_leader))
 
     def _count(self, call: Call) -> None:
-        self._metrics.requests.labels(call.verb, call.resource, str(call.status)).inc()
+        # As RBAC spells it, so that rights and metrics can be compared.
+        resource = "/".join(part for part in (call.resource, call.subresource) if part)
+        self._metrics.requests.labels(call.verb, resource, str(call.status)).inc()
 
     def _run(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
         """Start a task the process cannot live without."""

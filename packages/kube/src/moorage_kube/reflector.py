@@ -45,7 +45,10 @@ class Reflector(Generic[T]):
         self.name = name or kind.plural
         """How probes and logs call it."""
         self.last_contact: float | None = None
-        """``time.monotonic()`` when the API server last told something; ``None`` = never yet."""
+        """``time.monotonic()`` of the last object or bookmark that came; ``None`` = none yet.
+
+        Where nothing changes this may be some minutes ago, and the store true all the same.
+        """
         self._client = client
         self._query = query
         self._version = ""

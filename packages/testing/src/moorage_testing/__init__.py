@@ -1,1 +1,1 @@
-"""An embedded control plane, cloud emulators, fault injection and the provider contract for tests of Moorage."""
+"""Tools for testing Moorage: a control plane, clouds, faults and the provider contract."""

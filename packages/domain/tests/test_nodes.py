@@ -1,0 +1,45 @@
+"""A node belongs to a pool when every label asked for is there, with that very value."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage_domain.nodes import LEAVING_TAINTS, Node
+
+LABELS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2", ""]))
+
+
+def test_the_empty_selector_takes_every_node() -> None:
+    assert Node("a", "1").matches(())
+    assert Node("a", "1", labels={"pool": "edge"}).matches(())
+
+
+def test_a_label_with_another_value_is_no_match() -> None:
+    assert not Node("a", "1", labels={"pool": "core"}).matches([("pool", "edge")])
+
+
+def test_an_empty_value_asked_for_is_not_an_absent_label() -> None:
+    assert Node("a", "1", labels={"edge": ""}).matches([("edge", "")])
+    assert not Node("a", "1").matches([("edge", "")])
+
+
+@given(LABELS, LABELS)
+def test_a_node_matches_exactly_the_selectors_its_labels_contain(
+    labels: dict[str, str], selector: dict[str, str]
+) -> None:
+    contained = selector.items() <= labels.items()
+    assert Node("a", "1", labels=labels).matches(selector.items()) == contained
+
+
+def test_a_node_is_presumed_well_until_told_otherwise() -> None:
+    node = Node("a", "1")
+    assert node.ready
+    assert not node.unschedulable
+    assert not node.leaving
+
+
+def test_a_cordon_alone_does_not_count_as_vanishing() -> None:
+    # kubectl cordon and a NotReady node carry these; they are judged with patience, not at once.
+    for taint in ("unschedulable", "not-ready", "unreachable"):
+        assert f"node.kubernetes.io/{taint}" not in LEAVING_TAINTS
