@@ -62,10 +62,12 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types, strictly (mypy), one package after the other, its tests included."""
-    install(session, PACKAGES, *group("types"), *group("test"))
+    install(session, PACKAGES, *group("types"), *group("test"), *group("demo"), *group("bootstrap"))
     for package in PACKAGES:
         session.run("mypy", f"packages/{package}/src", f"packages/{package}/tests")
-    session.run("mypy", "tests", "e2e", "noxfile.py")
+    session.run("mypy", "tests/cluster")
+    session.run("mypy", "--explicit-package-bases", "tests/bench", "tests/repo", "e2e")
+    session.run("mypy", "noxfile.py")
 
 
 @nox.session
@@ -93,7 +95,7 @@ def repo(session: nox.Session) -> None:
 @nox.session
 def cluster(session: nox.Session) -> None:
     """Every controller on a real control plane; builds it on the first run."""
-    install(session, PACKAGES, *group("test"), *go_where_there_is_none())
+    install(session, PACKAGES, *group("test"), *group("demo"), *go_where_there_is_none())
     session.run("pytest", "tests/cluster", *session.posargs)
 
 
@@ -109,7 +111,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """A reserved address leaves a drained node: ``./nox -s demo -- --help``."""
-    install(session, PACKAGES, *go_where_there_is_none())
+    install(session, PACKAGES, *group("demo"), *go_where_there_is_none())
     session.run("python", "-m", "e2e.demo", *session.posargs)
 
 
@@ -160,5 +162,3 @@ def start_alone(session: nox.Session, package: str, dist: Path) -> None:
 def go_where_there_is_none() -> tuple[str, ...]:
     """The toolchain is built with Go; where none is installed PyPI has one."""
     return () if shutil.which("go") or "KUBEBUILDER_ASSETS" in os.environ else group("go")
-
-
