@@ -483,3 +483,18 @@ def test_a_spec_that_cannot_be_carried_out_changes_nothing(bound: Simulation) ->
     assert (mutations(bound, before), bound.where(IP1)) == ([], "n1")
     ready = bound.stored["a"].conditions[0]
     assert (ready.status, ready.reason) == ("False", "InvalidSpec")
+
+
+def test_j3_five_hundred_addresses_on_a_thousand_nodes_are_planned_at_once() -> None:
+    """How long it takes is a row of the benchmark; here: one plan, each on a node of its own."""
+    world = Simulation()
+    for number in range(1000):
+        world.add_node(f"n{number:04}")
+    world.allocate("a", *(f"198.51.{number // 250}.{number % 250 + 1}" for number in range(500)))
+    begun = [action for action in world.plan("a").actions if isinstance(action, Mutate)]
+    assert len({action.machine_id for action in begun}) == len(begun) == 500
+    world.settle()
+    assert world.plan("a").actions == ()
+    world.change_node("n0007", unschedulable=True)
+    moved = [action for action in world.plan("a").actions if isinstance(action, Mutate)]
+    assert len(moved) == 1
