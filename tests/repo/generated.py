@@ -1,0 +1,97 @@
+"""Write all that is made from code, CRDs, pins and tables: ``./nox -s sync``, ``-- --check``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from moorage_kube.api.__main__ import main as write_crds
+
+from . import tables
+
+ROOT = Path(__file__).parents[2]
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "cases": tables.cases,
+    "fields": tables.fields,
+    "status": tables.status,
+    "reasons": tables.reason_rows,
+    "settings": tables.settings,
+    "metrics": tables.metrics,
+    "rights": tables.rights,
+}
+_MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PIN = re.compile(r'"(moorage-[a-z-]+(?:\[[a-z,]+\])?)==[^"]*"')
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """What every file that is generated, wholly or in part, should say, by its path."""
+    return _crds(root) | _pins(root) | _readmes(root)
+
+
+def stale(root: Path) -> list[Path]:
+    """Generated files that say something else, are missing, or should not be there."""
+    wanted = generated(root)
+    left_over = set((root / "crds").glob("*.yaml")) - wanted.keys()
+    return sorted(left_over | {path for path, text in wanted.items() if _text(path) != text})
+
+
+def write(root: Path) -> list[Path]:
+    """Bring every generated file up to date; the paths of those that were stale."""
+    found = stale(root)
+    wanted = generated(root)
+    for path in found:
+        if path in wanted:
+            path.write_text(wanted[path], encoding="utf-8")
+        else:
+            path.unlink()
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write, or with ``--check`` only tell: 1 if something is stale, else 0."""
+    parser = argparse.ArgumentParser(prog="tests.repo.generated", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; 1 if one is stale")
+    check = parser.parse_args(argv).check
+    found = stale(ROOT) if check else write(ROOT)
+    for path in found:
+        sys.stdout.write(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}\n")
+    return int(check and bool(found))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _crds(root: Path) -> dict[Path, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_crds(Path(folder))
+        return {root / "crds" / path.name: _text(path) for path in Path(folder).iterdir()}
+
+
+def _pins(root: Path) -> dict[Path, str]:
+    """Siblings are released together, so every one is pinned to the one version."""
+    version = tomllib.loads(_text(root / "pyproject.toml"))["project"]["version"]
+    return {
+        path: _PIN.sub(rf'"\1=={version}"', _text(path))
+        for path in root.glob("packages/*/pyproject.toml")
+    }
+
+
+def _readmes(root: Path) -> dict[Path, str]:
+    paths = (path for path in root.glob("packages/*/README.md") if _MARKED.search(_text(path)))
+    return {path: _MARKED.sub(_fill, _text(path)) for path in paths}
+
+
+def _fill(match: re.Match[str]) -> str:
+    begin, name, end = match.groups()
+    return f"{begin}{TABLES[name]()}{end}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,162 @@
+"""The tables in the READMEs, made from the code they tell about."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import fields as attributes
+from typing import Any
+
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import GaugeMetricFamily
+
+from moorage_core.caches import Caches
+from moorage_core.decide import address
+from moorage_core.metrics import CoreMetrics, Gauges, core_metrics
+from moorage_core.reasons import ALL
+from moorage_core.rights import RIGHTS
+from moorage_core.scopes import Scopes
+from moorage_core.settings import CoreSettings
+from moorage_domain.provider import Provider
+from moorage_kube.api.crds import netipallocations
+from moorage_kube.metrics import ControllerMetrics, controller_metrics
+from moorage_kube.settings import environment_names
+
+Row = tuple[str, ...]
+
+
+def table(head: Row, rows: Iterable[Row]) -> str:
+    """A table in Markdown."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _code(*words: str) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def cases() -> str:
+    """What happens to an address, as it stands above the code that decides it."""
+    _, _, drawn = (address.__doc__ or "").partition("\n\n")
+    return f"```text\n{drawn.strip()}\n```\n"
+
+
+def reason_rows() -> str:
+    """Every reason of the core controller."""
+    rows = (
+        (_code(one.name), "Warning" if one.warning else "Normal", one.meaning)
+        for one in ALL.values()
+    )
+    return table(("reason", "Event", "meaning"), rows)
+
+
+def settings() -> str:
+    """Every setting of the core controller."""
+    rows = []
+    for name, field in CoreSettings.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        default = "" if field.default in (None, "") else _code(str(field.default))
+        names = _code(*environment_names(name, field))
+        rows.append((_code(flag), names, default, field.description or ""))
+    return table(("flag", "environment", "default", "meaning"), rows)
+
+
+def rights() -> str:
+    """Every right of the core controller."""
+    rows = (
+        (
+            right.group or "core",
+            _code(*right.resources),
+            _code(*right.verbs),
+            "its namespace" if right.namespaced else "cluster",
+            right.why,
+        )
+        for right in RIGHTS
+    )
+    return table(("group", "resources", "verbs", "where", "why"), rows)
+
+
+def metrics() -> str:
+    """Every series of the core controller, those of Python and the process aside."""
+    standard = controller_metrics(CoreSettings.prog)
+    own = core_metrics(standard.registry, None)
+    gauges = Gauges(Caches(), Scopes(_no_provider, _nobody), lambda: True, None)
+    rows = sorted(itertools.chain(_registered(standard), _registered(own), _read(gauges)))
+    return table(
+        ("series", "type", "labels", "meaning"),
+        ((_code(name), kind, _code(*labels), text) for name, kind, labels, text in rows),
+    )
+
+
+def _registered(holder: ControllerMetrics | CoreMetrics) -> Iterator[tuple[str, str, Row, str]]:
+    for attribute in attributes(holder):
+        one = getattr(holder, attribute.name)
+        if isinstance(one, MetricWrapperBase):
+            (described,) = one.describe()
+            ending = "_total" if described.type == "counter" else ""
+            name = described.name + ending
+            yield name, described.type, tuple(one._labelnames), described.documentation
+
+
+def _read(gauges: Gauges) -> Iterator[tuple[str, str, Row, str]]:
+    for one in gauges.read():
+        if isinstance(one, GaugeMetricFamily):
+            yield one.name, one.type, one._labelnames, one.documentation
+
+
+def _no_provider(name: str, region: str) -> Provider:
+    raise LookupError(f"no cloud is needed to tell the series: {name} {region}")
+
+
+def _nobody(_: Iterable[str]) -> None:
+    """Nothing is read, so nothing changes."""
+
+
+def fields() -> str:
+    """Every field of the spec of NetIPAllocation."""
+    spec = _schema()["spec"]
+    head = ("field of `spec`", "type", "default", "meaning")
+    return table(head, (_field_row(*one) for one in _walk(spec, "")))
+
+
+def status() -> str:
+    """Every field of the status of NetIPAllocation."""
+    rows = ((_code(path), _type(one), one.get("description", ""))
+            for path, one, _ in _walk(_schema()["status"], ""))  # fmt: skip
+    return table(("field of `status`", "type", "meaning"), rows)
+
+
+def _schema() -> dict[str, Any]:
+    (version,) = netipallocations()["spec"]["versions"]
+    properties: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]
+    return properties
+
+
+def _walk(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every field below an object: its path, its schema, ``"required"`` where it must be there."""
+    for name, one in schema.get("properties", {}).items():
+        yield prefix + name, one, "required" if name in schema.get("required", ()) else ""
+        many = one.get("type") == "array"
+        inner = one["items"] if many else one
+        yield from _walk(inner, f"{prefix}{name}{'[]' if many else ''}.")
+
+
+def _field_row(path: str, one: dict[str, Any], required: str) -> Row:
+    default = one.get("default")
+    # The default of an object is the defaults of its fields, each in a row of its own.
+    shown = "" if default is None or isinstance(default, dict) else _code(str(default))
+    return _code(path), _type(one), required or shown, one.get("description", "")
+
+
+def _type(one: dict[str, Any]) -> str:
+    if "enum" in one:
+        return " or ".join(_code(value) for value in one["enum"])
+    if one["type"] == "array":
+        return f"list of {one['items']['type']}s"
+    if one["type"] == "object" and "additionalProperties" in one:
+        return f"map to {one['additionalProperties']['type']}s"
+    return str(one["type"])

@@ -1,0 +1,76 @@
+"""Nothing generated is stale, and what is stale is noticed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .files import ROOT
+from .generated import TABLES, stale, write
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Everything that is generated, in a folder of its own."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "crds", tmp_path / "crds")
+    for package in (ROOT / "packages").iterdir():
+        folder = tmp_path / "packages" / package.name
+        folder.mkdir(parents=True)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(package / name, folder)
+    write(tmp_path)
+    return tmp_path
+
+
+def test_what_is_generated_is_up_to_date() -> None:
+    assert stale(ROOT) == [], "run ./nox -s sync and commit what it writes"
+
+
+def test_a_changed_crd_is_stale_until_it_is_written_anew(copy: Path) -> None:
+    (crd,) = (copy / "crds").iterdir()
+    good = crd.read_text("utf-8")
+    crd.write_text(good.replace("Cluster", "Namespaced"), "utf-8")
+    assert stale(copy) == [crd]
+    assert write(copy) == [crd]
+    assert crd.read_text("utf-8") == good
+
+
+def test_a_crd_of_a_kind_that_is_gone_is_removed(copy: Path) -> None:
+    old = copy / "crds" / "old.example.com.yaml"
+    old.write_text("kind: CustomResourceDefinition\n", "utf-8")
+    assert write(copy) == [old]
+    assert not old.exists()
+
+
+def test_a_new_version_reaches_the_pin_of_every_sibling(copy: Path) -> None:
+    root = copy / "pyproject.toml"
+    text = root.read_text("utf-8")
+    root.write_text(text.replace('version = "0.1.0"', 'version = "9.8.7"', 1), "utf-8")
+    changed = {path.parent.name for path in write(copy)}
+    assert {"core", "kube", "provider-aws", "testing"} <= changed
+    core = (copy / "packages" / "core" / "pyproject.toml").read_text("utf-8")
+    assert '"moorage-kube==9.8.7"' in core
+    assert '"moorage-provider-aws==9.8.7"' in core
+
+
+def test_a_table_edited_by_hand_is_stale(copy: Path) -> None:
+    readme = copy / "packages" / "core" / "README.md"
+    readme.write_text(readme.read_text("utf-8").replace("`NoEligibleNode`", "`NoNode`"), "utf-8")
+    assert stale(copy) == [readme]
+
+
+def test_prose_around_a_table_is_left_alone(copy: Path) -> None:
+    readme = copy / "packages" / "core" / "README.md"
+    text = readme.read_text("utf-8") + "\nA last word.\n"
+    readme.write_text(text, "utf-8")
+    assert write(copy) == []
+    assert readme.read_text("utf-8") == text
+
+
+def test_every_table_is_shown_somewhere() -> None:
+    texts = [path.read_text("utf-8") for path in ROOT.glob("packages/*/README.md")]
+    missing = {name for name in TABLES if not any(f"generated: {name} -->" in t for t in texts)}
+    assert not missing
