@@ -243,10 +243,16 @@ class Observed:
 class AddFinalizer:
     """Make the API server keep the object until its addresses are released."""
 
+    def __str__(self) -> str:
+        return "add the finalizer"
+
 
 @dataclass(frozen=True, slots=True)
 class RemoveFinalizer:
     """Let the object go."""
+
+    def __str__(self) -> str:
+        return "remove the finalizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +262,18 @@ class MarkNode:
     node: Node
     ip: str
 
+    def __str__(self) -> str:
+        return f"label node {self.node.name} with {self.ip}"
+
 
 @dataclass(frozen=True, slots=True)
 class UnmarkNode:
     """Take the labels off a node that holds no address of ours."""
 
     node: Node
+
+    def __str__(self) -> str:
+        return f"take the labels off node {self.node.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +287,10 @@ class WriteStatus:
     records: tuple[Record, ...]
     conditions: tuple[Condition, ...]
     serving: int = 0
+
+    def __str__(self) -> str:
+        told = (f"{r.ip} {r.phase} ({r.message or 'not looked at yet'})" for r in self.records)
+        return f"write the status: {'; '.join(told)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +317,10 @@ class Mutate:
     request_id: str
     only_unmanaged: bool = False
 
+    def __str__(self) -> str:
+        node = f" for node {self.place.node_name}" if self.place else ""
+        return f"ask the cloud to {self.mutation} {self.ip}{node}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reread:
@@ -308,6 +328,9 @@ class Reread:
 
     ip: str
     after: float
+
+    def __str__(self) -> str:
+        return f"read {self.ip} again"
 
 
 Action: TypeAlias = (

@@ -43,8 +43,8 @@ NOT_FOUND = Reason(
 )
 FOREIGN = Reason(
     "InUseByForeign",
-    "Something that is no node of this cluster holds the address. It is never taken away; release"
-    " it there, or set spec.foreignPolicy.",
+    "Something that is no node of this cluster holds the address. Release it there; from a machine"
+    " it is also taken where spec.foreignPolicy says so, from a load balancer or the like never.",
     warning=True,
 )
 CONFLICT = Reason(

@@ -180,7 +180,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
     async def _carry_out(self, key: str, observed: ObservedT, plan: Plan[ActionT]) -> None:
         for action in plan.actions:
             if self._guards.dry_run:
-                logger.info("dry run, not done: %r", action, extra={"object": key})
+                logger.info("dry run, not done: %s", action, extra={"object": key})
                 continue
             self._guards.fence()
             await self._steps.act(observed, action)

@@ -1,28 +1,30 @@
 """What happens to an address that is wanted.
 
-the cloud says          the node is                      then
---------------------    -----------------------------    -------------------------------------
-an older one claims it  -                                nothing, not even a read   Conflict
-(under way / being read)-                                wait
-cannot be read          -                                freeze                     Unknown
-no such address         -                                wait for people            NotFound
-something foreign       -                                leave it alone             Foreign
-on a node               fit                              settle                     Bound
-on a node               NotReady, not yet for long       stay                       Bound
-on a node               NotReady with most of the pool   stay                       MassNotReady
-on a node               cordoned, workload still there   stay                       Holding
-on a node               cordoned and drained, lost, or   move to a free node
-                        about to vanish
-on a vanished node      gone for less than the grace     stay                       NodeGone
-on a vanished node      gone for longer                  move to a free node
-nobody                  -                                give it to its node, else to a free one
-(no free node)          -                                stay where it is      NoEligibleNode
+the cloud says           the node is                     then                 reason
+-----------------------  ------------------------------  -------------------  ---------------
+an older one claims it   -                               make no call at all  Conflict
+under way, or being read -                               wait
+cannot be read           -                               freeze               Throttled, ...
+no such address          -                               wait for people      NotFound
+something foreign has it -                               leave it alone       InUseByForeign
+on a node                fit                             settle               Bound
+on a node                NotReady, not yet for long      stay                 Bound
+on a node                NotReady with most of the pool  stay                 MassNotReady
+on a node                cordoned, workload still there  stay                 WorkloadRunning
+on a node                cordoned and drained            move to a free node  Drained
+on a node                NotReady for too long           move to a free node  NodeNotReady
+on a node                about to vanish, says a taint   move to a free node  NodeLeaving
+on a vanished node       gone for less than the grace    stay                 NodeGone
+on a vanished node       gone for longer                 move to a free node  NodeGone
+nobody has it            the one it was taken off, fit   put it back          Repairing
+nobody has it            -                               give to a free node  Attaching
+must move, or nobody     no node of the pool is free     stay                 NoEligibleNode
 """
 
 from __future__ import annotations
 
 from moorage_core import reasons
-from moorage_core.decide.begin import address_of, begin
+from moorage_core.decide.begin import Why, address_of, begin
 from moorage_core.decide.case import (
     Case,
     Foreign,
@@ -138,7 +140,7 @@ def give_back_what_was_taken(case: Case) -> Step | None:
         return None
     if waiting := back_off(case):
         return waiting
-    return begin(case, Mutation.COMPENSATE, node, reasons.COMPENSATING)
+    return begin(case, Mutation.COMPENSATE, node, Why(reasons.COMPENSATING))
 
 
 def settle_on_fit_node(case: Case) -> Step | None:
@@ -212,16 +214,14 @@ def go_on(case: Case) -> Step:
     target = case.targets.pick(case.record)
     if target is None:
         return _stay_without_target(case)
-    world, record = case.world, case.record
-    if world.traits.clears_target_first and not _prepared(record, target):
-        return begin(case, Mutation.PREPARE, target, reasons.MOVING)
+    traits, why = case.world.traits, _why(case, target)
+    if traits.clears_target_first and not _prepared(case.record, target):
+        return begin(case, Mutation.PREPARE, target, why)
     if isinstance(case.holder, Nobody):
-        lost = record.phase is Phase.BOUND and record.place == place_of(target)
-        reason = reasons.REPAIRING if lost else reasons.ATTACHING
-        return begin(case, Mutation.ATTACH, target, reason)
-    if world.traits.moves_in_one_call:
-        return begin(case, Mutation.MOVE, target, reasons.MOVING)
-    return begin(case, Mutation.DETACH, target, reasons.MOVING)
+        return begin(case, Mutation.ATTACH, target, why)
+    if traits.moves_in_one_call:
+        return begin(case, Mutation.MOVE, target, why)
+    return begin(case, Mutation.DETACH, target, why)
 
 
 RULES = (
@@ -240,6 +240,23 @@ RULES = (
     back_off,
     go_on,
 )
+
+
+def _why(case: Case, target: Node) -> Why:
+    """What people are told of a binding or a move that begins."""
+    record = case.record
+    match case.holder:
+        case OnNode(node):
+            leave = why_leave(node, case.world)
+            return Why(leave.reason, leave.message) if leave else Why(reasons.MOVING)
+        case OnGone(place):
+            return Why(reasons.NODE_GONE, f"the Node object {place.node_name} is gone")
+        case Nobody() if record.phase is Phase.BOUND and record.place == place_of(target):
+            return Why(reasons.REPAIRING, "somebody took it off the node")
+        case Nobody():
+            return Why(reasons.ATTACHING)
+        case Foreign(owner, _):
+            return Why(reasons.MOVING, f"spec.foreignPolicy lets it be taken from {owner}")
 
 
 def _prepared(record: Record, target: Node) -> bool:

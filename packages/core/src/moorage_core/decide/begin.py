@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from moorage_core.decide.case import Case, Foreign, OnGone, OnNode, Step, changed, place_of
@@ -44,7 +45,15 @@ def begin_detach(case: Case, reason: Reason) -> Step:
     )
 
 
-def begin(case: Case, mutation: Mutation, node: Node, reason: Reason) -> Step:
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What people are told of a mutation: the reason, and what there is to say beside it."""
+
+    reason: Reason
+    detail: str = ""
+
+
+def begin(case: Case, mutation: Mutation, node: Node, why: Why) -> Step:
     """Write the intention down; the mutation is begun only once that is stored."""
     address = address_of(case)
     world, record = case.world, case.record
@@ -53,9 +62,10 @@ def begin(case: Case, mutation: Mutation, node: Node, reason: Reason) -> Step:
     request_id = _request_id(case, mutation, node.uid)
     # The failure that sent us on to this node must not vanish from the status unseen.
     after = f", after a failure: {record.message}" if record.attempts else ""
+    detail = f": {why.detail}" if why.detail else ""
     origin = f" from node {previous.node_name}" if previous and previous != place else ""
     intent = changed(
-        case, reason, f"{mutation} {record.ip}{origin} to node {node.name}{after}",
+        case, why.reason, f"{mutation} {record.ip}{origin} to node {node.name}{detail}{after}",
         phase=_PHASES[mutation], place=place, previous=previous, next_attempt=0.0,
         operation=f"{mutation}/{request_id}", cloud_ref=address.reference,
     )  # fmt: skip
