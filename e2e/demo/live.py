@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Self
+
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
@@ -21,13 +24,14 @@ _MOST_NODES_SHOWN = 8
 class Tables:
     """A screen that is drawn anew at every look, and stays when it is left."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_seconds: float) -> None:
+        self._read_seconds = read_seconds
         self._live = Live(console=Console(highlight=False), refresh_per_second=10)
         self._seen: Seen | None = None
         self._progress: dict[str, Progress] = {}
         self._told = ""
 
-    def __enter__(self) -> Tables:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -44,35 +48,41 @@ class Tables:
         self._seen = seen
         self._progress[progress.step.name] = progress
         self._live.update(
-            Group(_addresses(seen), _nodes(seen), self._steps()),
+            Group(_addresses(seen), "", _nodes(seen), "", self._steps()),
             # The last one is not left to the timer, which may be over before.
             refresh=bool(progress.outcome),
         )
+        if progress.outcome:
+            time.sleep(self._read_seconds)
 
     def _steps(self) -> RenderableType:
-        table = Table(title="Steps: seconds until it was seen", title_justify="left", expand=True)
-        table.add_column("", width=1)
-        table.add_column("step", no_wrap=True)
-        table.add_column("done, and what came of it", ratio=3)
-        table.add_column("seen in, after", ratio=2)
+        table = _table("", "step")
+        table.add_column("what is done, and what came of it", ratio=3)
+        table.add_column("seen after seconds", ratio=2)
         for step in STEPS:
             progress = self._progress.get(step.name)
             if progress is None:
                 table.add_row("", Text(step.name, "dim"), Text(step.does, "dim"), "")
             elif progress.outcome:
-                done, times = Text(progress.outcome), Text(measured(progress), "cyan")
+                done, times = Text(progress.outcome), Text(measured(progress, unit=""), "cyan")
                 table.add_row(Text("✔", "green"), Text(step.name, "green"), done, times)
             else:
-                times = Text(measured(progress), "yellow")
+                times = Text(measured(progress, unit=""), "yellow")
                 table.add_row(Text("▶", "yellow"), Text(step.name, "bold yellow"), step.does, times)
         return table
 
 
-def _addresses(seen: Seen) -> Table:
-    table = Table(title="Addresses", title_justify="left", expand=True)
-    for name in ("address", "in the cloud on", "in the status on", "phase"):
+def _table(*columns: str) -> Table:
+    """Without borders: all three fit into the 24 lines of a plain terminal."""
+    table = Table(box=None, expand=True, header_style="bold blue")
+    for name in columns:
         table.add_column(name, no_wrap=True)
-    table.add_column("why", ratio=1)
+    return table
+
+
+def _addresses(seen: Seen) -> Table:
+    table = _table("address", "cloud", "status", "phase")
+    table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
     for address in seen.addresses:
         table.add_row(*_address(address))
     return table
@@ -90,11 +100,8 @@ def _address(address: Address) -> tuple[Text, ...]:
 
 
 def _nodes(seen: Seen) -> Table:
-    table = Table(title="Nodes", title_justify="left", expand=True)
-    table.add_column("")
     shown = seen.nodes[:_MOST_NODES_SHOWN]
-    for node in shown:
-        table.add_column(node.name, no_wrap=True)
+    table = _table("node", *(node.name for node in shown))
     held = {address.holder: address.ip for address in seen.addresses}
     table.add_row("state", *(_state(node) for node in shown))
     table.add_row("address", *(Text(held.get(node.name, ""), "bold") for node in shown))

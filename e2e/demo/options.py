@@ -65,6 +65,11 @@ class Options:
         return 1.0 if self.fast else 4.0
 
     @property
+    def read_seconds(self) -> float:
+        """How long a finished step stays alone on a terminal, for people to read."""
+        return 0.0 if self.fast else 2.0
+
+    @property
     def eviction_seconds(self) -> int:
         """From NotReady to the deletion of the node's pods; 300 in production."""
         return 1 if self.fast else 2

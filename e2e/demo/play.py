@@ -9,9 +9,7 @@ from typing import Protocol
 from e2e.demo.options import Options
 from e2e.demo.seen import Seen
 from e2e.demo.steps import Moment, Step
-from e2e.demo.world import World
-from moorage_testing.cluster import KubectlError
-from moorage_testing.processes import ChildError
+from e2e.demo.world import BROKEN, World
 
 LOOK_SECONDS = 0.1
 STEP_SECONDS = 30.0
@@ -27,7 +25,7 @@ class Progress:
 
     Attributes:
         step: the step.
-        seconds: from its beginning to the first look that showed each moment, by name.
+        seconds: from its beginning to the look since which each moment was seen, by name.
         stayed: seconds for which all of it has stayed so, where it must.
         outcome: what came of it; ``""`` = it is not over.
     """
@@ -66,7 +64,7 @@ class Player:
             now = self._wait(progress, was, began)
             if step.stays:
                 now = self._watch_it_stay(progress, was)
-        except (ChildError, KubectlError) as error:
+        except BROKEN as error:
             raise NotObserved(f"step {step.name!r} was not observed: {error}") from error
         progress.outcome = step.outcome(was, now)
         self._screen.look(now, progress)
@@ -79,7 +77,10 @@ class Player:
             passed = time.monotonic() - began
             missing = _missing(step, was, now)
             for moment in step.moments:
-                if moment not in missing:
+                if moment in missing:
+                    # What was true of the old place need not be true of the new one.
+                    progress.seconds.pop(moment.name, None)
+                else:
                     progress.seconds.setdefault(moment.name, passed)
             self._screen.look(now, progress)
             if step.ended(self._world) and not missing:

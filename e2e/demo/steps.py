@@ -113,6 +113,11 @@ def moved(which: int) -> Rule:
     return holds
 
 
+def once_moved(which: int, rule: Rule) -> Rule:
+    """Something is so now that the address is on another node; before that it does not count."""
+    return lambda was, now: moved(which)(was, now) and rule(was, now)
+
+
 def free(_: Seen, now: Seen) -> bool:
     """Nobody has an address."""
     return not any(now.holders)
@@ -134,7 +139,8 @@ def _where(_: Seen, now: Seen) -> str:
 
 def _kept(was: Seen, now: Seen) -> str:
     first = now.addresses[A]
-    return f"{first.ip} stays on cordoned {was.holders[A]}: {first.message}"
+    asked = now.changes - was.changes
+    return f"{first.ip} stays, EC2 was asked for {asked} changes: {first.message}"
 
 
 def _went(which: int) -> Callable[[Seen, Seen], str]:
@@ -144,15 +150,29 @@ def _went(which: int) -> Callable[[Seen, Seen], str]:
 
 
 CLOUD, STATUS = "cloud", "status"
-_TOLD = Moment(STATUS, "every address Bound where the cloud has it, its node labelled", settled)
-_FOLLOWED = Moment("pods", "the workload running on the addresses' nodes", pods_follow)
+_SETTLED = "every address Bound where the cloud has it, and just these nodes labelled"
+_FOLLOWED = "the workload running on the addresses' nodes"
+
+
+def _bound_anew(which: int) -> tuple[Moment, ...]:
+    names = ("first", "second")
+    return (
+        Moment(CLOUD, f"the {names[which]} address on another node", moved(which)),
+        Moment(STATUS, _SETTLED, once_moved(which, settled)),
+        Moment("pods", _FOLLOWED, once_moved(which, pods_follow)),
+    )
+
 
 STEPS = (
     Step(
         "bound",
         "create a NetIPAllocation of two addresses",
         lambda world, _: world.allocate(),
-        (Moment(CLOUD, "each address on a node of its own", on_two_nodes), _TOLD, _FOLLOWED),
+        (
+            Moment(CLOUD, "each address on a node of its own", on_two_nodes),
+            Moment(STATUS, _SETTLED, settled),
+            Moment("pods", _FOLLOWED, pods_follow),
+        ),
         _where,
     ),
     Step(
@@ -172,9 +192,7 @@ STEPS = (
         lambda world, was: world.drain(was.holders[A]),
         (
             Moment("evicted", "no pod of the workload on the drained node", pods_left),
-            Moment(CLOUD, "the first address on another node", moved(A)),
-            _TOLD,
-            _FOLLOWED,
+            *_bound_anew(A),
         ),
         _went(A),
         ended=lambda world: world.drained,
@@ -185,9 +203,7 @@ STEPS = (
         lambda world, was: world.silence(was.holders[B]),
         (
             Moment("NotReady", "the silent node not Ready", not_ready),
-            Moment(CLOUD, "the second address on another node", moved(B)),
-            _TOLD,
-            _FOLLOWED,
+            *_bound_anew(B),
         ),
         _went(B),
     ),

@@ -5,24 +5,30 @@ from __future__ import annotations
 import contextlib
 import http
 import json
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError
+
 from e2e.demo import manifests
 from e2e.demo.cloud import Cloud
 from e2e.demo.options import Options
 from e2e.demo.seen import Address, Node, Seen
-from moorage_testing.cluster import ApiError, EmbeddedCluster
+from moorage_testing.cluster import ApiError, EmbeddedCluster, KubectlError
 from moorage_testing.cluster import Node as NewNode
+from moorage_testing.cluster.api import Json
 from moorage_testing.cluster.toolchain import tool_path
-from moorage_testing.processes import Child, Command, Run
+from moorage_testing.processes import Child, ChildError, Command, Run
 from moorage_testing.waiting import wait_for
 
 CONTROLLER_SECONDS = 60.0
 DRAIN_SECONDS = 60
 LOG_LINES = 25
+# What doing and looking may raise when a part of the world fails; OSError: it does not answer.
+BROKEN = (ChildError, KubectlError, ApiError, BotoCoreError, OSError, subprocess.SubprocessError)
 
 _ALLOCATIONS = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
 
@@ -49,8 +55,10 @@ class World:
         for crd in sorted(manifests.CRDS.glob("*.yaml")):
             self.cluster.apply(crd.read_text(encoding="utf-8"))
         nodes = []
+        # Of one length, so that people and the alphabet put them in the same order.
+        width = len(str(len(self.cloud.instances)))
         for number, instance in enumerate(self.cloud.instances, start=1):
-            name = f"node-{number}"
+            name = f"node-{number:0{width}}"
             self._node_of[instance["id"]] = name
             nodes.append(
                 NewNode(
@@ -162,26 +170,26 @@ class World:
             for pod in self.cluster.request("GET", path)["items"]
             if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
         )
-        by_number = {name: number for number, name in enumerate(self._node_of.values())}
         rows = self.cluster.request("GET", "/api/v1/nodes")["items"]
-        rows.sort(key=lambda row: by_number[row["metadata"]["name"]])
-        return tuple(
-            Node(
-                name=row["metadata"]["name"],
-                ready=next(c["status"] for c in row["status"]["conditions"] if c["type"] == "Ready"),
-                cordoned=bool(row["spec"].get("unschedulable")),
-                labelled=row["metadata"]["labels"].get(manifests.READY_LABEL) == "true",
-                pods=pods[row["metadata"]["name"]],
-            )
-            for row in rows
-        )
+        return tuple(_node(row, pods[row["metadata"]["name"]]) for row in rows)
+
+
+def _node(row: Json, pods: int) -> Node:
+    meta, conditions = row["metadata"], row["status"]["conditions"]
+    return Node(
+        name=meta["name"],
+        ready=next(one["status"] for one in conditions if one["type"] == "Ready"),
+        cordoned=bool(row["spec"].get("unschedulable")),
+        labelled=meta["labels"].get(manifests.READY_LABEL) == "true",
+        pods=pods,
+    )
 
 
 @contextlib.contextmanager
 def open_world(options: Options, tell: Callable[[str], None]) -> Iterator[World]:
     """Everything, running; ended when the block is left. ``tell`` hears what is being waited for.
 
-    Raises ToolchainError, ChildError, KubectlError or WaitTimeoutError.
+    Raises ToolchainError or one of BROKEN, of which a WaitTimeoutError is one, too.
     """
     with Run.open() as run:
         # Both take seconds to come up, so they do it at the same time.
@@ -198,5 +206,3 @@ def open_world(options: Options, tell: Callable[[str], None]) -> Iterator[World]
             tell("the controller is starting, with its own rights only")
             world.start_controller()
             yield world
-
-

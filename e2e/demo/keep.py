@@ -1,0 +1,37 @@
+"""What ``--keep`` tells: how to use what is left running."""
+
+from __future__ import annotations
+
+from e2e.demo import manifests
+from e2e.demo.world import World
+from moorage_testing.cluster.toolchain import tool_path
+
+_TEXT = """\
+All of it goes on running. In another terminal:
+
+  export KUBECONFIG={kubeconfig}
+  alias kubectl={kubectl}
+
+  kubectl create -f {allocation}
+  kubectl get netipallocations -w
+  kubectl get nodes -L ip.ready,moorage.dev/ip
+  kubectl -n {namespace} get pods -o wide
+  kubectl uncordon {first_node}
+
+  curl {cloud}/moorage/addresses     # who holds what in the cloud
+  tail -f {log}
+
+Ctrl-C in this terminal ends it and leaves nothing behind."""
+
+
+def how_to_look_around(world: World) -> str:
+    """The commands, ready to be copied."""
+    return _TEXT.format(
+        kubeconfig=world.cluster.kubeconfig,
+        kubectl=tool_path("kubectl"),
+        allocation=world.allocation_file,
+        first_node=world.look().nodes[0].name,
+        namespace=manifests.NAMESPACE,
+        cloud=world.cloud.url,
+        log=world.cluster.run.folder / f"{manifests.CONTROLLER}.log",
+    )
