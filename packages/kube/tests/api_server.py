@@ -19,7 +19,7 @@ from moorage_kube.client import Client
 from moorage_kube.connection import Connection, Credentials
 from moorage_kube.connection.credentials import FixedCredentials
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 TOKEN = "s3cret-token"  # noqa: S105 - of this server only
 _PATH = re.compile(
     r"(/api/[^/]+|/apis/[^/]+/[^/]+)(/namespaces/(?P<namespace>[^/]+))?"
@@ -251,7 +251,7 @@ async def serve_with_client() -> AsyncIterator[tuple[ApiServer, Client]]:
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait until the condition holds; fails after ten seconds."""
+    """Wait until the condition holds; fails after half a minute."""
     end = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < end, f"waited for {what}"

@@ -231,6 +231,21 @@ def test_a_standby_collects_keys_and_handles_them_once_it_leads() -> None:
     simulate(story)
 
 
+def test_a_pause_holds_back_what_was_added_just_before_it() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+
+        async def meanwhile() -> None:
+            await asyncio.sleep(1.0)
+            queue.add("a")
+            queue.pause()
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert (worker.looks, queue.depth) == ([], 1)
+
+    simulate(story)
+
+
 def test_draining_waits_for_the_looks_in_hand_and_begins_no_other() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker(seconds=3.0)

@@ -83,7 +83,11 @@ class Store(Generic[T]):
         version = version_number(meta.get("resourceVersion"))
         if 0 < version < self.version(key) and not even_older:
             return
-        new = self._project(raw)
+        try:
+            new = self._project(raw)
+        except Exception as error:
+            error.add_note(f"while taking in {key}")
+            raise
         if new is None:
             self.forget(key)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -47,13 +47,14 @@ class Entry:
     file: Path
     section: Section
     name: str
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)
+
+    def __str__(self) -> str:
+        return f'kubeconfig {self.file}: {self.section} "{self.name}"'
 
     def refuse(self, problem: str, cause: Exception | None = None) -> NoReturn:
         """Raise :class:`ConfigError`; ``problem`` names field, value and the way out."""
-        raise ConfigError(
-            f'kubeconfig {self.file}: {self.section} "{self.name}": {problem}'
-        ) from cause
+        raise ConfigError(f"{self}: {problem}") from cause
 
     def checked(self, model: type[ModelT]) -> ModelT:
         """The values by their meaning."""
