@@ -65,6 +65,10 @@ def test_an_unknown_provider_is_told_with_what_is_installed(lab: CoreLab, core: 
     assert all(word in message for word in ("nimbus", "aws", "moorage-provider-nimbus"))
     wait_for(lambda: "ProviderMissing" in dict(lab.events(name)), 10, "the Event")
     assert core.alive
+    with pytest.raises(KubectlError, match="cannot be changed"):
+        lab.allocate(pool, ips)
+    lab.delete(name)
+    wait_for(lambda: lab.gone(name), 20, "it to go")
     lab.allocate(pool, ips)
     lab.wait_bound(name, ips[0])
 

@@ -20,6 +20,7 @@ from moorage_core.model import (
     Mutate,
     Observed,
     Outcome,
+    Phase,
     Place,
     Present,
     Reading,
@@ -150,6 +151,7 @@ class Simulation:
             allocation=stored.allocation,
             records=records,
             now=self.now,
+            uptime=self.now,
             readings=self._read(stored, conflicts),
             traits=self.cloud.traits,
             nodes=dict(self.nodes),
@@ -157,6 +159,7 @@ class Simulation:
             machine_of=machine_of,
             owned=[n.name for n in self.nodes.values() if n.owner == stored.allocation.uid],
             taken=self._taken(name),
+            strays=self._strays(),
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
@@ -268,6 +271,23 @@ class Simulation:
         held = {r.ip for r in stored.records if r.place or r.previous}
         return held | set(stored.allocation.addresses)
 
+    def _strays(self) -> list[str]:
+        for stored in self.stored.values():
+            fresh = stored.seen_generation == stored.allocation.generation
+            unsure = any(r.phase in (Phase.PENDING, Phase.UNKNOWN) for r in stored.records)
+            if not fresh or unsure or stored.allocation.problem:
+                return []
+        living = {stored.allocation.uid for stored in self.stored.values()}
+        held = {self.where(ip) for ip in self.cloud.holders}
+        held |= {r.place.node_name for s in self.stored.values() for r in s.records if r.place}
+        return [
+            node.name
+            for node in self.nodes.values()
+            if (node.owner or node.labels.get(READY_LABEL) == "true")
+            and node.owner not in living
+            and node.name not in held
+        ]
+
     def _taken(self, name: str) -> dict[str, str]:
         return {
             record.place.node_name: other
@@ -311,9 +331,11 @@ class Simulation:
         except CloudError as error:
             if node_at_fault(error):
                 self.memory.avoided.setdefault(mutate.ip, {})[uid] = self.now + 60.0
-            self.memory.outcomes[mutate.ip] = Outcome(mutate.mutation, error, uid, 2.0)
+            self.memory.outcomes[mutate.ip] = Outcome(
+                mutate.mutation, mutate.allocation, error, uid, 2.0
+            )
         else:
-            self.memory.outcomes[mutate.ip] = Outcome(mutate.mutation, None, uid)
+            self.memory.outcomes[mutate.ip] = Outcome(mutate.mutation, mutate.allocation, None, uid)
 
 
 _LOOP = asyncio.new_event_loop()

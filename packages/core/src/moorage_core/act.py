@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from typing import Any
 
 from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
@@ -24,7 +25,7 @@ from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 from moorage_kube.client import Client, Target
 from moorage_kube.conditions import to_wire
-from moorage_kube.errors import Conflict, Invalid, NotFound
+from moorage_kube.errors import Conflict, Forbidden, Invalid, NotFound
 from moorage_kube.kinds import NETIPALLOCATIONS, NODES
 
 
@@ -34,6 +35,7 @@ class Actor:
     def __init__(self, client: Client, observer: Observer) -> None:
         self._client = client
         self._observer = observer
+        self._rereads: dict[str, asyncio.TimerHandle] = {}
 
     async def act(self, action: Action, world: Observed) -> None:
         """Carry out one action; every one may be repeated."""
@@ -44,15 +46,15 @@ class Actor:
             case RemoveFinalizer():
                 await self._finalizers(name, present=False)
             case MarkNode(node, ip):
-                await self._mark(node, ip, world.allocation.uid)
+                await self._try(node.name, self._mark(node, ip, world.allocation.uid))
             case UnmarkNode(node):
-                await self._unmark(node)
+                await self._try(node.name, self._unmark(node))
             case WriteStatus():
                 await self._write_status(action, world)
             case Mutate():
                 self._begin(name, action)
             case Reread(ip, after):
-                asyncio.get_running_loop().call_later(after, self._reread, name, ip)
+                self._reread_after(after, name, ip)
 
     async def _finalizers(self, name: str, *, present: bool) -> None:
         view = self._observer.caches.allocations.get(name)
@@ -77,13 +79,24 @@ class Actor:
             "addresses": [record_to_wire(record) for record in action.records],
             "conditions": to_wire(action.conditions),
         }
-        body = {"metadata": {"resourceVersion": view.resource_version}, "status": status}
+        # A namesake made meanwhile is another object: it answers 409.
+        meta = {"resourceVersion": view.resource_version, "uid": world.allocation.uid}
+        body = {"metadata": meta, "status": status}
         await self._patch_allocation(Target(world.allocation.name, subresource="status"), body)
 
     async def _patch_allocation(self, target: Target, body: dict[str, Any]) -> None:
         raw = await self._client.patch(NETIPALLOCATIONS, target, body)
         # What we wrote is what we read next, before the watch tells it.
         self._observer.caches.allocations.update_known(raw)
+
+    async def _try(self, node_name: str, change: Coroutine[Any, Any, None]) -> None:
+        """A node that refuses a label is told of, and holds up nothing else."""
+        try:
+            await change
+        except (Forbidden, Invalid) as error:
+            self._observer.label_errors[node_name] = str(error)
+        else:
+            self._observer.label_errors.pop(node_name, None)
 
     async def _mark(self, node: Node, ip: str, owner: str) -> None:
         """Label a node; one that is gone needs none."""
@@ -105,6 +118,8 @@ class Actor:
         try:
             await self._patch_node(Target(node.name), operations)
         except Invalid as error:
+            if "test" not in error.message.lower():
+                raise
             # That is how the API server says that a test failed: look again.
             raise Conflict(409, "Conflict", error.message, error.what) from error
 
@@ -118,6 +133,13 @@ class Actor:
         if scope is not None:
             self._observer.operations.begin(scope.provider, mutate)
 
+    def _reread_after(self, seconds: float, name: str, ip: str) -> None:
+        """One timer for an address, however often it is asked for."""
+        if ip not in self._rereads:
+            loop = asyncio.get_running_loop()
+            self._rereads[ip] = loop.call_later(seconds, self._reread, name, ip)
+
     def _reread(self, name: str, ip: str) -> None:
+        self._rereads.pop(ip, None)
         if (scope := self._observer.scopes.of(name)) is not None:
             scope.invalidate([ip])

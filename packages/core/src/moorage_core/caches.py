@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from moorage_core.decide.marks import label_ready
 from moorage_core.model import Workload
 from moorage_core.projections import (
     AllocationView,
@@ -20,6 +21,13 @@ from moorage_domain.nodes import Node
 from moorage_kube.store import Change, Index, Store
 
 _FORGET_GONE_AFTER = 86400.0
+# Index key of the nodes that say they hold an address.
+MARKED = "marked"
+
+
+def uptime() -> float:
+    """Seconds of the clock that durations are judged by: nobody can set it, and it counts sleep."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class NodeClocks:
@@ -35,10 +43,10 @@ class NodeClocks:
 
     def miss(self, uid: str) -> None:
         """A node that a record names is not there, and was not when this process started."""
-        self.gone_since.setdefault(uid, time.time())
+        self.gone_since.setdefault(uid, uptime())
 
     def _changed(self, change: Change[Node]) -> None:
-        now = time.time()
+        now = uptime()
         old, new = change.old, change.new
         if old is not None and (new is None or new.uid != old.uid):
             self.not_ready_since.pop(old.uid, None)
@@ -103,37 +111,46 @@ class Caches:
         self.clocks = NodeClocks(self.nodes)
         self.pod_places = PodPlaces(self.pods)
         self.nodes_by_owner: Index[Node] = Index(self.nodes, _owner_of)
-        self.claims: Index[AllocationView] = Index(self.allocations, _addresses_of)
+        self.claims: Index[AllocationView] = Index(self.allocations, addresses_of)
+        self.marked: Index[Node] = Index(self.nodes, _marks_of)
         self._replicasets_of: Index[OwnedView] = Index(self.replicasets, _controller_of)
+        self._last_uids: dict[Workload, str] = {}
 
-    def busy_nodes(self, workload: Workload | None) -> Collection[str]:
+    def busy_nodes(self, workload: Workload | None) -> tuple[Collection[str], bool]:
         """Names of nodes where the workload's pods run, by the exact chain of owner uids.
 
-        Without a workload: nodes with any pod that is not of a DaemonSet.
+        Without a workload: nodes with any pod that is not of a DaemonSet. So it is for one that
+        does not exist, which the second value tells: what cannot be followed is not absent.
         """
         if workload is None:
-            return self.pod_places.crowded.keys()
+            return self.pod_places.crowded.keys(), False
         owned = self.workloads[workload.kind].get(f"{workload.namespace}/{workload.name}")
-        if owned is None:
-            return ()
-        if workload.kind != "Deployment":
-            return self.pod_places.of_owner(owned.uid)
-        nodes: set[str] = set()
-        for key in self._replicasets_of.get(owned.uid):
-            replicaset = self.replicasets.get(key)
-            if replicaset is not None:
-                nodes.update(self.pod_places.of_owner(replicaset.uid))
-        return nodes
+        if owned is not None:
+            self._last_uids[workload] = owned.uid
+            return self._nodes_of(workload.kind, owned.uid), False
+        last = self._last_uids.get(workload)
+        left = self._nodes_of(workload.kind, last) if last else ()
+        return {*self.pod_places.crowded, *left}, True
+
+    def _nodes_of(self, kind: str, uid: str) -> Collection[str]:
+        if kind != "Deployment":
+            return self.pod_places.of_owner(uid)
+        found = (self.replicasets.get(key) for key in self._replicasets_of.get(uid))
+        return {node for one in found if one for node in self.pod_places.of_owner(one.uid)}
 
 
 def _owner_of(node: Node) -> Iterable[str]:
     return (node.owner,) if node.owner else ()
 
 
+def _marks_of(node: Node) -> Iterable[str]:
+    return (MARKED,) if node.owner or label_ready(node) else ()
+
+
 def _controller_of(owned: OwnedView) -> Iterable[str]:
     return (owned.owner_uid,) if owned.owner_uid else ()
 
 
-def _addresses_of(view: AllocationView) -> Iterable[str]:
+def addresses_of(view: AllocationView) -> set[str]:
     """Addresses it lists, and those it has not let go yet; they are its own until then."""
     return {*view.allocation.addresses, *(r.ip for r in view.records if r.place or r.previous)}

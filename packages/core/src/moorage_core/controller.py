@@ -103,6 +103,8 @@ class CoreSteps:
     def _acknowledge(self, world: Observed, plan: Plan[Action]) -> None:
         """The status tells it now, so it need not be remembered here."""
         operations = self._observer.operations
+        if world.allocation.problem:
+            return
         for ip, outcome in world.outcomes.items():
             if operations.outcomes.get(ip) is outcome:
                 del operations.outcomes[ip]
@@ -168,11 +170,12 @@ class Core:
         counter = self._metrics.attached if attaches else self._metrics.detached
         status = "success" if outcome.error is None else "error"
         counter.labels(*self._metrics.cluster, mutate.allocation, status).inc()
-        scope = self.scopes.of(mutate.allocation)
-        if scope is None:
-            self.queue.add(mutate.allocation)
-        else:
-            scope.invalidate([mutate.ip])
+        for name in {mutate.allocation, *self.caches.claims.get(mutate.ip)}:
+            scope = self.scopes.of(name)
+            if scope is not None:
+                scope.invalidate([mutate.ip])
+            if scope is None or outcome.error is not None or name != mutate.allocation:
+                self.queue.add(name)
 
     async def _stop(self, seconds: float) -> None:
         await self.operations.drain(seconds)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from moorage_core import reasons
-from moorage_core.caches import Caches
+from moorage_core.caches import Caches, addresses_of
+from moorage_core.decide.marks import IP_LABEL, READY_LABEL, label_ready
+from moorage_core.model import Phase
 from moorage_core.projections import AllocationView, OwnedView, PodView
 from moorage_domain.nodes import Node
 from moorage_kube.store import Change
@@ -33,17 +35,20 @@ class Triggers:
             for name, view in self._caches.allocations.items():
                 if name != change.key and _waits(view):
                     self._add(name)
-        old = _listed(change.old)
-        if old != _listed(change.new):
-            for ip in old ^ _listed(change.new):
-                for name in self._caches.claims.get(ip):
-                    self._add(name)
+        old, new = _claimed(change.old), _claimed(change.new)
+        for ip in old ^ new:
+            for name in self._caches.claims.get(ip):
+                self._add(name)
 
     def _node_changed(self, change: Change[Node]) -> None:
+        """Those whose address is there; of the others, those that wait for something."""
         nodes = [node for node in (change.old, change.new) if node is not None]
+        stray = change.new is not None and label_ready(change.new) and not change.new.owner
+        usable = _usable(change.old) != _usable(change.new)
         for name, view in self._caches.allocations.items():
-            selector = view.allocation.selector
-            if any(node.matches(selector) for node in nodes) or _is_on(view, change.key):
+            matches = any(node.matches(view.allocation.selector) for node in nodes)
+            waits = stray or (usable and not _at_rest(view))
+            if (matches and waits) or _is_on(view, change.key):
                 self._add(name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
@@ -68,8 +73,24 @@ class Triggers:
                 self._add(name)
 
 
-def _listed(view: AllocationView | None) -> frozenset[str]:
-    return frozenset(view.allocation.addresses) if view else frozenset()
+def _claimed(view: AllocationView | None) -> set[str]:
+    return addresses_of(view) if view else set()
+
+
+def _usable(node: Node | None) -> tuple[object, ...]:
+    """What decides whether a node can take an address; other changes concern nobody else."""
+    if node is None:
+        return ()
+    marks = (READY_LABEL, IP_LABEL)
+    labels = sorted(pair for pair in node.labels.items() if pair[0] not in marks)
+    state = (node.ready, node.unschedulable, node.leaving, node.zone, node.provider_id)
+    return (node.uid, *state, *labels)
+
+
+def _at_rest(view: AllocationView) -> bool:
+    """Whether it has all it wants, so that no other node matters to it."""
+    bound = {record.ip for record in view.records if record.phase is Phase.BOUND}
+    return bound >= set(view.allocation.addresses) and len(bound) == len(view.records)
 
 
 def _holds(view: AllocationView | None) -> frozenset[tuple[str, str]]:

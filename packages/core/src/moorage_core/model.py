@@ -174,12 +174,14 @@ class Outcome:
 
     Attributes:
         mutation: which one.
+        allocation: name of the object it was for.
         error: ``None`` = the cloud says it is done.
         node_uid: the node it was for, ``""`` = for none.
         retry_in: seconds until the next attempt makes sense, with jitter, given the error.
     """
 
     mutation: Mutation
+    allocation: str
     error: CloudError | None = None
     node_uid: str = ""
     retry_in: float = 0.0
@@ -204,15 +206,20 @@ class Observed:
         machine_of: machine ids by ``spec.providerID``; a node without one cannot hold an address.
         owned: names of the nodes whose owner annotation is this allocation.
         taken: nodes that hold, or are promised, an address of *another* allocation -> its name.
+        outranked: those of them whose other allocation is older; its labels count there.
+        strays: names of nodes that say they hold an address, and no allocation answers for it.
+        label_errors: why the API server refused a node's labels, by node name.
         conflicts: addresses that an older allocation has -> its name.
         busy: names of nodes where the workload's pods run; all pods but those of DaemonSets where
-            no workload is named.
+            no workload is named, or the named one does not exist.
+        workload_missing: a workload is named and does not exist.
         crowded: names of nodes where any pod runs that is not of a DaemonSet.
         in_flight: addresses with a mutation under way.
         outcomes: how mutations ended that no record tells yet.
-        avoided: node uids that refused an address lately -> epoch seconds until when, by address.
-        not_ready_since: epoch seconds, by node uid, as seen by this process.
-        gone_since: epoch seconds, by node uid, as seen by this process.
+        avoided: node uids that refused an address lately -> uptime until when, by address.
+        uptime: seconds of a clock that nobody can set; durations are judged by it.
+        not_ready_since: uptime, by node uid, as seen by this process.
+        gone_since: uptime, by node uid, as seen by this process.
         conditions: ``status.conditions`` as last written.
         seen_generation: ``status.observedGeneration`` as last written, 0 = never.
     """
@@ -220,6 +227,7 @@ class Observed:
     allocation: Allocation
     records: tuple[Record, ...]
     now: float
+    uptime: float
     readings: Mapping[str, Reading] = field(default_factory=dict)
     traits: Traits = ONE_CALL
     nodes: Mapping[str, Node] = field(default_factory=dict)
@@ -227,8 +235,12 @@ class Observed:
     machine_of: Mapping[str, str] = field(default_factory=dict)
     owned: Collection[str] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
+    outranked: Collection[str] = ()
+    strays: Collection[str] = ()
+    label_errors: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
     busy: Collection[str] = ()
+    workload_missing: bool = False
     crowded: Collection[str] = ()
     in_flight: Collection[str] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)

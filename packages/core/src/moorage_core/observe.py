@@ -6,12 +6,13 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 
 from moorage_core import reasons
-from moorage_core.caches import Caches
+from moorage_core.caches import MARKED, Caches, uptime
 from moorage_core.model import (
     ONE_CALL,
     Allocation,
     Observed,
     Outcome,
+    Phase,
     Reading,
     Record,
     Unread,
@@ -21,6 +22,7 @@ from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import Claim, winner
 from moorage_domain.errors import CloudError
+from moorage_domain.nodes import Node
 from moorage_kube.plugins import PluginError
 
 
@@ -33,6 +35,8 @@ class Observer:
         self.operations = operations
         self.promises: dict[str, frozenset[str]] = {}
         """Nodes that a plan still being carried out gives away, by allocation name."""
+        self.label_errors: dict[str, str] = {}
+        """Why the API server refused the labels of a node, by its name."""
 
     def look(self, name: str) -> Observed | None:
         """What there is to know about an allocation; ``None`` = it is gone."""
@@ -41,6 +45,8 @@ class Observer:
             self._forget(name)
             return None
         allocation = view.allocation
+        busy, missing = self.caches.busy_nodes(allocation.workload)
+        taken = self._taken(name)
         conflicts = self._conflicts(view)
         addresses = self._addresses(view) - conflicts.keys()
         scope, readings = self._readings(allocation, addresses)
@@ -55,16 +61,17 @@ class Observer:
             readings=readings,
             traits=scope.provider.traits if scope else ONE_CALL,
             nodes=nodes,
-            by_machine={
-                machine_of[node.provider_id]: node.name
-                for node in nodes.values()
-                if node.provider_id in machine_of
-            },
+            uptime=uptime(),
+            by_machine=_by_machine(nodes.values(), machine_of),
             machine_of=machine_of,
             owned=self.caches.nodes_by_owner.get(allocation.uid),
-            taken=self._taken(name),
+            taken=taken,
+            outranked=self._outranked(allocation, taken),
+            strays=self._strays(),
+            label_errors={n: e for n, e in self.label_errors.items() if n in nodes},
             conflicts=conflicts,
-            busy=self.caches.busy_nodes(allocation.workload),
+            busy=busy,
+            workload_missing=missing,
             crowded=self.caches.pod_places.crowded,
             in_flight=operations.in_flight,
             outcomes=self._outcomes(view, conflicts),
@@ -102,7 +109,8 @@ class Observer:
         """What ended for this allocation; an address of an older one is none of its business."""
         outcomes = self.operations.outcomes
         mine = (r.ip for r in view.records if r.ip in outcomes and r.ip not in conflicts)
-        return {ip: outcomes[ip] for ip in mine}
+        name = view.allocation.name
+        return {ip: outcomes[ip] for ip in mine if outcomes[ip].allocation == name}
 
     def _readings(
         self, allocation: Allocation, addresses: set[str]
@@ -136,6 +144,37 @@ class Observer:
             if place and (node is None or node.uid != place.node_uid):
                 self.caches.clocks.miss(place.node_uid)
 
+    def _outranked(self, allocation: Allocation, taken: Mapping[str, str]) -> frozenset[str]:
+        """Nodes where an older allocation's address is as well; only one label fits there."""
+        mine = _claim(allocation)
+        others = ((node, self.caches.allocations.get(name)) for node, name in taken.items())
+        return frozenset(node for node, view in others if view and _claim(view.allocation) < mine)
+
+    def _strays(self) -> list[str]:
+        """Nodes that say they hold an address though no allocation answers for them.
+
+        The first version left such labels behind, and pods are scheduled there in vain. Told only
+        once every allocation is settled and every scope was read: unknown is never absent.
+        """
+        views = self.caches.allocations.values()
+        living = {view.allocation.uid for view in views}
+        marked = (self.caches.nodes.get(name) for name in self.caches.marked.get(MARKED))
+        strays = [node for node in marked if node and node.owner not in living]
+        if not strays or not all(map(_settled, views)) or not self.scopes.all_read():
+            return []
+        held = self.scopes.holders()
+        placed = {r.place.node_name for view in views for r in view.records if r.place}
+        return [
+            node.name
+            for node in strays
+            if node.name not in placed and not self._machine_ids(node) & held
+        ]
+
+    def _machine_ids(self, node: Node) -> set[str]:
+        """The node's machine as the scopes in use would name it."""
+        scopes = (scope for _, scope in self.scopes.items())
+        return {i for scope in scopes for i in scope.machine_ids([node.provider_id]).values()}
+
     def _taken(self, name: str) -> dict[str, str]:
         """Nodes that hold, or are promised, an address of another allocation."""
         taken: dict[str, str] = {}
@@ -150,3 +189,27 @@ class Observer:
 
 def _claim(allocation: Allocation) -> Claim:
     return Claim(allocation.created, allocation.uid, allocation.name)
+
+
+def _settled(view: AllocationView) -> bool:
+    """Whether all it wants was looked at, and nothing keeps it from saying what it holds."""
+    allocation = view.allocation
+    return (
+        not allocation.problem
+        and view.seen_generation == allocation.generation
+        and not any(record.phase in (Phase.PENDING, Phase.UNKNOWN) for record in view.records)
+    )
+
+
+def _by_machine(nodes: Iterable[Node], machine_of: Mapping[str, str]) -> dict[str, str]:
+    """Node names by machine id; of two objects for one machine, the one that can serve."""
+    best: dict[str, Node] = {}
+    for node in nodes:
+        machine_id = machine_of.get(node.provider_id)
+        if machine_id and (machine_id not in best or _rank(node) > _rank(best[machine_id])):
+            best[machine_id] = node
+    return {machine_id: node.name for machine_id, node in best.items()}
+
+
+def _rank(node: Node) -> tuple[bool, bool, str]:
+    return node.ready, not (node.unschedulable or node.leaving), node.name

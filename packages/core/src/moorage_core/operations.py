@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from moorage_core.caches import uptime
 from moorage_core.decide.outcomes import node_at_fault
 from moorage_core.model import Mutate, Mutation, Outcome
 from moorage_domain import errors
@@ -46,6 +47,7 @@ class Operations:
         if mutate.ip in self.in_flight:
             return
         self.in_flight[mutate.ip] = mutate
+        self._forget_old_avoidance(mutate.ip)
         self.outcomes.pop(mutate.ip, None)
         task = asyncio.create_task(
             self._run(provider, mutate), name=f"{mutate.mutation} {mutate.ip}"
@@ -85,17 +87,24 @@ class Operations:
                 self.outcomes[mutate.ip] = outcome
                 self.ended(mutate, outcome)
 
+    def _forget_old_avoidance(self, ip: str) -> None:
+        now = uptime()
+        left = {uid: until for uid, until in self.avoided.pop(ip, {}).items() if until > now}
+        if left:
+            self.avoided[ip] = left
+
     def _succeeded(self, mutate: Mutate) -> Outcome:
         self._failures.pop(mutate.ip, None)
-        return Outcome(mutate.mutation, node_uid=_node_uid(mutate))
+        return Outcome(mutate.mutation, mutate.allocation, node_uid=_node_uid(mutate))
 
     def _failed(self, mutate: Mutate, error: errors.CloudError) -> Outcome:
         failures = self._failures[mutate.ip] = self._failures.get(mutate.ip, 0) + 1
         node_uid = _node_uid(mutate)
         if node_at_fault(error) and mutate.mutation is not Mutation.DETACH:
             until = min(_LONGEST_AVOIDANCE, _FIRST_AVOIDANCE * 2 ** min(failures - 1, 8))
-            self.avoided.setdefault(mutate.ip, {})[node_uid] = time.time() + until
-        return Outcome(mutate.mutation, error, node_uid, _backoff(error, failures))
+            self.avoided.setdefault(mutate.ip, {})[node_uid] = uptime() + until
+        retry_in = _backoff(error, failures)
+        return Outcome(mutate.mutation, mutate.allocation, error, node_uid, retry_in)
 
 
 def _node_uid(mutate: Mutate) -> str:
@@ -104,9 +113,9 @@ def _node_uid(mutate: Mutate) -> str:
 
 def _backoff(error: errors.CloudError, failures: int) -> float:
     """Seconds to wait before the next attempt, with jitter so that many do not come at once."""
-    if isinstance(error, errors.Stale):
+    if isinstance(error, errors.Stale) and failures == 1:
         return 0.0
-    retry = isinstance(error, errors.Retry)
+    retry = isinstance(error, errors.Retry | errors.Stale)
     first, longest = (1.0, 60.0) if retry else (30.0, 300.0)
     asked_for = (error.retry_after or 0.0) if isinstance(error, errors.Retry) else 0.0
     pause = min(longest, first * 2.0 ** min(failures - 1, 8))

@@ -72,6 +72,12 @@ UNFIT = Reason("MachineUnfit", "The node's machine cannot hold the address.", wa
 COMPENSATING = Reason(
     "Compensating", "The node was made ready in vain; its own public address is given back."
 )
+NODE_NOT_LABELLED = Reason(
+    "NodeNotLabelled",
+    "The API server refuses the labels of a node that holds, or held, an address; the message says"
+    " why. The address itself is where it should be.",
+    warning=True,
+)
 RELEASING = Reason("Releasing", "The address is no longer wanted and is being taken off its node.")
 STALE = Reason("ChangedMeanwhile", "The cloud changed since it was read; it is read again.")
 FAILED = Reason("OperationFailed", "The cloud accepted the change, then failed it.", warning=True)

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from moorage_core.decide.outcomes import reason_for
 from moorage_core.model import Absent, Allocation, Awaited, Present, Reading, Unread
-from moorage_domain.errors import CloudError, Retry
-from moorage_domain.provider import CloudAddress, Provider
+from moorage_domain.errors import CloudError, Retry, Unavailable
+from moorage_domain.provider import CloudAddress, MachineHolder, Provider
 
 # (provider name, region) -> provider
 CreateProvider: TypeAlias = Callable[[str, str], Provider]
@@ -50,10 +50,12 @@ class Scope:
     _wishes: dict[str, Wish] = field(default_factory=dict)
     _known: dict[str, CloudAddress | None] = field(default_factory=dict)
     _dirty: set[str] = field(default_factory=set)
+    _unread: dict[str, CloudError] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _machines: dict[str, str | None] = field(default_factory=dict)
     _failures: int = 0
     _due: float = 0.0
+    _again: float = 0.0
 
     def want(self, allocation: str, addresses: Collection[str], interval: float) -> None:
         """Say which addresses an allocation needs read, and how often in seconds."""
@@ -61,7 +63,10 @@ class Scope:
         if self._wishes.get(allocation) == wish:
             return
         self._wishes[allocation] = wish
-        self._due = min(self._due, time.monotonic() + interval)
+        due = time.monotonic() + interval
+        if due < self._due:
+            self._due = due
+            self._wake.set()
         fresh = wish.addresses - self._known.keys() - self._dirty
         if fresh:
             self.invalidate(fresh)
@@ -78,12 +83,23 @@ class Scope:
 
     def reading(self, ip: str) -> Reading:
         """What is known of one address; an old reading is none once the last attempt failed."""
-        if self.error is not None:
-            return Unread(reason_for(self.error), f"cannot read the cloud: {self.error}")
+        error = self.error or self._unread.get(ip)
+        if error is not None:
+            return Unread(reason_for(error), f"cannot read the cloud: {error}")
         if ip in self._dirty or ip not in self._known:
             return Awaited()
         address = self._known[ip]
         return Absent() if address is None else Present(address)
+
+    def all_read(self) -> bool:
+        """Whether every address wanted is known."""
+        unknown = self._dirty or self._unread or self.error is not None
+        return not unknown and self._wanted() <= self._known.keys()
+
+    def holders(self) -> set[str]:
+        """Machine ids of all that hold an address here."""
+        holders = (address.holder for address in self._known.values() if address)
+        return {holder.machine_id for holder in holders if isinstance(holder, MachineHolder)}
 
     def machine_ids(self, provider_ids: Iterable[str]) -> Mapping[str, str]:
         """Machine ids by ``spec.providerID``; what is no machine of this cloud is left out."""
@@ -99,13 +115,17 @@ class Scope:
         """Read all at every interval, and what is dirty at once; never ends by itself."""
         while True:
             await self._wait()
-            await self._read()
+            try:
+                await self._read()
+            except Exception as bug:
+                log.exception("reading the cloud failed by a bug")
+                self._failed(Unavailable(f"internal error: {type(bug).__name__}"), self._wanted())
 
     async def _wait(self) -> None:
         """Until the next reading is due, or something is dirty; while failing, only time counts."""
         pause = max(0.0, self._due - time.monotonic())
         if self._failures:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(0.0, self._again - time.monotonic()))
         elif not self._dirty:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
@@ -114,7 +134,7 @@ class Scope:
 
     async def _read(self) -> None:
         """One reading: everything when it is time or the last one failed, else what is dirty."""
-        wanted = {ip for wish in self._wishes.values() for ip in wish.addresses}
+        wanted = self._wanted()
         everything = self.error is not None or time.monotonic() >= self._due
         asked = wanted if everything else wanted & self._dirty
         dirty = self._dirty & asked
@@ -124,36 +144,58 @@ class Scope:
             answer = await self._ask(asked)
         except CloudError as error:
             self._dirty |= dirty
-            self._failed(error)
+            self._failed(error, wanted if everything else asked)
             return
-        news = {ip for ip in asked if self._known.get(ip, self) != answer.get(ip)} | dirty
-        if self.error is not None:
-            news = asked
-        self._known = {ip: a for ip, a in self._known.items() if ip in wanted}
-        self._known |= {ip: answer.get(ip) for ip in asked}
-        self.error, self._failures = None, 0
+        self._take(asked, answer, dirty)
         if everything:
             self.read_at = time.time()
             self._due = time.monotonic() + self._interval()
-        if news:
-            self.changed([name for name, wish in self._wishes.items() if wish.addresses & news])
+
+    def _take(self, asked: set[str], answer: Mapping[str, CloudAddress], dirty: set[str]) -> None:
+        """Keep what was read, and tell whom it changes anything for."""
+        news = {ip for ip in asked if self._known.get(ip, self) != answer.get(ip)} | dirty
+        if self.error is not None:
+            news = asked
+        news |= asked & self._unread.keys()
+        # Wishes may have changed while the reading was on its way.
+        wanted = self._wanted()
+        self._known = {ip: a for ip, a in self._known.items() if ip in wanted}
+        self._known |= {ip: answer.get(ip) for ip in asked & wanted}
+        missing = wanted - self._known.keys() - self._dirty
+        if missing:
+            self.invalidate(missing)
+        self._unread = {ip: e for ip, e in self._unread.items() if ip in wanted - asked}
+        self.error, self._failures = None, 0
+        self._tell(news)
+
+    def _tell(self, news: set[str]) -> None:
+        names = [name for name, wish in self._wishes.items() if wish.addresses & news]
+        if names:
+            self.changed(names)
+
+    def _wanted(self) -> set[str]:
+        return {ip for wish in self._wishes.values() for ip in wish.addresses}
 
     async def _ask(self, addresses: set[str]) -> Mapping[str, CloudAddress]:
         if not addresses:
             return {}
         return await self.provider.snapshot(sorted(addresses))
 
-    def _failed(self, error: CloudError) -> None:
-        news = self.error is None or str(self.error) != str(error)
-        self.error = error
+    def _failed(self, error: CloudError, asked: set[str]) -> None:
+        """What was asked for is unknown now; the rest of the last reading still counts."""
+        told = self.error or next((self._unread.get(ip) for ip in asked), None)
+        if asked >= self._wanted():
+            self.error = error
+        self._unread |= dict.fromkeys(asked, error)
+        self._dirty |= asked
         self._failures += 1
         asked_for = (error.retry_after or 0.0) if isinstance(error, Retry) else 0.0
         backoff = min(_LONGEST_BACKOFF, 2.0 ** min(self._failures - 1, 8))
         jitter = random.uniform(0.75, 1.25)  # noqa: S311  # spreads load, protects nothing
-        self._due = time.monotonic() + max(asked_for, backoff * jitter)
-        if news:
+        self._again = time.monotonic() + max(asked_for, backoff * jitter)
+        if told is None or str(told) != str(error):
             log.warning("cannot read the cloud: %s", error)
-            self.changed(list(self._wishes))
+        self._tell(asked)
 
     def _interval(self) -> float:
         return min((wish.interval for wish in self._wishes.values()), default=30.0)
@@ -174,6 +216,7 @@ class Scopes:
         self._scopes: dict[tuple[str, str], Scope] = {}
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._of: dict[str, tuple[str, str]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def want(self, allocation: Allocation, addresses: Collection[str]) -> Scope:
         """The scope of an allocation, which from now on reads these addresses for it."""
@@ -196,17 +239,23 @@ class Scopes:
         if key is not None and self._scopes[key].unwant(allocation):
             self._close(key)
 
+    def all_read(self) -> bool:
+        """Whether everything that anybody wants was read, and no reading failed since."""
+        return all(scope.all_read() for scope in self._scopes.values())
+
+    def holders(self) -> set[str]:
+        """Machine ids of all that hold an address in any scope."""
+        return {machine for scope in self._scopes.values() for machine in scope.holders()}
+
     def items(self) -> Iterable[tuple[tuple[str, str], Scope]]:
         """Every scope by provider and region."""
         return self._scopes.items()
 
     async def close(self) -> None:
         """Stop reading and give the providers back."""
-        scopes = list(self._scopes.values())
         for key in list(self._scopes):
             self._close(key)
-        for scope in scopes:
-            await scope.provider.close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _open(self, key: tuple[str, str]) -> Scope:
         scope = Scope(self._create(*key), self._changed)
@@ -216,4 +265,7 @@ class Scopes:
 
     def _close(self, key: tuple[str, str]) -> None:
         self._tasks.pop(key).cancel()
-        del self._scopes[key]
+        scope = self._scopes.pop(key)
+        closing = asyncio.create_task(scope.provider.close(), name=f"close {'/'.join(key)}")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

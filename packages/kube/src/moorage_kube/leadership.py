@@ -215,8 +215,10 @@ class Leadership:
         while True:
             self.fence()
             pause = self.settings.retry
+            left = self.settings.renew_deadline - self._since_renewal()
             try:
-                async with asyncio.timeout(self.settings.renew_deadline - self._since_renewal()):
+                # One request that hangs must leave time for another one.
+                async with asyncio.timeout(max(left / 2, min(left, self.settings.retry))):
                     await self._renew()
             except (KubeError, TimeoutError) as error:
                 logger.warning("lease %s is not renewed: %s", self._what, str(error) or "no answer")

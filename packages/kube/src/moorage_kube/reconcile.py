@@ -24,6 +24,7 @@ ActionT = TypeVar("ActionT")
 _STALE_BACKOFF = (0.05, 5.0)
 _RETRY_BACKOFF = (1.0, 300.0)
 _DOUBLINGS = 20
+_ELSEWHERE_SECONDS = 300.0
 
 
 class FailureKind(enum.Enum):
@@ -34,7 +35,7 @@ class FailureKind(enum.Enum):
     RETRY = "retry"
     """The same may succeed later."""
     REFUSED = "refused"
-    """It will not succeed until the object changes."""
+    """It will not succeed until the object, or a policy, changes."""
     BUG = "bug"
     """Nobody thought of it."""
 
@@ -93,7 +94,7 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], FailureKind, float | None], 
         None,
     ),
     # Rights, credentials, quotas, another owner: mended elsewhere, and nobody tells us.
-    ((kube.Forbidden, kube.Unauthorized, cloud.CloudError), FailureKind.RETRY, 300.0),
+    ((kube.Forbidden, kube.Unauthorized, cloud.CloudError), FailureKind.RETRY, _ELSEWHERE_SECONDS),
     ((kube.KubeError,), FailureKind.RETRY, None),
 )
 """What errors mean, the first line that fits; seconds to wait where the error names none."""
@@ -209,8 +210,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
     def _pause(self, key: str, failure: Failure) -> float | None:
         """Seconds until the next look after a failure; grows with each one in a row."""
         if failure.kind is FailureKind.REFUSED:
+            # A change of the object brings a pass by itself; a change of a policy tells nobody.
             self._tries.pop(key, None)
-            return None
+            return _ELSEWHERE_SECONDS
         tries = min(self._tries.get(key, 0), _DOUBLINGS)
         self._tries[key] = tries + 1
         if failure.after is not None:

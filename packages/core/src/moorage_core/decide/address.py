@@ -54,6 +54,10 @@ from moorage_domain.reasons import Reason
 
 # EC2 shows an association within seconds; after this long the cloud is believed over our memory.
 VERIFY_SECONDS = 30.0
+# A freeze ends by time alone when what is gone stays gone.
+LOOK_AGAIN_SECONDS = 60.0
+# No failure is waited out for longer, whatever a clock says.
+LONGEST_BACKOFF_SECONDS = 600.0
 
 
 def decide_address(case: Case) -> Step:
@@ -115,10 +119,11 @@ def wait_until_shown(case: Case) -> Step | None:
     record, now = case.record, case.world.now
     if record.phase is not Phase.VERIFYING or _shown(case):
         return None
-    age = max(0.0, now - record.since)
-    if age >= VERIFY_SECONDS:
+    age = now - record.since
+    # A time in the future was written by a clock that was ahead: it proves nothing.
+    if not -1.0 <= age < VERIFY_SECONDS:
         return None
-    pause = min(2.0, 0.2 + age / 2)
+    pause = min(2.0, 0.2 + max(0.0, age) / 2)
     return Step(record, reread=Reread(record.ip, pause), wait=pause)
 
 
@@ -134,7 +139,7 @@ def give_back_what_was_taken(case: Case) -> Step | None:
     holder = case.holder.node if isinstance(case.holder, OnNode) else None
     if holder is not None and holder.uid == node.uid:
         return None
-    avoided = world.avoided.get(record.ip, {}).get(node.uid, 0.0) > world.now
+    avoided = world.avoided.get(record.ip, {}).get(node.uid, 0.0) > world.uptime
     no_need = holder is not None and why_leave(holder, world) is None
     if not (no_need or avoided or not case.targets.can_use(node)):
         return None
@@ -170,7 +175,8 @@ def freeze_when_most_of_the_pool_is_down(case: Case) -> Step | None:
     message = case.targets.mass_not_ready
     if not message:
         return None
-    return Step(changed(case, reasons.MASS_NOT_READY, message, phase=Phase.HOLDING, place=place))
+    record = changed(case, reasons.MASS_NOT_READY, message, phase=Phase.HOLDING, place=place)
+    return Step(record, wait=LOOK_AGAIN_SECONDS)
 
 
 def hold_while_workload_runs(case: Case) -> Step | None:
@@ -192,8 +198,8 @@ def wait_for_gone_node(case: Case) -> Step | None:
     """A kubelet that registers again is no failover."""
     match case.holder:
         case OnGone(place):
-            since = case.world.gone_since.get(place.node_uid, case.world.now)
-            left = since + case.world.allocation.gone_after - case.world.now
+            since = case.world.gone_since.get(place.node_uid, case.world.uptime)
+            left = since + case.world.allocation.gone_after - case.world.uptime
         case _:
             return None
     if left <= 0:
@@ -205,13 +211,13 @@ def wait_for_gone_node(case: Case) -> Step | None:
 
 def back_off(case: Case) -> Step | None:
     """After a failure, not again before its time."""
-    left = case.record.next_attempt - case.world.now
+    left = min(case.record.next_attempt - case.world.now, LONGEST_BACKOFF_SECONDS)
     return Step(case.record, wait=left) if left > 0 else None
 
 
 def go_on(case: Case) -> Step:
     """Give the address to its node, or take it from where it must not stay to a free one."""
-    target = case.targets.pick(case.record)
+    target = case.targets.pick(case.record, _machine_of_holder(case))
     if target is None:
         return _stay_without_target(case)
     traits, why = case.world.traits, _why(case, target)
@@ -282,7 +288,7 @@ def _stay_without_target(case: Case) -> Step:
 
 
 def _until_avoided_is_over(case: Case) -> float | None:
-    now = case.world.now
+    now = case.world.uptime
     avoided = case.world.avoided.get(case.record.ip, {}).values()
     return min((until - now for until in avoided if until > now), default=None)
 
@@ -317,7 +323,14 @@ def _pods_left(case: Case, node: Node) -> str:
             if node.name not in world.busy:
                 return ""
             workload = world.allocation.workload
+            if world.workload_missing:
+                return f"there is no {workload}, so all count that are of no DaemonSet: pods"
             return f"pods of {workload}" if workload else "pods"
+
+
+def _machine_of_holder(case: Case) -> str:
+    holder = address_of(case).holder
+    return holder.machine_id if isinstance(holder, MachineHolder) else ""
 
 
 def _shown(case: Case) -> bool:

@@ -18,6 +18,7 @@ from moorage_core.model import (
     Action,
     AddFinalizer,
     Awaited,
+    MarkNode,
     Observed,
     Phase,
     Present,
@@ -29,6 +30,9 @@ from moorage_core.model import (
 from moorage_domain.plans import Plan
 from moorage_domain.provider import MachineHolder
 from moorage_kube.conditions import Condition, merge
+
+# A refusal is mended by people, elsewhere, and nobody tells us.
+LABEL_RETRY_SECONDS = 60.0
 
 
 def decide(world: Observed) -> Plan[Action]:
@@ -45,7 +49,7 @@ def decide(world: Observed) -> Plan[Action]:
     records = tuple(step.record for step in steps if step.record is not None)
     if allocation.deleting and not records:
         return _let_go(world)
-    return _plan(world, steps, conditions(allocation, records))
+    return _plan(world, steps, conditions(allocation, records, world.label_errors))
 
 
 def _steps(world: Observed) -> list[Step]:
@@ -93,7 +97,10 @@ def _plan(world: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Pl
     actions: list[Action] = []
     if not allocation.finalizer and not allocation.deleting:
         actions.append(AddFinalizer())
-    actions.extend(marks(world, records))
+    changes = marks(world, records)
+    # A label that lies comes off before the address leaves; one that promises comes last, so that
+    # a node that refuses it holds nothing up.
+    actions.extend(change for change in changes if isinstance(change, UnmarkNode))
     generation = allocation.generation
     merged = merge(
         world.conditions,
@@ -105,7 +112,11 @@ def _plan(world: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Pl
         actions.append(WriteStatus(records, merged, sum(map(serves, records))))
     actions.extend(step.mutate for step in steps if step.mutate is not None)
     actions.extend(step.reread for step in steps if step.reread is not None)
-    wait = min((step.wait for step in steps if step.wait is not None), default=None)
+    actions.extend(change for change in changes if isinstance(change, MarkNode))
+    waits = [step.wait for step in steps if step.wait is not None]
+    if world.label_errors:
+        waits.append(LABEL_RETRY_SECONDS)
+    wait = min(waits, default=None)
     ready = told[0]
     delta = None if wait is None else timedelta(seconds=wait)
     return Plan(ready.reason, ready.message, tuple(actions), delta)

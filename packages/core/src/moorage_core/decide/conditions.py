@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moorage_core import reasons
 from moorage_core.model import Allocation, Phase, Record
@@ -20,10 +20,7 @@ _SHOWN = 3  # addresses named in one message
 
 def serves(record: Record) -> bool:
     """Whether the address is on a node where its workload can use it."""
-    return record.phase is Phase.BOUND or record.reason in (
-        reasons.WORKLOAD_RUNNING.name,
-        reasons.MASS_NOT_READY.name,
-    )
+    return record.phase is Phase.BOUND or record.reason == reasons.WORKLOAD_RUNNING.name
 
 
 def troubled(record: Record) -> bool:
@@ -32,7 +29,9 @@ def troubled(record: Record) -> bool:
     return reason is not None and reason.warning
 
 
-def conditions(allocation: Allocation, records: Sequence[Record]) -> tuple[Condition, ...]:
+def conditions(
+    allocation: Allocation, records: Sequence[Record], label_errors: Mapping[str, str]
+) -> tuple[Condition, ...]:
     """Ready, Progressing, Degraded and Conflict."""
     conflicts = [r for r in records if r.reason == reasons.CONFLICT.name]
     degraded = [r for r in records if troubled(r)]
@@ -40,7 +39,7 @@ def conditions(allocation: Allocation, records: Sequence[Record]) -> tuple[Condi
     return (
         _ready(allocation, records),
         _summary("Progressing", moving, "Settled", "no address is on its way"),
-        _summary("Degraded", degraded, "Healthy", "no address is in trouble"),
+        _degraded(degraded, label_errors),
         _summary("Conflict", conflicts, "NoConflict", "no older allocation lists these addresses"),
     )
 
@@ -70,6 +69,13 @@ def _ready(allocation: Allocation, records: Sequence[Record]) -> Condition:
     worst = next((record for record in missing if troubled(record)), missing[0])
     status: Status = "Unknown" if unknown else "False"
     return Condition("Ready", status, worst.reason or "Pending", f"{count}: {_told(missing)}")
+
+
+def _degraded(records: Sequence[Record], label_errors: Mapping[str, str]) -> Condition:
+    if not records and label_errors:
+        message = "; ".join(f"{node}: {error}" for node, error in sorted(label_errors.items()))
+        return Condition("Degraded", "True", reasons.NODE_NOT_LABELLED.name, message)
+    return _summary("Degraded", records, "Healthy", "no address is in trouble")
 
 
 def _summary(kind: str, records: Sequence[Record], calm: str, calm_message: str) -> Condition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage_core.model import MarkNode, Observed, Phase, Present, Reading, Record, UnmarkNode
+from moorage_core.model import MarkNode, Observed, Phase, Record, UnmarkNode
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 
@@ -25,13 +25,15 @@ def marks(world: Observed, records: tuple[Record, ...]) -> tuple[MarkNode | Unma
         node = world.nodes.get(place.node_name) if place else None
         if place is None or node is None or node.uid != place.node_uid:
             continue  # never label a node that only bears the name of the one that was bound
-        if record.phase in _THERE:
+        if node.name in world.outranked:
+            untouched.add(node.name)  # an older allocation's label is there, and stays
+        elif record.phase in _THERE:
             wanted.setdefault(node.name, record.ip)
         elif record.phase is Phase.UNKNOWN:
             untouched.add(node.name)
     unmark = [
         UnmarkNode(node)
-        for node in _marked(world)
+        for node in _said(world)
         if node.name not in wanted and node.name not in untouched
     ]
     mark = [
@@ -53,31 +55,12 @@ def _tells(node: Node, ip: str, owner: str) -> bool:
     )
 
 
-def _marked(world: Observed) -> list[Node]:
-    """Nodes that say they hold an address of this allocation, or of nobody's."""
-    ours = [world.nodes[name] for name in world.owned if name in world.nodes]
-    return ours + _strays(world)
+def _said(world: Observed) -> list[Node]:
+    """Nodes that say they hold an address of this allocation, or one nobody answers for."""
+    strays = () if world.allocation.problem else world.strays
+    named = [world.nodes[name] for name in (*world.owned, *strays) if name in world.nodes]
+    return [node for node in named if node.owner == world.allocation.uid or _ours(node, world)]
 
 
-def _strays(world: Observed) -> list[Node]:
-    """Nodes of the pool with a label nobody answers for, once every address was read.
-
-    The first version left such labels behind; pods would be scheduled there in vain.
-    """
-    if not all(isinstance(reading, Present) for reading in world.readings.values()):
-        return []
-    holders = {_machine(reading) for reading in world.readings.values()}
-    return [
-        node
-        for node in world.nodes.values()
-        if label_ready(node)
-        and not node.owner
-        and node.name not in world.taken
-        and world.machine_of.get(node.provider_id) not in holders
-        and node.matches(world.allocation.selector)
-    ]
-
-
-def _machine(reading: Reading) -> str:
-    holder = reading.address.holder if isinstance(reading, Present) else None
-    return getattr(holder, "machine_id", "")
+def _ours(node: Node, world: Observed) -> bool:
+    return node.matches(world.allocation.selector)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from moorage_core import reasons
 from moorage_core.decide.address import (
+    VERIFY_SECONDS,
     back_off,
     wait_for_mutation,
     wait_for_reading,
@@ -11,7 +12,7 @@ from moorage_core.decide.address import (
 )
 from moorage_core.decide.begin import begin_detach
 from moorage_core.decide.case import Case, Foreign, Nobody, Step, changed
-from moorage_core.model import Absent, Phase, Unread
+from moorage_core.model import Absent, Mutation, Phase, Reread, Unread
 from moorage_domain.plans import first_hit
 
 
@@ -48,6 +49,16 @@ def forget_what_is_gone(case: Case) -> Step | None:
     return Step(None) if gone else None
 
 
+def wait_for_what_may_still_come(case: Case) -> Step | None:
+    """A mutation whose answer was lost may still give it a holder; then it would be leaked."""
+    record = case.record
+    begun = record.operation.startswith((Mutation.ATTACH, Mutation.MOVE))
+    age = case.world.now - record.since
+    if not begun or not isinstance(case.holder, Nobody) or not -1.0 <= age < VERIFY_SECONDS:
+        return None
+    return Step(record, reread=Reread(record.ip, 2.0), wait=2.0)
+
+
 def take_off(case: Case) -> Step:
     """Take it off the node that has it."""
     return begin_detach(case, reasons.RELEASING)
@@ -59,8 +70,9 @@ RULES = (
     retain,
     wait_for_reading,
     wait_while_unread,
-    forget_what_is_gone,
     wait_until_shown,
+    wait_for_what_may_still_come,
+    forget_what_is_gone,
     back_off,
     take_off,
 )

@@ -13,6 +13,8 @@ from moorage_domain.reasons import Reason
 
 # Below three nodes a single failure is already the majority, so no conclusion can be drawn from it.
 SMALLEST_POOL_THAT_CAN_FREEZE = 3
+# Failures within this time may have one cause.
+TOGETHER_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ def patience(node: Node, world: Observed) -> float:
     """Seconds until a NotReady node counts as lost; 0 for one that does, or that is Ready."""
     if node.ready:
         return 0.0
-    since = world.not_ready_since.get(node.uid, world.now)
-    return max(0.0, since + world.allocation.not_ready_after - world.now)
+    since = world.not_ready_since.get(node.uid, world.uptime)
+    return max(0.0, since + world.allocation.not_ready_after - world.uptime)
 
 
 class Targets:
@@ -73,12 +75,15 @@ class Targets:
         """Remember that a node holds, or will hold, an address."""
         self._promised.setdefault(node_name, ip)
 
-    def pick(self, record: Record) -> Node | None:
+    def pick(self, record: Record, machine_id: str = "") -> Node | None:
         """The node this address gets: the one already chosen if it can, else the first free."""
         for node in self._candidates(record):
+            # Two Node objects may be one machine: moving there would move nothing, for ever.
+            if machine_id and self._world.machine_of.get(node.provider_id) == machine_id:
+                continue
             if self._promised.get(node.name, record.ip) != record.ip:
                 continue
-            if self._world.avoided.get(record.ip, {}).get(node.uid, 0.0) > self._world.now:
+            if self._world.avoided.get(record.ip, {}).get(node.uid, 0.0) > self._world.uptime:
                 continue
             self._promised[node.name] = record.ip
             return node
@@ -96,12 +101,24 @@ class Targets:
 
     @cached_property
     def mass_not_ready(self) -> str:
-        """Why the pool's NotReady nodes are not believed, in plain words; ``""`` = they are."""
+        """Why the pool's lost nodes are not believed, in plain words; ``""`` = they are.
+
+        Only what went down together counts: a node that has been broken for days says nothing
+        about the next one. A deleted Node object counts no longer than it may take to come back.
+        """
         world = self._world
         pool = [node for node in world.nodes.values() if in_pool(node, world.allocation)]
-        gone = [r for r in world.records if r.place and r.place.node_uid in world.gone_since]
-        down = sum(not node.ready for node in pool) + len(gone)
-        size = len(pool) + len(gone)
+        since = [
+            world.not_ready_since.get(node.uid, world.uptime) for node in pool if not node.ready
+        ]
+        gone = [
+            world.gone_since[r.place.node_uid]
+            for r in world.records
+            if r.place and r.place.node_uid in world.gone_since
+        ]
+        lately = world.uptime - world.allocation.gone_after - TOGETHER_SECONDS
+        recent = [moment for moment in gone if moment > lately]
+        down, size = _most_together(since + recent), len(pool) + len(recent)
         if size < SMALLEST_POOL_THAT_CAN_FREEZE or down * 2 <= size:
             return ""
         return f"{down} of {size} nodes of the pool are NotReady or gone at once; nothing moves"
@@ -115,3 +132,15 @@ class Targets:
             usable = filter(self.can_use, self._world.nodes.values())
             self._pool = sorted(usable, key=lambda node: node.name)
         yield from self._pool
+
+
+def _most_together(moments: list[float]) -> int:
+    """How many of these moments lie within the time that counts as together, at most."""
+    moments = sorted(moments)
+    return max(
+        (
+            sum(1 for other in moments[index:] if other - first <= TOGETHER_SECONDS)
+            for index, first in enumerate(moments)
+        ),
+        default=0,
+    )

@@ -38,6 +38,16 @@ _ADDRESS_RULES: list[JsonValue] = [
         " 2001:0db8::0001",
     ),
 ]
+# The address is held where it was bound: looking for it elsewhere would lose it.
+_CLOUD_RULES: list[JsonValue] = [
+    rule(
+        "!has(oldSelf.provider) || oldSelf.provider == '' || (has(self.provider)"
+        " && self.provider == oldSelf.provider"
+        " && (has(self.region) ? self.region : '') == (has(oldSelf.region) ? oldSelf.region : ''))",
+        "provider and region cannot be changed, since the addresses are held there; delete the"
+        " allocation and create it anew (releasePolicy Retain leaves the addresses where they are)",
+    ),
+]
 Address = Annotated[
     str, Field(max_length=39, json_schema_extra={"x-kubernetes-validations": _ADDRESS_RULES})
 ]
@@ -117,7 +127,7 @@ class NetIPAllocationSpec(Wire):
         default_factory=dict,
         description="Labels of the nodes that may hold an address; empty: every node.",
     )
-    cloud: Cloud
+    cloud: Cloud = Field(json_schema_extra={"x-kubernetes-validations": _CLOUD_RULES})
     reconcile_interval: Annotated[int, Field(ge=5, le=86400)] = Field(
         default=30, description="Seconds between two looks at the cloud."
     )

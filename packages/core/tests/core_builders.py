@@ -1,0 +1,149 @@
+"""Objects as the API server sends them and values as decisions see them; only what differs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from moorage_core.model import Allocation, Mutation, Observed, Outcome, Phase, Place, Record
+from moorage_core.projections import record_to_wire
+from moorage_domain.errors import CloudError
+from moorage_domain.nodes import Node
+
+DEADLINE = 10.0
+IP1, IP2, IP3 = "203.0.113.10", "203.0.113.11", "203.0.113.12"
+NOW = 1_800_000_000.0
+UPTIME = 50_000.0  # far from NOW, so that mixing the clocks shows
+
+
+def place(name: str, uid: str = "") -> Place:
+    return Place(name, uid or f"uid-{name}", f"memory://vm-{name}")
+
+
+def node(name: str, **fields: Any) -> Node:
+    given: dict[str, Any] = {
+        "uid": f"uid-{name}",
+        "provider_id": f"memory://vm-{name}",
+        "labels": {"pool": "a"},
+    }
+    return Node(name=name, **(given | fields))
+
+
+def record(ip: str, node_name: str = "", **fields: Any) -> Record:
+    """A record; with a node it is bound there."""
+    bound = {"phase": Phase.BOUND, "reason": "Bound", "place": place(node_name)}
+    return Record(ip, **((bound if node_name else {}) | fields))
+
+
+def allocation(*ips: str, name: str = "a", **fields: Any) -> Allocation:
+    given: dict[str, Any] = {
+        "uid": f"uid-{name}",
+        "created": "2026-01-01T00:00:00Z",
+        "generation": 1,
+        "selector": (("pool", "a"),),
+        "provider": "memory",
+        "finalizer": True,
+    }
+    return Allocation(name=name, addresses=ips, **(given | fields))
+
+
+def seen(*nodes: Node, one: Allocation | None = None, **fields: Any) -> Observed:
+    """What is observed of an allocation of IP1 with these nodes, each on a machine of its own."""
+    given: dict[str, Any] = {
+        "allocation": one or allocation(IP1),
+        "records": (),
+        "now": NOW,
+        "uptime": UPTIME,
+        "nodes": {each.name: each for each in nodes},
+        "by_machine": {f"vm-{each.name}": each.name for each in nodes},
+        "machine_of": {each.provider_id: f"vm-{each.name}" for each in nodes},
+        "owned": [each.name for each in nodes if each.owner == "uid-a"],
+    }
+    return Observed(**(given | fields))
+
+
+def outcome(
+    mutation: Mutation, error: CloudError | None = None, node_uid: str = "", retry_in: float = 0.0
+) -> Outcome:
+    """How a mutation for allocation ``a`` ended."""
+    return Outcome(mutation, "a", error, node_uid, retry_in)
+
+
+def raw_allocation(
+    name: str,
+    *ips: str,
+    records: tuple[Record, ...] = (),
+    spec: dict[str, Any] | None = None,
+    **meta: Any,
+) -> dict[str, Any]:
+    """A NetIPAllocation of pool ``a``; ``meta`` goes into its metadata."""
+    return {
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "generation": 1,
+            "resourceVersion": "1",
+            **meta,
+        },
+        "spec": {
+            "reservedIPs": list(ips),
+            "nodeSelector": {"pool": "a"},
+            "cloud": {"provider": "memory"},
+            **(spec or {}),
+        },
+        "status": {"addresses": [record_to_wire(one) for one in records]},
+    }
+
+
+def raw_node(
+    name: str, *, ready: bool = True, cordoned: bool = False, **meta: Any
+) -> dict[str, Any]:
+    """A node of pool ``a`` on a machine of its own; ``meta`` goes into its metadata."""
+    given = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", "labels": {"pool": "a"}}
+    return {
+        "metadata": given | meta,
+        "spec": {"providerID": f"memory://vm-{name}"}
+        | ({"unschedulable": True} if cordoned else {}),
+        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+    }
+
+
+def raw_pod(name: str, node_name: str, owner: str = "", kind: str = "ReplicaSet") -> dict[str, Any]:
+    """A running pod in ``default``; ``owner`` is the uid of its controller."""
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "uid": f"uid-{name}",
+            "ownerReferences": owners(owner, kind),
+        },
+        "spec": {"nodeName": node_name},
+        "status": {"phase": "Running"},
+    }
+
+
+def raw_owned(name: str, uid: str, owner: str = "") -> dict[str, Any]:
+    """A workload or ReplicaSet in ``default``; ``owner`` is the uid of its controller."""
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "uid": uid,
+            "ownerReferences": owners(owner, "Deployment"),
+        }
+    }
+
+
+def owners(uid: str, kind: str) -> list[dict[str, Any]]:
+    return [{"kind": kind, "name": "owner", "uid": uid, "controller": True}] if uid else []
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until the condition holds; fails after ten seconds."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, f"waited for {what}"
+        await asyncio.sleep(0.002)

@@ -1,0 +1,302 @@
+"""Writes against an API server: what is sent, under which preconditions, and what is learnt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from core_api_server import Asked, CoreApiServer, serve
+from core_builders import IP1, IP2, allocation, place, raw_allocation, raw_node, record, seen, until
+
+from moorage_core.act import Actor
+from moorage_core.caches import Caches
+from moorage_core.model import (
+    Action,
+    AddFinalizer,
+    Allocation,
+    Awaited,
+    MarkNode,
+    Mutate,
+    Mutation,
+    RemoveFinalizer,
+    Reread,
+    UnmarkNode,
+    WriteStatus,
+)
+from moorage_core.observe import Observer
+from moorage_core.operations import Operations
+from moorage_core.projections import FINALIZER
+from moorage_core.scopes import Scopes
+from moorage_kube.client import Client
+from moorage_kube.conditions import Condition
+from moorage_kube.errors import Conflict, NotFound
+from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
+
+A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"
+N1 = "/api/v1/nodes/n1"
+MARKS = {"ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+OWNED = {"moorage.dev/owner": "uid-a"}
+READY = Condition("Ready", "True", "AllBound", "1 of 1", 3, "2026-01-01T00:00:00Z")
+
+
+class Deck:
+    """An actor with an API server and a memory cloud; the caches know what the server holds."""
+
+    def __init__(self, server: CoreApiServer, client: Client) -> None:
+        self.server = server
+        self.cloud = MemoryCloud()
+        self.cloud.add_machine("vm-n1")
+        self.cloud.add_address(IP1)
+        self.caches = Caches()
+        self.scopes = Scopes(lambda *_: MemoryProvider(self.cloud), lambda _: None)
+        self.operations = Operations(lambda: None, lambda *_: None, asyncio.Semaphore(5))
+        self.actor = Actor(client, Observer(self.caches, self.scopes, self.operations))
+
+    def hold(self, path: str, raw: dict[str, Any]) -> None:
+        """Put an object on the server and into the cache."""
+        self.server.objects[path] = raw
+        (self.caches.nodes if "nodes" in path else self.caches.allocations).apply(raw)
+
+    async def act(self, action: Action, one: Allocation | None = None) -> list[Asked]:
+        """Carry it out; what was asked of the API server."""
+        count = len(self.server.asked)
+        await self.actor.act(action, seen(one=one or allocation(IP1)))
+        return self.server.asked[count:]
+
+
+@pytest.fixture
+async def deck() -> AsyncIterator[Deck]:
+    async with serve() as (server, client):
+        deck = Deck(server, client)
+        yield deck
+        await deck.operations.drain(0)
+        await deck.scopes.close()
+
+
+# Finalizers.
+
+
+async def test_the_finalizer_comes_beside_those_of_others(deck: Deck) -> None:
+    deck.hold(A, raw_allocation("a", IP1, finalizers=["other/one"], resourceVersion="7"))
+    (asked,) = await deck.act(AddFinalizer())
+    assert (asked.method, asked.path) == ("PATCH", A)
+    assert asked.content_type == "application/merge-patch+json"
+    assert asked.body == {
+        "metadata": {"finalizers": ["other/one", FINALIZER], "resourceVersion": "7"}
+    }
+    view = deck.caches.allocations.get("a")
+    assert view is not None
+    assert view.allocation.finalizer  # before any watch told it
+
+
+async def test_a_finalizer_added_meanwhile_is_not_lost(deck: Deck) -> None:
+    deck.hold(A, raw_allocation("a", IP1, finalizers=[FINALIZER], resourceVersion="7"))
+    changed = raw_allocation("a", IP1, finalizers=[FINALIZER, "late/one"], resourceVersion="8")
+    deck.server.objects[A] = changed
+    with pytest.raises(Conflict):
+        await deck.act(RemoveFinalizer())
+    assert deck.server.objects[A] == changed
+
+
+async def test_ours_is_taken_off_and_the_object_goes_unless_others_hold_it(deck: Deck) -> None:
+    gone = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
+    deck.hold(A, raw_allocation("a", IP1, finalizers=["x/y", FINALIZER], **gone))
+    await deck.act(RemoveFinalizer())
+    assert deck.server.objects[A]["metadata"]["finalizers"] == ["x/y"]
+    deck.caches.allocations.forget("a")
+    deck.hold(A, raw_allocation("a", IP1, finalizers=[FINALIZER], **gone))
+    await deck.act(RemoveFinalizer())
+    assert A not in deck.server.objects
+
+
+async def test_an_object_that_went_away_meanwhile_is_not_written(deck: Deck) -> None:
+    for action in (AddFinalizer(), RemoveFinalizer(), WriteStatus((), ())):
+        assert await deck.act(action) == []
+
+
+async def test_an_object_that_only_the_server_knows_is_gone_is_looked_at_again(
+    deck: Deck,
+) -> None:
+    deck.hold(A, raw_allocation("a", IP1))
+    del deck.server.objects[A]
+    with pytest.raises(NotFound):
+        await deck.act(AddFinalizer())
+
+
+# Status.
+
+
+async def test_the_status_tells_all_and_is_known_at_once(deck: Deck) -> None:
+    deck.hold(A, raw_allocation("a", IP1, resourceVersion="7", generation=3))
+    one = allocation(IP1, generation=3, invalid=(("10.0.0.1", "private"),))
+    bound = record(IP1, "n1", since=60.0)
+    (asked,) = await deck.act(WriteStatus((bound,), (READY,), serving=1), one)
+    assert asked.path == f"{A}/status"
+    assert asked.body == {
+        "metadata": {"resourceVersion": "7"},
+        "status": {
+            "observedGeneration": 3,
+            "reserved": 2,
+            "bound": 1,
+            "addresses": [
+                {
+                    "ip": IP1, "phase": "Bound", "reason": "Bound", "message": "",
+                    "nodeName": "n1", "nodeUID": "uid-n1", "providerID": "memory://vm-n1",
+                    "since": "1970-01-01T00:01:00Z",
+                }
+            ],
+            "conditions": [
+                {
+                    "type": "Ready", "status": "True", "reason": "AllBound", "message": "1 of 1",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 3,
+                }
+            ],
+        },
+    }  # fmt: skip
+    view = deck.caches.allocations.get("a")
+    assert view is not None
+    assert (view.records, view.conditions, view.seen_generation) == ((bound,), (READY,), 3)
+    assert view.resource_version == "101"
+
+
+async def test_a_status_based_on_an_old_object_is_refused(deck: Deck) -> None:
+    deck.hold(A, raw_allocation("a", IP1, resourceVersion="7"))
+    deck.server.objects[A] = raw_allocation("a", IP1, IP2, resourceVersion="8")
+    with pytest.raises(Conflict):
+        await deck.act(WriteStatus((), ()))
+    assert deck.server.objects[A]["status"] == {"addresses": []}
+
+
+async def test_two_writes_in_one_pass_follow_each_other(deck: Deck) -> None:
+    deck.hold(A, raw_allocation("a", IP1, resourceVersion="7"))
+    await deck.act(AddFinalizer())
+    await deck.act(WriteStatus((record(IP1, "n1"),), ()))
+    stored = deck.server.objects[A]
+    assert stored["metadata"]["finalizers"] == [FINALIZER]
+    assert [entry["nodeName"] for entry in stored["status"]["addresses"]] == ["n1"]
+
+
+# Marks.
+
+
+async def test_a_node_is_marked_in_one_patch_for_its_own_uid(deck: Deck) -> None:
+    deck.hold(N1, raw_node("n1"))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    (asked,) = await deck.act(MarkNode(node, IP1))
+    assert (asked.path, asked.content_type) == (N1, "application/merge-patch+json")
+    assert asked.body == {"metadata": {"uid": "uid-n1", "labels": MARKS, "annotations": OWNED}}
+    marked = deck.caches.nodes.get("n1")
+    assert marked is not None
+    assert (marked.labels, marked.owner) == ({"pool": "a"} | MARKS, "uid-a")
+    assert await deck.act(MarkNode(marked, IP1))  # again, to no harm
+    assert deck.caches.nodes.get("n1") == marked
+
+
+async def test_a_namesake_of_the_node_is_not_marked(deck: Deck) -> None:
+    deck.hold(N1, raw_node("n1"))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    deck.server.objects[N1] = raw_node("n1", uid="another")
+    with pytest.raises(Conflict):
+        await deck.act(MarkNode(node, IP1))
+    assert deck.server.objects[N1]["metadata"]["labels"] == {"pool": "a"}
+
+
+async def test_a_node_that_is_gone_needs_no_marks(deck: Deck) -> None:
+    deck.hold(N1, raw_node("n1", labels=MARKS, annotations=OWNED))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    del deck.server.objects[N1]
+    assert len(await deck.act(MarkNode(node, IP1))) == 1
+    assert len(await deck.act(UnmarkNode(node))) == 1
+
+
+async def test_our_marks_are_taken_off_and_nothing_else(deck: Deck) -> None:
+    others = {"annotations": OWNED | {"keep": "me"}}
+    deck.hold(N1, raw_node("n1", labels={"pool": "a"} | MARKS, **others))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    (asked,) = await deck.act(UnmarkNode(node))
+    assert asked.content_type == "application/json-patch+json"
+    assert {"op": "test", "path": "/metadata/uid", "value": "uid-n1"} in asked.body
+    meta = deck.server.objects[N1]["metadata"]
+    assert (meta["labels"], meta["annotations"]) == ({"pool": "a"}, {"keep": "me"})
+    unmarked = deck.caches.nodes.get("n1")
+    assert unmarked is not None
+    assert (unmarked.labels, unmarked.owner) == ({"pool": "a"}, "")
+
+
+async def test_a_label_of_the_first_version_alone_is_taken_off(deck: Deck) -> None:
+    deck.hold(N1, raw_node("n1", labels={"pool": "a", "ip.ready": "true"}))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    await deck.act(UnmarkNode(node))
+    assert deck.server.objects[N1]["metadata"]["labels"] == {"pool": "a"}
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        {"annotations": {"moorage.dev/owner": "uid-b"}},
+        {"labels": {"pool": "a"} | MARKS | {"moorage.dev/ip": "203-0-113-11"}},
+        {"uid": "another"},
+        {"annotations": {}},
+    ],
+)
+async def test_marks_that_are_not_the_ones_we_saw_stay(
+    deck: Deck, meanwhile: dict[str, Any]
+) -> None:
+    seen: dict[str, Any] = {"labels": {"pool": "a"} | MARKS, "annotations": OWNED}
+    deck.hold(N1, raw_node("n1", **seen))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    deck.server.objects[N1] = changed = raw_node("n1", **(seen | meanwhile))
+    with pytest.raises(Conflict):
+        await deck.act(UnmarkNode(node))
+    assert deck.server.objects[N1] == changed
+
+
+# The cloud.
+
+
+def attach(deck: Deck) -> Mutate:
+    address = deck.cloud.snapshot([IP1])[IP1]
+    return Mutate(Mutation.ATTACH, "a", IP1, address, place("n1"), "vm-n1", "request-1")
+
+
+async def test_a_mutation_is_begun_in_the_background_without_a_word_to_the_api_server(
+    deck: Deck,
+) -> None:
+    deck.scopes.want(allocation(IP1), {IP1})
+    assert await deck.act(attach(deck)) == []
+    assert set(deck.operations.in_flight) == {IP1}
+    await until(lambda: deck.operations.outcomes, "the mutation to end")
+    assert deck.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
+
+
+async def test_without_a_cloud_no_mutation_is_begun(deck: Deck) -> None:
+    await deck.act(attach(deck))
+    assert deck.operations.in_flight == {}
+
+
+async def test_an_address_is_read_again_after_the_pause(deck: Deck) -> None:
+    scope = deck.scopes.want(allocation(IP1, interval=1000.0), {IP1})
+    await until(lambda: scope.reading(IP1) != Awaited(), "the first reading")
+    await deck.act(Reread(IP1, 0.05))
+    assert scope.reading(IP1) != Awaited()
+    await until(lambda: len(deck.cloud.faults.calls) == 2, "the second reading")
+    first, second = (call.at for call in deck.cloud.faults.calls)
+    assert second - first >= 0.05
+
+
+async def test_a_reading_planned_for_an_allocation_that_went_away_is_none(deck: Deck) -> None:
+    deck.scopes.want(allocation(IP1), {IP1})
+    deck.scopes.want(allocation(IP2, name="b"), {IP2})
+    await until(lambda: deck.cloud.faults.calls, "the first reading")
+    await deck.act(Reread(IP1, 0.0))
+    deck.scopes.unwant("a")
+    await asyncio.sleep(0.1)
+    assert len(deck.cloud.faults.calls) == 1

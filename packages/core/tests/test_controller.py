@@ -1,0 +1,408 @@
+"""The controller put together, with a real API on a socket and a plug-in, but without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core_api_server import CoreApiServer, serve
+from core_builders import IP1, IP2, NOW, allocation, outcome, place, raw_allocation, raw_node, record, until
+from prometheus_client import CollectorRegistry
+
+from moorage_core.caches import Caches
+from moorage_core.controller import Core, CoreSteps, build
+from moorage_core.metrics import CoreMetrics, core_metrics
+from moorage_core.model import (
+    Action,
+    Mutate,
+    Mutation,
+    Observed,
+    Phase,
+    Present,
+    Record,
+    Unread,
+    WriteStatus,
+)
+from moorage_core.observe import Observer
+from moorage_core.operations import Operations
+from moorage_core.rights import RIGHTS
+from moorage_core.scopes import Scopes
+from moorage_core.settings import CoreSettings
+from moorage_domain.errors import Denied
+from moorage_domain.plans import Plan
+from moorage_domain.provider import CloudAddress
+from moorage_kube.client import Client
+from moorage_kube.events import EventRecorder
+from moorage_kube.leadership import Leadership, LeadershipLost
+from moorage_kube.metrics import controller_metrics
+from moorage_kube.operation import Ports
+from moorage_kube.reconcile import Failure, FailureKind
+from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider, published
+
+A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"
+
+
+@pytest.fixture(autouse=True)
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed distribution that offers the memory cloud as a provider."""
+    folder = tmp_path / "harbour-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: harbour\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(
+        "[moorage.providers]\nmemory = moorage_testing.clouds.memory:create\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def ports_for(client: Client, **settings: Any) -> Ports:
+    core = CoreSettings(**settings)
+    return Ports(
+        core,
+        client,
+        Leadership(client, core.lease("default", "me")),
+        EventRecorder(client, core.prog),
+        controller_metrics(core.prog),
+    )
+
+
+@asynccontextmanager
+async def core_of(cloud: MemoryCloud, **settings: Any) -> AsyncIterator[tuple[Core, Ports]]:
+    """A core that does not lead, on a memory cloud in region ``""``."""
+    async with serve() as (_, client):
+        ports = ports_for(client, **settings)
+        core = Core(ports)
+        with published(cloud):
+            yield core, ports
+        await core.operations.drain(0)
+        await core.scopes.close()
+
+
+def sample(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(f"netipallocation_{name}", labels)
+
+
+def mutate(mutation: Mutation, ip: str = IP1, node: str = "n1") -> Mutate:
+    address = CloudAddress(ip, f"res-{ip}", None)
+    return Mutate(mutation, "a", ip, address, place(node), f"vm-{node}", "request-1")
+
+
+# How it is put together.
+
+
+async def test_it_watches_what_it_may_and_no_more_than_it_needs() -> None:
+    async with core_of(MemoryCloud()) as (core, _):
+        controller = core.controller()
+        watched = {one.name: one for one in controller.reflectors}
+        assert set(watched) == {
+            "nodes", "pods", "deployments", "statefulsets", "daemonsets", "replicasets",
+        }  # fmt: skip
+        assert [feed.name for feed in controller.feeds] == ["netipallocations"]
+        granted = {
+            resource for right in RIGHTS for resource in right.resources if "watch" in right.verbs
+        }
+        assert {one.name for one in controller.caches} <= granted
+        assert watched["nodes"].store is core.caches.nodes
+        assert watched["pods"].store is core.caches.pods
+        assert watched["statefulsets"].store is core.caches.workloads["StatefulSet"]
+
+
+async def test_a_change_puts_the_allocation_into_the_queue() -> None:
+    async with core_of(MemoryCloud()) as (core, _):
+        core.caches.allocations.apply(raw_allocation("a", IP1))
+        assert core.queue.depth == 1
+
+
+async def test_every_provider_is_fenced_by_the_lease_and_has_its_deadline() -> None:
+    cloud = MemoryCloud(latency_seconds=60.0)
+    async with core_of(cloud, cloud_timeout=0.05) as (core, ports):
+        scope = core.scopes.want(allocation(IP1), {IP1})
+        assert isinstance(scope.provider, MemoryProvider)
+        with pytest.raises(LeadershipLost):
+            scope.provider.fence()
+        with pytest.raises(LeadershipLost):
+            core.operations.fence()
+        await until(lambda: scope.error, "the call to be given up")
+        assert "0.05 s" in str(scope.error)
+        assert ports.metrics.registry.get_sample_value("moorage_core_leader") == 0
+
+
+async def test_a_plug_in_that_is_not_installed_is_told_as_such() -> None:
+    async with core_of(MemoryCloud()) as (core, _):
+        spec = {"cloud": {"provider": "absent"}}
+        core.caches.allocations.apply(raw_allocation("a", IP1, spec=spec))
+        world = Observer(core.caches, core.scopes, core.operations).look("a")
+        assert world is not None
+        reading = world.readings[IP1]
+        assert isinstance(reading, Unread)
+        assert (reading.reason.name, "memory" in reading.message) == ("ProviderMissing", True)
+
+
+async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:
+    async with core_of(MemoryCloud()) as (core, _):
+        core.scopes.want(allocation(IP1), {IP1})
+        stop = core.controller().on_stopping
+        assert stop is not None
+        await stop(0.0)
+        assert dict(core.scopes.items()) == {}
+
+
+# The end of a mutation.
+
+
+@pytest.mark.parametrize(
+    ("mutation", "attached", "detached"),
+    [
+        (Mutation.ATTACH, 1, None),
+        (Mutation.MOVE, 1, None),
+        (Mutation.DETACH, None, 1),
+        (Mutation.PREPARE, None, None),
+        (Mutation.COMPENSATE, None, None),
+    ],
+)
+async def test_attaches_and_detaches_are_counted_and_nothing_else(
+    mutation: Mutation, attached: int | None, detached: int | None
+) -> None:
+    async with core_of(MemoryCloud()) as (core, ports):
+        registry = ports.metrics.registry
+        for error, status in ((None, "success"), (Denied("no"), "error")):
+            core._ended(mutate(mutation), outcome(mutation, error))
+            labels = {"crd_name": "a", "status": status}
+            assert sample(registry, "ip_attach_total", **labels) == attached
+            assert sample(registry, "ip_detach_total", **labels) == detached
+
+
+async def test_after_a_mutation_its_address_is_read_and_then_looked_at() -> None:
+    cloud = MemoryCloud()
+    cloud.add_address(IP1)
+    async with core_of(cloud) as (core, _):
+        scope = core.scopes.want(allocation(IP1, interval=1000.0), {IP1})
+        await until(lambda: isinstance(scope.reading(IP1), Present), "the first reading")
+        await until(lambda: core.queue.depth == 1, "the first look")
+        core._ended(mutate(Mutation.ATTACH), outcome(Mutation.ATTACH))
+        await until(lambda: len(cloud.faults.calls) == 2, "the second reading")
+
+
+async def test_a_mutation_for_an_allocation_nobody_reads_for_is_looked_at_at_once() -> None:
+    async with core_of(MemoryCloud()) as (core, _):
+        core._ended(mutate(Mutation.DETACH), outcome(Mutation.DETACH))
+        assert core.queue.depth == 1
+
+
+# The steps of a pass.
+
+
+@dataclass
+class Passes:
+    """The steps over caches filled by hand; Events end up on the server."""
+
+    server: CoreApiServer
+    ports: Ports
+    caches: Caches = field(default_factory=Caches)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    metrics: CoreMetrics = field(init=False)
+    operations: Operations = field(init=False)
+    observer: Observer = field(init=False)
+    steps: CoreSteps = field(init=False)
+
+    def __post_init__(self) -> None:
+        cloud = MemoryCloud()
+        self.operations = Operations(lambda: None, lambda *_: None, asyncio.Semaphore(1))
+        self.metrics = core_metrics(self.registry, None)
+        scopes = Scopes(lambda *_: MemoryProvider(cloud), lambda _: None)
+        self.observer = Observer(self.caches, scopes, self.operations)
+        self.steps = CoreSteps(self.ports, self.observer, self.metrics)
+
+    async def look(self) -> Observed:
+        world = await self.steps.observe("a")
+        assert world is not None
+        return world
+
+    async def events(self) -> list[str]:
+        """The reasons of the Events written so far."""
+        task = asyncio.create_task(self.ports.events.run())
+        await self.ports.events.flush(5)
+        task.cancel()
+        return [one.body["reason"] for one in self.server.asked if one.method == "POST"]
+
+
+@pytest.fixture
+async def passes() -> AsyncIterator[Passes]:
+    async with AsyncExitStack() as stack:
+        server, client = await stack.enter_async_context(serve())
+        passes = Passes(server, ports_for(client))
+        yield passes
+        await passes.observer.scopes.close()
+
+
+def status(*records: Record) -> Plan[Action]:
+    return Plan("AllBound", "fine", (WriteStatus(records, ()),))
+
+
+async def test_what_a_plan_gives_away_is_promised_until_the_next_plan(passes: Passes) -> None:
+    passes.caches.nodes.apply(raw_node("n1"))
+    held = record(IP1, "n1")
+    passes.caches.allocations.apply(raw_allocation("a", IP1, records=(held,)))
+    world = await passes.look()
+    passes.steps.decide(replace(world, conditions=()))
+    assert passes.observer.promises == {"a": frozenset({"n1"})}
+
+
+async def test_a_pass_is_counted_timed_and_told(passes: Passes) -> None:
+    passes.caches.allocations.apply(raw_allocation("a", IP1))
+    await passes.look()
+    await passes.steps.report("a", status(record(IP1, "n1")), None)
+    assert sample(passes.registry, "reconcile_total", crd_name="a", status="success") == 1
+    name = "reconcile_duration_seconds_count"
+    assert sample(passes.registry, name, crd_name="a") == 1
+    assert await passes.events() == ["Bound"]
+
+
+async def test_a_pass_that_failed_is_counted_and_remembers_everything(passes: Passes) -> None:
+    done = outcome(Mutation.ATTACH)
+    passes.operations.outcomes[IP1] = done
+    passes.caches.allocations.apply(raw_allocation("a", IP1, records=(record(IP1),)))
+    await passes.look()
+    failure = Failure(FailureKind.RETRY, "Unavailable", "no answer", OSError())
+    await passes.steps.report("a", status(record(IP1, "n1")), failure)
+    assert sample(passes.registry, "reconcile_total", crd_name="a", status="error") == 1
+    assert passes.operations.outcomes == {IP1: done}
+    assert await passes.events() == []
+
+
+async def test_what_the_status_tells_is_not_remembered_besides(passes: Passes) -> None:
+    passes.operations.outcomes |= {IP1: outcome(Mutation.ATTACH), IP2: outcome(Mutation.ATTACH)}
+    records = (record(IP1), record(IP2))
+    passes.caches.allocations.apply(raw_allocation("a", IP1, IP2, records=records))
+    await passes.look()
+    newer = passes.operations.outcomes[IP2] = outcome(Mutation.MOVE)  # ended meanwhile
+    await passes.steps.report("a", status(*records), None)
+    assert passes.operations.outcomes == {IP2: newer}
+
+
+async def test_an_address_that_was_let_go_is_forgotten_unless_it_is_an_older_ones(
+    passes: Passes,
+) -> None:
+    passes.operations.avoided |= {IP1: {"uid-n1": NOW}, IP2: {"uid-n1": NOW}}
+    older = {"creationTimestamp": "2025-01-01T00:00:00Z"}
+    passes.caches.allocations.apply(raw_allocation("old", IP2, **older))
+    records = (record(IP1, "n1"), Record(IP2, Phase.BLOCKED, "Conflict"))
+    passes.caches.allocations.apply(raw_allocation("a", IP2, records=records))
+    await passes.look()
+    await passes.steps.report("a", status(), None)
+    assert passes.operations.avoided == {IP2: {"uid-n1": NOW}}
+
+
+async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
+    passes: Passes,
+) -> None:
+    passes.operations.avoided[IP1] = {"uid-n1": NOW}
+    gone = {"deletionTimestamp": "2026-01-02T00:00:00Z", "finalizers": ["moorage.dev/release"]}
+    records = (record(IP1, "n1"),)
+    retained = {"releasePolicy": "Retain"}
+    raw = raw_allocation("a", IP1, records=records, spec=retained, **gone)
+    passes.caches.allocations.apply(raw)
+    passes.server.objects[A] = raw
+    plan = passes.steps.decide(world := await passes.look())
+    for action in plan.actions:
+        await passes.steps.act(world, action)
+    await passes.steps.report("a", plan, None)
+    assert A not in passes.server.objects
+    assert passes.operations.avoided == {}
+
+
+async def test_an_outcome_that_comes_after_the_allocation_is_gone_is_not_the_next_ones(
+    passes: Passes,
+) -> None:
+    """Let go by force while a mutation was under way; then somebody else lists the address."""
+    passes.caches.allocations.apply(raw_allocation("a", IP1, records=(record(IP1, "n1"),)))
+    await passes.look()
+    passes.caches.allocations.forget("a")
+    passes.operations.outcomes[IP1] = outcome(Mutation.ATTACH)
+    assert await passes.steps.observe("a") is None  # the pass that the end of it asks for
+    passes.caches.allocations.apply(raw_allocation("b", IP1, records=(Record(IP1),)))
+    world = await passes.steps.observe("b")
+    assert world is not None
+    assert world.outcomes == {}
+
+
+async def test_an_allocation_that_is_gone_leaves_no_series(passes: Passes) -> None:
+    passes.caches.allocations.apply(raw_allocation("a", IP1))
+    await passes.look()
+    await passes.steps.report("a", status(), None)
+    passes.caches.allocations.forget("a")
+    assert await passes.steps.observe("a") is None
+    assert sample(passes.registry, "reconcile_total", crd_name="a", status="success") is None
+
+
+# From the object to the bound address, as leader.
+
+
+async def test_an_address_is_bound_labelled_told_and_let_go() -> None:
+    cloud = MemoryCloud()
+    cloud.add_machine("vm-n1")
+    cloud.add_address(IP1)
+    raw, node = raw_allocation("a", IP1), raw_node("n1")
+    objects = {A: raw, "/api/v1/nodes/n1": node}
+    async with serve(*objects.items()) as (server, client):
+        ports = ports_for(client)
+        core = Core(ports)
+        controller = core.controller()
+        tasks = [
+            asyncio.create_task(ports.leadership.run(_nothing, _nothing)),
+            asyncio.create_task(ports.events.run()),
+            asyncio.create_task(controller.queue.run(controller.reconcile, workers=2)),
+        ]
+        try:
+            await until(lambda: ports.leadership.is_leader, "the Lease")
+            with published(cloud):
+                core.caches.nodes.apply(node)
+                core.caches.allocations.apply(raw)
+                await until(lambda: _ready(server) == "True", "the address to be bound")
+                assert cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
+                labels = server.objects["/api/v1/nodes/n1"]["metadata"]["labels"]
+                assert labels["moorage.dev/ip"] == "203-0-113-10"
+                registry = ports.metrics.registry
+                attached = {"crd_name": "a", "status": "success"}
+                assert sample(registry, "ip_attach_total", **attached) == 1
+                assert sample(registry, "attached_ips_total", crd_name="a") == 1
+
+                server.version += 1
+                version = {"resourceVersion": str(server.version)}
+                deleted = {"deletionTimestamp": "2026-01-02T00:00:00Z"} | version
+                held = server.objects[A]
+                server.objects[A] = held | {"metadata": held["metadata"] | deleted}
+                core.caches.allocations.apply(server.objects[A])
+                await until(lambda: A not in server.objects, "the object to go")
+                assert cloud.holder(IP1) is None
+                labels = server.objects["/api/v1/nodes/n1"]["metadata"]["labels"]
+                assert labels == {"pool": "a"}
+                await ports.events.flush(5)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert controller.on_stopping is not None
+            await controller.on_stopping(0)
+    posts = [one.body for one in server.asked if one.method == "POST"]
+    told = [body["reason"] for body in posts if body["kind"] == "Event"]
+    assert told[:2] == ["Attaching", "Bound"]
+
+
+async def test_two_controllers_share_nothing() -> None:
+    async with serve() as (_, client):
+        first, second = build(ports_for(client)), build(ports_for(client))
+        assert first.queue is not second.queue
+
+
+async def _nothing() -> None:
+    """Taking over or standing down asks for nothing here."""
+
+
+def _ready(server: CoreApiServer) -> str:
+    conditions = server.objects[A]["status"].get("conditions", [])
+    return next((one["status"] for one in conditions if one["type"] == "Ready"), "")

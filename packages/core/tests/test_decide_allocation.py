@@ -1,0 +1,198 @@
+"""Every address decided, folded into actions whose order survives a crash."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from core_builders import IP1, IP2, raw_allocation, record, seen
+from simulation import Simulation
+
+from moorage_core.decide.allocation import decide
+from moorage_core.model import (
+    Action,
+    AddFinalizer,
+    Awaited,
+    MarkNode,
+    Mutate,
+    Phase,
+    Record,
+    RemoveFinalizer,
+    UnmarkNode,
+    WriteStatus,
+)
+from moorage_core.projections import project_allocation
+from moorage_domain.plans import Plan
+
+
+def world(*nodes: str) -> Simulation:
+    simulation = Simulation()
+    for name in nodes:
+        simulation.add_node(name)
+    return simulation
+
+
+def kinds(plan: Plan[Action]) -> list[type]:
+    return [type(action) for action in plan.actions]
+
+
+def written(plan: Plan[Action]) -> WriteStatus:
+    (status,) = [action for action in plan.actions if isinstance(action, WriteStatus)]
+    return status
+
+
+def test_the_finalizer_comes_before_the_intention_and_that_before_the_call() -> None:
+    simulation = world("n1", "n2")
+    simulation.allocate("a", IP1, IP2)
+    assert kinds(simulation.plan("a")) == [AddFinalizer, WriteStatus, Mutate, Mutate]
+
+
+def test_the_old_node_is_unmarked_before_the_call_that_empties_it() -> None:
+    simulation = world("n1", "n2")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.change_node("n1", unschedulable=True)
+    assert kinds(simulation.plan("a")) == [UnmarkNode, WriteStatus, Mutate]
+
+
+def test_the_new_node_is_marked_once_the_status_can_say_bound() -> None:
+    simulation = world("n1")
+    simulation.cloud.add_address(IP1)
+    simulation.cloud.assign(IP1, "vm-n1")
+    simulation.allocate("a", IP1, finalizer=True)
+    plan = simulation.plan("a")
+    assert kinds(plan) == [MarkNode, WriteStatus]
+    assert written(plan).serving == 1
+    assert (plan.reason, plan.wait) == ("AllBound", None)
+
+
+def test_a_spec_nobody_answered_yet_is_answered_even_if_nothing_else_is_new() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    assert simulation.plan("a").actions == ()
+    one = simulation.stored["a"]
+    one.allocation = replace(one.allocation, generation=one.allocation.generation + 1)
+    plan = simulation.plan("a")
+    assert kinds(plan) == [WriteStatus]
+    generation = one.allocation.generation
+    assert {c.observed_generation for c in written(plan).conditions} == {generation}
+
+
+def test_an_empty_list_is_no_error_and_rests() -> None:
+    simulation = world("n1")
+    simulation.allocate("a")
+    simulation.settle()
+    assert simulation.stored["a"].conditions[0].reason == "NoAddresses"
+    assert simulation.plan("a").actions == ()
+
+
+def test_what_is_gone_and_holds_nothing_is_left_alone() -> None:
+    simulation = world("n1")
+    gone = simulation.allocate("a", IP1, deleting=True)
+    assert not gone.finalizer
+    assert decide(seen(one=gone)) == Plan(
+        "Gone", "the object is being deleted and nothing is left to release"
+    )
+
+
+def test_the_finalizer_goes_last_of_all() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1, retain=True)
+    simulation.settle()
+    simulation.delete("a")
+    assert kinds(simulation.plan("a")) == [UnmarkNode, RemoveFinalizer]
+
+
+def test_being_deleted_the_finalizer_is_not_put_on_again() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1, finalizer=True)
+    simulation.settle()
+    simulation.delete("a")
+    assert kinds(simulation.plan("a")) == [UnmarkNode, WriteStatus, Mutate]
+
+
+def test_a_bad_spec_does_not_keep_a_deleted_one_from_going() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.allocate("a", problem="spec.cloud.provider is empty")
+    simulation.delete("a")
+    simulation.settle()
+    assert (simulation.stored, simulation.where(IP1)) == ({}, None)
+
+
+def test_letting_go_by_force_waits_for_the_deletion() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.allocate("a", IP1, force_release=True)
+    simulation.settle()
+    assert (simulation.where(IP1), simulation.labelled()) == ("n1", {"n1": "203-0-113-10"})
+
+
+def test_the_earliest_wish_to_look_again_counts() -> None:
+    simulation = world("n1", "n2", "n3", "n4", "n5")
+    simulation.allocate("a", IP1, IP2)
+    simulation.settle()
+    simulation.change_node("n1", ready=False)
+    simulation.now += 10
+    simulation.change_node("n2", ready=False)
+    wait = simulation.plan("a").wait
+    assert wait is not None
+    assert wait.total_seconds() == 30
+
+
+def test_an_address_not_read_yet_is_waited_for() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1)
+    plan = decide(replace(simulation.look("a"), readings={IP1: Awaited()}))
+    assert kinds(plan) == [AddFinalizer, WriteStatus]
+    assert [one.phase for one in written(plan).records] == [Phase.PENDING]
+
+
+def test_a_node_with_an_address_in_the_cloud_is_not_given_a_second_one() -> None:
+    simulation = world("n1", "n2")
+    simulation.cloud.add_address(IP2)
+    simulation.cloud.assign(IP2, "vm-n1")
+    simulation.allocate("a", IP1, IP2)  # IP1 is decided first
+    simulation.settle()
+    assert (simulation.where(IP1), simulation.where(IP2)) == ("n2", "n1")
+
+
+def test_an_entry_mended_by_hand_leaves_no_trace() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
+    simulation.settle()
+    simulation.allocate("a", IP1, invalid=())
+    simulation.settle()
+    assert [one.ip for one in simulation.stored["a"].records] == [IP1]
+
+
+def test_an_address_that_became_invalid_while_bound_keeps_its_place() -> None:
+    """An upgrade may refuse what an older version took; nobody loses an address by that."""
+    simulation = world("n1")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.allocate("a", invalid=((IP1, "not any more"),))
+    simulation.settle()
+    assert (simulation.where(IP1), simulation.record("a", IP1).phase) == ("n1", Phase.BLOCKED)
+
+
+def test_every_address_has_one_entry_even_where_a_bad_one_is_listed_twice() -> None:
+    """The entries are a map by address: the API server refuses a status with two of one key."""
+    view = project_allocation(raw_allocation("a", IP1, "10.0.0.1", "10.0.0.1"))
+    status = written(decide(seen(one=view.allocation)))
+    counts = Counter(one.ip for one in status.records)
+    assert counts == {IP1: 1, "10.0.0.1": 1}
+
+
+def test_who_waits_for_an_address_gets_it_when_it_is_let_go_half_way() -> None:
+    """Taken off its node, no other free, off the list: the last trace of it goes."""
+    stuck = Record(IP1, Phase.WAITING, "NoEligibleNode", previous=record(IP1, "n1").place)
+    simulation = world()
+    simulation.allocate("a", finalizer=True)
+    simulation.cloud.add_address(IP1)
+    simulation.stored["a"].records = (stuck,)
+    simulation.settle()
+    assert simulation.stored["a"].records == ()

@@ -1,0 +1,150 @@
+"""How a mutation is begun: what is written down, what is asked, and under which request id."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from core_builders import IP1, NOW, allocation, node, place, record, seen
+
+from moorage_core import reasons
+from moorage_core.decide.begin import Why, address_of, begin, begin_detach
+from moorage_core.decide.case import Case, Foreign, Holder, Nobody, OnGone, OnNode, Step
+from moorage_core.decide.targets import Targets
+from moorage_core.model import (
+    Absent,
+    ForeignPolicy,
+    Mutate,
+    Mutation,
+    Phase,
+    Present,
+    Record,
+)
+from moorage_domain.provider import CloudAddress, MachineHolder
+
+N1, N2 = node("n1"), node("n2")
+ADDRESS = CloudAddress(IP1, "eipalloc-1", MachineHolder("vm-n1"), "token-1")
+AT_REST = record(IP1, "n1", since=5.0)
+
+
+def case(
+    one: Record = AT_REST, holder: Holder | None = None, token: str = "token-1", **fields: Any
+) -> Case:
+    world = Observed(allocation(IP1, **fields), (one,), NOW, machine_of={"memory://vm-n2": "vm-n2"})
+    reading = Present(replace(ADDRESS, token=token))
+    return Case(one, reading, holder or OnNode(N1), world, Targets(world))
+
+
+def asked(step: Step) -> Mutate:
+    assert step.mutate is not None
+    return step.mutate
+
+
+def request_of(one: Case, mutation: Mutation = Mutation.MOVE) -> str:
+    return asked(begin(one, mutation, N2, Why(reasons.MOVING))).request_id
+
+
+def test_the_intention_says_all_that_the_next_pass_needs_after_a_crash() -> None:
+    step = begin(case(), Mutation.MOVE, N2, Why(reasons.MOVING))
+    mutate = asked(step)
+    assert mutate == Mutate(
+        Mutation.MOVE, "a", IP1, ADDRESS, place("n2"), "vm-n2", mutate.request_id
+    )
+    assert step.record == Record(
+        IP1, Phase.ATTACHING, "Moving", f"move {IP1} from node n1 to node n2",
+        place("n2"), place("n1"), "eipalloc-1", f"move/{mutate.request_id}", 0, 0.0, NOW, NOW,
+    )  # fmt: skip
+    assert (step.wait, step.reread) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("mutation", "phase"),
+    [
+        (Mutation.PREPARE, Phase.PREPARING),
+        (Mutation.ATTACH, Phase.ATTACHING),
+        (Mutation.MOVE, Phase.ATTACHING),
+        (Mutation.DETACH, Phase.DETACHING),
+        (Mutation.COMPENSATE, Phase.COMPENSATING),
+    ],
+)
+def test_every_mutation_has_its_phase(mutation: Mutation, phase: Phase) -> None:
+    step = begin(case(), mutation, N2, Why(reasons.MOVING))
+    assert step.record is not None
+    assert step.record.phase is phase
+
+
+def test_a_repeat_has_the_same_request_id_and_anything_else_another() -> None:
+    first = request_of(case())
+    assert request_of(case()) == first
+    others = {
+        request_of(case(), Mutation.DETACH),
+        request_of(case(token="token-2")),
+        request_of(case(record(IP1, "n1", attempts=1))),
+        request_of(case(uid="uid-another")),
+        asked(
+            begin(case(), Mutation.MOVE, node("n2", uid="again"), Why(reasons.MOVING))
+        ).request_id,
+    }
+    assert len(others | {first}) == 6
+
+
+def test_where_it_comes_from_is_where_the_cloud_shows_it_or_where_it_was() -> None:
+    def previous(holder: Holder, one: Record = AT_REST) -> object:
+        step = begin(case(one, holder), Mutation.ATTACH, N2, Why(reasons.MOVING))
+        assert step.record is not None
+        return step.record.previous
+
+    assert previous(OnGone(place("gone"))) == place("gone")
+    assert previous(Nobody()) is None
+    assert previous(Nobody(), record(IP1, "n2", previous=place("n1"))) == place("n1")
+
+
+def test_the_failure_before_is_told_with_the_next_attempt() -> None:
+    failed = Record(IP1, Phase.ATTACHING, "MachineUnfit", "vm-n1 is stopped", attempts=1)
+    step = begin(case(failed, Nobody()), Mutation.ATTACH, N2, Why(reasons.ATTACHING))
+    assert step.record is not None
+    assert step.record.message == (f"attach {IP1} to node n2, after a failure: vm-n1 is stopped")
+    assert (step.record.attempts, step.record.next_attempt) == (1, 0.0)
+
+
+def test_what_there_is_to_say_beside_the_reason_is_told() -> None:
+    why = Why(reasons.DRAINED, "node n1 is cordoned")
+    step = begin(case(), Mutation.MOVE, N2, why)
+    assert step.record is not None
+    assert step.record.reason == "Drained"
+    assert step.record.message == f"move {IP1} from node n1 to node n2: node n1 is cordoned"
+
+
+@pytest.mark.parametrize("policy", ForeignPolicy)
+def test_a_stranger_is_asked_whose_it_is_only_where_that_decides(policy: ForeignPolicy) -> None:
+    stranger = Foreign("machine vm-x", machine=True)
+    step = begin(case(holder=stranger, foreign=policy), Mutation.MOVE, N2, Why(reasons.MOVING))
+    assert asked(step).only_unmanaged is (policy is ForeignPolicy.IF_UNMANAGED)
+    ours = begin(case(foreign=policy), Mutation.MOVE, N2, Why(reasons.MOVING))
+    assert not asked(ours).only_unmanaged
+
+
+@pytest.mark.parametrize(
+    ("holder", "source"),
+    [
+        (OnNode(N2), place("n2")),  # moved by hand: off where it is, not where it was
+        (OnGone(place("gone")), place("gone")),
+        (Nobody(), place("n1")),
+    ],
+)
+def test_an_address_is_let_go_from_where_it_is(holder: Holder, source: object) -> None:
+    one = record(IP1, "n1", since=5.0, next_attempt=9.0)
+    step = begin_detach(case(one, holder), reasons.RELEASING)
+    mutate = asked(step)
+    assert (mutate.mutation, mutate.place, mutate.machine_id) == (Mutation.DETACH, source, "")
+    assert step.record is not None
+    assert (step.record.phase, step.record.place) == (Phase.RELEASING, source)
+    assert (step.record.previous, step.record.next_attempt) == (None, 0.0)
+    assert step.record.operation == f"detach/{mutate.request_id}"
+
+
+def test_no_mutation_rests_on_what_was_not_read() -> None:
+    blind = replace(case(), reading=Absent())
+    with pytest.raises(TypeError, match=IP1):
+        address_of(blind)

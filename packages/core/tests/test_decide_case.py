@@ -1,0 +1,80 @@
+"""Who holds an address in the terms of this cluster, and how a record keeps its times true."""
+
+from __future__ import annotations
+
+import pytest
+from core_builders import IP1, NOW, node, place, record, seen
+
+from moorage_core.decide.case import (
+    Foreign,
+    Holder,
+    Nobody,
+    OnGone,
+    OnNode,
+    locate,
+    place_of,
+    settle,
+)
+from moorage_core.model import Absent, Awaited, Phase, Present, Reading, Record, Unread
+from moorage_core.reasons import DENIED
+from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
+
+N1 = node("n1")
+WORLD = seen(
+    N1, machine_of={f"memory://vm-{name}": f"vm-{name}" for name in ("n1", "old", "older")}
+)
+MOVING = record(IP1, "old", previous=place("older"))
+
+
+def held_by(holder: MachineHolder | OtherHolder | None) -> Present:
+    return Present(CloudAddress(IP1, "res", holder))
+
+
+@pytest.mark.parametrize(
+    ("reading", "holder"),
+    [
+        (held_by(None), Nobody()),
+        (held_by(MachineHolder("vm-n1", "nic-1")), OnNode(N1)),
+        (held_by(MachineHolder("vm-old")), OnGone(place("old"))),
+        (held_by(MachineHolder("vm-older")), OnGone(place("older"))),
+        (held_by(MachineHolder("vm-x")), Foreign("machine vm-x", machine=True)),
+        (held_by(OtherHolder("NAT gateway g-1")), Foreign("NAT gateway g-1", machine=False)),
+    ],
+)
+def test_the_holder_is_a_node_a_vanished_one_a_stranger_or_nobody(
+    reading: Reading, holder: Holder
+) -> None:
+    assert locate(MOVING, reading, WORLD) == holder
+
+
+def test_a_machine_no_record_remembers_is_a_stranger() -> None:
+    reading = held_by(MachineHolder("vm-old"))
+    assert locate(Record(IP1), reading, WORLD) == Foreign("machine vm-old", machine=True)
+
+
+@pytest.mark.parametrize("reading", [Absent(), Awaited(), Unread(DENIED, "no")])
+def test_what_was_not_read_has_no_holder(reading: Reading) -> None:
+    assert locate(MOVING, reading, WORLD) == Nobody()
+
+
+def test_a_node_is_remembered_with_uid_and_machine() -> None:
+    assert place_of(N1) == place("n1")
+
+
+def test_the_same_again_is_the_very_same_record() -> None:
+    one = record(IP1, "n1", since=1.0, observed_at=2.0)
+    assert settle(one, NOW, phase=Phase.BOUND, reason="Bound") is one
+
+
+def test_a_new_word_does_not_change_since_when_it_is_in_its_phase() -> None:
+    one = record(IP1, "n1", since=1.0, observed_at=2.0)
+    assert settle(one, NOW + 0.9, message="x") == record(
+        IP1, "n1", since=1.0, observed_at=NOW, message="x"
+    )
+
+
+def test_a_new_phase_begins_now_in_whole_seconds() -> None:
+    one = record(IP1, "n1", since=1.0, observed_at=2.0)
+    assert settle(one, NOW + 0.9, phase=Phase.HOLDING) == record(
+        IP1, "n1", since=NOW, observed_at=NOW, phase=Phase.HOLDING
+    )

@@ -1,0 +1,108 @@
+"""What the addresses of an allocation amount to, in plain words."""
+
+from __future__ import annotations
+
+import pytest
+from core_builders import IP1, IP2, allocation, record
+
+from moorage_core import reasons
+from moorage_core.decide.conditions import conditions, rejected, serves, troubled
+from moorage_core.model import Phase, Record
+from moorage_kube.conditions import Condition
+
+FINE = record(IP1, "n1", message="on node n1")
+CALM = (
+    Condition("Progressing", "False", "Settled", "no address is on its way"),
+    Condition("Degraded", "False", "Healthy", "no address is in trouble"),
+    Condition("Conflict", "False", "NoConflict", "no older allocation lists these addresses"),
+)
+
+
+def test_all_is_well() -> None:
+    ready = Condition("Ready", "True", "AllBound", "1 of 1 addresses are on their nodes")
+    assert conditions(allocation(IP1), (FINE,)) == (ready, *CALM)
+
+
+def test_an_empty_list_is_not_ready_and_no_trouble() -> None:
+    ready = Condition("Ready", "False", "NoAddresses", "spec.reservedIPs is empty")
+    assert conditions(allocation(), ()) == (ready, *CALM)
+
+
+def test_an_address_nobody_looked_at_yet_is_on_its_way() -> None:
+    told = f"{IP1}: not looked at yet"
+    assert conditions(allocation(IP1), (Record(IP1),))[:2] == (
+        Condition("Ready", "False", "Pending", f"0 of 1 addresses are on their nodes: {told}"),
+        Condition("Progressing", "True", "Pending", told),
+    )
+
+
+def test_trouble_gives_the_reason_before_what_is_only_late() -> None:
+    late = Record("203.0.113.20", Phase.ATTACHING, "Moving", "moving")
+    bad = Record("203.0.113.21", Phase.BLOCKED, "NotFound", "is not reserved")
+    told = "203.0.113.20: moving; 203.0.113.21: is not reserved"
+    assert conditions(allocation(IP1), (FINE, late, bad)) == (
+        Condition("Ready", "False", "NotFound", f"1 of 3 addresses are on their nodes: {told}"),
+        Condition("Progressing", "True", "Moving", "203.0.113.20: moving"),
+        Condition("Degraded", "True", "NotFound", "203.0.113.21: is not reserved"),
+        CALM[2],
+    )
+
+
+def test_what_could_not_be_read_leaves_it_unknown_whether_all_is_well() -> None:
+    unknown = record(IP2, "n2", phase=Phase.UNKNOWN, reason="Throttled", message="slow down")
+    ready, _, degraded, _ = conditions(allocation(IP1), (FINE, unknown))
+    assert (ready.status, ready.reason) == ("Unknown", "Throttled")
+    assert (degraded.status, degraded.reason) == ("True", "Throttled")
+
+
+def test_a_conflict_is_told_by_itself() -> None:
+    bad = Record(IP2, Phase.BLOCKED, "Conflict", "old has it")
+    conflict = conditions(allocation(IP1), (FINE, bad))[3]
+    assert conflict == Condition("Conflict", "True", "Conflict", f"{IP2}: old has it")
+
+
+def test_three_addresses_are_named_and_the_others_counted() -> None:
+    many = [Record(f"203.0.113.{n}", Phase.WAITING, "X", "late") for n in range(5)]
+    three = "203.0.113.0: late; 203.0.113.1: late; 203.0.113.2: late"
+    for count, rest in ((3, ""), (4, "; and 1 more"), (5, "; and 2 more")):
+        ready = conditions(allocation(), many[:count])[0]
+        assert ready.message == f"0 of {count} addresses are on their nodes: {three}{rest}"
+
+
+def test_an_allocation_being_deleted_is_not_ready_whatever_its_addresses_are() -> None:
+    gone = allocation(IP1, deleting=True)
+    assert conditions(gone, (FINE,))[0] == Condition(
+        "Ready", "False", "Releasing", f"{IP1}: on node n1"
+    )
+    assert conditions(gone, ())[0].message == "being deleted"
+
+
+def test_a_spec_that_cannot_be_carried_out_is_degraded() -> None:
+    assert rejected(reasons.INVALID_SPEC, "spec.x: bad") == (
+        Condition("Ready", "False", "InvalidSpec", "spec.x: bad"),
+        CALM[0],
+        Condition("Degraded", "True", "InvalidSpec", "spec.x: bad"),
+        CALM[2],
+    )
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_on_its_way_is_what_ends_by_itself(phase: Phase) -> None:
+    still = {Phase.BLOCKED, Phase.WAITING, Phase.BOUND, Phase.HOLDING, Phase.UNKNOWN}
+    progressing = conditions(allocation(IP1), (Record(IP1, phase, "X", "x"),))[1]
+    assert progressing.status == ("False" if phase in still else "True")
+
+
+def test_an_address_serves_where_its_workload_can_use_it() -> None:
+    held = {"phase": Phase.HOLDING}
+    assert serves(FINE)
+    assert serves(record(IP1, "n1", **held, reason="WorkloadRunning"))
+    assert serves(record(IP1, "n1", **held, reason="MassNotReady"))
+    assert not serves(record(IP1, "n1", **held, reason="NodeGone"))
+    assert not serves(record(IP1, "n1", phase=Phase.UNKNOWN, reason="Throttled"))
+
+
+def test_trouble_is_what_warns() -> None:
+    assert troubled(Record(IP1, reason="NotFound"))
+    assert not troubled(Record(IP1, reason="Moving"))
+    assert not troubled(Record(IP1, reason="NeverHeardOf"))

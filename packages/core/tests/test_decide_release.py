@@ -1,0 +1,112 @@
+"""An address that is no longer wanted: nothing is given up before it is let go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core_builders import IP1, NOW, allocation, node, place, record, seen
+
+from moorage_core.decide.case import Case, Step, locate
+from moorage_core.decide.release import decide_release
+from moorage_core.decide.targets import Targets
+from moorage_core.model import (
+    Absent,
+    Awaited,
+    Mutation,
+    Phase,
+    Present,
+    Reading,
+    Record,
+    Unread,
+)
+from moorage_core.reasons import DENIED
+from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
+
+BOUND = record(IP1, "n1")
+
+
+def held_by(holder: MachineHolder | OtherHolder | None) -> Present:
+    return Present(CloudAddress(IP1, "res", holder, "token"))
+
+
+HERE = held_by(MachineHolder("vm-n1"))
+
+
+def decided(about: Record = BOUND, reading: Reading = HERE, **fields: Any) -> Step:
+    fields.setdefault("one", allocation())
+    world = seen(node("n1"), records=(about,), **fields)
+    return decide_release(Case(about, reading, locate(about, reading, world), world, Targets(world)))
+
+
+def test_it_is_taken_off_the_node_that_has_it() -> None:
+    step = decided()
+    assert step.mutate is not None
+    assert (step.mutate.mutation, step.mutate.place) == (Mutation.DETACH, place("n1"))
+    assert step.record is not None
+    assert step.record.phase is Phase.RELEASING
+
+
+def test_one_that_was_on_its_way_is_taken_off_where_it_comes_from() -> None:
+    step = decided(record(IP1, previous=place("n1"), phase=Phase.DETACHING))
+    assert step.mutate is not None
+    assert step.mutate.place == place("n1")
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Absent(),
+        held_by(None),
+        held_by(MachineHolder("vm-stranger")),
+        held_by(OtherHolder("load balancer lb-1")),
+    ],
+)
+def test_what_the_cloud_shows_elsewhere_is_forgotten_without_a_call(reading: Reading) -> None:
+    assert decided(reading=reading) == Step(None)
+
+
+@pytest.mark.parametrize("reading", [HERE, Awaited(), Unread(DENIED, "no"), Absent()])
+def test_what_was_never_ours_or_is_an_older_ones_is_forgotten_without_a_call(
+    reading: Reading,
+) -> None:
+    assert decided(Record(IP1, Phase.WAITING), reading) == Step(None)
+    assert decided(reading=reading, conflicts={IP1: "old"}) == Step(None)
+    assert decided(reading=reading, one=allocation(retain=True)) == Step(None)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"conflicts": {IP1: "old"}}, {"one": allocation(retain=True)}],
+)
+def test_nothing_is_forgotten_while_a_mutation_is_under_way(fields: dict[str, Any]) -> None:
+    assert decided(in_flight={IP1}, **fields) == Step(BOUND)
+
+
+def test_a_reading_on_its_way_is_waited_for() -> None:
+    assert decided(reading=Awaited()) == Step(BOUND)
+
+
+def test_what_cannot_be_read_is_not_given_up_and_the_way_out_is_told() -> None:
+    step = decided(reading=Unread(DENIED, "no right to read"))
+    assert step.mutate is None
+    assert step.record is not None
+    assert (step.record.phase, step.record.reason) == (Phase.RELEASING, "PermissionDenied")
+    assert step.record.place == place("n1")
+    assert "no right to read" in step.record.message
+    assert "moorage.dev/force-release=true" in step.record.message
+
+
+def test_after_a_failure_it_waits_its_time() -> None:
+    failed = record(IP1, "n1", phase=Phase.RELEASING, attempts=1, next_attempt=NOW + 7)
+    assert decided(failed) == Step(failed, wait=7)
+    assert decided(failed, now=NOW + 7).mutate is not None
+
+
+def test_a_detach_the_cloud_does_not_show_yet_is_read_again_and_not_repeated() -> None:
+    letting_go = record(IP1, "n1", phase=Phase.VERIFYING, operation="detach/r1", since=NOW)
+    step = decided(letting_go)
+    assert (step.record, step.mutate) == (letting_go, None)
+    assert step.reread is not None
+    late = decided(letting_go, now=NOW + 30)  # then the cloud is believed over our memory
+    assert late.mutate is not None

@@ -1,0 +1,176 @@
+"""Which nodes may keep an address, and which one gets the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core_builders import IP1, IP2, UPTIME, allocation, node, place, record, seen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage_core import reasons
+from moorage_core.decide.targets import Leave, Targets, in_pool, patience, why_leave
+from moorage_core.model import Observed, Record
+
+
+def picked(world: Observed, one: Record | None = None) -> str | None:
+    found = Targets(world).pick(one or Record(IP1))
+    return found.name if found else None
+
+
+def test_the_pool_is_a_selector_and_zones() -> None:
+    zoned = allocation(IP1, zones=frozenset({"z1", "z2"}))
+    assert in_pool(node("n1"), allocation(IP1))
+    assert not in_pool(node("n1", labels={"pool": "b"}), allocation(IP1))
+    assert not in_pool(node("n1"), zoned)  # its zone is not told
+    assert in_pool(node("n1", zone="z2"), zoned)
+    assert not in_pool(node("n1", zone="z3"), zoned)
+    assert in_pool(node("n1", labels={}), allocation(IP1, selector=()))
+
+
+def test_a_fit_node_keeps_its_address() -> None:
+    n1 = node("n1")
+    assert why_leave(n1, seen(n1)) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "leave"),
+    [
+        (
+            {"leaving": "karpenter.sh/disrupted", "ready": False, "unschedulable": True},
+            Leave(reasons.NODE_LEAVING, "node n1 has the taint karpenter.sh/disrupted", False),
+        ),
+        (
+            {"ready": False, "unschedulable": True},
+            Leave(reasons.NODE_NOT_READY, "node n1 is NotReady for 40 s or longer", False),
+        ),
+        (
+            {"unschedulable": True, "labels": {}},
+            Leave(reasons.DRAINED, "node n1 is cordoned", True),
+        ),
+        ({"labels": {}}, Leave(reasons.DRAINED, "node n1 is not in the pool", True)),
+    ],
+)
+def test_why_an_address_must_leave_the_hardest_reason_first(
+    fields: dict[str, Any], leave: Leave
+) -> None:
+    n1 = node("n1", **fields)
+    assert why_leave(n1, seen(n1, not_ready_since={"uid-n1": UPTIME - 40})) == leave
+
+
+def test_a_node_is_lost_once_it_was_not_ready_for_as_long_as_the_allocation_says() -> None:
+    n1 = node("n1", ready=False)
+    one = allocation(IP1, not_ready_after=10.0)
+    for age, left in ((0, 10.0), (4, 6.0), (10, 0.0), (99, 0.0)):
+        world = seen(n1, one=one, not_ready_since={"uid-n1": UPTIME - age})
+        assert patience(n1, world) == left
+        assert (why_leave(n1, world) is None) is (left > 0)
+    assert patience(n1, seen(n1, one=one)) == 10.0  # nobody noted since when
+    assert patience(node("n1"), seen(n1, not_ready_since={"uid-n1": 0.0})) == 0.0
+
+
+def test_a_cordoned_node_waits_while_it_is_not_ready_for_a_moment_only() -> None:
+    n1 = node("n1", ready=False, unschedulable=True)
+    leave = why_leave(n1, seen(n1))
+    assert leave is not None
+    assert leave.gentle
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ready": False},
+        {"unschedulable": True},
+        {"leaving": "karpenter.sh/disrupted"},
+        {"provider_id": ""},
+        {"provider_id": "other://vm"},
+        {"labels": {"pool": "b"}},
+    ],
+)
+def test_an_address_comes_to_no_node_that_could_not_keep_it(fields: dict[str, Any]) -> None:
+    n1 = node("n1", **fields)
+    world = seen(n1, machine_of={"memory://vm-n1": "vm-n1"})
+    assert not Targets(world).can_use(n1)
+    assert picked(world) is None
+
+
+def test_the_first_free_node_by_name_is_taken_whatever_their_order() -> None:
+    assert picked(seen(node("n2"), node("n10"), node("n1"))) == "n1"
+
+
+def test_the_node_already_chosen_is_taken_again_while_it_can() -> None:
+    world = seen(node("n1"), node("n2"))
+    assert picked(world, record(IP1, "n2")) == "n2"
+    assert picked(world, record(IP1, place=place("n2", "another"))) == "n1"
+    cordoned = seen(node("n1"), node("n2", unschedulable=True))
+    assert picked(cordoned, record(IP1, "n2")) == "n1"
+
+
+def test_a_node_with_or_promised_to_another_allocation_is_not_free() -> None:
+    world = seen(node("n1"), node("n2"), taken={"n1": "b"})
+    assert picked(world) == "n2"
+    assert picked(world, record(IP1, "n1")) == "n2"
+
+
+def test_a_node_is_promised_to_whom_it_was_promised_first() -> None:
+    targets = Targets(seen(node("n1"), node("n2")))
+    targets.promise("n1", IP2)
+    targets.promise("n1", IP1)
+    first, second = targets.pick(Record(IP1)), targets.pick(Record(IP2))
+    assert first
+    assert second
+    assert (first.name, second.name) == ("n2", "n1")
+
+
+def test_a_node_that_refused_is_avoided_for_its_time_and_by_that_address_only() -> None:
+    world = seen(node("n1"), node("n2"), avoided={IP1: {"uid-n1": UPTIME + 1}})
+    assert picked(world) == "n2"
+    assert picked(world, record(IP1, "n1")) == "n2"
+    assert picked(world, Record(IP2)) == "n1"
+    over = seen(node("n1"), node("n2"), avoided={IP1: {"uid-n1": UPTIME}})
+    assert picked(over) == "n1"
+    again = seen(node("n1", uid="another"), avoided={IP1: {"uid-n1": UPTIME + 1}})
+    assert picked(again) == "n1"
+
+
+@given(
+    ips=st.lists(st.sampled_from([f"203.0.113.{n}" for n in range(8)]), unique=True),
+    free=st.sets(st.sampled_from([f"n{n}" for n in range(8)])),
+)
+def test_no_two_addresses_get_one_node_and_none_waits_while_one_is_free(
+    ips: list[str], free: set[str]
+) -> None:
+    world = seen(*(node(f"n{n}", unschedulable=f"n{n}" not in free) for n in range(8)))
+    targets = Targets(world)
+    chosen = [found.name for ip in ips if (found := targets.pick(Record(ip)))]
+    assert len(set(chosen)) == len(chosen) == min(len(ips), len(free))
+    assert set(chosen) <= free
+
+
+# Most of the pool at once.
+
+
+def test_most_of_the_pool_down_at_once_is_not_believed() -> None:
+    down = [node(f"n{n}", ready=False) for n in range(2)]
+    told = Targets(seen(*down, node("n2"))).mass_not_ready
+    assert told == "2 of 3 nodes of the pool are NotReady or gone at once; nothing moves"
+
+
+@pytest.mark.parametrize(("down", "up"), [(0, 3), (1, 2), (2, 2), (1, 1), (2, 0)])
+def test_half_of_a_pool_or_a_pool_too_small_to_tell_is_believed(down: int, up: int) -> None:
+    nodes = [node(f"n{n}", ready=n >= down) for n in range(down + up)]
+    assert Targets(seen(*nodes)).mass_not_ready == ""
+
+
+def test_vanished_nodes_that_held_an_address_count_as_down() -> None:
+    records = (record(IP1, "gone"), record(IP2, "lost"))
+    since = {"uid-gone": UPTIME, "uid-lost": UPTIME}
+    world = seen(node("n1"), records=records, gone_since=since)
+    assert Targets(world).mass_not_ready.startswith("2 of 3")
+    assert Targets(seen(node("n1"), records=records)).mass_not_ready == ""
+
+
+def test_nodes_outside_the_pool_do_not_count() -> None:
+    others = [node(f"m{n}", ready=False, labels={}) for n in range(5)]
+    assert Targets(seen(*others, node("n1"), node("n2"), node("n3"))).mass_not_ready == ""

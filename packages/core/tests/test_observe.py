@@ -1,0 +1,276 @@
+"""What is observed about one allocation: from the caches, the clouds and the work under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from core_builders import (
+    IP1,
+    IP2,
+    IP3,
+    place,
+    raw_allocation,
+    raw_node,
+    raw_owned,
+    raw_pod,
+    record,
+    until,
+)
+
+from moorage_core import reasons
+from moorage_core.caches import Caches
+from moorage_core.model import Awaited, Mutation, Observed, Outcome, Phase, Present, Record, Unread
+from moorage_core.observe import Observer
+from moorage_core.operations import Operations
+from moorage_core.scopes import Scopes
+from moorage_domain.errors import InvalidOptions
+from moorage_kube.plugins import PluginMissing
+from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud, MemoryProvider
+
+
+class Harbour:
+    """An observer on caches filled by hand, two nodes and a memory cloud."""
+
+    def __init__(self) -> None:
+        self.cloud = MemoryCloud(TWO_STEPS)
+        self.caches = Caches()
+        self.scopes = Scopes(self._create, lambda _: None)
+        self.observer = Observer(self.caches, self.scopes, operations())
+        for name in ("n1", "n2"):
+            self.cloud.add_machine(f"vm-{name}")
+            self.caches.nodes.apply(raw_node(name))
+        for ip in (IP1, IP2, IP3):
+            self.cloud.add_address(ip)
+
+    def _create(self, name: str, region: str) -> MemoryProvider:
+        if name == "absent":
+            raise PluginMissing("no plug-in 'absent'")
+        if region == "nowhere":
+            raise InvalidOptions("there is no region nowhere")
+        return MemoryProvider(self.cloud)
+
+    def allocate(self, name: str, *ips: str, **fields: Any) -> None:
+        self.caches.allocations.apply(raw_allocation(name, *ips, **fields))
+
+    def look(self, name: str = "a") -> Observed:
+        world = self.observer.look(name)
+        assert world is not None
+        return world
+
+    async def read(self, name: str = "a") -> Observed:
+        """What is observed once everything was read."""
+        await until(
+            lambda: Awaited() not in self.look(name).readings.values(), "the cloud to be read"
+        )
+        return self.look(name)
+
+
+def operations() -> Operations:
+    return Operations(lambda: None, lambda *_: None, asyncio.Semaphore(1))
+
+
+@pytest.fixture
+async def harbour() -> AsyncIterator[Harbour]:
+    harbour = Harbour()
+    yield harbour
+    await harbour.scopes.close()
+
+
+async def test_everything_about_an_allocation_in_one_look(harbour: Harbour) -> None:
+    harbour.cloud.assign(IP1, "vm-n1")
+    bound = record(IP1, "n1")
+    harbour.allocate("a", IP1, IP2, records=(bound,))
+    harbour.caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
+    harbour.caches.nodes.apply(raw_node("n2", ready=False))
+    harbour.caches.pods.apply(raw_pod("p", "n1"))
+    harbour.observer.operations.avoided[IP2] = {"uid-n2": 5.0}
+    before = time.time()
+    world = await harbour.read()
+    assert before <= world.now <= time.time()
+    assert world.allocation.addresses == (IP1, IP2)
+    assert world.records == (bound,)
+    snapshot = harbour.cloud.snapshot([IP1, IP2])
+    assert world.readings == {ip: Present(snapshot[ip]) for ip in (IP1, IP2)}
+    assert world.traits == TWO_STEPS
+    assert set(world.nodes) == {"n1", "n2"}
+    assert world.by_machine == {"vm-n1": "n1", "vm-n2": "n2"}
+    assert world.machine_of == {"memory://vm-n1": "vm-n1", "memory://vm-n2": "vm-n2"}
+    assert set(world.owned) == {"n1"}
+    assert (world.taken, world.conflicts, world.outcomes) == ({}, {}, {})
+    assert (set(world.busy), set(world.crowded)) == ({"n1"}, {"n1"})
+    assert set(world.not_ready_since) == {"uid-n2"}
+    assert world.avoided == {IP2: {"uid-n2": 5.0}}
+
+
+async def test_busy_follows_the_workload_and_crowded_does_not(harbour: Harbour) -> None:
+    ref = {"workloadRef": {"kind": "StatefulSet", "name": "db"}}
+    harbour.allocate("a", IP1, spec=ref)
+    harbour.caches.workloads["StatefulSet"].apply(raw_owned("db", "uid-db"))
+    harbour.caches.pods.apply(raw_pod("db-0", "n1", "uid-db", "StatefulSet"))
+    harbour.caches.pods.apply(raw_pod("other", "n2"))
+    world = harbour.look()
+    assert (set(world.busy), set(world.crowded)) == ({"n1"}, {"n1", "n2"})
+
+
+async def test_an_allocation_that_is_gone_is_not_read_and_promises_nothing(
+    harbour: Harbour,
+) -> None:
+    harbour.allocate("a", IP1)
+    harbour.look()
+    harbour.observer.promises["a"] = frozenset({"n1"})
+    harbour.caches.allocations.forget("a")
+    assert harbour.observer.look("a") is None
+    assert harbour.observer.promises == {}
+    assert dict(harbour.scopes.items()) == {}
+    assert harbour.observer.look("never-there") is None
+
+
+# What is read.
+
+
+async def test_a_deleted_allocation_reads_only_what_it_has_not_let_go(harbour: Harbour) -> None:
+    records = (record(IP1, "n1"), record(IP2, previous=place("n2")), record(IP3))
+    gone = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
+    harbour.allocate("a", IP1, IP2, IP3, records=records, **gone)
+    assert set((await harbour.read()).readings) == {IP1, IP2}
+
+
+async def test_an_address_that_was_taken_off_the_list_is_read_until_it_is_let_go(
+    harbour: Harbour,
+) -> None:
+    harbour.allocate("a", IP1, records=(record(IP1), record(IP2, "n2"), record(IP3)))
+    assert set((await harbour.read()).readings) == {IP1, IP2}
+
+
+async def test_without_a_provider_nothing_is_read_and_the_field_is_named(harbour: Harbour) -> None:
+    harbour.allocate("a", IP1)
+    harbour.look()
+    harbour.allocate("a", IP1, spec={"cloud": {"provider": ""}})
+    unread = Unread(reasons.INVALID_SPEC, "spec.cloud.provider is empty")
+    world = harbour.look()
+    assert world.readings == {IP1: unread}
+    assert (world.by_machine, world.machine_of) == ({}, {})
+    assert dict(harbour.scopes.items()) == {}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "unread"),
+    [
+        ({"provider": "absent"}, Unread(reasons.PROVIDER_MISSING, "no plug-in 'absent'")),
+        (
+            {"provider": "memory", "region": "nowhere"},
+            Unread(reasons.INVALID_SPEC, "there is no region nowhere"),
+        ),
+    ],
+)
+async def test_a_cloud_that_is_not_to_be_had_is_told_and_nothing_is_absent(
+    harbour: Harbour, cloud: dict[str, str], unread: Unread
+) -> None:
+    harbour.allocate("a", IP1, IP2, spec={"cloud": cloud})
+    assert harbour.look().readings == {IP1: unread, IP2: unread}
+
+
+async def test_an_allocation_without_addresses_reads_nothing(harbour: Harbour) -> None:
+    harbour.allocate("a")
+    assert harbour.look().readings == {}
+    assert dict(harbour.scopes.items()) == {}
+
+
+async def test_the_machine_of_a_vanished_node_is_still_known(harbour: Harbour) -> None:
+    moving = record(IP1, "gone", previous=place("before"))
+    harbour.allocate("a", IP1, records=(moving,))
+    world = harbour.look()
+    assert world.machine_of["memory://vm-gone"] == "vm-gone"
+    assert world.machine_of["memory://vm-before"] == "vm-before"
+    assert set(world.by_machine) == {"vm-n1", "vm-n2"}
+
+
+# Since when nodes are gone.
+
+
+async def test_a_node_missing_at_the_start_is_gone_from_the_first_look_on(
+    harbour: Harbour,
+) -> None:
+    harbour.allocate("a", IP1, records=(record(IP1, "gone"),))
+    since = harbour.look().gone_since["uid-gone"]
+    assert harbour.look().gone_since == {"uid-gone": since}
+
+
+async def test_a_namesake_of_the_node_is_another_one(harbour: Harbour) -> None:
+    harbour.allocate("a", IP1, records=(record(IP1, "n1", place=place("n1", "uid-before")),))
+    assert set(harbour.look().gone_since) == {"uid-before"}
+
+
+async def test_a_node_that_is_there_is_not_gone(harbour: Harbour) -> None:
+    harbour.allocate("a", IP1, records=(record(IP1, "n1"),))
+    assert harbour.look().gone_since == {}
+
+
+# Who has what.
+
+
+def old(name: str) -> dict[str, str]:
+    return {"creationTimestamp": f"2026-01-0{name}T00:00:00Z"}
+
+
+async def test_the_oldest_allocation_has_the_address(harbour: Harbour) -> None:
+    harbour.allocate("z", IP1, IP2, **old("1"))
+    harbour.allocate("m", IP1, **old("2"))
+    harbour.allocate("a", IP1, IP3, **old("3"))
+    assert harbour.look("z").conflicts == {}
+    assert harbour.look("m").conflicts == {IP1: "z"}
+    assert harbour.look("a").conflicts == {IP1: "z"}
+    assert set(harbour.look("a").readings) == {IP3}  # not even a read
+
+
+async def test_of_two_of_one_second_the_uid_decides_for_everybody(harbour: Harbour) -> None:
+    harbour.allocate("a", IP1, uid="uid-2")
+    harbour.allocate("b", IP1, uid="uid-1")
+    assert harbour.look("a").conflicts == {IP1: "b"}
+    assert harbour.look("b").conflicts == {}
+
+
+@pytest.mark.parametrize("held", [record(IP1, "n1"), record(IP1, previous=place("n1"))])
+async def test_an_address_not_let_go_is_still_the_old_ones(harbour: Harbour, held: Record) -> None:
+    harbour.allocate("old", records=(held,), **old("1"))
+    harbour.allocate("a", IP1, **old("2"))
+    assert harbour.look().conflicts == {IP1: "old"}
+    harbour.allocate("old", records=(record(IP1),), **old("1"))
+    assert harbour.look().conflicts == {}
+
+
+async def test_a_younger_one_that_holds_it_gives_it_to_an_older_one(harbour: Harbour) -> None:
+    harbour.allocate("young", IP1, records=(record(IP1, "n1"),), **old("2"))
+    harbour.allocate("a", IP1, **old("1"))
+    assert harbour.look("a").conflicts == {}
+    assert harbour.look("young").conflicts == {IP1: "a"}
+
+
+async def test_nodes_with_or_promised_to_others_are_taken_but_not_our_own(
+    harbour: Harbour,
+) -> None:
+    harbour.allocate("a", IP1, records=(record(IP1, "n1"),))
+    harbour.allocate("b", IP2, records=(record(IP2, "n2"), record(IP3)))
+    harbour.observer.promises["a"] = frozenset({"n4"})
+    harbour.observer.promises["c"] = frozenset({"n3"})
+    assert harbour.look("a").taken == {"n2": "b", "n3": "c"}
+    assert harbour.look("b").taken == {"n1": "a", "n4": "a", "n3": "c"}
+
+
+# How mutations ended.
+
+
+async def test_an_outcome_is_told_to_whom_the_address_belongs_and_who_knows_it(
+    harbour: Harbour,
+) -> None:
+    done = Outcome(Mutation.ATTACH, "old", node_uid="uid-n1")
+    harbour.observer.operations.outcomes |= {IP1: done, IP3: done}
+    harbour.allocate("old", IP1, records=(record(IP1, "n1"),), **old("1"))
+    conflict = Record(IP1, Phase.BLOCKED, "Conflict")
+    harbour.allocate("a", IP1, IP3, records=(conflict,), **old("2"))
+    assert harbour.look("old").outcomes == {IP1: done}
+    assert harbour.look("a").outcomes == {}  # no record tells of IP3 yet

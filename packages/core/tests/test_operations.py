@@ -1,0 +1,372 @@
+"""Mutations under way: one per address, bounded, fenced, told once, and parked on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from core_builders import IP1, IP2, outcome, place, until
+
+from moorage_core.caches import uptime
+from moorage_core.model import Mutate, Mutation, Outcome
+from moorage_core.operations import Operations, carry_out
+from moorage_domain.errors import (
+    CloudError,
+    Denied,
+    InUse,
+    MachineNotFound,
+    MachineUnfit,
+    QuotaExceeded,
+    Stale,
+    Throttled,
+    Unavailable,
+    Unsupported,
+)
+from moorage_kube.leadership import LeadershipLost
+from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud, MemoryProvider
+from moorage_testing.faults import Fault
+
+
+class Works:
+    """A memory cloud with operations on it, and what they told."""
+
+    def __init__(self, cloud: MemoryCloud | None = None, limit: int = 20) -> None:
+        self.cloud = cloud or MemoryCloud(ONE_CALL)
+        self.provider = MemoryProvider(self.cloud)
+        self.told: list[tuple[Mutate, Outcome]] = []
+        self.operations = Operations(
+            fence=lambda: None,
+            ended=lambda mutate, outcome: self.told.append((mutate, outcome)),
+            limit=asyncio.Semaphore(limit),
+        )
+
+    def mutate(self, mutation: Mutation, ip: str, node: str = "n1", **fields: Any) -> Mutate:
+        """A mutation that rests on what the cloud shows now."""
+        if ip not in self.cloud.holders:
+            self.cloud.add_address(ip)
+        if f"vm-{node}" not in self.cloud.machine_ids:
+            self.cloud.add_machine(f"vm-{node}")
+        address = self.cloud.snapshot([ip])[ip]
+        machine = "" if mutation is Mutation.DETACH else f"vm-{node}"
+        one = Mutate(mutation, "a", ip, address, place(node), machine, "request-1")
+        return replace(one, **fields)
+
+    def attach(self, ip: str = IP1, node: str = "n1") -> Mutate:
+        return self.mutate(Mutation.ATTACH, ip, node)
+
+    async def ends(self, mutate: Mutate) -> Outcome:
+        """Begin it and wait for its end."""
+        count = len(self.told)
+        self.operations.begin(self.provider, mutate)
+        await until(lambda: len(self.told) > count, "the mutation to end")
+        assert self.told[-1][0] is mutate
+        return self.told[-1][1]
+
+    async def failures(self, error: Exception, count: int) -> list[Outcome]:
+        self.cloud.faults.inject(Fault(op="attach", error=error, times=count))
+        return [await self.ends(self.attach()) for _ in range(count)]
+
+    def calls(self, op: str) -> int:
+        return sum(call.op == op for call in self.cloud.faults.calls)
+
+
+@pytest.fixture
+async def works() -> AsyncIterator[Works]:
+    works = Works()
+    yield works
+    await works.operations.drain(0)
+
+
+async def test_a_mutation_runs_to_its_end_and_is_told_once(works: Works) -> None:
+    mutate = works.attach()
+    works.operations.begin(works.provider, mutate)
+    assert works.operations.in_flight == {IP1: mutate}
+    await until(lambda: works.told, "the end")
+    done = outcome(Mutation.ATTACH, node_uid="uid-n1")
+    assert works.told == [(mutate, done)]
+    assert works.operations.outcomes == {IP1: done}
+    assert works.operations.in_flight == {}
+    assert works.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
+
+
+async def test_a_second_mutation_of_an_address_is_refused_while_one_is_under_way(
+    works: Works,
+) -> None:
+    first, second = works.attach(), works.attach(node="n2")
+    works.operations.begin(works.provider, first)
+    works.operations.begin(works.provider, second)
+    works.operations.begin(works.provider, works.attach(IP2, "n2"))
+    assert works.operations.in_flight[IP1] is first
+    await until(lambda: not works.operations.in_flight, "both to end")
+    assert [one.ip for one, _ in works.told] == [IP1, IP2]
+    assert works.calls("attach") == 2
+
+
+async def test_a_new_mutation_forgets_how_the_last_one_ended(works: Works) -> None:
+    await works.failures(Denied("no"), 1)
+    works.operations.begin(works.provider, works.attach())
+    assert works.operations.outcomes == {}
+
+
+async def test_no_more_run_at_once_than_the_limit_allows() -> None:
+    works = Works(limit=2)
+    works.cloud.faults.inject(Fault(op="machine", delay_seconds=0.2, times=2))
+    for number in range(5):
+        works.operations.begin(works.provider, works.attach(f"203.0.113.{number}", f"n{number}"))
+    await until(lambda: works.calls("machine") == 2, "two to have begun")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert works.calls("machine") == 2
+    assert len(works.operations.in_flight) == 5
+    await until(lambda: len(works.told) == 5, "all to end")
+    assert all(ended.error is None for _, ended in works.told)
+
+
+def lose() -> None:
+    raise LeadershipLost("another one leads")
+
+
+async def test_without_the_lease_nothing_is_called_and_nothing_is_told(works: Works) -> None:
+    works.operations.fence = lose
+    works.operations.begin(works.provider, works.attach())
+    await until(lambda: not works.operations.in_flight, "the mutation to be left")
+    assert works.cloud.faults.calls == ()
+    assert (works.operations.outcomes, works.told) == ({}, [])
+
+
+async def test_a_lease_lost_on_the_way_is_no_outcome_of_the_mutation(works: Works) -> None:
+    works.provider.fence = lose
+    works.operations.begin(works.provider, works.attach())
+    await until(lambda: not works.operations.in_flight, "the mutation to be left")
+    assert works.cloud.mutations == []
+    assert (works.operations.outcomes, works.told) == ({}, [])
+
+
+async def test_the_fence_is_asked_when_the_turn_comes_not_when_it_is_begun() -> None:
+    works = Works(limit=1)
+    works.cloud.faults.inject(Fault(op="machine", delay_seconds=0.05))
+    works.operations.begin(works.provider, works.attach(IP1))
+    works.operations.begin(works.provider, works.attach(IP2, "n2"))
+    await until(lambda: works.calls("machine") == 1, "the first to have begun")
+    works.operations.fence = lose
+    await until(lambda: not works.operations.in_flight, "both to be over")
+    assert works.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
+
+
+async def test_a_bug_is_told_as_an_outcome_and_logged_with_its_traceback(
+    works: Works, caplog: pytest.LogCaptureFixture
+) -> None:
+    works.cloud.faults.inject(Fault(op="attach", error=ZeroDivisionError("secret text")))
+    with caplog.at_level(logging.ERROR):
+        ended = await works.ends(works.attach())
+    assert isinstance(ended.error, Unavailable)
+    assert str(ended.error) == "internal error: ZeroDivisionError"
+    assert ended.retry_in > 0
+    assert works.operations.in_flight == {}
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+async def test_what_ends_in_time_is_told_before_the_end(works: Works) -> None:
+    works.cloud.faults.inject(Fault(op="attach", delay_seconds=0.05))
+    works.operations.begin(works.provider, works.attach())
+    await works.operations.drain(5)
+    assert works.operations.outcomes == {IP1: outcome(Mutation.ATTACH, node_uid="uid-n1")}
+
+
+async def test_what_does_not_end_in_time_is_parked_without_an_outcome(works: Works) -> None:
+    works.cloud.faults.inject(Fault(op="attach", delay_seconds=60))
+    works.operations.begin(works.provider, works.attach())
+    await until(lambda: works.calls("attach"), "the call to be under way")
+    began = time.monotonic()
+    await works.operations.drain(0.05)
+    await until(lambda: not works.operations.in_flight, "the mutation to be parked")
+    assert time.monotonic() - began < 5
+    assert (works.operations.outcomes, works.told) == ({}, [])
+    assert works.cloud.mutations == []
+
+
+async def test_a_drain_with_nothing_under_way_ends_at_once(works: Works) -> None:
+    await works.operations.drain(60)
+
+
+@pytest.mark.parametrize(
+    "error", [MachineUnfit("stopped"), InUse("taken"), MachineNotFound("gone"), CloudError("late")]
+)
+async def test_a_node_at_fault_is_avoided_for_ever_longer(works: Works, error: CloudError) -> None:
+    lengths = []
+    for _ in range(6):
+        before = uptime()
+        await works.failures(error, 1)
+        lengths.append(works.operations.avoided[IP1]["uid-n1"] - before)
+    for length, expected in zip(lengths, (60, 120, 240, 480, 600, 600), strict=True):
+        assert expected <= length < expected + 5
+
+
+@pytest.mark.parametrize("error", [Throttled("slow"), Denied("no"), QuotaExceeded("full")])
+async def test_a_node_is_not_avoided_for_the_accounts_trouble(
+    works: Works, error: CloudError
+) -> None:
+    await works.failures(error, 2)
+    assert works.operations.avoided == {}
+
+
+async def test_the_node_that_could_not_be_left_is_not_avoided(works: Works) -> None:
+    works.cloud.faults.inject(Fault(op="detach", error=InUse("busy")))
+    ended = await works.ends(works.mutate(Mutation.DETACH, IP1))
+    assert isinstance(ended.error, InUse)
+    assert works.operations.avoided == {}
+
+
+async def test_success_begins_the_count_of_failures_anew(works: Works) -> None:
+    await works.failures(MachineUnfit("stopped"), 3)
+    assert (await works.ends(works.attach())).error is None
+    before = uptime()
+    await works.failures(MachineUnfit("stopped"), 1)
+    assert 60 <= works.operations.avoided[IP1]["uid-n1"] - before < 65
+
+
+async def test_an_address_that_is_nobodys_is_forgotten_altogether(works: Works) -> None:
+    await works.failures(MachineUnfit("stopped"), 3)
+    works.operations.forget(IP1)
+    assert (works.operations.outcomes, works.operations.avoided) == ({}, {})
+    before = uptime()
+    await works.failures(MachineUnfit("stopped"), 1)
+    assert 60 <= works.operations.avoided[IP1]["uid-n1"] - before < 65
+    works.operations.forget(IP2)
+
+
+@pytest.mark.parametrize(
+    ("error", "first", "longest"),
+    [
+        (Throttled("slow"), 1.0, 60.0),
+        (Unavailable("no answer"), 1.0, 60.0),
+        (Denied("no"), 30.0, 300.0),
+        (MachineUnfit("stopped"), 30.0, 300.0),
+    ],
+)
+async def test_pauses_double_up_to_a_limit_with_some_spread(
+    works: Works, error: CloudError, first: float, longest: float
+) -> None:
+    outcomes = await works.failures(error, 12)
+    for number, ended in enumerate(outcomes):
+        pause = min(longest, first * 2**number)
+        assert 0.75 * pause <= ended.retry_in <= 1.25 * pause
+    assert len({ended.retry_in for ended in outcomes[-3:]}) > 1
+
+
+async def test_the_cloud_says_when_to_come_back(works: Works) -> None:
+    (ended,) = await works.failures(Throttled("slow", retry_after=120.0), 1)
+    assert ended.retry_in == 120.0
+    (ended,) = await works.failures(Throttled("slow", retry_after=0.01), 1)
+    assert ended.retry_in >= 1.5  # the second in a row
+
+
+async def test_what_was_read_too_early_is_tried_again_at_once(works: Works) -> None:
+    outcomes = await works.failures(Stale("changed meanwhile"), 3)
+    assert [ended.retry_in for ended in outcomes] == [0.0, 0.0, 0.0]
+    assert works.operations.avoided == {}
+
+
+# One mutation, step by step.
+
+
+async def test_it_waits_until_the_cloud_says_it_is_done() -> None:
+    works = Works(MemoryCloud(operation_steps=3))
+    await carry_out(works.provider, works.attach(), poll_seconds=0)
+    assert works.calls("poll") >= 3
+    assert works.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
+
+
+async def test_a_failure_that_comes_late_is_a_failure() -> None:
+    works = Works(MemoryCloud(operation_steps=2))
+    works.cloud.faults.inject(Fault(op="attach", late_error=QuotaExceeded("no more")))
+    with pytest.raises(QuotaExceeded):
+        await carry_out(works.provider, works.attach(), poll_seconds=0)
+    assert works.cloud.mutations == []
+
+
+@pytest.mark.parametrize("mutation", [Mutation.PREPARE, Mutation.ATTACH, Mutation.MOVE])
+async def test_a_stopped_machine_is_refused_before_anything_is_touched(
+    works: Works, mutation: Mutation
+) -> None:
+    mutate = works.mutate(mutation, IP1)
+    works.cloud.set_running("vm-n1", running=False)
+    with pytest.raises(MachineUnfit, match="vm-n1 is not running"):
+        await carry_out(works.provider, mutate)
+    assert [call.op for call in works.cloud.faults.calls] == ["machine"]
+
+
+async def test_no_machine_loses_another_reserved_address(works: Works) -> None:
+    mutate = works.attach()
+    works.cloud.add_address(IP2)
+    works.cloud.assign(IP2, "vm-n1")
+    with pytest.raises(MachineUnfit, match=IP2):
+        await carry_out(works.provider, mutate)
+    assert works.calls("attach") == 0
+
+
+async def test_an_address_that_is_there_already_may_be_attached_again(works: Works) -> None:
+    mutate = works.attach()
+    works.cloud.assign(IP1, "vm-n1")
+    await carry_out(works.provider, mutate)
+    assert works.cloud.mutations == []
+
+
+async def test_a_machine_elsewhere_is_refused_with_the_clouds_own_reason(works: Works) -> None:
+    works.cloud.add_machine("vm-far", location="us-east-1")
+    works.cloud.add_address(IP1, location="eu-west-1")
+    with pytest.raises(MachineUnfit, match="eu-west-1"):
+        await carry_out(works.provider, works.attach(node="far"))
+    assert works.calls("attach") == 0
+
+
+async def test_a_machine_gets_its_own_address_back_even_when_it_could_hold_none() -> None:
+    works = Works(MemoryCloud(TWO_STEPS))
+    mutate = works.mutate(Mutation.COMPENSATE, IP1)
+    await carry_out(works.provider, works.mutate(Mutation.PREPARE, IP1))
+    assert works.cloud.machine("vm-n1").public_ip == ""
+    works.cloud.set_running("vm-n1", running=False)
+    await carry_out(works.provider, mutate)
+    assert works.cloud.machine("vm-n1").public_ip
+
+
+async def test_a_detach_needs_no_machine(works: Works) -> None:
+    works.mutate(Mutation.DETACH, IP1)
+    works.cloud.assign(IP1, "vm-n1")
+    await carry_out(works.provider, works.mutate(Mutation.DETACH, IP1))
+    assert [call.op for call in works.cloud.faults.calls] == ["detach"]
+    assert works.cloud.holder(IP1) is None
+
+
+async def test_a_move_is_fenced_by_the_reading_it_rests_on(works: Works) -> None:
+    works.attach()
+    works.cloud.assign(IP1, "vm-n1")
+    mutate = works.mutate(Mutation.MOVE, IP1, "n2")
+    works.cloud.add_machine("vm-n3")
+    works.cloud.assign(IP1, "vm-n3")
+    with pytest.raises(Stale):
+        await carry_out(works.provider, mutate)
+    assert works.cloud.mutations == []
+
+
+@pytest.mark.parametrize(
+    ("cluster", "only_unmanaged", "moves"),
+    [("other", True, False), ("", True, True), ("other", False, True)],
+)
+async def test_an_address_is_taken_from_a_strangers_machine_only_if_that_is_allowed(
+    works: Works, cluster: str, *, only_unmanaged: bool, moves: bool
+) -> None:
+    works.cloud.add_machine("vm-stranger", cluster=cluster)
+    works.cloud.add_address(IP1)
+    works.cloud.assign(IP1, "vm-stranger")
+    mutate = works.mutate(Mutation.MOVE, IP1, only_unmanaged=only_unmanaged)
+    refusal = pytest.raises(Unsupported, match="cluster other")
+    with nullcontext() if moves else refusal:
+        await carry_out(works.provider, mutate)
+    assert bool(works.cloud.mutations) is moves

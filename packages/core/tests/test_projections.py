@@ -1,0 +1,295 @@
+"""Objects are cut to what decisions rest on, and what is written down is read back the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core_builders import raw_allocation, raw_node, raw_owned, raw_pod, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moorage_core.model import (
+    Allocation,
+    DrainMode,
+    ForeignPolicy,
+    Phase,
+    Place,
+    Record,
+    Workload,
+)
+from moorage_core.projections import (
+    FINALIZER,
+    OwnedView,
+    PodView,
+    project_allocation,
+    project_node,
+    project_owned,
+    project_pod,
+    record_from_wire,
+    record_to_wire,
+)
+from moorage_domain.nodes import Node
+from moorage_kube.api.netipallocation import AddressStatus
+
+IP = "203.0.113.10"
+WORDS = st.text(max_size=20)
+NAMES = st.text(min_size=1, max_size=20)
+PLACES = st.none() | st.builds(Place, NAMES, WORDS, WORDS)
+SECONDS = st.integers(min_value=0, max_value=4_000_000_000).map(float)
+RECORDS = st.builds(
+    Record,
+    ip=NAMES,
+    phase=st.sampled_from(Phase),
+    reason=WORDS,
+    message=WORDS,
+    place=PLACES,
+    previous=PLACES,
+    cloud_ref=WORDS,
+    operation=WORDS,
+    attempts=st.integers(min_value=0, max_value=1000),
+    next_attempt=SECONDS,
+    observed_at=SECONDS,
+    since=SECONDS,
+)
+
+
+@given(one=RECORDS)
+def test_a_record_is_read_back_as_it_was_written(one: Record) -> None:
+    assert record_from_wire(AddressStatus.model_validate(record_to_wire(one))) == one
+
+
+def test_an_empty_record_takes_no_room_on_the_wire() -> None:
+    assert record_to_wire(Record(IP)) == {
+        "ip": IP, "phase": "Pending", "reason": "", "message": "", "since": "",
+    }  # fmt: skip
+
+
+def test_a_record_is_written_with_the_names_of_the_api() -> None:
+    one = Record(
+        IP, Phase.ATTACHING, "Moving", "on its way", Place("n2", "u2", "p2"),
+        Place("n1", "u1", "p1"), "eipalloc-1", "move/r1", 2, 61.0, 60.0, 59.0,
+    )  # fmt: skip
+    assert record_to_wire(one) == {
+        "ip": IP, "phase": "Attaching", "reason": "Moving", "message": "on its way",
+        "nodeName": "n2", "nodeUID": "u2", "providerID": "p2",
+        "previousNode": "n1", "previousNodeUID": "u1", "previousProviderID": "p1",
+        "cloudRef": "eipalloc-1", "operation": "move/r1", "attempts": 2,
+        "nextAttempt": "1970-01-01T00:01:01Z", "observedAt": "1970-01-01T00:01:00Z",
+        "since": "1970-01-01T00:00:59Z",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("wire", [{"phase": "Bogus"}, {"phase": "Pending", "since": "yesterday"}])
+def test_an_entry_somebody_else_wrote_is_looked_at_anew(wire: dict[str, Any]) -> None:
+    assert record_from_wire(AddressStatus(ip=IP, **wire)) == Record(IP)
+
+
+def test_a_node_is_cut_to_what_decides() -> None:
+    raw = raw_node(
+        "n1",
+        cordoned=True,
+        labels={"pool": "a", "topology.kubernetes.io/zone": "z1"},
+        annotations={"moorage.dev/owner": "uid-a", "other": "x"},
+    )
+    assert project_node(raw) == Node(
+        "n1",
+        "uid-n1",
+        "memory://vm-n1",
+        {"pool": "a", "topology.kubernetes.io/zone": "z1"},
+        owner="uid-a",
+        zone="z1",
+        ready=True,
+        unschedulable=True,
+    )
+
+
+def test_a_bare_node_is_unready_and_on_no_machine() -> None:
+    raw = {"metadata": {"name": "n1", "uid": "u", "labels": None}, "spec": {"taints": None}}
+    assert project_node(raw) == Node("n1", "u", ready=False)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready"),
+    [
+        ([{"type": "Ready", "status": "True"}], True),
+        ([{"type": "Ready", "status": "Unknown"}], False),
+        ([{"type": "MemoryPressure", "status": "True"}], False),
+        ([{"type": "Ready", "status": "False"}, {"type": "Other", "status": "True"}], False),
+        (None, False),
+    ],
+)
+def test_only_the_condition_ready_makes_a_node_ready(conditions: object, *, ready: bool) -> None:
+    raw = raw_node("n1") | {"status": {"conditions": conditions}}
+    assert project_node(raw).ready is ready
+
+
+def test_a_node_leaves_for_a_taint_that_says_so_and_for_no_other() -> None:
+    raw = raw_node("n1")
+    raw["spec"]["taints"] = [{"key": "dedicated", "effect": "NoSchedule"}]
+    assert project_node(raw).leaving == ""
+    raw["spec"]["taints"].append({"key": "karpenter.sh/disrupted", "effect": "NoSchedule"})
+    assert project_node(raw).leaving == "karpenter.sh/disrupted"
+
+
+def test_the_zone_of_old_clusters_is_read_where_there_is_no_other() -> None:
+    old, new = "failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"
+    assert project_node(raw_node("n1", labels={old: "z0"})).zone == "z0"
+    assert project_node(raw_node("n1", labels={old: "z0", new: "z1"})).zone == "z1"
+
+
+def test_a_pod_is_where_it_runs_and_whose_it_is() -> None:
+    assert project_pod(raw_pod("p", "n1", "uid-rs")) == PodView("n1", "uid-rs", daemon=False)
+    assert project_pod(raw_pod("p", "n1", "uid-ds", "DaemonSet")) == PodView(
+        "n1", "uid-ds", daemon=True
+    )
+    assert project_pod(raw_pod("p", "n1")) == PodView("n1", "", daemon=False)
+
+
+def test_an_owner_that_does_not_control_a_pod_is_not_its_owner() -> None:
+    raw = raw_pod("p", "n1", "uid-ds", "DaemonSet")
+    raw["metadata"]["ownerReferences"][0]["controller"] = False
+    assert project_pod(raw) == PodView("n1", "", daemon=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": {}},
+        {"spec": {"nodeName": ""}},
+        {"status": {"phase": "Succeeded"}},
+        {"status": {"phase": "Failed"}},
+    ],
+)
+def test_a_pod_that_runs_nowhere_does_not_count(change: dict[str, Any]) -> None:
+    assert project_pod(raw_pod("p", "n1", "uid-rs") | change) is None
+
+
+def test_the_mirror_of_a_static_pod_does_not_count() -> None:
+    raw = raw_pod("p", "n1")
+    raw["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    assert project_pod(raw) is None
+
+
+def test_a_terminating_pod_counts_until_it_is_gone() -> None:
+    raw = raw_pod("p", "n1", "uid-rs")
+    raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False)
+
+
+def test_a_workload_is_its_uid_and_its_controllers() -> None:
+    assert project_owned(raw_owned("rs", "uid-rs", "uid-d")) == OwnedView("uid-rs", "uid-d")
+    assert project_owned(raw_owned("d", "uid-d")) == OwnedView("uid-d", "")
+
+
+def test_an_allocation_with_every_field() -> None:
+    raw = raw_allocation(
+        "a",
+        IP,
+        generation=7,
+        finalizers=["other/one", FINALIZER],
+        spec={
+            "workloadRef": {"kind": "StatefulSet", "namespace": "shop", "name": "web"},
+            "deploymentRef": {"name": "ignored"},
+            "nodeSelector": {"z": "1", "b": "2"},
+            "cloud": {"provider": "aws", "region": "eu-west-1", "zones": ["b", "a"]},
+            "reconcileInterval": 60,
+            "releasePolicy": "Retain",
+            "foreignPolicy": "IfUnmanaged",
+            "failover": {"notReadySeconds": 5, "nodeGoneSeconds": 6, "drain": "Immediate"},
+        },
+    )
+    view = project_allocation(raw)
+    assert view.allocation == Allocation(
+        name="a",
+        uid="uid-a",
+        created="2026-01-01T00:00:00Z",
+        generation=7,
+        addresses=(IP,),
+        workload=Workload("StatefulSet", "shop", "web"),
+        selector=(("b", "2"), ("z", "1")),
+        provider="aws",
+        region="eu-west-1",
+        zones=frozenset({"a", "b"}),
+        interval=60.0,
+        retain=True,
+        foreign=ForeignPolicy.IF_UNMANAGED,
+        not_ready_after=5.0,
+        gone_after=6.0,
+        drain=DrainMode.IMMEDIATE,
+        finalizer=True,
+    )
+    assert view.finalizers == ("other/one", FINALIZER)
+
+
+def test_an_allocation_of_the_first_version_means_what_it_meant() -> None:
+    raw = raw_allocation("a", IP, spec={"deploymentRef": {"name": "web"}})
+    allocation = project_allocation(raw).allocation
+    assert allocation.workload == Workload("Deployment", "default", "web")
+    assert (allocation.interval, allocation.retain) == (30.0, False)
+    assert (allocation.not_ready_after, allocation.gone_after) == (40.0, 60.0)
+    assert allocation.drain is DrainMode.WORKLOAD_GONE
+    assert allocation.foreign is ForeignPolicy.NEVER
+    assert not allocation.finalizer
+
+
+def test_addresses_are_compared_in_one_spelling_and_bad_ones_are_told() -> None:
+    raw = raw_allocation("a", "2001:0db8::0001", "10.0.0.1", " 203.0.113.10", IP, "nonsense")
+    allocation = project_allocation(raw).allocation
+    assert allocation.addresses == ("2001:db8::1", IP)
+    assert [text for text, _ in allocation.invalid] == ["10.0.0.1", "nonsense"]
+    assert "10.0.0.0/8" in allocation.invalid[0][1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"cloud": {}}, "spec.cloud.provider"),
+        ({"cloud": {"provider": ""}}, "spec.cloud.provider"),
+        ({"reservedIPs": None}, "spec.reservedIPs"),
+        ({"reconcileInterval": 1}, "spec.reconcileInterval"),
+        ({"failover": {"drain": "Never"}}, "spec.failover.drain"),
+    ],
+)
+def test_a_spec_that_cannot_be_carried_out_names_its_field(spec: dict[str, Any], told: str) -> None:
+    assert project_allocation(raw_allocation("a", IP, spec=spec)).allocation.problem.startswith(
+        told
+    )
+
+
+def test_an_object_without_a_spec_is_a_problem_and_no_crash() -> None:
+    raw = raw_allocation("a")
+    del raw["spec"], raw["status"]
+    view = project_allocation(raw)
+    assert view.allocation.problem
+    assert (view.records, view.conditions, view.seen_generation) == ((), (), 0)
+
+
+def test_deletion_and_the_wish_to_let_go_are_seen() -> None:
+    gone = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
+    forced = {"annotations": {"moorage.dev/force-release": "true"}}
+    plain = project_allocation(raw_allocation("a", IP)).allocation
+    both = project_allocation(raw_allocation("a", IP, **gone, **forced)).allocation
+    other = {"annotations": {"moorage.dev/force-release": "false"}}
+    assert (plain.deleting, plain.force_release) == (False, False)
+    assert (both.deleting, both.force_release) == (True, True)
+    assert not project_allocation(raw_allocation("a", IP, **other)).allocation.force_release
+
+
+def test_the_status_is_remembered_with_the_version_it_was_read_at() -> None:
+    bound = record(IP, "n1")
+    raw = raw_allocation("a", IP, records=(bound,), resourceVersion="42")
+    raw["status"]["observedGeneration"] = 3
+    raw["status"]["conditions"] = [
+        {"type": "Ready", "status": "True", "reason": "AllBound", "lastTransitionTime": "t"}
+    ]
+    view = project_allocation(raw)
+    assert (view.records, view.seen_generation, view.resource_version) == ((bound,), 3, "42")
+    assert [(c.type, c.status, c.reason) for c in view.conditions] == [
+        ("Ready", "True", "AllBound")
+    ]
+
+
+def test_a_status_that_makes_no_sense_is_as_good_as_none() -> None:
+    raw = raw_allocation("a", IP) | {"status": {"addresses": [{"phase": 5}]}}
+    assert project_allocation(raw).records == ()

@@ -1,0 +1,440 @@
+"""What a cloud last said: read in bulk, no oftener than needed, and never taken for more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+from core_builders import IP1, IP2, IP3, allocation, until
+
+from moorage_core import reasons
+from moorage_core.model import Absent, Awaited, Present, Reading, Unread
+from moorage_core.scopes import Scope, Scopes
+from moorage_domain.errors import CloudError, Denied, InvalidOptions, Throttled, Unavailable
+from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
+from moorage_testing.faults import Fault
+
+SELDOM = 1000.0  # seconds: not again within a test
+
+
+@dataclass
+class Reader:
+    """One scope read by its own task, with what it told."""
+
+    cloud: MemoryCloud
+    told: list[list[str]] = field(default_factory=list)
+    seen: list[dict[str, Reading]] = field(default_factory=list)
+    scope: Scope = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scope = Scope(MemoryProvider(self.cloud), self._changed)
+
+    def _changed(self, names: Collection[str]) -> None:
+        self.told.append(sorted(names))
+        self.seen.append({ip: self.scope.reading(ip) for ip in (IP1, IP2, IP3)})
+
+    @property
+    def reads(self) -> list[tuple[str, ...]]:
+        """The addresses that each call asked for."""
+        return [tuple(call.params.values()) for call in self.cloud.faults.calls]
+
+    async def settled(self, ip: str) -> Reading:
+        await until(lambda: self.scope.reading(ip) != Awaited(), f"{ip} to be read")
+        return self.scope.reading(ip)
+
+
+@pytest.fixture
+def cloud() -> MemoryCloud:
+    cloud = MemoryCloud()
+    cloud.add_machine("vm-1")
+    for ip in (IP1, IP2):
+        cloud.add_address(ip)
+    return cloud
+
+
+@asynccontextmanager
+async def reading(cloud: MemoryCloud) -> AsyncIterator[Reader]:
+    reader = Reader(cloud)
+    task = asyncio.create_task(reader.scope.run())
+    try:
+        yield reader
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def a_while(seconds: float = 0.15) -> None:
+    """Long enough for a reading that must not come to have come."""
+    await asyncio.sleep(seconds)
+
+
+async def test_an_address_is_awaited_then_what_the_cloud_says(cloud: MemoryCloud) -> None:
+    cloud.assign(IP1, "vm-1")
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1, IP3], SELDOM)
+        assert reader.scope.reading(IP1) == Awaited()
+        assert await reader.settled(IP1) == Present(cloud.snapshot([IP1])[IP1])
+        assert reader.scope.reading(IP3) == Absent()
+        assert reader.scope.reading(IP2) == Awaited()  # nobody asked, so nothing is known
+
+
+async def test_all_allocations_are_read_in_one_call(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1, IP2], SELDOM)
+        reader.scope.want("b", [IP2, IP3], SELDOM)
+        await reader.settled(IP3)
+        assert reader.reads == [(IP1, IP2, IP3)]
+        assert reader.told == [["a", "b"]]
+
+
+async def test_what_was_said_before_is_not_read_again(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        await reader.settled(IP1)
+        for _ in range(50):
+            reader.scope.want("a", [IP1], SELDOM)
+        reader.scope.want("b", [IP1], SELDOM)
+        await a_while()
+        assert reader.reads == [(IP1,)]
+
+
+async def test_a_new_address_is_read_alone_and_at_once(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        await reader.settled(IP1)
+        reader.scope.want("b", [IP1, IP2], SELDOM)
+        await reader.settled(IP2)
+        assert reader.reads == [(IP1,), (IP2,)]
+        assert reader.told == [["a"], ["b"]]
+
+
+async def test_an_invalidated_address_is_awaited_and_read_alone(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1, IP2], SELDOM)
+        before = await reader.settled(IP1)
+        cloud.assign(IP1, "vm-1")
+        assert reader.scope.reading(IP1) == before  # nobody knows yet
+        reader.scope.invalidate([IP1])
+        assert reader.scope.reading(IP1) == Awaited()
+        assert isinstance(reader.scope.reading(IP2), Present)
+        await until(lambda: len(reader.seen) == 2, "the second reading")
+        assert reader.seen[1][IP1] == Present(cloud.snapshot([IP1])[IP1])
+        assert reader.reads == [(IP1, IP2), (IP1,)]
+
+
+async def test_an_invalidated_address_is_awaited_until_the_answer_is_there(
+    cloud: MemoryCloud,
+) -> None:
+    cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1, skip=1))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        await reader.settled(IP1)
+        cloud.assign(IP1, "vm-1")
+        reader.scope.invalidate([IP1])
+        await until(lambda: len(reader.reads) == 2, "the second reading to begin")
+        assert len(reader.seen) == 1  # and it has not ended
+        assert reader.scope.reading(IP1) == Awaited()
+
+
+async def test_it_is_told_that_an_address_was_read_again_even_if_nothing_changed(
+    cloud: MemoryCloud,
+) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        reader.scope.want("b", [IP2], SELDOM)
+        await reader.settled(IP1)
+        reader.scope.invalidate([IP1])
+        await until(lambda: len(reader.told) == 2, "the second reading")
+        assert reader.told == [["a", "b"], ["a"]]
+
+
+async def test_many_invalidations_at_once_are_one_call(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1, IP2], SELDOM)
+        await reader.settled(IP1)
+        for ip in (IP1, IP2, IP1):
+            reader.scope.invalidate([ip])
+            await asyncio.sleep(0)
+        await until(lambda: len(reader.told) == 2, "the second reading")
+        assert reader.reads[1:] == [(IP1, IP2)]
+
+
+async def test_an_address_invalidated_during_a_reading_is_awaited_until_read_again(
+    cloud: MemoryCloud,
+) -> None:
+    cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1, IP2], SELDOM)
+        await until(lambda: reader.reads, "the reading to begin")
+        reader.scope.invalidate([IP1])
+        await until(lambda: len(reader.seen) == 2, "two readings to end")
+        first, second = reader.seen
+        assert first[IP1] == Awaited()
+        assert isinstance(first[IP2], Present)
+        assert isinstance(second[IP1], Present)
+        assert reader.reads == [(IP1, IP2), (IP1,)]
+
+
+async def test_nothing_is_told_while_the_cloud_says_the_same(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], 0.02)
+        reader.scope.want("b", [IP2], 0.02)
+        await until(lambda: len(reader.reads) >= 4, "four readings")
+        assert reader.told == [["a", "b"]]
+        cloud.assign(IP2, "vm-1")
+        await until(lambda: len(reader.told) == 2, "the change to be told")
+        assert reader.told[1] == ["b"]
+        assert reader.seen[1][IP2] == Present(cloud.snapshot([IP2])[IP2])
+
+
+async def test_the_interval_is_that_of_the_most_impatient(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        await reader.settled(IP1)
+        reader.scope.want("b", [IP2], 0.05)
+        await until(lambda: reader.reads.count((IP1, IP2)) == 4, "readings at the interval")
+        at = [call.at for call in cloud.faults.calls][-3:]
+        assert all(later - earlier >= 0.05 for earlier, later in zip(at, at[1:], strict=False))
+        reader.scope.unwant("b")
+        count = len(reader.reads)
+        await a_while(0.3)
+        assert reader.reads[count:] in ([], [(IP1,)])
+
+
+async def test_a_shorter_interval_counts_from_now_on(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        await reader.settled(IP1)
+        reader.scope.want("a", [IP1], 0.05)
+        await until(lambda: len(reader.reads) >= 3, "readings at the new interval")
+
+
+async def test_readings_do_not_follow_each_other_without_a_pause(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        began = time.monotonic()
+        reader.scope.want("a", [IP1], 0.05)
+        reader.scope.invalidate([IP2, IP3])  # nobody wants these
+        await a_while(0.5)
+        most = 1 + (time.monotonic() - began) / 0.05
+        assert 2 <= len(reader.reads) <= most
+        assert set(reader.reads) == {(IP1,)}
+
+
+async def test_an_address_nobody_wants_is_not_read(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        reader.scope.want("b", [IP2], SELDOM)
+        await reader.settled(IP1)
+        assert not reader.scope.unwant("b")
+        reader.scope.invalidate([IP2])
+        await a_while()
+        reader.scope.want("a", [IP3], SELDOM)
+        await reader.settled(IP3)
+        reader.scope.invalidate([IP1])
+        await a_while()
+        assert reader.reads == [(IP1, IP2), (IP3,)]
+        assert reader.scope.unwant("a")
+
+
+async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_are_told(
+    cloud: MemoryCloud,
+) -> None:
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        reader.scope.want("b", [IP2], SELDOM)
+        await reader.settled(IP1)
+        cloud.faults.inject(Fault(op="snapshot", error=Denied("no right to read")))
+        reader.scope.invalidate([IP1])
+        await until(lambda: len(reader.told) == 2, "the failure to be told")
+        unread = Unread(reasons.DENIED, "cannot read the cloud: no right to read")
+        assert {ip: reader.scope.reading(ip) for ip in (IP1, IP2, IP3)} == dict.fromkeys(
+            (IP1, IP2, IP3), unread
+        )
+        await until(lambda: len(reader.told) == 3, "the recovery to be told")
+        assert reader.told[1:] == [["a", "b"], ["a", "b"]]
+        assert reader.reads[-1] == (IP1, IP2)
+        assert all(isinstance(reader.scope.reading(ip), Present) for ip in (IP1, IP2))
+
+
+async def test_the_same_failure_again_is_not_told_again(cloud: MemoryCloud) -> None:
+    one, other = Unavailable("no answer"), Unavailable("no route")
+    cloud.faults.inject(*(Fault(op="snapshot", error=error) for error in (one, one, other)))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        await until(lambda: reader.told, "the first failure")
+        await until(lambda: len(reader.reads) == 2, "the second failure")
+        await asyncio.sleep(0.02)
+        assert len(reader.told) == 1
+        await until(lambda: len(reader.told) == 2, "the other failure")
+        reading_now = reader.scope.reading(IP1)
+        assert isinstance(reading_now, Unread)
+        assert "no route" in reading_now.message
+
+
+async def test_while_failing_only_time_brings_the_next_attempt(cloud: MemoryCloud) -> None:
+    cloud.faults.inject(Fault(op="snapshot", error=Unavailable("no answer"), times=None))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], 0.01)
+        await until(lambda: reader.told, "the first failure")
+        for _ in range(20):
+            reader.scope.invalidate([IP1])
+            reader.scope.want("b", [IP2], 0.01)
+            await asyncio.sleep(0.01)
+        assert len(reader.reads) == 1
+
+
+async def test_failures_in_a_row_are_tried_ever_less_often(cloud: MemoryCloud) -> None:
+    cloud.faults.inject(Fault(op="snapshot", error=Unavailable("no answer"), times=3))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], 0.01)
+        await until(lambda: len(reader.reads) == 3, "three failures")
+        first, second, third = (call.at for call in cloud.faults.calls)
+        assert second - first >= 0.75
+        assert third - second >= 1.5
+
+
+async def test_the_cloud_says_when_to_come_back(cloud: MemoryCloud) -> None:
+    throttled = Throttled("slow down", retry_after=1.6)  # the first pause is 1.25 s at most
+    cloud.faults.inject(Fault(op="snapshot", error=throttled))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], 0.01)
+        await until(lambda: len(reader.reads) == 2, "the second attempt")
+        first, second = (call.at for call in cloud.faults.calls)
+        assert second - first >= 1.6
+
+
+async def test_a_scope_outlives_a_bug_of_its_provider(cloud: MemoryCloud) -> None:
+    cloud.faults.inject(Fault(op="snapshot", error=KeyError("Addresses")))
+    scope = Scope(MemoryProvider(cloud), lambda _: None)
+    task = asyncio.create_task(scope.run())
+    try:
+        scope.want("a", [IP1], 0.01)
+        await until(lambda: task.done() or isinstance(scope.reading(IP1), Present), "a reading")
+        assert not task.done(), f"nothing is read any more: {task.exception()!r}"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_age_is_that_of_the_last_complete_reading(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        began = time.time()
+        reader.scope.want("a", [IP1, IP2], SELDOM)
+        assert reader.scope.read_at == 0.0
+        await reader.settled(IP1)
+        complete = reader.scope.read_at
+        assert began <= complete <= time.time()
+        reader.scope.invalidate([IP1])
+        await until(lambda: len(reader.told) == 2, "the second reading")
+        assert reader.scope.read_at == complete
+
+
+def test_machines_are_found_by_provider_id_and_strangers_left_out(cloud: MemoryCloud) -> None:
+    scope = Scope(MemoryProvider(cloud), lambda _: None)
+    for _ in range(2):
+        assert scope.machine_ids(["memory://vm-1", "aws:///z/i-1", "", "memory://vm-2"]) == {
+            "memory://vm-1": "vm-1",
+            "memory://vm-2": "vm-2",
+        }
+
+
+# All scopes together.
+
+
+class ClosingProvider(MemoryProvider):
+    """Tells whether it was closed."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Opened:
+    """Scopes over one memory cloud, with the providers that were made."""
+
+    def __init__(self, cloud: MemoryCloud) -> None:
+        self.cloud = cloud
+        self.providers: dict[tuple[str, str], ClosingProvider] = {}
+        self.scopes = Scopes(self._create, lambda _: None)
+
+    def _create(self, name: str, region: str) -> ClosingProvider:
+        if name == "broken":
+            raise InvalidOptions("no region is set")
+        assert (name, region) not in self.providers
+        self.providers[name, region] = ClosingProvider(self.cloud)
+        return self.providers[name, region]
+
+
+@pytest.fixture
+async def opened(cloud: MemoryCloud) -> AsyncIterator[Opened]:
+    opened = Opened(cloud)
+    yield opened
+    await opened.scopes.close()
+
+
+async def test_allocations_of_one_account_and_region_share_a_scope(opened: Opened) -> None:
+    one = opened.scopes.want(allocation(name="a", region="r1"), {IP1})
+    other = opened.scopes.want(allocation(name="b", region="r1"), {IP2})
+    third = opened.scopes.want(allocation(name="c", region="r2"), {IP3})
+    assert one is other
+    assert third is not one
+    assert dict(opened.scopes.items()) == {("memory", "r1"): one, ("memory", "r2"): third}
+    assert opened.scopes.of("b") is one
+    assert opened.scopes.of("z") is None
+
+
+async def test_an_allocation_that_changes_its_region_is_read_there_only(opened: Opened) -> None:
+    opened.scopes.want(allocation(name="a", region="r1"), {IP1})
+    new = opened.scopes.want(allocation(name="a", region="r2"), {IP1})
+    assert dict(opened.scopes.items()) == {("memory", "r2"): new}
+    assert opened.scopes.of("a") is new
+
+
+async def test_a_scope_nobody_wants_is_not_read_any_more(opened: Opened) -> None:
+    for name in ("a", "b"):
+        opened.scopes.want(allocation(name=name, interval=0.01), {IP1})
+    await until(lambda: len(opened.cloud.faults.calls) >= 2, "readings")
+    opened.scopes.unwant("a")
+    assert opened.scopes.of("b") is not None
+    opened.scopes.unwant("b")
+    opened.scopes.unwant("b")
+    assert dict(opened.scopes.items()) == {}
+    count = len(opened.cloud.faults.calls)
+    await a_while()
+    assert len(opened.cloud.faults.calls) == count
+
+
+async def test_a_scope_nobody_wants_gives_its_provider_back(opened: Opened) -> None:
+    opened.scopes.want(allocation(name="a"), {IP1})
+    opened.scopes.unwant("a")
+    await a_while()
+    assert opened.providers["memory", ""].closed
+
+
+async def test_a_provider_that_cannot_be_made_leaves_no_scope(opened: Opened) -> None:
+    opened.scopes.want(allocation(name="a"), {IP1})
+    with pytest.raises(CloudError, match="no region"):
+        opened.scopes.want(allocation(name="a", provider="broken"), {IP1})
+    assert opened.scopes.of("a") is None
+    assert dict(opened.scopes.items()) == {}
+    opened.scopes.unwant("a")
+
+
+async def test_at_the_end_all_readings_stop_and_all_providers_are_closed(opened: Opened) -> None:
+    opened.scopes.want(allocation(name="a", region="r1", interval=0.01), {IP1})
+    opened.scopes.want(allocation(name="b", region="r2", interval=0.01), {IP2})
+    await until(lambda: opened.cloud.faults.calls, "readings")
+    await opened.scopes.close()
+    assert {key: one.closed for key, one in opened.providers.items()} == {
+        ("memory", "r1"): True,
+        ("memory", "r2"): True,
+    }
+    count = len(opened.cloud.faults.calls)
+    await a_while()
+    assert len(opened.cloud.faults.calls) == count
