@@ -24,7 +24,7 @@ def screen(options: Options) -> AbstractContextManager[FullScreen]:
     """What fits standard output."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         # Only here: checks in pipes need neither the library nor the time to load it.
-        from e2e.demo.live import Tables  # noqa: PLC0415
+        from e2e.demo.live import Tables  # noqa: PLC0415  # rich is only for terminals
 
         return Tables(options.read_seconds)
     return Lines()

@@ -156,7 +156,7 @@ class CoreLab:
 
     def workload(self, pool: Pool, kind: str = "Deployment", **options: Any) -> str:
         """A workload with one pod on every labelled node of the pool; return its name."""
-        name = options.get("name", f"app-{pool.label}")
+        name = str(options.get("name", f"app-{pool.label}"))
         namespace = options.get("namespace", "default")
         selector = {"app": f"{name}-{pool.label}"}
         template = {

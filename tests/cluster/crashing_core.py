@@ -36,8 +36,8 @@ def dying(call: Callable[..., Awaitable[Any]], what: str) -> Callable[..., Await
 
 if __name__ == "__main__":
     # A Mutate action only begins a mutation; the change is there when the mutation has ended.
-    Actor.act = dying(Actor.act, "write")  # type: ignore[method-assign]
-    moorage_core.operations.carry_out = dying(  # type: ignore[assignment]
+    Actor.act = dying(Actor.act, "write")  # type: ignore[method-assign, assignment]  # on purpose
+    moorage_core.operations.carry_out = dying(  # type: ignore[assignment]  # on purpose
         moorage_core.operations.carry_out, "mutation"
     )
     sys.exit(main())

@@ -61,7 +61,7 @@ class Change:
             case "move":
                 lab.cordon(self.node)
                 (self.node,) = set(self.pool.names) - {self.node}
-            case "release":
+            case _:
                 lab.delete(self.name)
 
     def over(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from core_lab import CoreLab
@@ -20,7 +21,7 @@ RESYNC_SECONDS = 5.0
 class Bound:
     """Two addresses at rest on two of three nodes."""
 
-    def __init__(self, lab: CoreLab, **spec: object) -> None:
+    def __init__(self, lab: CoreLab, **spec: Any) -> None:
         self.lab = lab
         self.pool = lab.pool(3)
         self.ips = lab.addresses(2)

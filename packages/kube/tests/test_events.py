@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+
 from moorage_kube.client import Target
 from moorage_kube.errors import Forbidden, KubeError, NotFound
-from moorage_kube.kinds import NODES, PODS, Kind
-
 from moorage_kube.events import EventNote, EventRecorder
+from moorage_kube.kinds import NODES, PODS, Kind
 
 NOTE = EventNote(PODS, "web-0", "shop", "uid-1", "Normal", "Bound", "10.0.0.1 is on eth0")
 

@@ -17,7 +17,7 @@ from moorage_kube.login import log_in
 class Purse:
     """Credentials, and which of them were refused."""
 
-    credentials: Credentials = field(default_factory=lambda: Credentials(token="good"))  # noqa: S106
+    credentials: Credentials = field(default_factory=lambda: Credentials(token="good"))  # noqa: S106  # no real one
     refused: list[Credentials] = field(default_factory=list)
 
     async def current(self) -> Credentials:

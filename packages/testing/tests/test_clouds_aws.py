@@ -290,14 +290,14 @@ def test_a_value_of_the_wrong_type_is_noticed() -> None:
 def asked(url: str, method: str = "GET", body: object = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, method=method)  # noqa: S310 - a loopback address
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback
         return json.load(answer)
 
 
 def test_the_process_serves_what_it_printed_and_obeys_over_http() -> None:
     command = [sys.executable, "-m", "moorage_testing.clouds.aws", "--nodes", "2"]
     command += ["--addresses", f"{IP},{OTHER_IP}", "--cluster", "demo"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own command
         try:
             assert process.stdout is not None
             made = json.loads(process.stdout.readline())

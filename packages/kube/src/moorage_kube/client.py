@@ -140,7 +140,7 @@ class Client:
         says went wrong in the middle.
         """
         # Not all at once: many watches begin at the same time.
-        seconds = round(WATCH_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
+        seconds = round(WATCH_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311  # spreads load only
         asked = {
             "watch": "true",
             "allowWatchBookmarks": "true",

@@ -268,7 +268,7 @@ class Leadership:
     def _standby_pause(self) -> float:
         """Seconds until the next try: not past the moment at which the Lease may run out."""
         # Less than `retry`, and never quite the same: standbys do not march in step.
-        pause = self.settings.retry * random.uniform(0.7, 0.9)  # noqa: S311
+        pause = self.settings.retry * random.uniform(0.7, 0.9)  # noqa: S311  # spreads load only
         left = self._runs_out_at - self._clock()
         return min(pause, left + _JUST_AFTER) if left > 0 else pause
 

@@ -233,7 +233,7 @@ async def _relist(cache: Relisted) -> None:
             await cache.relist()
         except KubeError as error:
             logger.warning("%s cannot be listed at takeover: %s", cache.name, error)
-            await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
+            await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311  # spreads load only
         else:
             return
 

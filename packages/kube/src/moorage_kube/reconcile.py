@@ -218,4 +218,4 @@ class Reconciler(Generic[ObservedT, ActionT]):
         if failure.after is not None:
             return failure.after
         first, most = _STALE_BACKOFF if failure.kind is FailureKind.STALE else _RETRY_BACKOFF
-        return min(most, first * 2.0**tries) * random.uniform(0.9, 1.1)  # noqa: S311
+        return min(most, first * 2.0**tries) * random.uniform(0.9, 1.1)  # noqa: S311  # spreads load only

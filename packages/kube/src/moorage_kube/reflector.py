@@ -147,7 +147,7 @@ class Reflector(Generic[T]):
         doublings = min(self._failures - 1, _DOUBLINGS)
         pause = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**doublings)
         asked = error.retry_after if isinstance(error, Throttled) else None
-        return max(pause * random.uniform(0.75, 1.0), asked or 0.0)  # noqa: S311
+        return max(pause * random.uniform(0.75, 1.0), asked or 0.0)  # noqa: S311  # spreads load only
 
     def _complain(self, error: KubeError) -> None:
         now = time.monotonic()

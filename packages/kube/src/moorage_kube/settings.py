@@ -149,8 +149,8 @@ class CommonSettings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, file; no dotenv and no secrets folder."""
         given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}

@@ -9,8 +9,8 @@ import pytest
 # Before the import, or its assertions say nothing about the values.
 pytest.register_assert_rewrite("moorage_testing.contract.suite")
 
-from moorage_testing.contract.suite import ProviderContract  # noqa: E402
-from moorage_testing.contract.world import (  # noqa: E402
+from moorage_testing.contract.suite import ProviderContract  # noqa: E402  # see above
+from moorage_testing.contract.world import (  # noqa: E402  # see above
     IMPATIENT_SECONDS,
     PATIENT_SECONDS,
     SLOW_SECONDS,

@@ -161,7 +161,7 @@ class Ec2World:
         every = self._backend.all_instances()
         return tuple(_described(one) for one in every if one.state != "terminated")
 
-    def _start(self, subnet: str, tags: Mapping[str, str], with_public_ip: bool) -> Instance:  # noqa: FBT001
+    def _start(self, subnet: str, tags: Mapping[str, str], with_public_ip: bool) -> Instance:  # noqa: FBT001  # one private caller
         # One at a time and not by the API: moto searches its 1,300 images for each.
         reservation = self._backend.run_instances(
             "ami-00000000000000000",
