@@ -11,7 +11,7 @@ from typing import NoReturn
 from .rows import FAMILIES
 
 MOST_ADDRESSES = 512  # of one NetIPAllocation
-SLOW_MOVES = 3
+SLOW_MOVES = 5
 
 _DESCRIPTION = """\
 Measures what Moorage promises in figures, here and now, and prints one table: target, measured,
@@ -30,7 +30,7 @@ Sizes below the default are for trying the tool out; the targets are meant for t
 
   everything, full size (about five minutes on two cores):  python -m tests.bench
   the planner alone, in seconds:                            python -m tests.bench --rows J3
-  small, for CI:  python -m tests.bench --nodes 100 --addresses 50 --pods 1000 --resyncs 3 --moves 5
+  small, for CI:  python -m tests.bench --nodes 100 --addresses 50 --pods 1000 --resyncs 2 --moves 5
 """
 
 

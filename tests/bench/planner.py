@@ -1,4 +1,4 @@
-"""What a decision costs: the pure planner on worlds of any size, and events that do not matter."""
+"""What a decision costs: the pure planner on worlds of any size."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
-from moorage_core.handlers import Triggers
 from moorage_core.model import (
     Allocation,
     MarkNode,
     Mutate,
     Observed,
-    Phase,
     Present,
     Workload,
     WriteStatus,
 )
-from moorage_core.projections import FINALIZER, record_to_wire
 from moorage_domain.nodes import Node
 from moorage_domain.provider import CloudAddress, MachineHolder
 
@@ -83,9 +78,8 @@ def planner_rows(nodes: int, addresses: int) -> list[Row]:
     ]
 
 
-def growth_rows(nodes: int) -> list[Row]:
-    """J3: the same by cluster size, half as many addresses as nodes; and events without effect."""
-    sizes = sorted({max(4, nodes // 10), max(6, nodes * 3 // 10), nodes, nodes * 3})
+def growth_rows(sizes: Sequence[int]) -> list[Row]:
+    """J3: the same by cluster size, half as many addresses as nodes."""
     costs: dict[int, float] = {}
     for size in sizes:
         costs[size] = cpu(at_rest(first_binding(size, size // 2))).median
@@ -103,7 +97,7 @@ def growth_rows(nodes: int) -> list[Row]:
         f"the exponent x; at rest, half as many addresses as nodes. {curve}."
         " The seed's exponent is that of its GETs between the two smallest sizes.",
     )
-    return [growth, _idle_events(sizes)]
+    return [growth]
 
 
 def cpu(world: Observed) -> Cost:
@@ -132,6 +126,7 @@ def first_binding(nodes: int, addresses: int) -> Observed:
         allocation=allocation,
         records=(),
         now=_NOW,
+        uptime=86_400.0,
         readings={ip: Present(CloudAddress(ip, f"ref-{ip}", None)) for ip in ips},
         nodes=pool,
         by_machine={machine_of[node.provider_id]: node.name for node in pool.values()},
@@ -181,9 +176,7 @@ def _told(world: Observed) -> Observed:
                 marked = replace(node, labels={**node.labels, **labels}, owner="uid-edge")
                 nodes[node.name] = marked
             case WriteStatus(records, conditions):
-                world = replace(
-                    world, records=records, conditions=conditions, seen_generation=1
-                )
+                world = replace(world, records=records, conditions=conditions, seen_generation=1)
             case _:
                 raise AssertionError(f"not expected here: {action}")
     owned = frozenset(name for name, node in nodes.items() if node.owner)
@@ -213,94 +206,3 @@ def _expect(found: int, wanted: int, what: str) -> None:
 
 def _exponent(costs: dict[int, float] | dict[int, int], small: int, large: int) -> float:
     return math.log(costs[large] / costs[small]) / math.log(large / small)
-
-
-def _idle_events(sizes: list[int]) -> Row:
-    """Changes that concern no allocation, through the real caches and triggers."""
-    costs: dict[int, float] = {}
-    keys = 0
-    for size in sizes:
-        events = IdleEvents(size)
-        costs[size] = events.microseconds()
-        keys = max(keys, len(events.keys))
-    curve = ", ".join(f"{size:,}: {cost:.0f} us" for size, cost in costs.items())
-    return Row(
-        "J3b",
-        "keys enqueued by events that do not matter",
-        0.0,
-        float(keys),
-        "",
-        NO_SEED,
-        "a heartbeat of a node that holds an address, a label on a node outside the pool, a pod"
-        f" that comes to a healthy node; CPU of the three together by nodes: {curve}. The seed"
-        " watches nothing: every pass pays for all nodes.",
-    )
-
-
-class IdleEvents:
-    """A full set of caches, and events that change nothing an allocation rests on."""
-
-    def __init__(self, nodes: int) -> None:
-        self.keys: list[str] = []
-        self._caches = Caches()
-        settled = at_rest(first_binding(nodes, nodes // 2))
-        self._caches.nodes.replace_all(_raw_node(node) for node in settled.nodes.values())
-        self._caches.nodes.apply(_raw_node(Node("elsewhere", "uid-elsewhere")))
-        self._caches.allocations.replace_all([_raw_allocation(settled)])
-        self._holder = next(iter(settled.nodes.values()))
-        Triggers(self._caches, self.keys.append)
-        self._count = 0
-
-    def microseconds(self) -> float:
-        """CPU of one heartbeat, one label elsewhere and one pod, the median of many rounds."""
-        taken = []
-        for _ in range(100):
-            begun = time.process_time_ns()
-            self._round()
-            taken.append((time.process_time_ns() - begun) / 1000)
-        return statistics.median(taken)
-
-    def _round(self) -> None:
-        self._count += 1
-        beat = {"type": "Ready", "status": "True", "lastHeartbeatTime": str(self._count)}
-        heartbeat = _raw_node(self._holder) | {"status": {"conditions": [beat]}}
-        other = Node("elsewhere", "uid-elsewhere", labels={"round": str(self._count)})
-        pod = {
-            "metadata": {"name": f"pod-{self._count}", "namespace": "default", "uid": "uid"},
-            "spec": {"nodeName": self._holder.name},
-        }
-        self._caches.nodes.apply(heartbeat)
-        self._caches.nodes.apply(_raw_node(other))
-        self._caches.pods.apply(pod)
-
-
-def _raw_node(node: Node) -> dict[str, Any]:
-    annotations = {"moorage.dev/owner": node.owner} if node.owner else {}
-    meta = {"name": node.name, "uid": node.uid, "labels": dict(node.labels)}
-    return {
-        "metadata": meta | {"annotations": annotations},
-        "spec": {"providerID": node.provider_id},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-    }
-
-
-def _raw_allocation(world: Observed) -> dict[str, Any]:
-    allocation = world.allocation
-    if any(record.phase is not Phase.BOUND for record in world.records):
-        raise AssertionError("only a world at rest can be written down so")
-    return {
-        "metadata": {
-            "name": allocation.name, "uid": allocation.uid, "generation": allocation.generation,
-            "creationTimestamp": allocation.created, "resourceVersion": "1",
-            "finalizers": [FINALIZER],
-        },
-        "spec": {
-            # The limit on one object is the API server's; its projection takes any number.
-            "reservedIPs": list(allocation.addresses[:512]),
-            "nodeSelector": dict(allocation.selector),
-            "cloud": {"provider": allocation.provider},
-        },
-        "status": {"addresses": [record_to_wire(record) for record in world.records]},
-    }  # fmt: skip
-
-

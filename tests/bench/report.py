@@ -18,6 +18,8 @@ from .rows import Row, number
 _HEADS = ("row", "what", "target", "measured", "the seed's way", "ratio", "verdict")
 _WIDTH = 100
 _BEGUN = time.monotonic()
+# What else the machine was doing; the figures are only as good as it was quiet.
+_LOAD = os.getloadavg()[0]
 
 
 def say(text: str) -> None:
@@ -48,7 +50,11 @@ def table(rows: Sequence[Row]) -> str:
         if row.note
     ]
     met = sum(row.met for row in rows)
-    return "\n".join([*drawn, "", *notes, "", f"{met} of {len(rows)} targets met"])
+    cpus = os.cpu_count() or 1
+    end = f"{met} of {len(rows)} targets met; {cpus} CPUs, load {_LOAD:.1f} before the start"
+    if cpus / 2 < _LOAD:
+        end += ": the machine was busy, so whatever is measured by the clock is too long"
+    return "\n".join([*drawn, "", *notes, "", end])
 
 
 def write_json(path: Path, options: Options, rows: Sequence[Row]) -> None:
@@ -63,6 +69,7 @@ def write_json(path: Path, options: Options, rows: Sequence[Row]) -> None:
             "cpus": os.cpu_count(),
             "python": platform.python_version(),
             "system": platform.platform(),
+            "load_at_start": _LOAD,
         },
         "seconds": round(time.monotonic() - _BEGUN, 1),
         "rows": [row.as_json() for row in rows],

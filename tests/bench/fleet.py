@@ -1,0 +1,391 @@
+"""The world the controller is measured in: a control plane with many nodes and pods, and EC2."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import http.client
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from moorage_core.rights import RIGHTS
+from moorage_kube.rights import cluster_role, role
+from moorage_testing.cluster import EmbeddedCluster, Node, Owner, Pod
+from moorage_testing.cluster.control_plane import free_ports
+from moorage_testing.processes import Child, Command, Run
+from moorage_testing.waiting import wait_for
+
+from .options import Options
+from .planner import ip_text
+from .report import step
+
+ROOT = Path(__file__).resolve().parents[2]
+CRD = ROOT / "crds" / "netipallocations.netinfra.darkbrains.com.yaml"
+ALLOCATION = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/edge"
+NAMESPACE = "moorage-system"
+ACCOUNT = f"{NAMESPACE}/moorage-core"
+# The shortest there is.
+INTERVAL_SECONDS = 5
+# Long, so that the fake kubelets' heartbeats do not take the two cores from what is measured.
+GRACE_SECONDS = 120.0
+# Their objects are only looked at here: nobody is to start or stop pods because of them.
+IDLE_CONTROLLERS = "--controllers=*,-deployment-controller,-replicaset-controller"
+START_SECONDS = 120.0
+BIND_SECONDS = 300.0
+QUIET_SECONDS = 4.0
+READS = ("Describe",)
+
+
+@dataclass(frozen=True, slots=True)
+class CloudCall:
+    """One call that reached EC2; ``at`` in seconds of the machine's monotonic clock."""
+
+    op: str
+    allocation_id: str
+    at: float
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.op.startswith(READS)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One request of the controller's that the API server answered."""
+
+    verb: str
+    resource: str
+    subresource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ec2:
+    """The emulated EC2, a process of its own, through its own paths."""
+
+    url: str
+    region: str
+    environment: dict[str, str]
+    provider_ids: tuple[str, ...]
+    allocation_ids: dict[str, str]
+
+    @classmethod
+    def start(cls, run: Run, options: Options) -> Self:
+        """Start it with as many instances as there are nodes."""
+        ips = ",".join(map(ip_text, range(options.addresses)))
+        argv = [sys.executable, "-m", "moorage_testing.clouds.aws"]
+        argv += ["--nodes", str(options.nodes), "--addresses", ips, "--cluster", "bench"]
+        child = run.start(Command("ec2", argv))
+
+        def first_line() -> str:
+            child.check()
+            line, end, _ = child.log.read_text(encoding="utf-8").partition("\n")
+            return line if end else ""
+
+        told = json.loads(wait_for(first_line, START_SECONDS, "the emulated EC2 to serve"))
+        return cls(
+            url=told["url"],
+            region=told["region"],
+            environment=told["environment"],
+            provider_ids=tuple(instance["provider_id"] for instance in told["instances"]),
+            allocation_ids=told["addresses"],
+        )
+
+    def calls(self, since: float = 0.0) -> list[CloudCall]:
+        """What came in after a moment, in order."""
+        return [
+            CloudCall(call["op"], call["params"].get("AllocationId", ""), call["at"])
+            for call in json.loads(self._ask("GET", "calls"))
+            if call["at"] >= since
+        ]
+
+    @contextlib.contextmanager
+    def slow(self, op: str, seconds: float) -> Iterator[None]:
+        """Let every call of one operation take so much longer."""
+        fault = {"op": op, "delay_seconds": seconds, "times": None}
+        self._ask("POST", "faults", json.dumps(fault).encode())
+        try:
+            yield
+        finally:
+            self._ask("DELETE", "faults")
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        request = urllib.request.Request(  # noqa: S310 - loopback, from the emulator itself
+            f"{self.url}/moorage/{path}", data=body, method=method
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
+            content: bytes = answer.read()
+        return content
+
+
+class Audit:
+    """What the controller asked of the API server, by the API server's own account."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "audit.log"
+        self._policy = folder / "audit-policy.json"
+        user = "system:serviceaccount:" + ACCOUNT.replace("/", ":")
+        rules = [{"level": "Metadata", "users": [user]}, {"level": "None"}]
+        policy = {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            # A watch is told when it begins, everything else when it is answered.
+            "omitStages": ["RequestReceived"],
+            "rules": rules,
+        }
+        self._policy.write_text(json.dumps(policy), encoding="utf-8")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """For the API server; it writes each line before the next request of that client."""
+        return (f"--audit-policy-file={self._policy}", f"--audit-log-path={self._log}")
+
+    def mark(self) -> int:
+        """Now, for ``since``."""
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    def since(self, mark: int) -> list[ApiCall]:
+        """All requests answered after a mark, watches where they began."""
+        with self._log.open("rb") as log:
+            log.seek(mark)
+            lines = [line for line in log if line.endswith(b"\n")]
+        events = map(json.loads, lines)
+        return [
+            _api_call(event)
+            for event in events
+            if (event["stage"] == "ResponseStarted") == (event["verb"] == "watch")
+        ]
+
+    def age(self) -> float:
+        """Seconds since the controller's last request other than for its Lease."""
+        text = self._log.read_text(encoding="utf-8").splitlines() if self.mark() else []
+        for line in reversed(text):
+            event = json.loads(line)
+            if event.get("objectRef", {}).get("resource") != "leases":
+                return time.time() - _epoch(event["stageTimestamp"])
+        return float("inf")
+
+
+class Fleet:
+    """Everything set up once and shared by all rows."""
+
+    def __init__(self, run: Run, cluster: EmbeddedCluster, audit: Audit, ec2: Ec2) -> None:
+        self.run = run
+        self.cluster = cluster
+        self.audit = audit
+        self.ec2 = ec2
+        self.controller: Child | None = None
+        self.ready_seconds = 0.0
+        self.bound_seconds = 0.0
+
+    @property
+    def process(self) -> psutil.Process:
+        """The controller's."""
+        if self.controller is None:
+            raise RuntimeError("the controller is not started")
+        self.controller.check()
+        return psutil.Process(self.controller.pid)
+
+    def start_controller(self) -> None:
+        """Start the real controller under its own rights and wait until it is ready."""
+        port = free_ports(1)[0]
+        argv = [sys.executable, "-m", "moorage_core"]
+        argv += ["--kubeconfig", str(self.cluster.kubeconfig_for(ACCOUNT))]
+        argv += ["--metrics-port", str(port), "--metrics-host", "127.0.0.1"]
+        argv += ["--lease-namespace", NAMESPACE]
+        begun = time.monotonic()
+        child = self.run.start(Command("core", argv, env=self.ec2.environment))
+        self.controller = child
+
+        def ready() -> bool:
+            child.check()
+            return _answers(port, "/readyz")
+
+        wait_for(ready, START_SECONDS, "the controller to be ready", interval_seconds=0.02)
+        self.ready_seconds = time.monotonic() - begun
+
+    def wait_bound(self, addresses: int) -> None:
+        """Wait until every address is on a node, the labels are written and all is quiet."""
+        begun = time.monotonic()
+
+        def bound() -> bool:
+            self.process  # noqa: B018 - raises with its log once it is dead
+            status = self.cluster.request("GET", ALLOCATION).get("status", {})
+            return bool(status.get("bound") == addresses)
+
+        wait_for(bound, BIND_SECONDS, f"{addresses} addresses to be bound", interval_seconds=0.5)
+        self.bound_seconds = time.monotonic() - begun
+        quiet = "the controller's last requests"
+        wait_for(
+            lambda: self.audit.age() > QUIET_SECONDS, BIND_SECONDS, quiet, interval_seconds=0.5
+        )
+
+    def memory_mib(self) -> tuple[float, float]:
+        """The controller's resident memory: now, and the most it ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return self.process.memory_info().rss / 2**20, int(peak.split()[1]) / 1024
+
+    def cpu_seconds(self) -> float:
+        """Processor time the controller has used."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextlib.contextmanager
+def fleet(options: Options) -> Iterator[Fleet]:
+    """Set the world up, with the NetIPAllocation in it and no controller yet."""
+    with contextlib.ExitStack() as opened:
+        run = opened.enter_context(Run.open())
+        audit = Audit(run.folder)
+        with step("starting the control plane"):
+            cluster = opened.enter_context(
+                EmbeddedCluster.start(
+                    node_monitor_grace_seconds=GRACE_SECONDS,
+                    extra_args={
+                        "kube-apiserver": audit.flags,
+                        "kube-controller-manager": (IDLE_CONTROLLERS,),
+                    },
+                )
+            )
+        with step(f"starting EC2 with {options.nodes:,} instances"):
+            ec2 = Ec2.start(run, options)
+        _add_nodes(cluster, ec2)
+        _add_pods(cluster, options)
+        _add_allocation(cluster, options, ec2.region)
+        yield Fleet(run, cluster, audit, ec2)
+
+
+def node_name(number: int) -> str:
+    """Names in the order of the instances."""
+    return f"node-{number:04}"
+
+
+def _add_nodes(cluster: EmbeddedCluster, ec2: Ec2) -> None:
+    with step(f"adding {len(ec2.provider_ids):,} nodes"):
+        cluster.add_nodes(
+            Node(
+                node_name(number),
+                labels={
+                    "pool": "edge",
+                    "topology.kubernetes.io/region": ec2.region,
+                    "topology.kubernetes.io/zone": provider_id.split("/")[3],
+                },
+                provider_id=provider_id,
+            )
+            for number, provider_id in enumerate(ec2.provider_ids)
+        )
+
+
+def _add_pods(cluster: EmbeddedCluster, options: Options) -> None:
+    """One pod of the workload on every node, the rest belongs to another workload."""
+    edge, other = _workload(cluster, "edge"), _workload(cluster, "other")
+
+    def pods(numbers: Sequence[int]) -> Iterator[Pod]:
+        for number in numbers:
+            node = node_name(number % options.nodes)
+            if number < options.nodes:
+                yield Pod(f"edge-{node}", node=node, owner=edge, labels={"app": "edge"})
+            else:
+                yield Pod(f"other-{number}", node=node, owner=other, labels={"app": "other"})
+
+    chunk = 5000
+    for start in range(0, options.pods, chunk):
+        numbers = range(start, min(start + chunk, options.pods))
+        with step(f"adding pods {numbers[0] + 1:,} to {numbers[-1] + 1:,} of {options.pods:,}"):
+            cluster.create_pods(pods(numbers))
+    path = "/api/v1/pods?fieldSelector=status.phase%3DPending&limit=1"
+    with step("waiting until all pods run"):
+        wait_for(
+            lambda: not cluster.request("GET", path)["items"],
+            BIND_SECONDS,
+            "all pods to run",
+            interval_seconds=0.5,
+        )
+
+
+def _workload(cluster: EmbeddedCluster, name: str) -> Owner:
+    """A Deployment and its ReplicaSet; the latter is what pods belong to."""
+    labels = {"app": name}
+    spec = {
+        "replicas": 0,
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "main", "image": "fake"}]},
+        },
+    }
+    base = "/apis/apps/v1/namespaces/default"
+    meta: dict[str, Any] = {"name": name, "labels": labels}
+    made = cluster.request("POST", f"{base}/deployments", {"metadata": meta, "spec": spec})
+    owner = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": name,
+        "uid": made["metadata"]["uid"], "controller": True,
+    }  # fmt: skip
+    meta = {"name": f"{name}-1", "labels": labels, "ownerReferences": [owner]}
+    made = cluster.request("POST", f"{base}/replicasets", {"metadata": meta, "spec": spec})
+    return Owner("ReplicaSet", f"{name}-1", made["metadata"]["uid"])
+
+
+def _add_allocation(cluster: EmbeddedCluster, options: Options, region: str) -> None:
+    """The CRD, the controller's account with its own rights and no others, and the object."""
+    cluster.apply(CRD.read_text(encoding="utf-8"))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
+    cluster.service_account_token(ACCOUNT)
+    cluster.apply([*_granted(cluster_role("moorage-core", RIGHTS))])
+    cluster.apply([*_granted(role("moorage-core", RIGHTS))])
+    spec = {
+        "reservedIPs": [*map(ip_text, range(options.addresses))],
+        "workloadRef": {"kind": "Deployment", "name": "edge", "namespace": "default"},
+        "nodeSelector": {"pool": "edge"},
+        "cloud": {"provider": "aws", "region": region},
+        "reconcileInterval": INTERVAL_SECONDS,
+    }
+    kind = {"apiVersion": "netinfra.darkbrains.com/v1alpha1", "kind": "NetIPAllocation"}
+    cluster.apply([kind | {"metadata": {"name": "edge"}, "spec": spec}])
+
+
+def _granted(rules: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A role with its binding to the controller's account."""
+    place = {} if rules["kind"] == "ClusterRole" else {"namespace": NAMESPACE}
+    name = rules["metadata"]["name"]
+    yield rules | {"metadata": {"name": name, **place}}
+    namespace, account = ACCOUNT.split("/")
+    yield {
+        "apiVersion": rules["apiVersion"],
+        "kind": f"{rules['kind']}Binding",
+        "metadata": {"name": name, **place},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io", "kind": rules["kind"], "name": name,
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+    }  # fmt: skip
+
+
+def _api_call(event: dict[str, Any]) -> ApiCall:
+    # Discovery has no object.
+    subject = event.get("objectRef", {})
+    return ApiCall(event["verb"], subject.get("resource", ""), subject.get("subresource", ""))
+
+
+def _epoch(stamp: str) -> float:
+    return dt.datetime.fromisoformat(stamp).timestamp()
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

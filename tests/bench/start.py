@@ -1,0 +1,28 @@
+"""The controller's own needs: how soon it is ready, and how much memory it keeps (T8)."""
+
+from __future__ import annotations
+
+from .fleet import Fleet
+from .options import Options
+from .rows import NO_SEED, Row
+
+MEMORY_TARGET_MIB = 200.0
+READY_TARGET_SECONDS = 10.0
+
+
+def start_rows(fleet: Fleet, options: Options) -> list[Row]:
+    """Call it last: the memory is that after everything else was done."""
+    size = f"{options.nodes:,} nodes, {options.pods:,} pods"
+    now, peak = fleet.memory_mib()
+    return [
+        Row(
+            "T8d", f"controller RSS, {size}", MEMORY_TARGET_MIB, now, "MiB", NO_SEED,
+            f"at the end of this run; {peak:.0f} MiB at most, before that. The seed was not run.",
+        ),
+        Row(
+            "T8e", f"process start -> ready, {size}", READY_TARGET_SECONDS, fleet.ready_seconds,
+            "s", NO_SEED,
+            "until /readyz answers 200, imports included; all addresses were bound"
+            f" {fleet.bound_seconds:.1f} s later, which is the emulated EC2's speed too.",
+        ),
+    ]  # fmt: skip
