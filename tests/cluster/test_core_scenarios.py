@@ -394,6 +394,7 @@ def test_g2_g3_two_allocations_side_by_side(lab: CoreLab, core: Child) -> None:
         30,
         "one bound and one without a node",
     )
+    _resyncs(lab, RESYNC_SECONDS)  # the Events of the bindings are written behind their back
     labels, before = lab.labelled(pool), _writes(lab.metrics(core))
     assert len(labels) == 2  # both nodes
     _resyncs(lab, 4 * RESYNC_SECONDS)

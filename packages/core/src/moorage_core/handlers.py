@@ -21,6 +21,8 @@ class Triggers:
     def __init__(self, caches: Caches, add: Callable[[str], None]) -> None:
         self._caches = caches
         self._add = add
+        self._held_back: dict[str, frozenset[str]] = {}
+        """Nodes where an address waits for pods, by allocation; most have none."""
         caches.allocations.subscribe(self._allocation_changed)
         caches.nodes.subscribe(self._node_changed)
         caches.pods.subscribe(self._pod_changed)
@@ -30,6 +32,9 @@ class Triggers:
 
     def _allocation_changed(self, change: Change[AllocationView]) -> None:
         self._add(change.key)
+        self._held_back.pop(change.key, None)
+        if held := _held_back(change.new):
+            self._held_back[change.key] = held
         if _holds(change.old) != _holds(change.new):
             # An address or a node may have become free for others.
             for name, view in self._caches.allocations.items():
@@ -52,24 +57,18 @@ class Triggers:
                 self._add(name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
-        """Pods matter where an address waits for them to leave, or may come back."""
+        """Pods matter only where an address waits for them to leave."""
         nodes = {pod.node_name for pod in (change.old, change.new) if pod is not None}
-        if not any(self._must_leave(name) for name in nodes):
-            return
-        for name, view in self._caches.allocations.items():
-            if any(_is_on(view, node) for node in nodes):
+        for name, held in self._held_back.items():
+            if held & nodes:
                 self._add(name)
-
-    def _must_leave(self, node_name: str) -> bool:
-        node = self._caches.nodes.get(node_name)
-        return node is None or bool(node.unschedulable or node.owner)
 
     def _owned_changed(self, change: Change[OwnedView]) -> None:
         """A workload was replaced or a ReplicaSet changed hands: who waits for pods looks again."""
         if change.old is not None and change.new is not None:
             return
         for name, view in self._caches.allocations.items():
-            if any(record.reason == reasons.WORKLOAD_RUNNING.name for record in view.records):
+            if _held_back(view):
                 self._add(name)
 
 
@@ -96,6 +95,12 @@ def _at_rest(view: AllocationView) -> bool:
 def _holds(view: AllocationView | None) -> frozenset[tuple[str, str]]:
     records = view.records if view else ()
     return frozenset((r.ip, r.place.node_name) for r in records if r.place)
+
+
+def _held_back(view: AllocationView | None) -> frozenset[str]:
+    records = view.records if view else ()
+    reason = reasons.WORKLOAD_RUNNING.name
+    return frozenset(r.place.node_name for r in records if r.place and r.reason == reason)
 
 
 def _waits(view: AllocationView) -> bool:

@@ -69,23 +69,27 @@ class Targets:
     def __init__(self, world: Observed) -> None:
         self._world = world
         self._promised = dict(world.taken)
-        self._pool: list[Node] | None = None
 
     def promise(self, node_name: str, ip: str) -> None:
         """Remember that a node holds, or will hold, an address."""
         self._promised.setdefault(node_name, ip)
 
     def pick(self, record: Record, machine_id: str = "") -> Node | None:
-        """The node this address gets: the one already chosen if it can, else the first free."""
+        """The node this address gets: the one already chosen if it can, else the first free.
+
+        Args:
+            record: the address.
+            machine_id: the machine that holds it. Two Node objects may be one machine, and moving
+                there would move nothing, for ever.
+        """
+        avoided = self._world.avoided.get(record.ip, {})
         for node in self._candidates(record):
-            # Two Node objects may be one machine: moving there would move nothing, for ever.
+            if avoided.get(node.uid, 0.0) > self._world.uptime:
+                continue
             if machine_id and self._world.machine_of.get(node.provider_id) == machine_id:
                 continue
-            if self._promised.get(node.name, record.ip) != record.ip:
-                continue
-            if self._world.avoided.get(record.ip, {}).get(node.uid, 0.0) > self._world.uptime:
-                continue
             self._promised[node.name] = record.ip
+            self._free.pop(node.name, None)
             return node
         return None
 
@@ -126,12 +130,17 @@ class Targets:
     def _candidates(self, record: Record) -> Iterator[Node]:
         place = record.place
         chosen = self._world.nodes.get(place.node_name) if place else None
-        if place and chosen and chosen.uid == place.node_uid and self.can_use(chosen):
-            yield chosen
-        if self._pool is None:
-            usable = filter(self.can_use, self._world.nodes.values())
-            self._pool = sorted(usable, key=lambda node: node.name)
-        yield from self._pool
+        same = place and chosen and chosen.uid == place.node_uid
+        if same and chosen and self._promised.get(chosen.name, record.ip) == record.ip:
+            yield from filter(self.can_use, (chosen,))
+        yield from self._free.values()
+
+    @cached_property
+    def _free(self) -> dict[str, Node]:
+        """The usable nodes nobody has, by name, in order; each leaves when it is given away."""
+        usable = filter(self.can_use, self._world.nodes.values())
+        free = [node for node in usable if node.name not in self._promised]
+        return {node.name: node for node in sorted(free, key=lambda node: node.name)}
 
 
 def _most_together(moments: list[float]) -> int:
