@@ -12,7 +12,15 @@ from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
 from moorage_core.handlers import Triggers
 from moorage_core.metrics import CoreMetrics, Gauges, core_metrics
-from moorage_core.model import Action, Mutate, Mutation, Observed, Outcome, WriteStatus
+from moorage_core.model import (
+    Action,
+    Mutate,
+    Mutation,
+    Observed,
+    Outcome,
+    RemoveFinalizer,
+    WriteStatus,
+)
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
 from moorage_core.report import notes
@@ -108,12 +116,20 @@ class CoreSteps:
         for ip, outcome in world.outcomes.items():
             if operations.outcomes.get(ip) is outcome:
                 del operations.outcomes[ip]
-        for action in plan.actions:
-            if isinstance(action, WriteStatus):
-                kept = {record.ip for record in action.records}
-                for record in world.records:
-                    if record.ip not in kept and record.ip not in world.conflicts:
-                        operations.forget(record.ip)
+        let_go = {record.ip for record in world.records} - _still_told(world, plan)
+        for ip in let_go - world.conflicts.keys():
+            operations.forget(ip)
+
+
+def _still_told(world: Observed, plan: Plan[Action]) -> set[str]:
+    """The addresses that the object tells of once this plan is carried out."""
+    told = {record.ip for record in world.records}
+    for action in plan.actions:
+        if isinstance(action, RemoveFinalizer):
+            return set()
+        if isinstance(action, WriteStatus):
+            told = {record.ip for record in action.records}
+    return told
 
 
 class Core:
