@@ -16,13 +16,16 @@ from moorage_kube.client import Client
 from moorage_kube.connection import Connection, Credentials
 from moorage_kube.connection.credentials import FixedCredentials
 
+# All that the real one says where a JSON patch cannot be applied, a failed test included.
+NOT_APPLICABLE = "the server rejected our request due to an error in our request"
+
 
 class Refusal(Exception):
-    """The request is answered with this status and reason."""
+    """The request is answered with this status, reason and message."""
 
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(status, reason)
-        self.status, self.reason = status, reason
+    def __init__(self, status: int, reason: str, message: str = "refused") -> None:
+        super().__init__(status, reason, message)
+        self.status, self.reason, self.message = status, reason, message
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class CoreApiServer:
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     version: int = 100
+    refusal: Refusal | None = None
+    """What every patch is answered with; ``None`` = as it should be."""
 
     async def answer(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read() or b"null")
@@ -50,7 +55,7 @@ class CoreApiServer:
         try:
             raw = self._stored(asked)
         except Refusal as refusal:
-            status = {"kind": "Status", "reason": refusal.reason, "message": "refused"}
+            status = {"kind": "Status", "reason": refusal.reason, "message": refusal.message}
             return _json(status, refusal.status)
         return _json(raw)
 
@@ -75,6 +80,8 @@ class CoreApiServer:
         return self.objects[path]
 
     def _patched(self, asked: Asked, path: str, held: dict[str, Any]) -> dict[str, Any]:
+        if self.refusal is not None:
+            raise self.refusal
         new = deepcopy(held)
         if asked.content_type == "application/json-patch+json":
             _patch(new, asked.body)
@@ -138,7 +145,7 @@ def _patch(held: dict[str, Any], operations: list[dict[str, Any]]) -> None:
         for parent in parents:
             at = at.get(parent, {})
         if last not in at or (operation["op"] == "test" and at[last] != operation["value"]):
-            raise Refusal(422, "Invalid")
+            raise Refusal(422, "Invalid", NOT_APPLICABLE)
         if operation["op"] == "remove":
             del at[last]
 

@@ -33,7 +33,7 @@ def node(name: str, **fields: Any) -> Node:
 
 def record(ip: str, node_name: str = "", **fields: Any) -> Record:
     """A record; with a node it is bound there."""
-    bound = {"phase": Phase.BOUND, "reason": "Bound", "place": place(node_name)}
+    bound: dict[str, Any] = {"phase": Phase.BOUND, "reason": "Bound", "place": place(node_name)}
     return Record(ip, **((bound if node_name else {}) | fields))
 
 

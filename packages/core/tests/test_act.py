@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from core_api_server import Asked, CoreApiServer, serve
+from core_api_server import Asked, CoreApiServer, Refusal, serve
 from core_builders import IP1, IP2, allocation, place, raw_allocation, raw_node, record, seen, until
 
 from moorage_core.act import Actor
@@ -52,7 +52,8 @@ class Deck:
         self.caches = Caches()
         self.scopes = Scopes(lambda *_: MemoryProvider(self.cloud), lambda _: None)
         self.operations = Operations(lambda: None, lambda *_: None, asyncio.Semaphore(5))
-        self.actor = Actor(client, Observer(self.caches, self.scopes, self.operations))
+        self.observer = Observer(self.caches, self.scopes, self.operations)
+        self.actor = Actor(client, self.observer)
 
     def hold(self, path: str, raw: dict[str, Any]) -> None:
         """Put an object on the server and into the cache."""
@@ -101,7 +102,7 @@ async def test_a_finalizer_added_meanwhile_is_not_lost(deck: Deck) -> None:
 
 
 async def test_ours_is_taken_off_and_the_object_goes_unless_others_hold_it(deck: Deck) -> None:
-    gone = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
+    gone: dict[str, Any] = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
     deck.hold(A, raw_allocation("a", IP1, finalizers=["x/y", FINALIZER], **gone))
     await deck.act(RemoveFinalizer())
     assert deck.server.objects[A]["metadata"]["finalizers"] == ["x/y"]
@@ -135,7 +136,7 @@ async def test_the_status_tells_all_and_is_known_at_once(deck: Deck) -> None:
     (asked,) = await deck.act(WriteStatus((bound,), (READY,), serving=1), one)
     assert asked.path == f"{A}/status"
     assert asked.body == {
-        "metadata": {"resourceVersion": "7"},
+        "metadata": {"resourceVersion": "7", "uid": "uid-a"},
         "status": {
             "observedGeneration": 3,
             "reserved": 2,
@@ -167,6 +168,12 @@ async def test_a_status_based_on_an_old_object_is_refused(deck: Deck) -> None:
     with pytest.raises(Conflict):
         await deck.act(WriteStatus((), ()))
     assert deck.server.objects[A]["status"] == {"addresses": []}
+
+
+async def test_a_namesake_made_meanwhile_gets_no_status(deck: Deck) -> None:
+    deck.hold(A, raw_allocation("a", IP1, uid="another"))
+    with pytest.raises(Conflict):
+        await deck.act(WriteStatus((), ()))
 
 
 async def test_two_writes_in_one_pass_follow_each_other(deck: Deck) -> None:
@@ -215,7 +222,7 @@ async def test_a_node_that_is_gone_needs_no_marks(deck: Deck) -> None:
 
 
 async def test_our_marks_are_taken_off_and_nothing_else(deck: Deck) -> None:
-    others = {"annotations": OWNED | {"keep": "me"}}
+    others: dict[str, Any] = {"annotations": OWNED | {"keep": "me"}}
     deck.hold(N1, raw_node("n1", labels={"pool": "a"} | MARKS, **others))
     node = deck.caches.nodes.get("n1")
     assert node is not None
@@ -259,6 +266,28 @@ async def test_marks_that_are_not_the_ones_we_saw_stay(
     assert deck.server.objects[N1] == changed
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal(403, "Forbidden", "admission webhook said no"),
+        Refusal(422, "Invalid", 'Node "n1" is invalid: metadata.labels: too long'),
+    ],
+)
+async def test_a_node_that_refuses_its_labels_is_told_of_and_holds_nothing_up(
+    deck: Deck, refusal: Refusal
+) -> None:
+    deck.hold(N1, raw_node("n1", labels={"pool": "a"} | MARKS, annotations=OWNED))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    for action in (MarkNode(node, IP1), UnmarkNode(node)):
+        deck.server.refusal = refusal
+        await deck.act(action)
+        assert refusal.message in deck.observer.label_errors["n1"]
+        deck.server.refusal = None
+        await deck.act(action)
+        assert deck.observer.label_errors == {}
+
+
 # The cloud.
 
 
@@ -290,6 +319,18 @@ async def test_an_address_is_read_again_after_the_pause(deck: Deck) -> None:
     await until(lambda: len(deck.cloud.faults.calls) == 2, "the second reading")
     first, second = (call.at for call in deck.cloud.faults.calls)
     assert second - first >= 0.05
+
+
+async def test_an_address_is_read_again_once_however_often_that_is_asked(deck: Deck) -> None:
+    scope = deck.scopes.want(allocation(IP1, interval=1000.0), {IP1})
+    await until(lambda: scope.reading(IP1) != Awaited(), "the first reading")
+    for number in range(5):
+        await deck.act(Reread(IP1, 0.03 + number / 20))
+    await until(lambda: len(deck.cloud.faults.calls) == 2, "the second reading")
+    await asyncio.sleep(0.3)
+    assert len(deck.cloud.faults.calls) == 2
+    await deck.act(Reread(IP1, 0.0))
+    await until(lambda: len(deck.cloud.faults.calls) == 3, "the third reading")
 
 
 async def test_a_reading_planned_for_an_allocation_that_went_away_is_none(deck: Deck) -> None:

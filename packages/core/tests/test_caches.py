@@ -70,7 +70,9 @@ def test_a_replicaset_that_was_let_go_does_not_count_any_more() -> None:
     assert busy(caches, WEB) == {"n2"}
 
 
-@pytest.mark.parametrize(("kind", "namespace"), [("Deployment", "shop"), ("StatefulSet", "default")])
+@pytest.mark.parametrize(
+    ("kind", "namespace"), [("Deployment", "shop"), ("StatefulSet", "default")]
+)
 def test_a_workload_that_does_not_exist_is_missing_and_every_pod_counts(
     kind: str, namespace: str
 ) -> None:

@@ -11,7 +11,18 @@ from typing import Any
 
 import pytest
 from core_api_server import CoreApiServer, serve
-from core_builders import IP1, IP2, NOW, allocation, outcome, place, raw_allocation, raw_node, record, until
+from core_builders import (
+    IP1,
+    IP2,
+    NOW,
+    allocation,
+    outcome,
+    place,
+    raw_allocation,
+    raw_node,
+    record,
+    until,
+)
 from prometheus_client import CollectorRegistry
 
 from moorage_core.caches import Caches
@@ -45,6 +56,7 @@ from moorage_kube.reconcile import Failure, FailureKind
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider, published
 
 A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"
+N1 = "/api/v1/nodes/n1"
 
 
 @pytest.fixture(autouse=True)
@@ -284,11 +296,20 @@ async def test_what_the_status_tells_is_not_remembered_besides(passes: Passes) -
     assert passes.operations.outcomes == {IP2: newer}
 
 
+async def test_what_a_bad_spec_keeps_from_being_told_is_remembered(passes: Passes) -> None:
+    done = passes.operations.outcomes[IP1] = outcome(Mutation.ATTACH)
+    records, bad = (record(IP1),), {"cloud": {"provider": ""}}
+    passes.caches.allocations.apply(raw_allocation("a", IP1, records=records, spec=bad))
+    assert (await passes.look()).outcomes == {IP1: done}
+    await passes.steps.report("a", status(*records), None)
+    assert passes.operations.outcomes == {IP1: done}
+
+
 async def test_an_address_that_was_let_go_is_forgotten_unless_it_is_an_older_ones(
     passes: Passes,
 ) -> None:
     passes.operations.avoided |= {IP1: {"uid-n1": NOW}, IP2: {"uid-n1": NOW}}
-    older = {"creationTimestamp": "2025-01-01T00:00:00Z"}
+    older: dict[str, Any] = {"creationTimestamp": "2025-01-01T00:00:00Z"}
     passes.caches.allocations.apply(raw_allocation("old", IP2, **older))
     records = (record(IP1, "n1"), Record(IP2, Phase.BLOCKED, "Conflict"))
     passes.caches.allocations.apply(raw_allocation("a", IP2, records=records))
@@ -301,7 +322,10 @@ async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
     passes: Passes,
 ) -> None:
     passes.operations.avoided[IP1] = {"uid-n1": NOW}
-    gone = {"deletionTimestamp": "2026-01-02T00:00:00Z", "finalizers": ["moorage.dev/release"]}
+    gone: dict[str, Any] = {
+        "deletionTimestamp": "2026-01-02T00:00:00Z",
+        "finalizers": ["moorage.dev/release"],
+    }
     records = (record(IP1, "n1"),)
     retained = {"releasePolicy": "Retain"}
     raw = raw_allocation("a", IP1, records=records, spec=retained, **gone)
@@ -342,16 +366,19 @@ async def test_an_allocation_that_is_gone_leaves_no_series(passes: Passes) -> No
 # From the object to the bound address, as leader.
 
 
-async def test_an_address_is_bound_labelled_told_and_let_go() -> None:
-    cloud = MemoryCloud()
-    cloud.add_machine("vm-n1")
-    cloud.add_address(IP1)
-    raw, node = raw_allocation("a", IP1), raw_node("n1")
-    objects = {A: raw, "/api/v1/nodes/n1": node}
-    async with serve(*objects.items()) as (server, client):
-        ports = ports_for(client)
-        core = Core(ports)
-        controller = core.controller()
+class Leader:
+    """A core that leads, on a memory cloud with one node and one address."""
+
+    def __init__(self, server: CoreApiServer, ports: Ports, cloud: MemoryCloud) -> None:
+        self.server = server
+        self.cloud = cloud
+        self.registry = ports.metrics.registry
+        self.core = Core(ports)
+        self._ports = ports
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        ports, controller = self._ports, self.core.controller()
         tasks = [
             asyncio.create_task(ports.leadership.run(_nothing, _nothing)),
             asyncio.create_task(ports.events.run()),
@@ -359,38 +386,70 @@ async def test_an_address_is_bound_labelled_told_and_let_go() -> None:
         ]
         try:
             await until(lambda: ports.leadership.is_leader, "the Lease")
-            with published(cloud):
-                core.caches.nodes.apply(node)
-                core.caches.allocations.apply(raw)
-                await until(lambda: _ready(server) == "True", "the address to be bound")
-                assert cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
-                labels = server.objects["/api/v1/nodes/n1"]["metadata"]["labels"]
-                assert labels["moorage.dev/ip"] == "203-0-113-10"
-                registry = ports.metrics.registry
-                attached = {"crd_name": "a", "status": "success"}
-                assert sample(registry, "ip_attach_total", **attached) == 1
-                assert sample(registry, "attached_ips_total", crd_name="a") == 1
-
-                server.version += 1
-                version = {"resourceVersion": str(server.version)}
-                deleted = {"deletionTimestamp": "2026-01-02T00:00:00Z"} | version
-                held = server.objects[A]
-                server.objects[A] = held | {"metadata": held["metadata"] | deleted}
-                core.caches.allocations.apply(server.objects[A])
-                await until(lambda: A not in server.objects, "the object to go")
-                assert cloud.holder(IP1) is None
-                labels = server.objects["/api/v1/nodes/n1"]["metadata"]["labels"]
-                assert labels == {"pool": "a"}
-                await ports.events.flush(5)
+            yield
+            await ports.events.flush(5)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             assert controller.on_stopping is not None
             await controller.on_stopping(0)
-    posts = [one.body for one in server.asked if one.method == "POST"]
-    told = [body["reason"] for body in posts if body["kind"] == "Event"]
-    assert told[:2] == ["Attaching", "Bound"]
+
+    def change(self, **meta: Any) -> None:
+        """Change the allocation's metadata, as people would, and let the cache hear of it."""
+        self.server.version += 1
+        raw = self.server.objects[A]
+        version = {"resourceVersion": str(self.server.version)}
+        self.server.objects[A] = raw | {"metadata": raw["metadata"] | version | meta}
+        self.core.caches.allocations.apply(self.server.objects[A])
+
+    @property
+    def ready(self) -> str:
+        conditions = self.server.objects[A]["status"].get("conditions", [])
+        return next((one["status"] for one in conditions if one["type"] == "Ready"), "")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        labels: dict[str, str] = self.server.objects[N1]["metadata"]["labels"]
+        return labels
+
+    @property
+    def events(self) -> list[str]:
+        posts = [one.body for one in self.server.asked if one.method == "POST"]
+        return [body["reason"] for body in posts if body["kind"] == "Event"]
+
+
+@pytest.fixture
+async def leader() -> AsyncIterator[Leader]:
+    cloud = MemoryCloud()
+    cloud.add_machine("vm-n1")
+    cloud.add_address(IP1)
+    objects = {A: raw_allocation("a", IP1), N1: raw_node("n1")}
+    async with serve(*objects.items()) as (server, client):
+        leader = Leader(server, ports_for(client), cloud)
+        with published(cloud):
+            async with leader.working():
+                leader.core.caches.nodes.apply(server.objects[N1])
+                leader.core.caches.allocations.apply(server.objects[A])
+                yield leader
+
+
+async def test_an_address_is_bound_counted_labelled_and_told(leader: Leader) -> None:
+    await until(lambda: leader.ready == "True", "the address to be bound")
+    await until(lambda: leader.labels.get("moorage.dev/ip") == "203-0-113-10", "the label")
+    assert leader.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
+    attached = {"crd_name": "a", "status": "success"}
+    assert sample(leader.registry, "ip_attach_total", **attached) == 1
+    assert sample(leader.registry, "attached_ips_total", crd_name="a") == 1
+    await until(lambda: leader.events == ["Attaching", "Bound"], "both Events")
+
+
+async def test_a_deleted_allocation_lets_its_address_go_and_then_itself(leader: Leader) -> None:
+    await until(lambda: leader.ready == "True", "the address to be bound")
+    leader.change(deletionTimestamp="2026-01-02T00:00:00Z")
+    await until(lambda: A not in leader.server.objects, "the object to go")
+    assert leader.cloud.holder(IP1) is None
+    assert leader.labels == {"pool": "a"}
 
 
 async def test_two_controllers_share_nothing() -> None:
@@ -401,8 +460,3 @@ async def test_two_controllers_share_nothing() -> None:
 
 async def _nothing() -> None:
     """Taking over or standing down asks for nothing here."""
-
-
-def _ready(server: CoreApiServer) -> str:
-    conditions = server.objects[A]["status"].get("conditions", [])
-    return next((one["status"] for one in conditions if one["type"] == "Ready"), "")

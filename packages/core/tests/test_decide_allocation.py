@@ -61,9 +61,20 @@ def test_the_new_node_is_marked_once_the_status_can_say_bound() -> None:
     simulation.cloud.assign(IP1, "vm-n1")
     simulation.allocate("a", IP1, finalizer=True)
     plan = simulation.plan("a")
-    assert kinds(plan) == [MarkNode, WriteStatus]
+    assert kinds(plan) == [WriteStatus, MarkNode]
     assert written(plan).serving == 1
     assert (plan.reason, plan.wait) == ("AllBound", None)
+
+
+def test_a_node_that_refuses_its_labels_is_tried_again_in_a_minute() -> None:
+    simulation = world("n1")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    plan = decide(replace(simulation.look("a"), label_errors={"n1": "refused"}))
+    assert plan.wait is not None
+    assert plan.wait.total_seconds() == 60
+    degraded = next(one for one in written(plan).conditions if one.type == "Degraded")
+    assert (degraded.status, degraded.reason) == ("True", "NodeNotLabelled")
 
 
 def test_a_spec_nobody_answered_yet_is_answered_even_if_nothing_else_is_new() -> None:
@@ -195,4 +206,4 @@ def test_who_waits_for_an_address_gets_it_when_it_is_let_go_half_way() -> None:
     simulation.cloud.add_address(IP1)
     simulation.stored["a"].records = (stuck,)
     simulation.settle()
-    assert simulation.stored["a"].records == ()
+    assert not simulation.stored["a"].records

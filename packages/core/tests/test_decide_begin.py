@@ -29,10 +29,10 @@ AT_REST = record(IP1, "n1", since=5.0)
 
 
 def case(
-    one: Record = AT_REST, holder: Holder | None = None, token: str = "token-1", **fields: Any
+    one: Record = AT_REST, holder: Holder | None = None, fence: str = "token-1", **fields: Any
 ) -> Case:
-    world = Observed(allocation(IP1, **fields), (one,), NOW, machine_of={"memory://vm-n2": "vm-n2"})
-    reading = Present(replace(ADDRESS, token=token))
+    world = seen(N2, one=allocation(IP1, **fields), records=(one,))
+    reading = Present(replace(ADDRESS, token=fence))
     return Case(one, reading, holder or OnNode(N1), world, Targets(world))
 
 
@@ -79,7 +79,7 @@ def test_a_repeat_has_the_same_request_id_and_anything_else_another() -> None:
     assert request_of(case()) == first
     others = {
         request_of(case(), Mutation.DETACH),
-        request_of(case(token="token-2")),
+        request_of(case(fence="token-2")),
         request_of(case(record(IP1, "n1", attempts=1))),
         request_of(case(uid="uid-another")),
         asked(
@@ -130,11 +130,11 @@ def test_a_stranger_is_asked_whose_it_is_only_where_that_decides(policy: Foreign
     [
         (OnNode(N2), place("n2")),  # moved by hand: off where it is, not where it was
         (OnGone(place("gone")), place("gone")),
-        (Nobody(), place("n1")),
+        (Nobody(), place("n9")),
     ],
 )
 def test_an_address_is_let_go_from_where_it_is(holder: Holder, source: object) -> None:
-    one = record(IP1, "n1", since=5.0, next_attempt=9.0)
+    one = record(IP1, "n1", previous=place("n9"), since=5.0, next_attempt=9.0)
     step = begin_detach(case(one, holder), reasons.RELEASING)
     mutate = asked(step)
     assert (mutate.mutation, mutate.place, mutate.machine_id) == (Mutation.DETACH, source, "")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from core_builders import IP1, IP2, allocation, record
 
 from moorage_core import reasons
-from moorage_core.decide.conditions import conditions, rejected, serves, troubled
-from moorage_core.model import Phase, Record
+from moorage_core.decide.conditions import conditions as conditions_of
+from moorage_core.decide.conditions import rejected, serves, troubled
+from moorage_core.model import Allocation, Phase, Record
 from moorage_kube.conditions import Condition
 
 FINE = record(IP1, "n1", message="on node n1")
@@ -16,6 +19,10 @@ CALM = (
     Condition("Degraded", "False", "Healthy", "no address is in trouble"),
     Condition("Conflict", "False", "NoConflict", "no older allocation lists these addresses"),
 )
+
+
+def conditions(one: Allocation, records: Sequence[Record]) -> tuple[Condition, ...]:
+    return conditions_of(one, records, {})
 
 
 def test_all_is_well() -> None:
@@ -48,11 +55,27 @@ def test_trouble_gives_the_reason_before_what_is_only_late() -> None:
     )
 
 
+def test_without_trouble_the_first_address_that_is_late_gives_the_reason() -> None:
+    late = [Record(IP1, Phase.ATTACHING, "Moving"), Record(IP2, Phase.WAITING, "NoEligibleNode")]
+    assert conditions(allocation(IP1), late)[0].reason == "Moving"
+
+
 def test_what_could_not_be_read_leaves_it_unknown_whether_all_is_well() -> None:
     unknown = record(IP2, "n2", phase=Phase.UNKNOWN, reason="Throttled", message="slow down")
     ready, _, degraded, _ = conditions(allocation(IP1), (FINE, unknown))
     assert (ready.status, ready.reason) == ("Unknown", "Throttled")
     assert (degraded.status, degraded.reason) == ("True", "Throttled")
+
+
+def test_nodes_that_refuse_their_labels_are_trouble_but_no_other_is_hidden_by_it() -> None:
+    errors = {"n2": "too long", "n1": "forbidden"}
+    ready, _, degraded, _ = conditions_of(allocation(IP1), (FINE,), errors)
+    assert ready.status == "True"
+    assert degraded == Condition(
+        "Degraded", "True", "NodeNotLabelled", "n1: forbidden; n2: too long"
+    )
+    bad = Record(IP2, Phase.BLOCKED, "NotFound", "is not reserved")
+    assert conditions_of(allocation(IP1), (FINE, bad), errors)[2].reason == "NotFound"
 
 
 def test_a_conflict_is_told_by_itself() -> None:
@@ -97,7 +120,7 @@ def test_an_address_serves_where_its_workload_can_use_it() -> None:
     held = {"phase": Phase.HOLDING}
     assert serves(FINE)
     assert serves(record(IP1, "n1", **held, reason="WorkloadRunning"))
-    assert serves(record(IP1, "n1", **held, reason="MassNotReady"))
+    assert not serves(record(IP1, "n1", **held, reason="MassNotReady"))
     assert not serves(record(IP1, "n1", **held, reason="NodeGone"))
     assert not serves(record(IP1, "n1", phase=Phase.UNKNOWN, reason="Throttled"))
 

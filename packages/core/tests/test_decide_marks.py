@@ -5,38 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, NOW, allocation, node, place, record
+from core_builders import IP1, IP2, allocation, node, place, record, seen
 from simulation import Simulation
 
 from moorage_core.decide.marks import label_ready, marks
-from moorage_core.model import Absent, MarkNode, Observed, Phase, Present, UnmarkNode
-from moorage_core.model import Action
+from moorage_core.model import Action, MarkNode, Phase, UnmarkNode
 from moorage_domain.nodes import Node
-from moorage_domain.provider import CloudAddress, MachineHolder
 
 LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
 
 
 def marked(name: str, **fields: Any) -> Node:
     return node(name, **({"labels": LABELS, "owner": "uid-a"} | fields))
-
-
-def seen(*nodes: Node, **fields: Any) -> Observed:
-    return Observed(
-        **{
-            "allocation": allocation(IP1, IP2),
-            "records": (),
-            "now": NOW,
-            "nodes": {each.name: each for each in nodes},
-            "machine_of": {each.provider_id: f"vm-{each.name}" for each in nodes},
-            "owned": [each.name for each in nodes if each.owner == "uid-a"],
-        }
-        | fields
-    )
-
-
-def shown(ip: str, node_name: str) -> Present:
-    return Present(CloudAddress(ip, "res", MachineHolder(f"vm-{node_name}")))
 
 
 def test_a_node_that_tells_the_truth_is_left_alone() -> None:
@@ -82,32 +62,39 @@ def test_nodes_marked_by_other_allocations_are_theirs() -> None:
     assert marks(seen(marked("n1", owner="uid-b")), ()) == ()
 
 
+def test_on_a_node_of_an_older_allocation_its_label_stays() -> None:
+    here = (record(IP1, "n1"),)
+    assert marks(seen(marked("n1", owner="uid-b"), outranked={"n1"}), here) == ()
+    assert marks(seen(marked("n1"), outranked={"n1"}), here) == ()
+
+
 # What the first version left behind.
 
 
 def stray(**fields: Any) -> Node:
-    return node("n3", labels={"pool": "a", "ip.ready": "true"}, **fields)
+    return node("n3", **({"labels": {"pool": "a", "ip.ready": "true"}} | fields))
 
 
-def test_a_label_nobody_answers_for_is_taken_off_once_all_was_read() -> None:
-    n3 = stray()
-    readings = {IP1: shown(IP1, "n1")}
+@pytest.mark.parametrize("owner", ["", "uid-of-one-that-is-gone"])
+def test_a_label_nobody_answers_for_is_taken_off(owner: str) -> None:
+    n1, n3 = marked("n1"), stray(owner=owner)
     here = (record(IP1, "n1"),)
-    assert marks(seen(marked("n1"), n3, readings=readings), here) == (UnmarkNode(n3),)
-    unread = {IP1: shown(IP1, "n1"), IP2: Absent()}
-    assert marks(seen(marked("n1"), n3, readings=unread), here) == ()
+    assert marks(seen(n1, n3, strays=["n3"]), here) == (UnmarkNode(n3),)
+    assert marks(seen(n1, n3), here) == ()
 
 
-def test_the_label_of_a_node_that_does_hold_the_address_is_kept() -> None:
-    assert marks(seen(stray(), readings={IP1: shown(IP1, "n3")}), ()) == ()
+def test_a_label_outside_the_pool_is_for_others_to_take_off() -> None:
+    assert marks(seen(stray(labels={"ip.ready": "true"}), strays=["n3"]), ()) == ()
 
 
-def test_the_label_of_a_node_of_another_allocation_is_kept() -> None:
-    assert marks(seen(stray(), taken={"n3": "b"}), ()) == ()
+def test_with_a_bad_spec_no_stray_label_is_taken_off() -> None:
+    bad = allocation(IP1, problem="spec.x: bad")
+    assert marks(seen(stray(), one=bad, strays=["n3"]), ()) == ()
 
 
-def test_a_label_outside_the_pool_is_kept() -> None:
-    assert marks(seen(node("n3", labels={"ip.ready": "true"})), ()) == ()
+def test_a_stray_label_where_the_address_is_becomes_the_right_one() -> None:
+    n3 = stray()
+    assert marks(seen(n3, strays=["n3"]), (record(IP1, "n3"),)) == (MarkNode(n3, IP1),)
 
 
 def test_taking_over_two_allocations_of_one_pool_takes_no_good_label_off() -> None:

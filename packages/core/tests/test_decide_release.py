@@ -18,6 +18,7 @@ from moorage_core.model import (
     Present,
     Reading,
     Record,
+    Reread,
     Unread,
 )
 from moorage_core.reasons import DENIED
@@ -36,7 +37,9 @@ HERE = held_by(MachineHolder("vm-n1"))
 def decided(about: Record = BOUND, reading: Reading = HERE, **fields: Any) -> Step:
     fields.setdefault("one", allocation())
     world = seen(node("n1"), records=(about,), **fields)
-    return decide_release(Case(about, reading, locate(about, reading, world), world, Targets(world)))
+    return decide_release(
+        Case(about, reading, locate(about, reading, world), world, Targets(world))
+    )
 
 
 def test_it_is_taken_off_the_node_that_has_it() -> None:
@@ -110,3 +113,14 @@ def test_a_detach_the_cloud_does_not_show_yet_is_read_again_and_not_repeated() -
     assert step.reread is not None
     late = decided(letting_go, now=NOW + 30)  # then the cloud is believed over our memory
     assert late.mutate is not None
+
+
+@pytest.mark.parametrize("mutation", ["attach", "move", "detach", "prepare"])
+def test_a_mutation_whose_answer_was_lost_may_still_give_it_a_holder(mutation: str) -> None:
+    begun = record(IP1, "n1", phase=Phase.ATTACHING, operation=f"{mutation}/r1", since=NOW)
+    may_come = mutation in ("attach", "move")
+    for age in (0, 29, -1):
+        step = decided(begun, held_by(None), now=NOW + age)
+        assert step == (Step(begun, reread=Reread(IP1, 2.0), wait=2.0) if may_come else Step(None))
+    for age in (30, -2):  # a time in the future proves nothing
+        assert decided(begun, held_by(None), now=NOW + age) == Step(None)

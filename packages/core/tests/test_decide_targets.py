@@ -8,10 +8,12 @@ import pytest
 from core_builders import IP1, IP2, UPTIME, allocation, node, place, record, seen
 from hypothesis import given
 from hypothesis import strategies as st
+from simulation import Simulation
 
 from moorage_core import reasons
 from moorage_core.decide.targets import Leave, Targets, in_pool, patience, why_leave
 from moorage_core.model import Observed, Record
+from moorage_domain.provider import MachineHolder
 
 
 def picked(world: Observed, one: Record | None = None) -> str | None:
@@ -39,17 +41,19 @@ def test_a_fit_node_keeps_its_address() -> None:
     [
         (
             {"leaving": "karpenter.sh/disrupted", "ready": False, "unschedulable": True},
-            Leave(reasons.NODE_LEAVING, "node n1 has the taint karpenter.sh/disrupted", False),
+            Leave(
+                reasons.NODE_LEAVING, "node n1 has the taint karpenter.sh/disrupted", gentle=False
+            ),
         ),
         (
             {"ready": False, "unschedulable": True},
-            Leave(reasons.NODE_NOT_READY, "node n1 is NotReady for 40 s or longer", False),
+            Leave(reasons.NODE_NOT_READY, "node n1 is NotReady for 40 s or longer", gentle=False),
         ),
         (
             {"unschedulable": True, "labels": {}},
-            Leave(reasons.DRAINED, "node n1 is cordoned", True),
+            Leave(reasons.DRAINED, "node n1 is cordoned", gentle=True),
         ),
-        ({"labels": {}}, Leave(reasons.DRAINED, "node n1 is not in the pool", True)),
+        ({"labels": {}}, Leave(reasons.DRAINED, "node n1 is not in the pool", gentle=True)),
     ],
 )
 def test_why_an_address_must_leave_the_hardest_reason_first(
@@ -117,7 +121,7 @@ def test_a_node_is_promised_to_whom_it_was_promised_first() -> None:
     targets = Targets(seen(node("n1"), node("n2")))
     targets.promise("n1", IP2)
     targets.promise("n1", IP1)
-    first, second = targets.pick(Record(IP1)), targets.pick(Record(IP2))
+    first, second = targets.pick(record(IP1, "n1")), targets.pick(record(IP2, "n1"))
     assert first
     assert second
     assert (first.name, second.name) == ("n2", "n1")
@@ -148,6 +152,30 @@ def test_no_two_addresses_get_one_node_and_none_waits_while_one_is_free(
     assert set(chosen) <= free
 
 
+def test_a_node_that_is_the_very_machine_to_be_left_is_no_way_out() -> None:
+    world = seen(
+        node("n1"), node("n2"), machine_of={"memory://vm-n1": "vm-1", "memory://vm-n2": "vm-2"}
+    )
+    found = Targets(world).pick(Record(IP1), "vm-1")
+    assert found
+    assert found.name == "n2"
+
+
+def test_a_new_node_under_the_name_of_the_old_one_can_take_its_address() -> None:
+    """The old machine still runs and holds it; its Node object was replaced by another."""
+    simulation = Simulation()
+    simulation.add_node("n1")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.remove_node("n1")
+    simulation.add_node("n1", machine="vm-n1-again")
+    simulation.settle(seconds=61)
+    assert simulation.record("a", IP1).reason == "Bound"
+    holder = simulation.cloud.holder(IP1)
+    assert isinstance(holder, MachineHolder)
+    assert holder.machine_id == "vm-n1-again"
+
+
 # Most of the pool at once.
 
 
@@ -174,3 +202,19 @@ def test_vanished_nodes_that_held_an_address_count_as_down() -> None:
 def test_nodes_outside_the_pool_do_not_count() -> None:
     others = [node(f"m{n}", ready=False, labels={}) for n in range(5)]
     assert Targets(seen(*others, node("n1"), node("n2"), node("n3"))).mass_not_ready == ""
+
+
+def test_what_went_down_at_different_times_has_different_causes() -> None:
+    down = [node("n1", ready=False), node("n2", ready=False)]
+    near = {"uid-n1": UPTIME - 300, "uid-n2": UPTIME}
+    far = {"uid-n1": UPTIME - 301, "uid-n2": UPTIME}
+    assert Targets(seen(*down, node("n3"), not_ready_since=near)).mass_not_ready
+    assert not Targets(seen(*down, node("n3"), not_ready_since=far)).mass_not_ready
+
+
+def test_a_node_gone_for_longer_than_it_may_take_to_come_back_does_not_count() -> None:
+    records = (record(IP1, "gone"), record(IP2, "lost"))
+    for age, freezes in ((359, True), (360, False)):  # 60 s of grace, 300 s of coincidence
+        since = dict.fromkeys(("uid-gone", "uid-lost"), UPTIME - age)
+        world = seen(node("n1"), records=records, gone_since=since)
+        assert bool(Targets(world).mass_not_ready) is freezes

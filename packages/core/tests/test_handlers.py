@@ -104,7 +104,35 @@ def test_who_waits_is_looked_at_when_an_address_is_let_go_that_was_on_no_node_an
 # Nodes.
 
 
-def test_a_node_that_comes_changes_or_goes_concerns_its_pool(watched: Watched) -> None:
+def test_a_free_node_concerns_who_has_all_it_wants_not_at_all(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n3"))
+    watched.caches.nodes.apply(raw_node("n3", ready=False))
+    watched.caches.nodes.forget("n3")
+    assert watched.keys == set()
+
+
+def test_the_node_an_address_is_on_concerns_it_whatever_changes(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n1", ready=False))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.apply(raw_node("n1", labels={"pool": "x"}))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.forget("n1")
+    assert watched.keys == {"a"}
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (record(IP1, "n1"), WAITING),
+        (record(IP1, "n1"),),  # IP2 was never looked at
+        (record(IP1, "n1"), record(IP2, "n2"), record(IP3, "n9", phase=Phase.RELEASING)),
+        (record(IP1, "n1"), record(IP2, "n2", phase=Phase.HOLDING)),
+    ],
+)
+def test_a_node_that_comes_changes_or_goes_concerns_who_has_not_all_it_wants(
+    watched: Watched, records: tuple[Record, ...]
+) -> None:
+    watched.allocate("a", IP1, IP2, records=records)
     watched.caches.nodes.apply(raw_node("n3"))
     assert watched.keys == {"a"}
     watched.caches.nodes.apply(raw_node("n3", ready=False))
@@ -127,7 +155,26 @@ def test_a_heartbeat_of_a_node_concerns_nobody(watched: Watched) -> None:
     assert watched.keys == set()
 
 
+def test_a_change_that_makes_a_node_no_fitter_concerns_nobody_who_is_not_on_it(
+    watched: Watched,
+) -> None:
+    watched.allocate("a", IP1, IP2, records=(record(IP1, "n1"), WAITING))
+    owned: dict[str, Any] = {"annotations": {"moorage.dev/owner": "uid-a"}}
+    watched.caches.nodes.apply(raw_node("n2", **owned))
+    assert watched.keys == set()
+    marks = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+    watched.caches.nodes.apply(raw_node("n2", labels=marks, **owned))
+    assert watched.keys == set()
+
+
+def test_a_label_nobody_answers_for_concerns_its_pool(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n2", labels={"pool": "a", "ip.ready": "true"}))
+    assert watched.keys == {"a"}
+
+
 def test_a_node_that_changes_its_pool_concerns_both(watched: Watched) -> None:
+    watched.allocate("a", IP1, IP2, records=(WAITING,))
+    watched.allocate("b", IP3, pool="b", records=(WAITING,))
     watched.caches.nodes.apply(raw_node("n2", labels={"pool": "b"}))
     assert watched.keys == {"a", "b"}
 
@@ -152,37 +199,38 @@ def test_an_allocation_without_a_selector_wants_to_know_of_every_node(watched: W
 # Pods.
 
 
-def test_a_pod_on_a_node_that_may_keep_its_address_concerns_nobody(watched: Watched) -> None:
+def test_a_pod_concerns_nobody_while_no_address_waits_for_it(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n1", cordoned=True))
+    assert watched.keys == {"a"}
     assert watched.pod("p", "n1") == set()
     watched.caches.pods.forget("default/p")
     assert watched.keys == set()
 
 
-@pytest.mark.parametrize("why", ["cordoned", "marked", "gone"])
-def test_a_pod_where_an_address_may_have_to_leave_concerns_that_one(
-    watched: Watched, why: str
+def test_a_pod_concerns_the_address_that_waits_on_its_node_for_it_to_leave(
+    watched: Watched,
 ) -> None:
-    if why == "gone":
-        watched.caches.nodes.forget("n1")
-    else:
-        owner = {"annotations": {"moorage.dev/owner": "uid-a"}} if why == "marked" else {}
-        watched.caches.nodes.apply(raw_node("n1", cordoned=why == "cordoned", **owner))
-    assert watched.keys == {"a"}
+    watched.allocate("a", IP1, records=(HELD_BACK,))
     assert watched.pod("p", "n1") == {"a"}
+    assert watched.pod("q", "n2") == set()
     watched.caches.pods.forget("default/p")
     assert watched.keys == {"a"}
 
 
-def test_a_pod_on_a_cordoned_node_without_an_address_concerns_nobody(watched: Watched) -> None:
-    watched.caches.nodes.apply(raw_node("n2", cordoned=True))
-    assert watched.keys == {"a"}
-    assert watched.pod("p", "n2") == set()
-
-
 def test_a_pod_that_is_made_again_elsewhere_concerns_the_node_it_left(watched: Watched) -> None:
-    watched.caches.nodes.apply(raw_node("n1", cordoned=True))
     watched.pod("p", "n1")
+    watched.allocate("a", IP1, records=(HELD_BACK,))
     assert watched.pod("p", "n2") == {"a"}
+
+
+def test_pods_concern_nobody_any_more_once_the_wait_is_over(watched: Watched) -> None:
+    watched.allocate("a", IP1, records=(HELD_BACK,))
+    watched.allocate("b", IP2, pool="b", records=(record(IP2, "n1", reason="WorkloadRunning"),))
+    watched.allocate("a", IP1, records=(record(IP1, "n1"),))
+    assert watched.pod("p", "n1") == {"b"}
+    watched.caches.allocations.forget("b")
+    assert watched.keys == {"b"}
+    assert watched.pod("q", "n1") == set()
 
 
 # Workloads and ReplicaSets.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from core_builders import IP1, IP2, IP3, allocation, raw_allocation, raw_node, record, until
@@ -64,7 +65,7 @@ def fill(scraped: Scraped) -> None:
     raw = raw_allocation("a", IP1, IP2, IP3, "10.0.0.1", records=records)
     raw["status"]["conditions"] = [degraded("False")]
     scraped.caches.allocations.apply(raw)
-    owned = {"annotations": {"moorage.dev/owner": "uid-a"}}
+    owned: dict[str, Any] = {"annotations": {"moorage.dev/owner": "uid-a"}}
     marked = {"labels": {"ip.ready": "true"}, **owned}
     scraped.caches.nodes.apply(raw_node("n1", **marked))
     scraped.caches.nodes.apply(raw_node("n2", cordoned=True, **owned))

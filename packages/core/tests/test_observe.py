@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from core_builders import (
@@ -259,6 +259,95 @@ async def test_nodes_with_or_promised_to_others_are_taken_but_not_our_own(
     harbour.observer.promises["c"] = frozenset({"n3"})
     assert harbour.look("a").taken == {"n2": "b", "n3": "c"}
     assert harbour.look("b").taken == {"n1": "a", "n4": "a", "n3": "c"}
+
+
+def say(harbour: Harbour, name: str = "n1", owner: str = "") -> None:
+    """A node says that it holds an address."""
+    marks = {"labels": {"pool": "a", "ip.ready": "true"}}
+    annotations = {"annotations": {"moorage.dev/owner": owner}}
+    harbour.caches.nodes.apply(raw_node(name, **cast("dict[str, Any]", marks | annotations)))
+
+
+def settle(harbour: Harbour, name: str = "a", *ips: str, **fields: Any) -> None:
+    """An allocation whose every address was looked at."""
+    waiting = tuple(Record(ip, Phase.WAITING, "NoEligibleNode") for ip in ips)
+    raw = raw_allocation(name, *ips, **({"records": waiting} | fields))
+    raw["status"]["observedGeneration"] = 1
+    harbour.caches.allocations.apply(raw)
+
+
+@pytest.mark.parametrize("owner", ["", "uid-of-one-that-is-gone"])
+async def test_a_label_nobody_answers_for_is_a_stray_once_all_is_known(
+    harbour: Harbour, owner: str
+) -> None:
+    say(harbour, owner=owner)
+    settle(harbour, "a", IP1)
+    settle(harbour, "b", IP2)
+    assert harbour.look().strays == []  # nothing was read yet
+    await harbour.read("b")
+    assert list((await harbour.read()).strays) == ["n1"]
+
+
+async def test_a_label_an_allocation_answers_for_is_no_stray(harbour: Harbour) -> None:
+    say(harbour, "n1", "uid-b")
+    say(harbour, "n2")
+    settle(harbour, "a", IP1)
+    settle(harbour, "b", IP2, records=(record(IP2, "n2"),))
+    await harbour.read("b")
+    assert (await harbour.read()).strays == []
+
+
+async def test_a_label_where_the_cloud_shows_an_address_is_no_stray(harbour: Harbour) -> None:
+    harbour.cloud.assign(IP2, "vm-n1")
+    say(harbour)
+    settle(harbour, "a", IP1)
+    settle(harbour, "b", IP2)
+    await harbour.read("b")
+    assert (await harbour.read()).strays == []
+
+
+@pytest.mark.parametrize(
+    "unsettled",
+    [
+        {"records": (Record(IP2),)},
+        {"records": (record(IP2, "n2", phase=Phase.UNKNOWN),)},
+        {"generation": 2},
+        {"spec": {"cloud": {"provider": ""}}},
+    ],
+)
+async def test_no_label_is_a_stray_while_an_allocation_may_yet_answer_for_it(
+    harbour: Harbour, unsettled: dict[str, Any]
+) -> None:
+    say(harbour)
+    settle(harbour, "a", IP1)
+    settle(harbour, "b", IP2, **unsettled)
+    harbour.look("b")
+    assert (await harbour.read()).strays == []
+
+
+async def test_a_node_with_an_older_ones_address_as_well_is_outranked(harbour: Harbour) -> None:
+    held = {name: (record(ip, "n1"),) for name, ip in (("old", IP1), ("a", IP2), ("new", IP3))}
+    for number, (name, records) in enumerate(held.items(), 1):
+        harbour.allocate(name, records[0].ip, records=records, **old(str(number)))
+    assert harbour.look("old").outranked == frozenset()
+    assert harbour.look("new").outranked == {"n1"}
+
+
+async def test_of_two_objects_for_one_machine_the_one_that_can_serve_counts(
+    harbour: Harbour,
+) -> None:
+    for name, cordoned, ready in (("x1", False, False), ("x2", True, True), ("x3", False, True)):
+        raw = raw_node(name, cordoned=cordoned, ready=ready)
+        raw["spec"]["providerID"] = "memory://vm-x"
+        harbour.caches.nodes.apply(raw)
+        harbour.allocate("a", IP1)
+        assert harbour.look().by_machine["vm-x"] == name
+
+
+async def test_a_refused_label_is_told_while_its_node_is_there(harbour: Harbour) -> None:
+    harbour.allocate("a", IP1)
+    harbour.observer.label_errors |= {"n1": "refused", "gone": "refused"}
+    assert harbour.look().label_errors == {"n1": "refused"}
 
 
 # How mutations ended.

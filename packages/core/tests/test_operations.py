@@ -231,6 +231,14 @@ async def test_success_begins_the_count_of_failures_anew(works: Works) -> None:
     assert 60 <= works.operations.avoided[IP1]["uid-n1"] - before < 65
 
 
+async def test_avoidance_that_is_over_is_forgotten_with_the_next_mutation(works: Works) -> None:
+    now = uptime()
+    works.operations.avoided = {IP1: {"uid-n1": now - 1, "uid-n2": now + 60}, IP2: {"x": now - 1}}
+    works.operations.begin(works.provider, works.attach(IP1))
+    works.operations.begin(works.provider, works.attach(IP2, "n2"))
+    assert works.operations.avoided == {IP1: {"uid-n2": now + 60}}
+
+
 async def test_an_address_that_is_nobodys_is_forgotten_altogether(works: Works) -> None:
     await works.failures(MachineUnfit("stopped"), 3)
     works.operations.forget(IP1)
@@ -267,9 +275,11 @@ async def test_the_cloud_says_when_to_come_back(works: Works) -> None:
     assert ended.retry_in >= 1.5  # the second in a row
 
 
-async def test_what_was_read_too_early_is_tried_again_at_once(works: Works) -> None:
-    outcomes = await works.failures(Stale("changed meanwhile"), 3)
-    assert [ended.retry_in for ended in outcomes] == [0.0, 0.0, 0.0]
+async def test_what_was_read_too_early_is_tried_again_at_once_and_then_later(works: Works) -> None:
+    first, second, third = await works.failures(Stale("changed meanwhile"), 3)
+    assert first.retry_in == 0.0
+    assert 1.5 <= second.retry_in <= 2.5  # once; it may also be a cloud that contradicts itself
+    assert 3.0 <= third.retry_in <= 5.0
     assert works.operations.avoided == {}
 
 

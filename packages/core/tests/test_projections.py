@@ -266,11 +266,11 @@ def test_an_object_without_a_spec_is_a_problem_and_no_crash() -> None:
 
 
 def test_deletion_and_the_wish_to_let_go_are_seen() -> None:
-    gone = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
-    forced = {"annotations": {"moorage.dev/force-release": "true"}}
+    gone: dict[str, Any] = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
+    forced: dict[str, Any] = {"annotations": {"moorage.dev/force-release": "true"}}
     plain = project_allocation(raw_allocation("a", IP)).allocation
     both = project_allocation(raw_allocation("a", IP, **gone, **forced)).allocation
-    other = {"annotations": {"moorage.dev/force-release": "false"}}
+    other: dict[str, Any] = {"annotations": {"moorage.dev/force-release": "false"}}
     assert (plain.deleting, plain.force_release) == (False, False)
     assert (both.deleting, both.force_release) == (True, True)
     assert not project_allocation(raw_allocation("a", IP, **other)).allocation.force_release

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from core_builders import IP1, IP2, IP3, allocation, until
@@ -63,9 +64,14 @@ async def reading(cloud: MemoryCloud) -> AsyncIterator[Reader]:
     try:
         yield reader
     finally:
+        await ended(task)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """End a task, however often it must be told."""
+    while not task.done():
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task}, timeout=1)
 
 
 async def a_while(seconds: float = 0.15) -> None:
@@ -199,7 +205,7 @@ async def test_the_interval_is_that_of_the_most_impatient(cloud: MemoryCloud) ->
         reader.scope.want("b", [IP2], 0.05)
         await until(lambda: reader.reads.count((IP1, IP2)) == 4, "readings at the interval")
         at = [call.at for call in cloud.faults.calls][-3:]
-        assert all(later - earlier >= 0.05 for earlier, later in zip(at, at[1:], strict=False))
+        assert all(later - earlier >= 0.05 for earlier, later in pairwise(at))
         reader.scope.unwant("b")
         count = len(reader.reads)
         await a_while(0.3)
@@ -241,7 +247,27 @@ async def test_an_address_nobody_wants_is_not_read(cloud: MemoryCloud) -> None:
         assert reader.scope.unwant("a")
 
 
+def unread(text: str = "no right to read") -> Unread:
+    return Unread(reasons.DENIED, f"cannot read the cloud: {text}")
+
+
 async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_are_told(
+    cloud: MemoryCloud,
+) -> None:
+    cloud.faults.inject(Fault(op="snapshot", error=Denied("no right to read"), skip=1))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], 0.02)
+        reader.scope.want("b", [IP2], 0.02)
+        await until(lambda: len(reader.told) == 2, "the failure to be told")
+        assert reader.seen[1] == dict.fromkeys((IP1, IP2, IP3), unread())
+        assert not reader.scope.all_read()
+        await until(lambda: len(reader.told) == 3, "the recovery to be told")
+        assert reader.told == [["a", "b"]] * 3
+        assert reader.reads[-1] == (IP1, IP2)
+        assert reader.seen[2] == reader.seen[0]
+
+
+async def test_a_failed_reading_of_one_address_leaves_the_others_known(
     cloud: MemoryCloud,
 ) -> None:
     async with reading(cloud) as reader:
@@ -251,29 +277,51 @@ async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_are_told(
         cloud.faults.inject(Fault(op="snapshot", error=Denied("no right to read")))
         reader.scope.invalidate([IP1])
         await until(lambda: len(reader.told) == 2, "the failure to be told")
-        unread = Unread(reasons.DENIED, "cannot read the cloud: no right to read")
-        assert {ip: reader.scope.reading(ip) for ip in (IP1, IP2, IP3)} == dict.fromkeys(
-            (IP1, IP2, IP3), unread
-        )
+        assert reader.scope.reading(IP1) == unread()
+        assert isinstance(reader.scope.reading(IP2), Present)
         await until(lambda: len(reader.told) == 3, "the recovery to be told")
-        assert reader.told[1:] == [["a", "b"], ["a", "b"]]
-        assert reader.reads[-1] == (IP1, IP2)
-        assert all(isinstance(reader.scope.reading(ip), Present) for ip in (IP1, IP2))
+        assert isinstance(reader.scope.reading(IP1), Present)
+        assert reader.told[1:] == [["a"], ["a"]]
+        assert reader.scope.all_read()
 
 
-async def test_the_same_failure_again_is_not_told_again(cloud: MemoryCloud) -> None:
+async def test_the_log_says_once_what_fails(
+    cloud: MemoryCloud, caplog: pytest.LogCaptureFixture
+) -> None:
     one, other = Unavailable("no answer"), Unavailable("no route")
     cloud.faults.inject(*(Fault(op="snapshot", error=error) for error in (one, one, other)))
     async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
-        await until(lambda: reader.told, "the first failure")
-        await until(lambda: len(reader.reads) == 2, "the second failure")
-        await asyncio.sleep(0.02)
-        assert len(reader.told) == 1
-        await until(lambda: len(reader.told) == 2, "the other failure")
-        reading_now = reader.scope.reading(IP1)
-        assert isinstance(reading_now, Unread)
-        assert "no route" in reading_now.message
+        await until(lambda: len(reader.reads) == 4, "three failures and a success")
+        await reader.settled(IP1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "cannot read the cloud: no answer", "cannot read the cloud: no route",
+    ]  # fmt: skip
+
+
+async def test_what_is_held_and_whether_all_is_known_can_be_asked(cloud: MemoryCloud) -> None:
+    cloud.assign(IP1, "vm-1")
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1, IP2, IP3], SELDOM)
+        assert not reader.scope.all_read()
+        assert reader.scope.holders() == set()
+        await reader.settled(IP1)
+        assert reader.scope.all_read()
+        assert reader.scope.holders() == {"vm-1"}
+        reader.scope.invalidate([IP2])
+        assert not reader.scope.all_read()
+
+
+async def test_an_address_wanted_during_a_reading_is_read_next(cloud: MemoryCloud) -> None:
+    cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1))
+    async with reading(cloud) as reader:
+        reader.scope.want("a", [IP1], SELDOM)
+        await until(lambda: reader.reads, "the reading to begin")
+        reader.scope.want("a", [IP2], SELDOM)
+        await until(lambda: len(reader.reads) == 2, "the second reading to begin")
+        assert isinstance(await reader.settled(IP2), Present)
+        assert reader.reads == [(IP1,), (IP2,)]
+        assert reader.scope.reading(IP1) == Awaited()  # nobody wants it any more
 
 
 async def test_while_failing_only_time_brings_the_next_attempt(cloud: MemoryCloud) -> None:
@@ -317,8 +365,7 @@ async def test_a_scope_outlives_a_bug_of_its_provider(cloud: MemoryCloud) -> Non
         await until(lambda: task.done() or isinstance(scope.reading(IP1), Present), "a reading")
         assert not task.done(), f"nothing is read any more: {task.exception()!r}"
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
 
 
 async def test_the_age_is_that_of_the_last_complete_reading(cloud: MemoryCloud) -> None:
@@ -341,6 +388,18 @@ def test_machines_are_found_by_provider_id_and_strangers_left_out(cloud: MemoryC
             "memory://vm-1": "vm-1",
             "memory://vm-2": "vm-2",
         }
+
+
+async def test_a_reading_that_is_ended_right_after_a_wish_does_end(cloud: MemoryCloud) -> None:
+    async with reading(cloud) as reader:
+        (task,) = (one for one in asyncio.all_tasks() if one is not asyncio.current_task())
+        reader.scope.want("a", [IP1], SELDOM)
+        await reader.settled(IP1)
+        await a_while(0.05)  # it waits for news now
+        reader.scope.invalidate([IP1])
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
+        assert task.done()
 
 
 # All scopes together.

@@ -28,6 +28,9 @@ from moorage_kube.conditions import to_wire
 from moorage_kube.errors import Conflict, Forbidden, Invalid, NotFound
 from moorage_kube.kinds import NETIPALLOCATIONS, NODES
 
+# All that the API server says of a JSON patch whose test failed.
+_TEST_FAILED = "the server rejected our request due to an error in our request"
+
 
 class Actor:
     """Carries out the actions of one plan, in order."""
@@ -118,9 +121,8 @@ class Actor:
         try:
             await self._patch_node(Target(node.name), operations)
         except Invalid as error:
-            if "test" not in error.message.lower():
+            if _TEST_FAILED not in error.message:
                 raise
-            # That is how the API server says that a test failed: look again.
             raise Conflict(409, "Conflict", error.message, error.what) from error
 
     async def _patch_node(self, target: Target, body: dict[str, Any] | list[Any]) -> None:

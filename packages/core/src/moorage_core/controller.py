@@ -182,10 +182,14 @@ class Core:
 
     def _ended(self, mutate: Mutate, outcome: Outcome) -> None:
         """A mutation is over: count it, and read what it did; the pass comes with the reading."""
-        attaches = mutate.mutation in (Mutation.ATTACH, Mutation.MOVE)
-        counter = self._metrics.attached if attaches else self._metrics.detached
-        status = "success" if outcome.error is None else "error"
-        counter.labels(*self._metrics.cluster, mutate.allocation, status).inc()
+        counters = {
+            Mutation.ATTACH: self._metrics.attached,
+            Mutation.MOVE: self._metrics.attached,
+            Mutation.DETACH: self._metrics.detached,
+        }
+        if counter := counters.get(mutate.mutation):
+            status = "success" if outcome.error is None else "error"
+            counter.labels(*self._metrics.cluster, mutate.allocation, status).inc()
         for name in {mutate.allocation, *self.caches.claims.get(mutate.ip)}:
             scope = self.scopes.of(name)
             if scope is not None:

@@ -63,10 +63,8 @@ class Triggers:
             if held & nodes:
                 self._add(name)
 
-    def _owned_changed(self, change: Change[OwnedView]) -> None:
+    def _owned_changed(self, _change: Change[OwnedView]) -> None:
         """A workload was replaced or a ReplicaSet changed hands: who waits for pods looks again."""
-        if change.old is not None and change.new is not None:
-            return
         for name, view in self._caches.allocations.items():
             if _held_back(view):
                 self._add(name)

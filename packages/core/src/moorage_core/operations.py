@@ -14,6 +14,7 @@ from moorage_core.decide.outcomes import node_at_fault
 from moorage_core.model import Mutate, Mutation, Outcome
 from moorage_domain import errors
 from moorage_domain.provider import Machine, MachineHolder, Operation, Provider
+from moorage_kube.leadership import LeadershipLost
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class Operations:
             outcome = self._succeeded(mutate)
         except errors.CloudError as error:
             outcome = self._failed(mutate, error)
+        except LeadershipLost as lost:
+            log.warning("%s of %s is left to the next leader: %s", mutate.mutation, mutate.ip, lost)
         except Exception as error:
             log.exception("%s of %s failed by a bug", mutate.mutation, mutate.ip)
             bug = errors.Unavailable(f"internal error: {type(error).__name__}")

@@ -50,6 +50,7 @@ class Scope:
     _wishes: dict[str, Wish] = field(default_factory=dict)
     _known: dict[str, CloudAddress | None] = field(default_factory=dict)
     _dirty: set[str] = field(default_factory=set)
+    _asked: set[str] = field(default_factory=set)
     _unread: dict[str, CloudError] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _machines: dict[str, str | None] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Scope:
         error = self.error or self._unread.get(ip)
         if error is not None:
             return Unread(reason_for(error), f"cannot read the cloud: {error}")
-        if ip in self._dirty or ip not in self._known:
+        if ip in self._dirty or ip in self._asked or ip not in self._known:
             return Awaited()
         address = self._known[ip]
         return Absent() if address is None else Present(address)
@@ -127,8 +128,10 @@ class Scope:
         if self._failures:
             await asyncio.sleep(max(0.0, self._again - time.monotonic()))
         elif not self._dirty:
+            # Not wait_for: on Python 3.11 it can swallow a cancellation.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
         self._wake.clear()
         await asyncio.sleep(GATHER_SECONDS)
 
@@ -139,13 +142,15 @@ class Scope:
         asked = wanted if everything else wanted & self._dirty
         dirty = self._dirty & asked
         # What is dirtied again while this reading is on its way stays dirty.
-        self._dirty = set()
+        self._dirty, self._asked = set(), dirty
         try:
             answer = await self._ask(asked)
         except CloudError as error:
             self._dirty |= dirty
             self._failed(error, wanted if everything else asked)
             return
+        finally:
+            self._asked = set()
         self._take(asked, answer, dirty)
         if everything:
             self.read_at = time.time()

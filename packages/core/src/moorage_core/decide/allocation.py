@@ -64,7 +64,7 @@ def _steps(world: Observed) -> list[Step]:
     _promise(targets, world, known.values())
     steps = [decide_address(_case(known.get(ip) or Record(ip), world, targets)) for ip in wanted]
     invalid = dict(allocation.invalid)
-    for text, message in () if allocation.deleting else allocation.invalid:
+    for text, message in () if allocation.deleting else invalid.items():
         record = known.get(text) or Record(text)
         fields = {"reason": reasons.INVALID_ADDRESS.name, "message": message}
         steps.append(Step(settle(record, world.now, phase=Phase.BLOCKED, **fields)))
@@ -87,8 +87,10 @@ def _promise(targets: Targets, world: Observed, records: Iterable[Record]) -> No
         if isinstance(holder, MachineHolder) and holder.machine_id in world.by_machine:
             targets.promise(world.by_machine[holder.machine_id], ip)
     for record in records:
-        if record.place is not None:
-            targets.promise(record.place.node_name, record.ip)
+        place = record.place
+        node = world.nodes.get(place.node_name) if place else None
+        if place and node and node.uid == place.node_uid:
+            targets.promise(node.name, record.ip)
 
 
 def _plan(world: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Plan[Action]:
