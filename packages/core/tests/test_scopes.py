@@ -145,6 +145,7 @@ async def test_an_invalidated_address_is_awaited_until_the_answer_is_there(
         await until(lambda: len(reader.reads) == 2, "the second reading to begin")
         assert len(reader.seen) == 1  # and it has not ended
         assert reader.scope.reading(IP1) == Awaited()
+        assert not reader.scope.all_read()
 
 
 async def test_it_is_told_that_an_address_was_read_again_even_if_nothing_changed(

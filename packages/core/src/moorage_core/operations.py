@@ -66,8 +66,10 @@ class Operations:
         """Let what is under way end; after the deadline it is parked: its intention is stored."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
-        for task in self._tasks:
+        parked = list(self._tasks)
+        for task in parked:
             task.cancel()
+        await asyncio.gather(*parked, return_exceptions=True)
 
     async def _run(self, provider: Provider, mutate: Mutate) -> None:
         outcome: Outcome | None = None

@@ -79,6 +79,7 @@ NODE_NOT_LABELLED = Reason(
     warning=True,
 )
 RELEASING = Reason("Releasing", "The address is no longer wanted and is being taken off its node.")
+RELEASED = Reason("Released", "The address is no longer held for this allocation.")
 STALE = Reason("ChangedMeanwhile", "The cloud changed since it was read; it is read again.")
 FAILED = Reason("OperationFailed", "The cloud accepted the change, then failed it.", warning=True)
 

@@ -24,7 +24,9 @@ def notes(world: Observed, plan: Plan[Action]) -> Iterable[EventNote]:
                     yield _note(world, record.reason, f"{record.ip}: {record.message}")
             gone = before.keys() - {record.ip for record in action.records}
             for ip in sorted(gone):
-                yield _note(world, "Released", f"{ip}: no longer held for this allocation")
+                yield _note(
+                    world, reasons.RELEASED.name, f"{ip}: no longer held for this allocation"
+                )
     if world.allocation.problem and world.seen_generation != world.allocation.generation:
         yield _note(world, plan.reason, plan.message)
 

@@ -94,7 +94,7 @@ class Scope:
 
     def all_read(self) -> bool:
         """Whether every address wanted is known."""
-        unknown = self._dirty or self._unread or self.error is not None
+        unknown = self._dirty or self._asked or self._unread or self.error is not None
         return not unknown and self._wanted() <= self._known.keys()
 
     def holders(self) -> set[str]:
