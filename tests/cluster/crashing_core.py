@@ -40,4 +40,4 @@ if __name__ == "__main__":
     moorage_core.operations.carry_out = dying(  # type: ignore[assignment]  # on purpose
         moorage_core.operations.carry_out, "mutation"
     )
-    sys.exit(main())
+    main()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+from typing import NoReturn
 
 from moorage_core.controller import build
 from moorage_core.settings import CoreSettings
 from moorage_kube.settings import load
-from moorage_kube.shell import Shell
+from moorage_kube.shell import Shell, leave
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Run until told to stop; the exit code says how it ended."""
-    return Shell(load(CoreSettings), build).run()
+    leave(Shell(load(CoreSettings), build).run())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
