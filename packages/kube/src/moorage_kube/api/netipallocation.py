@@ -6,18 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from moorage_domain.addresses import NOT_PUBLIC
 from moorage_kube.api.conditions import WireCondition
 from moorage_kube.api.wire import Wire, rule
 
 # A status entry takes about 600 bytes, and etcd takes no object over 1.5 MiB.
 MAX_ADDRESSES = 512
 
-_NOT_PUBLIC = (
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-    "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8",
-)  # fmt: skip
 _IS_PRIVATE = (
-    "[" + ", ".join(f"'{network}'" for network in _NOT_PUBLIC) + "]"
+    "[" + ", ".join(f"'{network}'" for network in NOT_PUBLIC) + "]"
     ".exists(n, cidr(n).containsIP(self))"
 )
 
