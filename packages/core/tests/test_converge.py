@@ -36,6 +36,8 @@ class Run:
         for name in NODES[: self.rng.randint(1, 5)]:
             self.world.add_node(name)
         self.machines_made = 0
+        self.excused: set[str] = set()
+        """Addresses that may stay on a machine unwanted: retained, or put there by hand."""
 
     def live(self) -> None:
         """A few events, each followed by some passes with accidents; checked all along."""
@@ -47,10 +49,16 @@ class Run:
                     self.move_by_hand, self.workload, self.recreate,
                 )
             )()  # fmt: skip
-            self.world.now += self.rng.choice((0, 1, 20, 90))
+            self.pass_time(self.rng.choice((0, 1, 20, 90)))
             self.passes_with_accidents()
             self.check_always()
         self.rest()
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time go by, for what the cloud has under way too: a step of it takes a second."""
+        self.world.now += seconds
+        for _ in range(min(seconds, 5)):
+            self.world.cloud.step()
 
     # What happens to the cluster.
 
@@ -60,7 +68,10 @@ class Run:
         if stored and stored.allocation.deleting:
             return
         chosen = self.rng.sample(ADDRESSES, self.rng.randint(1, 3))
-        self.world.allocate(name, *chosen, retain=self.rng.random() < 0.1)
+        retain = self.rng.random() < 0.1
+        if retain:
+            self.excused |= {*chosen, *(r.ip for r in stored.records)} if stored else {*chosen}
+        self.world.allocate(name, *chosen, retain=retain)
 
     def delete(self) -> None:
         if self.world.stored:
@@ -108,7 +119,9 @@ class Run:
         if cloud.holders and free:
             targets: list[str | OtherHolder] = [*free, OtherHolder("load balancer lb-1")]
             target = self.rng.choice(targets)
-            cloud.assign(self.rng.choice(sorted(cloud.holders)), target)
+            ip = self.rng.choice(sorted(cloud.holders))
+            self.excused.add(ip)
+            cloud.assign(ip, target)
 
     def workload(self) -> None:
         self.world.busy = {name for name in self.world.nodes if self.rng.random() < 0.4}
@@ -131,7 +144,7 @@ class Run:
                     world.crash()
                 except ApiError:
                     pass
-            world.now += self.rng.choice((0, 1, 5))
+            self.pass_time(self.rng.choice((0, 1, 5)))
         world.before = world.after = lambda _: None
         world.cloud.faults.clear()
 
@@ -186,6 +199,7 @@ class Run:
             for record in stored.records:
                 self.check_at_rest(record)
         self.check_labels()
+        self.check_nothing_leaked()
 
     def check_at_rest(self, record: Record) -> None:
         world = self.world
@@ -212,6 +226,12 @@ class Run:
             if node.ready and not node.unschedulable and node.name not in used
             and node.provider_id.removeprefix("memory://") in alive
         ]  # fmt: skip
+
+    def check_nothing_leaked(self) -> None:
+        """What nobody wants any more is on no machine."""
+        wanted = {ip for s in self.world.stored.values() for ip in s.allocation.addresses}
+        held = {ip for ip, h in self.world.cloud.holders.items() if isinstance(h, MachineHolder)}
+        assert held - wanted - self.excused == set()
 
     def check_labels(self) -> None:
         """A node says it holds an address exactly when a living allocation's is on it."""
