@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import time
 
@@ -49,7 +48,9 @@ def run(options: Options) -> int:
         if options.keep:
             say(how_to_look_around(world))
             with contextlib.suppress(ending.Stopped):
-                signal.pause()
+                # Not signal.pause(): a signal just before it would be slept through.
+                while True:
+                    time.sleep(0.1)
     return 1 if problem else 0
 
 

@@ -154,6 +154,13 @@ class CoreLab:
         """Ask for the end of an allocation."""
         self.cluster.request("DELETE", f"{GROUP}/{name}")
 
+    def clear(self) -> None:
+        """Delete every allocation and wait until its addresses are released."""
+        self.cluster.kubectl("delete", "nia", "--all", "--wait=false")
+        wait_for(
+            lambda: not self.cluster.request("GET", GROUP)["items"], 2 * SECONDS, "all to be gone"
+        )
+
     def workload(self, pool: Pool, kind: str = "Deployment", **options: Any) -> str:
         """A workload with one pod on every labelled node of the pool; return its name."""
         name = str(options.get("name", f"app-{pool.label}"))

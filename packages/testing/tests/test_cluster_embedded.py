@@ -27,12 +27,13 @@ from moorage_testing.waiting import wait_for
 
 GRACE_SECONDS = 4.0
 OWNER = """
-import signal
+import signal, time
 from moorage_testing.cluster import EmbeddedCluster
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with EmbeddedCluster.start() as cluster:
     print(cluster.run.folder, *cluster.pids.values(), flush=True)
-    signal.pause()
+    while True:  # not signal.pause(): a signal just before it would be slept through
+        time.sleep(0.1)
 """
 
 

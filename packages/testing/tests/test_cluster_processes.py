@@ -35,14 +35,15 @@ PARENT = (sys.executable, "-c", PARENT_SCRIPT)
 # Its child runs in a session of its own, so that only the mark in its environment betrays it.
 ESCAPER = (*PARENT, "escape")
 OWNER = """
-import signal, sys
+import signal, sys, time
 from moorage_testing.processes import Command, Run
 # A shell that runs the tests in the background makes them ignore SIGINT; nobody else does.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with Run.open() as run:
     child = run.start(Command("sleeper", sys.argv[1:]))
     print(run.folder, child.pid, flush=True)
-    signal.pause()
+    while True:  # not signal.pause(): a signal just before it would be slept through
+        time.sleep(0.1)
 """
 
 
