@@ -280,14 +280,19 @@ class CoreLab:
     # Waiting.
 
     def wait_bound(self, name: str, ip: str, node: str = "", seconds: float = SECONDS) -> str:
-        """Wait until an address is Bound (on that node); return the node."""
+        """Wait until an address is Bound (on that node) and its label is there; return the node."""
 
         def bound() -> str:
             record = self.record(name, ip)
-            there = record.get("phase") == "Bound" and record["nodeName"]
-            return there if there and node in ("", there) else ""
+            there = str(record["nodeName"]) if record.get("phase") == "Bound" else ""
+            right = there and node in ("", there)
+            return there if right and self._label(there) == ip.replace(".", "-") else ""
 
         return wait_for(bound, seconds, f"{ip} of {name} to be Bound on {node or 'a node'}")
+
+    def _label(self, node: str) -> str:
+        raw = self.cluster.request("GET", f"/api/v1/nodes/{node}")
+        return str(raw["metadata"]["labels"].get("moorage.dev/ip", ""))
 
     def wait_reason(self, name: str, ip: str, reason: str, seconds: float = SECONDS) -> None:
         """Wait until an address gives a reason."""
