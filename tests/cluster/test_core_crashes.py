@@ -127,8 +127,9 @@ def _moves_there_and_back(lab: CoreLab, pool: Pool, name: str, node: str) -> Non
 def _wakes_and_changes_nothing(lab: CoreLab, leader: Child, ip: str) -> None:
     calls = lab.associations([ip])
     leader.send(signal.SIGCONT)
-    wait_for(lambda: not leader.alive, 5, "the woken leader to give up")
-    assert leader.returncode == 1
+    wait_for(lambda: not leader.alive, 10, "the woken leader to give up")
+    assert leader.returncode == 1, leader.log_tail()
+    assert "not ended after" not in leader.log.read_text(), leader.log_tail()
     assert lab.associations([ip]) == calls
 
 

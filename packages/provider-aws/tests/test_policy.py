@@ -22,7 +22,7 @@ async def test_the_policy_grants_exactly_what_is_called(
     emulator.world.add_address(ip)
     one, two = [await provider.machine(i.id) for i in emulator.world.add_instances(2)]
     free = (await provider.snapshot((ip,)))[ip]
-    await provider.prepare(one, "prepare")
+    await provider.prepare(free, one, "prepare")
     await provider.attach(free, one, "attach")
     await provider.move((await provider.snapshot((ip,)))[ip], two, "move")
     await provider.detach((await provider.snapshot((ip,)))[ip], "detach")

@@ -125,7 +125,7 @@ async def test_two_steps_need_a_cleared_target_and_have_no_move() -> None:
     assert refusal.value.owner == machine.public_ip
     with pytest.raises(Unsupported):
         await provider.move(address, machine, "r")
-    await provider.prepare(machine, "r")
+    await provider.prepare(address, machine, "r")
     assert cloud.machine("a").public_ip == ""
     await provider.attach(address, machine, "r")
     await provider.detach(await read(provider), "r")
@@ -137,7 +137,7 @@ async def test_two_steps_need_a_cleared_target_and_have_no_move() -> None:
 async def test_preparing_never_takes_a_reserved_address() -> None:
     cloud, provider = cloud_of_two(MemoryCloud(TWO_STEPS))
     cloud.assign(IP, "a")
-    await provider.prepare(await ready(provider, "a"), "r")
+    await provider.prepare(await read(provider), await ready(provider, "a"), "r")
     assert cloud.holder(IP) == MachineHolder("a", "nic-a")
 
 

@@ -144,7 +144,7 @@ async def carry_out(provider: Provider, mutate: Mutate, poll_seconds: float = PO
 async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> Operation:
     match mutate.mutation:
         case Mutation.PREPARE:
-            return await provider.prepare(machine, mutate.request_id)
+            return await provider.prepare(mutate.address, machine, mutate.request_id)
         case Mutation.ATTACH:
             return await provider.attach(mutate.address, machine, mutate.request_id)
         case Mutation.MOVE:

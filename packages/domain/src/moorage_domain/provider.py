@@ -109,6 +109,29 @@ class Operation:
     done: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to the cloud's API that is over, for metrics.
+
+    Attributes:
+        operation: the cloud's own name of it, such as ``AssociateAddress``.
+        outcome: ``success``, or the name of the ``CloudError`` that it ended in.
+        seconds: from the first attempt to the last answer.
+    """
+
+    operation: str
+    outcome: str
+    seconds: float
+
+
+def unfenced() -> None:
+    """The fence until the caller sets one: everybody may write."""
+
+
+def unobserved(request: Request) -> None:
+    """What ``on_request`` is until the caller sets it: nobody listens."""
+
+
 class Provider(Protocol):
     """One cloud in one scope (account, region).
 
@@ -122,6 +145,8 @@ class Provider(Protocol):
     # Set by the caller; called right before every request that changes something, the SDK's own
     # repeats included. It raises when this process may not write any more (lost leadership).
     fence: Callable[[], None]
+    # Set by the caller; called after every call to the cloud's API, from whatever thread made it.
+    on_request: Callable[[Request], None]
 
     def machine_id(self, provider_id: str) -> str | None:
         """The machine behind a node's ``spec.providerID``; ``None`` = not of this cloud. Pure."""
@@ -143,8 +168,11 @@ class Provider(Protocol):
         """Why this machine can never hold the address, in one sentence; ``None`` = it can. Pure."""
         ...
 
-    async def prepare(self, machine: Machine, request_id: str) -> Operation:
-        """Free the target's interface of its ephemeral public address, if it has one."""
+    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        """Free the target's interface of the ephemeral public address that is in the way.
+
+        Done at once, with no call, where none is; ``address`` is the one to come.
+        """
         ...
 
     async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
@@ -164,7 +192,10 @@ class Provider(Protocol):
         ...
 
     async def compensate(self, machine: Machine, request_id: str) -> Operation:
-        """Give a machine stripped by ``prepare`` an ephemeral public address again."""
+        """Give a machine stripped by ``prepare`` an ephemeral public address again.
+
+        Does nothing where it has a public address.
+        """
         ...
 
     async def poll(self, handle: str) -> Operation:

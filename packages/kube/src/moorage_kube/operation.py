@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from moorage_kube.client import Call, Client
 from moorage_kube.connection import Connection
+from moorage_kube.ending import leave_within
 from moorage_kube.errors import KubeError
 from moorage_kube.events import EventRecorder
 from moorage_kube.feed import Feed
@@ -29,6 +30,10 @@ logger = logging.getLogger(__name__)
 STEP_SECONDS = 25.0
 """How long the steps in hand may take to end; a pod is killed 30 s after SIGTERM."""
 EVENTS_SECONDS = 1.0
+LOST_SECONDS = 3.0
+"""How long a process may take to end that lost its Lease: nothing is left for it to do."""
+CLOSED_SECONDS = 1.0
+"""How long the rest may take once everything is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,7 @@ class Operation:
         if self._tasks:
             await self._stop_tasks()
         await self._resources.aclose()
+        leave_within(CLOSED_SECONDS, lambda: self.exit_code)
 
     async def _stop_tasks(self) -> None:
         self.controller.queue.pause()
@@ -187,6 +193,7 @@ class Operation:
 
     async def _stand_down(self) -> None:
         self.exit_code = 1
+        leave_within(LOST_SECONDS, lambda: self.exit_code)
         self.stop_wanted.set()
         self.controller.queue.pause()
         await _cancel(self._tasks["workers"])

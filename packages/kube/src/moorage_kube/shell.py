@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import sys
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import kopf
 
 from moorage_kube import logs
 from moorage_kube.connection import ConfigError, Connection, load_connection
+from moorage_kube.ending import leave
 from moorage_kube.feed import Feed
 from moorage_kube.login import log_in
 from moorage_kube.operation import Build, Controller, Operation, Ports
 from moorage_kube.probes import ProbesFailed
 from moorage_kube.settings import EXIT_BAD_SETTINGS, CommonSettings
 
-__all__ = ["Controller", "Ports", "Shell"]
+__all__ = ["Controller", "Ports", "Shell", "leave"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,18 +78,6 @@ class Shell:
             # Nothing is left to do here unless kopf gave up before its clean-up.
             await operation.stop()
         return operation.exit_code
-
-
-def leave(code: int) -> NoReturn:
-    """End the process at once; for a command's ``main``, after ``Shell.run``.
-
-    All that matters is closed by then. A call to a cloud that hangs in a thread of its own would
-    hold the exit up for as long as its deadline, and with it the successor's pod.
-    """
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 class EndlessBackoff:

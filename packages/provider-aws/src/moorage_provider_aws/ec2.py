@@ -15,7 +15,9 @@ import botocore.session
 from botocore.config import Config
 
 from moorage_domain.errors import CredentialsRejected, InvalidOptions, MachineNotFound
-from moorage_provider_aws import deadline
+from moorage_domain.provider import Request
+from moorage_provider import deadline
+from moorage_provider.sdk import observed
 from moorage_provider_aws.errors import RAISED_BY_BOTO, cloud_error
 
 if TYPE_CHECKING:
@@ -50,13 +52,19 @@ class Ec2:
     Every method raises only ``CloudError`` and sends nothing once the caller's deadline passed.
     """
 
-    def __init__(self, settings: Settings, fence: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        fence: Callable[[], None],
+        tell: Callable[[Request], None],
+    ) -> None:
         """Find region, endpoint and credentials. Raises ``InvalidOptions``.
 
         Args:
             settings: how to reach EC2.
             fence: called in the calling thread before each attempt at a mutation; what it raises
                 stops the attempt and reaches the caller as it is.
+            tell: called after each call.
         """
         for name in _TALKATIVE_LOGGERS:
             logger = logging.getLogger(name)
@@ -69,6 +77,7 @@ class Ec2:
             max_pool_connections=settings.connections,
             user_agent_extra="moorage",
         )
+        self._tell = tell
         self._zones_guard = threading.Lock()
         self._zones: dict[str, str] = {}
         self.region = ""
@@ -93,7 +102,7 @@ class Ec2:
     def addresses(self, filters: Mapping[str, Sequence[str]]) -> list[AddressTypeDef]:
         """The Elastic IPs that match every filter in one of its values, at most 200 of them."""
         # Filters rather than PublicIps or AllocationIds: one unknown value there fails them all.
-        with _mapped("DescribeAddresses"):
+        with self._calling("DescribeAddresses"):
             answer = self._client.describe_addresses(
                 Filters=[{"Name": name, "Values": values} for name, values in filters.items()]
             )
@@ -101,7 +110,7 @@ class Ec2:
 
     def instance(self, instance_id: str) -> InstanceTypeDef:
         """One instance. Raises ``MachineNotFound``."""
-        with _mapped(f"DescribeInstances of {instance_id}"):
+        with self._calling(f"DescribeInstances of {instance_id}"):
             answer = self._client.describe_instances(InstanceIds=[instance_id])
         for reservation in answer["Reservations"]:
             for row in reservation["Instances"]:
@@ -112,7 +121,7 @@ class Ec2:
         """The network border group of an availability zone, read once a client."""
         with self._zones_guard:
             if zone not in self._zones:
-                with _mapped("DescribeAvailabilityZones"):
+                with self._calling("DescribeAvailabilityZones"):
                     answer = self._client.describe_availability_zones()
                 for row in answer["AvailabilityZones"]:
                     self._zones[row["ZoneName"]] = row.get("NetworkBorderGroup", "") or self.region
@@ -123,7 +132,7 @@ class Ec2:
         self, allocation_id: str, interface_id: str, private_ip: str, *, reassociate: bool
     ) -> None:
         """Put an Elastic IP on a private address; ``reassociate`` lets it leave another one."""
-        with _mapped(f"AssociateAddress of {allocation_id} with {interface_id}"):
+        with self._calling(f"AssociateAddress of {allocation_id} with {interface_id}"):
             # AllowReassociation is always said: left out, it means true.
             self._client.associate_address(
                 AllocationId=allocation_id,
@@ -134,8 +143,14 @@ class Ec2:
 
     def disassociate(self, association_id: str) -> None:
         """End one association and no other."""
-        with _mapped(f"DisassociateAddress of {association_id}"):
+        with self._calling(f"DisassociateAddress of {association_id}"):
             self._client.disassociate_address(AssociationId=association_id)
+
+    @contextlib.contextmanager
+    def _calling(self, action: str) -> Iterator[None]:
+        """Observe one call and map what it raises; the action begins with the operation's name."""
+        with observed(action.split(" ", 1)[0], self._tell), _mapped(action):
+            yield
 
     def close(self) -> None:
         """Give back the connections."""

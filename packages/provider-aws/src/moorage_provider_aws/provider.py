@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from moorage_domain.errors import (
     AddressNotFound,
-    CredentialsRejected,
     InUse,
-    InvalidOptions,
     Stale,
 )
 from moorage_domain.provider import (
@@ -23,17 +19,20 @@ from moorage_domain.provider import (
     MachineHolder,
     Operation,
     OtherHolder,
+    Request,
     Traits,
+    unfenced,
+    unobserved,
 )
-from moorage_provider_aws import deadline, rows
+from moorage_provider import deadline
+from moorage_provider.options import timeout_seconds
+from moorage_provider.sdk import Sdk
+from moorage_provider_aws import rows
 from moorage_provider_aws.identity import instance_id
 
 if TYPE_CHECKING:
     from moorage_provider_aws.ec2 import Ec2
 
-T = TypeVar("T")
-
-DEFAULT_TIMEOUT_SECONDS = 15.0
 # EC2 takes 200 values in one filter.
 ADDRESSES_PER_READ = 200
 # Above the mutations EC2 refills a second (5) there is nothing to be won.
@@ -48,18 +47,7 @@ def create(options: Mapping[str, str]) -> AwsProvider:
     Args:
         options: ``region`` (else AWS_REGION and boto3's own sources) and ``timeout_seconds``.
     """
-    text = options.get("timeout_seconds") or str(DEFAULT_TIMEOUT_SECONDS)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise InvalidOptions(f'timeout_seconds is "{text}": write a number of seconds above 0')
-    return AwsProvider(options.get("region", ""), seconds)
-
-
-def _everybody_may_write() -> None:
-    """The fence until the caller sets one."""
+    return AwsProvider(options.get("region", ""), timeout_seconds(options))
 
 
 class AwsProvider:
@@ -68,13 +56,11 @@ class AwsProvider:
     def __init__(self, region: str, timeout_seconds: float) -> None:
         self.name = "aws"
         self.traits = Traits(moves_in_one_call=True, clears_target_first=False)
-        self.fence: Callable[[], None] = _everybody_may_write
+        self.fence: Callable[[], None] = unfenced
+        self.on_request: Callable[[Request], None] = unobserved
         self._region = region
         self._timeout_seconds = timeout_seconds
-        # Its own threads: slow answers here must not hold up what else the process does in threads.
-        self._threads = ThreadPoolExecutor(THREADS, "moorage-aws")
-        self._connecting = threading.Lock()
-        self._ec2: Ec2 | None = None
+        self._sdk = Sdk("moorage-aws", self._connect, THREADS)
 
     def machine_id(self, provider_id: str) -> str | None:
         return instance_id(provider_id)
@@ -87,7 +73,7 @@ class AwsProvider:
             wanted[start : start + ADDRESSES_PER_READ]
             for start in range(0, len(wanted), ADDRESSES_PER_READ)
         ]
-        async with deadline.within(self._timeout_seconds, "DescribeAddresses"):
+        async with self._within("DescribeAddresses"):
             found = await asyncio.gather(*(self._read({"public-ip": chunk}) for chunk in chunks))
         return {address.ip: address for chunk in found for address in chunk}
 
@@ -97,8 +83,10 @@ class AwsProvider:
             zone = row["Placement"].get("AvailabilityZone", "")
             return rows.machine(row, ec2.border_group(zone))
 
-        async with deadline.within(self._timeout_seconds, f"DescribeInstances of {machine_id}"):
-            return await self._run(read)
+        async with deadline.within(
+            self._timeout_seconds, f"EC2: DescribeInstances of {machine_id}"
+        ):
+            return await self._sdk.run(read)
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         if "" in (address.location, machine.location) or address.location == machine.location:
@@ -108,12 +96,12 @@ class AwsProvider:
             f" instance {machine.machine_id} is in {machine.location}"
         )
 
-    async def prepare(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 replaces a lent address itself
+    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 replaces a lent address itself
         return Operation()
 
     async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
         _announce("attach", address, machine.machine_id, request_id)
-        async with deadline.within(self._timeout_seconds, f"AssociateAddress of {address.ip}"):
+        async with self._within(f"AssociateAddress of {address.ip}"):
             try:
                 await self._associate(address, machine, reassociate=False)
             except (InUse, AddressNotFound) as refusal:
@@ -121,7 +109,7 @@ class AwsProvider:
         return Operation()
 
     async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
-        async with deadline.within(self._timeout_seconds, f"AssociateAddress of {address.ip}"):
+        async with self._within(f"AssociateAddress of {address.ip}"):
             # What the call below would displace without a word is looked at as late as can be.
             now, on_target = await asyncio.gather(self._reread(address), self._on_target(machine))
             if _is_on(now, machine):
@@ -141,9 +129,11 @@ class AwsProvider:
         if isinstance(address.holder, OtherHolder):
             raise _held(address)
         _announce("detach", address, address.holder.machine_id, request_id)
-        async with deadline.within(self._timeout_seconds, f"DisassociateAddress of {address.ip}"):
+        async with deadline.within(
+            self._timeout_seconds, f"EC2: DisassociateAddress of {address.ip}"
+        ):
             try:
-                await self._run(lambda ec2: ec2.disassociate(address.token))
+                await self._sdk.run(lambda ec2: ec2.disassociate(address.token))
             except Stale:
                 # This association is over; a later one is not ours to end. A read that still
                 # shows the old one is only late.
@@ -159,14 +149,15 @@ class AwsProvider:
         return Operation()
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._ec2 is not None:
-            self._ec2.close()
+        self._sdk.close()
+
+    def _within(self, what: str) -> AbstractAsyncContextManager[None]:
+        return deadline.within(self._timeout_seconds, f"EC2: {what}")
 
     async def _associate(
         self, address: CloudAddress, machine: Machine, *, reassociate: bool
     ) -> None:
-        await self._run(
+        await self._sdk.run(
             lambda ec2: ec2.associate(
                 address.reference,
                 machine.interface_id,
@@ -209,35 +200,15 @@ class AwsProvider:
         )
 
     async def _read(self, filters: Mapping[str, Sequence[str]]) -> list[CloudAddress]:
-        read = await self._run(lambda ec2: ec2.addresses(filters))
+        read = await self._sdk.run(lambda ec2: ec2.addresses(filters))
         return [rows.address(row) for row in read]
 
-    async def _run(self, call: Callable[[Ec2], T]) -> T:
-        """Make a blocking call in one of the threads, under the caller's deadline."""
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, context.run, self._blocking, call)
+    def _connect(self) -> Ec2:
+        from moorage_provider_aws.ec2 import Ec2, Settings  # noqa: PLC0415 - boto3 loads for 0.3 s, not on the event loop
 
-    def _blocking(self, call: Callable[[Ec2], T]) -> T:
-        deadline.check()
-        ec2 = self._connected()
-        try:
-            return call(ec2)
-        except CredentialsRejected:
-            # The client keeps what it found at its start; the next call looks again.
-            with self._connecting:
-                if self._ec2 is ec2:
-                    self._ec2 = None
-            raise
-
-    def _connected(self) -> Ec2:
-        with self._connecting:
-            if self._ec2 is None:
-                from moorage_provider_aws.ec2 import Ec2, Settings  # noqa: PLC0415 - boto3 loads for 0.3 s, not on the event loop
-
-                settings = Settings(self._region, self._timeout_seconds, THREADS)
-                self._ec2 = Ec2(settings, lambda: self.fence())  # noqa: PLW0108 - set anew by the caller
-            return self._ec2
+        settings = Settings(self._region, self._timeout_seconds, THREADS)
+        # Both are set anew by the caller.
+        return Ec2(settings, lambda: self.fence(), lambda request: self.on_request(request))  # noqa: PLW0108 - see above
 
 
 def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:

@@ -37,9 +37,10 @@ async def read(provider: Provider, ip: str) -> CloudAddress:
 
 
 async def prepared(provider: Provider, machine: Machine) -> Machine:
-    """Make a machine ready for an address, where that must be done."""
+    """Make a machine ready for any address, where that must be done."""
     if provider.traits.clears_target_first:
-        await done(provider, provider.prepare(machine, "prepare"))
+        nothing = CloudAddress(ip="192.0.2.1", reference="none", holder=None)
+        await done(provider, provider.prepare(nothing, machine, "prepare"))
     return await provider.machine(machine.machine_id)
 
 

@@ -244,8 +244,9 @@ class ProviderContract:
         self, world: ContractWorld, provider: Provider
     ) -> None:
         machine = await new_machine(world, provider)
+        free = await read(provider, world.add_address())
         for _ in range(2):
-            await done(provider, provider.prepare(machine, "prepare"))
+            await done(provider, provider.prepare(free, machine, "prepare"))
         if provider.traits.clears_target_first:
             assert not (await provider.machine(machine.machine_id)).public_ip
         for _ in range(2):

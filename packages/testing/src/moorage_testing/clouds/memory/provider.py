@@ -8,7 +8,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
 from moorage_domain.errors import InvalidOptions, Unavailable
-from moorage_domain.provider import CloudAddress, Machine, Operation
+from moorage_domain.provider import (
+    CloudAddress,
+    Machine,
+    Operation,
+    Request,
+    unfenced,
+    unobserved,
+)
 from moorage_testing.clouds.memory.cloud import MemoryCloud, Mutation, refuse
 from moorage_testing.faults import Fault
 
@@ -41,10 +48,6 @@ def create(options: Mapping[str, str]) -> MemoryProvider:
     return MemoryProvider(_published[region], timeout)
 
 
-def _everybody_may_write() -> None:
-    """The fence until the caller sets one."""
-
-
 class MemoryProvider:
     """``moorage_domain.provider.Provider`` over a ``MemoryCloud``; any number may share one."""
 
@@ -53,7 +56,8 @@ class MemoryProvider:
     ) -> None:
         self.name = "memory"
         self.traits = cloud.traits
-        self.fence: Callable[[], None] = _everybody_may_write
+        self.fence: Callable[[], None] = unfenced
+        self.on_request: Callable[[Request], None] = unobserved
         self._cloud = cloud
         self._timeout_seconds = timeout_seconds
 
@@ -71,7 +75,7 @@ class MemoryProvider:
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         return refuse(address, machine)
 
-    async def prepare(self, machine: Machine, request_id: str) -> Operation:
+    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - one interface takes one address here, whatever its kind
         return await self._mutate(self._cloud.preparing(machine), request_id)
 
     async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 from moorage_domain.errors import Unavailable
 
-_ends_at: ContextVar[float] = ContextVar("moorage_aws_deadline")
+_ends_at: ContextVar[float] = ContextVar("moorage_deadline")
 
 
 @contextlib.asynccontextmanager
@@ -21,9 +21,14 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise Unavailable(f"EC2: {what} got no answer within {seconds:g} s", "Timeout") from error
+        raise Unavailable(f"{what} got no answer within {seconds:g} s", "Timeout") from error
     finally:
         _ends_at.reset(token)
+
+
+def left() -> float:
+    """Seconds until the deadline, less than 0 when it passed; infinite outside of ``within``."""
+    return _ends_at.get(float("inf")) - time.monotonic()
 
 
 def check() -> None:
@@ -32,5 +37,5 @@ def check() -> None:
     A thread cannot be cancelled: without this it would go on to send its request, or repeat it,
     long after the caller has turned to something else.
     """
-    if time.monotonic() > _ends_at.get(float("inf")):
-        raise Unavailable("EC2: the deadline passed before the request was sent", "Timeout")
+    if left() < 0:
+        raise Unavailable("the deadline passed before the request was sent", "Timeout")

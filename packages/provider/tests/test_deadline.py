@@ -1,11 +1,12 @@
 """The deadline of a call holds in the event loop and in the threads under it."""
 
 import asyncio
+import math
 
 import pytest
 
 from moorage_domain.errors import Unavailable
-from moorage_provider_aws import deadline
+from moorage_provider import deadline
 
 
 async def test_what_takes_too_long_ends_in_unavailable() -> None:
@@ -17,6 +18,7 @@ async def test_what_takes_too_long_ends_in_unavailable() -> None:
 async def test_a_request_is_stopped_only_after_the_deadline() -> None:
     async with deadline.within(10, "early"):
         deadline.check()
+        assert 9 < deadline.left() <= 10
     with pytest.raises(Unavailable, match="deadline passed"):
         async with deadline.within(-1, "late"):
             deadline.check()
@@ -24,3 +26,4 @@ async def test_a_request_is_stopped_only_after_the_deadline() -> None:
 
 def test_without_a_deadline_nothing_is_stopped() -> None:
     deadline.check()
+    assert deadline.left() == math.inf

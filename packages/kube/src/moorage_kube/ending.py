@@ -1,0 +1,38 @@
+"""The end of the process, which nothing that hangs may hold up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+logger = logging.getLogger(__name__)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once; for a command's ``main``, after ``Shell.run``.
+
+    All that matters is closed by then. A call to a cloud that hangs in a thread of its own would
+    hold the exit up for as long as its deadline, and with it the successor's pod.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def leave_within(seconds: float, exit_code: Callable[[], int]) -> None:
+    """End the process so many seconds from now, unless it ended by itself; say what hung.
+
+    kopf waits five seconds for each kind of task that it believes to hang, or for ever.
+    """
+
+    def overdue() -> None:
+        hanging = sorted(f"{task.get_name()} ({task.get_coro()})" for task in asyncio.all_tasks())
+        logger.critical("not ended after %g s, waiting for: %s", seconds, "; ".join(hanging))
+        leave(exit_code())
+
+    asyncio.get_running_loop().call_later(seconds, overdue)

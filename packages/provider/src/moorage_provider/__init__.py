@@ -1,0 +1,1 @@
+"""What every cloud plug-in does alike: a blocking SDK in threads, deadlines, options."""

@@ -1,0 +1,97 @@
+"""A blocking SDK behind the event loop: in threads of its own, loaded late, observed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, Protocol, TypeVar
+
+from moorage_domain.errors import CloudError, CredentialsRejected
+from moorage_domain.provider import Request
+from moorage_provider import deadline
+
+T = TypeVar("T")
+
+
+class Closes(Protocol):
+    """A client of a cloud; safe to use from several threads."""
+
+    def close(self) -> None:
+        """Give back the connections."""
+        ...
+
+
+ClientT = TypeVar("ClientT", bound=Closes)
+
+
+class Sdk(Generic[ClientT]):
+    """One client of a cloud and the threads its calls are made in.
+
+    Args:
+        name: of the threads.
+        connect: makes the client, in one of the threads: SDKs take long to import, and finding
+            credentials may ask the network.
+        threads: how many calls may be under way at once.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], ClientT], threads: int) -> None:
+        # Its own threads: slow answers here must not hold up what else the process does in threads.
+        self._threads = ThreadPoolExecutor(threads, name)
+        self._connect = connect
+        self._connecting = threading.Lock()
+        self._client: ClientT | None = None
+
+    async def run(self, call: Callable[[ClientT], T]) -> T:
+        """Make a blocking call in one of the threads, under the caller's deadline."""
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, context.run, self._blocking, call)
+
+    def close(self) -> None:
+        """Give back threads and connections; calls under way end by their deadlines."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
+
+    def _blocking(self, call: Callable[[ClientT], T]) -> T:
+        deadline.check()
+        client = self._connected()
+        try:
+            return call(client)
+        except CredentialsRejected:
+            # The client keeps what it found at its start; the next call looks again.
+            with self._connecting:
+                if self._client is client:
+                    self._client = None
+            raise
+
+    def _connected(self) -> ClientT:
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+
+@contextlib.contextmanager
+def observed(operation: str, tell: Callable[[Request], None]) -> Iterator[None]:
+    """Tell how a call to the cloud ended and how long it took; the errors are mapped inside."""
+    began = time.monotonic()
+    outcome = "success"
+    try:
+        yield
+    except CloudError as error:
+        outcome = outcome_of(error)
+        raise
+    finally:
+        tell(Request(operation, outcome, time.monotonic() - began))
+
+
+def outcome_of(error: CloudError) -> str:
+    """The name of an error as metrics spell it: ``AddressNotFound`` is ``address_not_found``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
