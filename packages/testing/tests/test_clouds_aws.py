@@ -321,7 +321,7 @@ def check_process(made: dict[str, Any]) -> None:
     assert [call["op"] for call in asked(f"{url}/calls")] == ["AssociateAddress"] * 2
     assert asked(f"{url}/addresses")[0] == {
         "ip": IP,
-        "allocation_id": made["addresses"][IP],
+        "reference": made["addresses"][IP],
         "instance": one,
     }
     asked(f"{url}/addresses/{IP}/disassociate", "POST", {})

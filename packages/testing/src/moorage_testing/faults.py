@@ -1,8 +1,8 @@
 """Faults to inject into an emulated cloud, beside the log of its calls; one vocabulary for all.
 
-Over HTTP a fault answers with ``status``, ``code``, ``message`` and ``headers``; in a cloud that
-lives in this process it raises ``error``. ``delay_seconds``, ``drop``, ``times`` and ``skip`` mean
-the same everywhere.
+Over HTTP a fault answers with ``status``, ``code``, ``message`` and ``headers``, or lets an
+operation end in them ``late``; in a cloud that lives in this process it raises ``error`` or
+``late_error``. ``delay_seconds``, ``drop``, ``times`` and ``skip`` mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Fault:
         drop: break the connection ``"before"`` the work or ``"after"`` it, the answer being lost.
         error: raised where there is no HTTP; with ``drop="after"`` once the work is done.
         late_error: the operation is accepted and ends in this, nothing having changed.
+        late: the same over HTTP: the accepted operation ends in ``code`` and ``message``.
+        operation_seconds: an operation that the cloud accepts takes so long to be done.
         times: how often it strikes, ``None`` = for ever.
         skip: so many matching calls pass first.
     """
@@ -42,6 +44,8 @@ class Fault:
     drop: Literal["before", "after"] | None = None
     error: Exception | None = None
     late_error: Exception | None = None
+    late: bool = False
+    operation_seconds: float = 0.0
     times: int | None = 1
     skip: int = 0
 

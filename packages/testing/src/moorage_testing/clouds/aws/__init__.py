@@ -1,6 +1,7 @@
 """Amazon EC2 over HTTP: moto, made as strict about Elastic IPs as the real one."""
 
 from moorage_testing.clouds.aws.emulator import Ec2Emulator
-from moorage_testing.clouds.aws.world import Ec2World, Instance
+from moorage_testing.clouds.aws.world import Ec2World
+from moorage_testing.clouds.world import Instance
 
 __all__ = ["Ec2Emulator", "Ec2World", "Instance"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import InstanceState
 
 from moorage_testing.clouds.aws import elastic_ips
+from moorage_testing.clouds.world import Instance
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
@@ -23,25 +24,6 @@ _SUBNETS = {"a": "10.0.0.0/18", "b": "10.0.64.0/18", "c": "10.0.128.0/18"}
 _CODES = {"pending": 0, "running": 16, "shutting-down": 32, "stopping": 64, "stopped": 80}
 
 State = Literal["pending", "running", "shutting-down", "stopping", "stopped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """What a test needs to know of an instance.
-
-    Attributes:
-        id: the instance's id.
-        zone: its availability zone.
-        private_ip: the primary private address of its first interface.
-        interface_id: that interface.
-        provider_id: its node's ``spec.providerID``.
-    """
-
-    id: str
-    zone: str
-    private_ip: str
-    interface_id: str
-    provider_id: str
 
 
 class Ec2World:
@@ -179,7 +161,10 @@ class Ec2World:
         return _described(reservation.instances[0])
 
     def _instance(self, instance_id: str) -> MotoInstance:
-        return self._backend.get_instance(instance_id)
+        try:
+            return self._backend.get_instance(instance_id)
+        except EC2ClientError as error:
+            raise KeyError(instance_id) from error
 
     def _eip(self, ip: str) -> ElasticAddress:
         found = elastic_ips.find(self._backend, public_ip=ip)

@@ -1,11 +1,11 @@
 """The emulator's own paths over HTTP: faults, calls and instances, for tests in other processes.
 
 GET    /moorage/calls                          what came in, in order
-GET    /moorage/violations                     answers that broke botocore's model
+GET    /moorage/violations                     what broke the cloud's official description
 GET    /moorage/instances, /moorage/addresses  the account
 POST   /moorage/faults                         one fault, as JSON of its fields
 DELETE /moorage/faults                         forget all faults
-POST   /moorage/instances/ID/terminate         also stop, start
+POST   /moorage/instances/ID/terminate         also stop, start; slashes in ID as %2F
 POST   /moorage/addresses/IP/disassociate
 """
 
@@ -14,13 +14,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from typing import TYPE_CHECKING
-
-from moto.ec2.exceptions import EC2ClientError
+from urllib.parse import unquote
 
 from moorage_testing.faults import Fault, FaultBook
 
 if TYPE_CHECKING:
-    from moorage_testing.clouds.aws.world import Ec2World
+    from moorage_testing.clouds.world import World
 
 # Errors are for clouds in the same process; they do not travel as JSON.
 _FAULT_FIELDS = {f.name for f in dataclasses.fields(Fault)} - {"error", "late_error"}
@@ -29,17 +28,17 @@ _FAULT_FIELDS = {f.name for f in dataclasses.fields(Fault)} - {"error", "late_er
 class Control:
     """Answers the emulator's own paths."""
 
-    def __init__(self, world: Ec2World, faults: FaultBook, violations: list[str]) -> None:
+    def __init__(self, world: World, faults: FaultBook, violations: list[str]) -> None:
         self._world = world
         self._faults = faults
         self._violations = violations
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[str, bytes]:
         """Do what is asked; return the HTTP status line and JSON."""
-        parts = tuple(path.strip("/").split("/")[1:])
+        parts = tuple(unquote(part) for part in path.strip("/").split("/")[1:])
         try:
             result = self._read(parts) if method == "GET" else self._change(method, parts, body)
-        except (KeyError, EC2ClientError) as error:
+        except KeyError as error:
             return "404 Not Found", json.dumps({"error": f"there is no {error}"}).encode()
         except (TypeError, ValueError) as error:
             return "400 Bad Request", json.dumps({"error": str(error)}).encode()
@@ -60,8 +59,8 @@ class Control:
 
     def _holders(self) -> list[dict[str, str]]:
         return [
-            {"ip": ip, "allocation_id": allocation, "instance": self._world.holder(ip)}
-            for ip, allocation in self._world.addresses().items()
+            {"ip": ip, "reference": reference, "instance": self._world.holder(ip)}
+            for ip, reference in self._world.addresses().items()
         ]
 
     def _change(self, method: str, parts: tuple[str, ...], body: bytes) -> object:

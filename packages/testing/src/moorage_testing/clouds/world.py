@@ -1,0 +1,84 @@
+"""What every emulated cloud offers those who arrange it by hand, whatever its API looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a test needs to know of a virtual machine.
+
+    Attributes:
+        id: as ``Provider.machine_id`` gives it for the node's ``spec.providerID``.
+        zone: its availability zone.
+        private_ip: the primary private address of its first interface.
+        interface_id: that interface.
+        provider_id: its node's ``spec.providerID``.
+    """
+
+    id: str
+    zone: str
+    private_ip: str
+    interface_id: str
+    provider_id: str
+
+
+class World(Protocol):
+    """One region of one account. What is done here is no call and is not written down.
+
+    Machines are named by ``Instance.id``, addresses by their text. What is not there raises
+    ``KeyError``.
+    """
+
+    def add_instances(
+        self, count: int, *, tags: Mapping[str, str] | None = None, with_public_ip: bool = True
+    ) -> Sequence[Instance]:
+        """Start machines; ``with_public_ip``: with a public address of their own, lent to them."""
+        ...
+
+    def add_address(self, ip: str) -> str:
+        """Reserve an address; return the cloud's id of the reservation."""
+        ...
+
+    def remove_address(self, ip: str) -> None:
+        """Free an address and give its reservation back."""
+        ...
+
+    def associate(self, ip: str, instance_id: str) -> None:
+        """Give an address to a machine, whoever had it."""
+        ...
+
+    def associate_elsewhere(self, ip: str) -> str:
+        """Give an address to something that is no machine; return what."""
+        ...
+
+    def disassociate(self, ip: str) -> None:
+        """Free an address."""
+        ...
+
+    def terminate(self, instance_id: str) -> None:
+        """Delete a machine."""
+        ...
+
+    def stop(self, instance_id: str) -> None:
+        """Stop a machine; it keeps its reserved address."""
+        ...
+
+    def start(self, instance_id: str) -> None:
+        """Start a stopped machine."""
+        ...
+
+    def holder(self, ip: str) -> str:
+        """The machine that has an address, ``""`` = none."""
+        ...
+
+    def addresses(self) -> Mapping[str, str]:
+        """All reserved addresses with the cloud's ids of them."""
+        ...
+
+    def instances(self) -> Sequence[Instance]:
+        """All machines that are not deleted."""
+        ...
