@@ -18,6 +18,7 @@ from moorage_core.model import (
     Allocation,
     MarkNode,
     Mutate,
+    Mutation,
     Observed,
     Outcome,
     Phase,
@@ -69,6 +70,7 @@ class Memory:
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     avoided: dict[str, dict[str, float]] = field(default_factory=dict)
+    unpaid: dict[str, dict[str, float]] = field(default_factory=dict)
     not_ready_since: dict[str, float] = field(default_factory=dict)
     gone_since: dict[str, float] = field(default_factory=dict)
 
@@ -92,11 +94,13 @@ class Simulation:
 
     # The world, changed by hand.
 
-    def add_node(self, name: str, *, machine: str | None = None, **fields: Any) -> Node:
+    def add_node(
+        self, name: str, *, machine: str | None = None, with_public_ip: bool = True, **fields: Any
+    ) -> Node:
         """A node on a machine of its own."""
         machine = machine or f"vm-{name}"
         if machine not in self.cloud.machine_ids:
-            self.cloud.add_machine(machine)
+            self.cloud.add_machine(machine, with_public_ip=with_public_ip)
         self._uids += 1
         node = Node(name, f"uid-{name}-{self._uids}", MemoryCloud.provider_id(machine))
         self.nodes[name] = replace(node, **{"labels": {"pool": "a"}, **fields})
@@ -143,7 +147,8 @@ class Simulation:
         records = stored.records
         texts = {node.provider_id for node in self.nodes.values()}
         for record in records:
-            texts |= {p.provider_id for p in (record.place, record.previous) if p}
+            places = (record.place, record.previous, *record.owed)
+            texts |= {place.provider_id for place in places if place}
             self._miss(record.place)
         machine_of = {text: m for text in texts if (m := self.provider.machine_id(text))}
         conflicts = self._conflicts(name)
@@ -169,6 +174,7 @@ class Simulation:
                 if r.ip in self.memory.outcomes and r.ip not in conflicts
             },
             avoided=self.memory.avoided,
+            unpaid=self.memory.unpaid,
             not_ready_since=self.memory.not_ready_since,
             gone_since=self.memory.gone_since,
             conditions=stored.conditions,
@@ -241,7 +247,7 @@ class Simulation:
             self.memory.gone_since.setdefault(place.node_uid, self.now)
 
     def _read(self, stored: Stored, conflicts: Iterable[str]) -> dict[str, Reading]:
-        held = {r.ip for r in stored.records if r.place or r.previous}
+        held = {r.ip for r in stored.records if r.ours}
         wanted = () if stored.allocation.deleting else stored.allocation.addresses
         asked = sorted((held | set(wanted)) - set(conflicts))
         if not asked:
@@ -268,7 +274,7 @@ class Simulation:
 
     def _claims(self, name: str) -> set[str]:
         stored = self.stored[name]
-        held = {r.ip for r in stored.records if r.place or r.previous}
+        held = {r.ip for r in stored.records if r.ours}
         return held | set(stored.allocation.addresses)
 
     def _strays(self) -> list[str]:
@@ -327,15 +333,19 @@ class Simulation:
     def _mutate(self, mutate: Mutate) -> None:
         uid = mutate.place.node_uid if mutate.place else ""
         try:
-            _run(carry_out(self.provider, mutate, poll_seconds=0.0))
+            done = _run(carry_out(self.provider, mutate, poll_seconds=0.0))
         except CloudError as error:
-            if node_at_fault(error):
+            if mutate.mutation is Mutation.COMPENSATE:
+                self.memory.unpaid.setdefault(mutate.ip, {})[uid] = self.now + 2.0
+            elif node_at_fault(error):
                 self.memory.avoided.setdefault(mutate.ip, {})[uid] = self.now + 60.0
             self.memory.outcomes[mutate.ip] = Outcome(
-                mutate.mutation, mutate.allocation, error, uid, 2.0
+                mutate.mutation, mutate.allocation, error, uid, retry_in=2.0
             )
         else:
-            self.memory.outcomes[mutate.ip] = Outcome(mutate.mutation, mutate.allocation, None, uid)
+            self.memory.outcomes[mutate.ip] = Outcome(
+                mutate.mutation, mutate.allocation, None, uid, lent=not done
+            )
 
 
 _LOOP = asyncio.new_event_loop()

@@ -33,9 +33,13 @@ class Run:
             traits, operation_steps=steps, frees_on_termination=self.rng.random() < 0.7
         )
         self.world = Simulation(cloud)
-        for name in NODES[: self.rng.randint(1, 5)]:
-            self.world.add_node(name)
+        self.private: set[str] = set()
+        """Machines that never had a public address of their own."""
+        self.meddled: set[str] = set()
+        """Machines that somebody gave an address by hand, or whose debt was left to nobody."""
         self.machines_made = 0
+        for name in NODES[: self.rng.randint(1, 5)]:
+            self.add(name)
         self.excused: set[str] = set()
         """Addresses that may stay on a machine unwanted: retained, or put there by hand."""
 
@@ -72,6 +76,7 @@ class Run:
         if retain:
             self.excused |= {*chosen, *(r.ip for r in stored.records)} if stored else {*chosen}
         self.world.allocate(name, *chosen, retain=retain)
+        self.excuse_debts()
 
     def delete(self) -> None:
         if self.world.stored:
@@ -100,13 +105,20 @@ class Run:
         self.lose_machine()
         if name := self.some_node():
             self.world.remove_node(name)
-            self.machines_made += 1
-            self.world.add_node(name, machine=f"vm-again-{self.machines_made}")
+            self.add(name)
 
     def add_node(self) -> None:
         if missing := [name for name in NODES if name not in self.world.nodes]:
-            self.machines_made += 1
-            self.world.add_node(missing[0], machine=f"vm-new-{self.machines_made}")
+            self.add(missing[0])
+
+    def add(self, name: str) -> None:
+        """A node on a new machine."""
+        self.machines_made += 1
+        machine = f"vm-{self.machines_made}"
+        public = self.rng.random() < 0.8
+        if not public:
+            self.private.add(machine)
+        self.world.add_node(name, machine=machine, with_public_ip=public)
 
     def detach_by_hand(self) -> None:
         if ips := sorted(self.world.cloud.holders):
@@ -121,6 +133,8 @@ class Run:
             target = self.rng.choice(targets)
             ip = self.rng.choice(sorted(cloud.holders))
             self.excused.add(ip)
+            if isinstance(target, str):
+                self.meddled.add(target)
             cloud.assign(ip, target)
 
     def workload(self) -> None:
@@ -184,6 +198,17 @@ class Run:
                 if record.phase is Phase.BOUND and record.place:
                     bound.setdefault(record.ip, set()).add(record.place.node_uid)
         assert all(len(nodes) == 1 for nodes in bound.values()), bound
+        self.excuse_debts()
+
+    def excuse_debts(self) -> None:
+        """What is owed is forgotten with a retained address, or one that another takes over."""
+        stored = self.world.stored.values()
+        listed = [ip for s in stored for ip in s.allocation.addresses]
+        records = [record for s in stored for record in s.records]
+        for record in records:
+            claims = listed.count(record.ip), [r.ip for r in records].count(record.ip)
+            if record.ip in self.excused or max(claims) > 1:
+                self.meddled |= {o.provider_id.removeprefix("memory://") for o in record.owed}
 
     def rest(self) -> None:
         """With nothing going wrong any more, everything finds its place and stays there."""
@@ -200,6 +225,7 @@ class Run:
                 self.check_at_rest(record)
         self.check_labels()
         self.check_nothing_leaked()
+        self.check_own_addresses()
 
     def check_at_rest(self, record: Record) -> None:
         world = self.world
@@ -232,6 +258,17 @@ class Run:
         wanted = {ip for s in self.world.stored.values() for ip in s.allocation.addresses}
         held = {ip for ip, h in self.world.cloud.holders.items() if isinstance(h, MachineHolder)}
         assert held - wanted - self.excused == set()
+
+    def check_own_addresses(self) -> None:
+        """No machine is left without a public address by us, and none gets one it never had."""
+        cloud = self.world.cloud
+        for machine_id in set(cloud.machine_ids) - self.meddled:
+            machine = cloud.machine(machine_id)
+            lent = bool(machine.public_ip) and not machine.public_ip_reserved
+            if machine_id in self.private:
+                assert not lent, machine
+            else:
+                assert machine.public_ip, machine
 
     def check_labels(self) -> None:
         """A node says it holds an address exactly when a living allocation's is on it."""

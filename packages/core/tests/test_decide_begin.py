@@ -10,7 +10,7 @@ from core_builders import IP1, NOW, allocation, node, place, record, seen
 
 from moorage_core import reasons
 from moorage_core.decide.begin import Why, address_of, begin, begin_detach
-from moorage_core.decide.case import Case, Foreign, Holder, Nobody, OnGone, OnNode, Step
+from moorage_core.decide.case import Case, Foreign, Holder, Nobody, OnGone, OnNode, Step, place_of
 from moorage_core.decide.targets import Targets
 from moorage_core.model import (
     Absent,
@@ -24,6 +24,7 @@ from moorage_core.model import (
 from moorage_domain.provider import CloudAddress, MachineHolder
 
 N1, N2 = node("n1"), node("n2")
+P2 = place_of(N2)
 ADDRESS = CloudAddress(IP1, "eipalloc-1", MachineHolder("vm-n1"), "token-1")
 AT_REST = record(IP1, "n1", since=5.0)
 
@@ -42,11 +43,11 @@ def asked(step: Step) -> Mutate:
 
 
 def request_of(one: Case, mutation: Mutation = Mutation.MOVE) -> str:
-    return asked(begin(one, mutation, N2, Why(reasons.MOVING))).request_id
+    return asked(begin(one, mutation, P2, Why(reasons.MOVING))).request_id
 
 
 def test_the_intention_says_all_that_the_next_pass_needs_after_a_crash() -> None:
-    step = begin(case(), Mutation.MOVE, N2, Why(reasons.MOVING))
+    step = begin(case(), Mutation.MOVE, P2, Why(reasons.MOVING))
     mutate = asked(step)
     assert mutate == Mutate(
         Mutation.MOVE, "a", IP1, ADDRESS, place("n2"), "vm-n2", mutate.request_id
@@ -69,7 +70,7 @@ def test_the_intention_says_all_that_the_next_pass_needs_after_a_crash() -> None
     ],
 )
 def test_every_mutation_has_its_phase(mutation: Mutation, phase: Phase) -> None:
-    step = begin(case(), mutation, N2, Why(reasons.MOVING))
+    step = begin(case(), mutation, P2, Why(reasons.MOVING))
     assert step.record is not None
     assert step.record.phase is phase
 
@@ -83,7 +84,7 @@ def test_a_repeat_has_the_same_request_id_and_anything_else_another() -> None:
         request_of(case(record(IP1, "n1", attempts=1))),
         request_of(case(uid="uid-another")),
         asked(
-            begin(case(), Mutation.MOVE, node("n2", uid="again"), Why(reasons.MOVING))
+            begin(case(), Mutation.MOVE, place_of(node("n2", uid="again")), Why(reasons.MOVING))
         ).request_id,
     }
     assert len(others | {first}) == 6
@@ -91,7 +92,7 @@ def test_a_repeat_has_the_same_request_id_and_anything_else_another() -> None:
 
 def test_where_it_comes_from_is_where_the_cloud_shows_it_or_where_it_was() -> None:
     def previous(holder: Holder, one: Record = AT_REST) -> object:
-        step = begin(case(one, holder), Mutation.ATTACH, N2, Why(reasons.MOVING))
+        step = begin(case(one, holder), Mutation.ATTACH, P2, Why(reasons.MOVING))
         assert step.record is not None
         return step.record.previous
 
@@ -102,7 +103,7 @@ def test_where_it_comes_from_is_where_the_cloud_shows_it_or_where_it_was() -> No
 
 def test_the_failure_before_is_told_with_the_next_attempt() -> None:
     failed = Record(IP1, Phase.ATTACHING, "MachineUnfit", "vm-n1 is stopped", attempts=1)
-    step = begin(case(failed, Nobody()), Mutation.ATTACH, N2, Why(reasons.ATTACHING))
+    step = begin(case(failed, Nobody()), Mutation.ATTACH, P2, Why(reasons.ATTACHING))
     assert step.record is not None
     assert step.record.message == (f"attach {IP1} to node n2, after a failure: vm-n1 is stopped")
     assert (step.record.attempts, step.record.next_attempt) == (1, 0.0)
@@ -110,7 +111,7 @@ def test_the_failure_before_is_told_with_the_next_attempt() -> None:
 
 def test_what_there_is_to_say_beside_the_reason_is_told() -> None:
     why = Why(reasons.DRAINED, "node n1 is cordoned")
-    step = begin(case(), Mutation.MOVE, N2, why)
+    step = begin(case(), Mutation.MOVE, P2, why)
     assert step.record is not None
     assert step.record.reason == "Drained"
     assert step.record.message == f"move {IP1} from node n1 to node n2: node n1 is cordoned"
@@ -119,9 +120,9 @@ def test_what_there_is_to_say_beside_the_reason_is_told() -> None:
 @pytest.mark.parametrize("policy", ForeignPolicy)
 def test_a_stranger_is_asked_whose_it_is_only_where_that_decides(policy: ForeignPolicy) -> None:
     stranger = Foreign("machine vm-x", machine=True)
-    step = begin(case(holder=stranger, foreign=policy), Mutation.MOVE, N2, Why(reasons.MOVING))
+    step = begin(case(holder=stranger, foreign=policy), Mutation.MOVE, P2, Why(reasons.MOVING))
     assert asked(step).only_unmanaged is (policy is ForeignPolicy.IF_UNMANAGED)
-    ours = begin(case(foreign=policy), Mutation.MOVE, N2, Why(reasons.MOVING))
+    ours = begin(case(foreign=policy), Mutation.MOVE, P2, Why(reasons.MOVING))
     assert not asked(ours).only_unmanaged
 
 
@@ -148,3 +149,18 @@ def test_no_mutation_rests_on_what_was_not_read() -> None:
     blind = replace(case(), reading=Absent())
     with pytest.raises(TypeError, match=IP1):
         address_of(blind)
+
+
+def test_the_same_step_begun_again_goes_on_from_its_handle() -> None:
+    first = begin(case(), Mutation.MOVE, P2, Why(reasons.MOVING))
+    assert first.record is not None
+    told = replace(first.record, handle="operation-1")
+    assert asked(begin(case(told), Mutation.MOVE, P2, Why(reasons.MOVING))).handle == "operation-1"
+    other = replace(told, attempts=1)
+    assert asked(begin(case(other), Mutation.MOVE, P2, Why(reasons.MOVING))).handle == ""
+
+
+def test_only_what_is_written_down_may_be_taken_from_a_target() -> None:
+    assert not asked(begin(case(), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip
+    owing = replace(AT_REST, owed=(P2,))
+    assert asked(begin(case(owing), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip

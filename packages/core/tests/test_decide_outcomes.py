@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import pytest
 from core_builders import IP1, NOW, outcome, place, record
@@ -93,6 +94,30 @@ def test_a_node_that_got_its_own_address_back_or_is_gone_leaves_us_where_we_were
     assert (after.operation, after.place, after.previous) == ("", place("n1"), None)
 
 
+OWING = replace(ON_ITS_WAY, place=place("n3"), owed=(place("n1"), place("n2")))
+
+
+@pytest.mark.parametrize(
+    "error", [None, errors.MachineNotFound("gone"), errors.Unsupported("never")]
+)
+def test_a_debt_ends_when_it_is_paid_or_can_never_be(error: errors.CloudError | None) -> None:
+    after = record_outcome(OWING, outcome(Mutation.COMPENSATE, error, "uid-n2", 30.0), NOW)
+    assert (after.owed, after.operation) == ((place("n1"),), "")
+    assert (after.place, after.previous) == (OWING.place, OWING.previous)
+
+
+def test_a_debt_that_could_not_be_paid_stays_and_is_no_failure_of_the_address() -> None:
+    denied = outcome(Mutation.COMPENSATE, errors.Denied("no right"), "uid-n2", 30.0)
+    after = record_outcome(OWING, denied, NOW)
+    assert after == replace(OWING, operation="", observed_at=NOW)
+
+
+def test_what_a_target_lends_is_written_down_before_it_is_taken() -> None:
+    lent = replace(outcome(Mutation.PREPARE, None, "uid-n2", 0.0), lent=True)
+    after = record_outcome(ON_ITS_WAY, lent, NOW)
+    assert (after.operation, after.owed) == ("", (place("n2"),))
+
+
 def test_a_failure_is_told_and_counted_and_not_repeated_before_its_time() -> None:
     ended = outcome(Mutation.MOVE, errors.Throttled("slow down"), "uid-n2", 2.3)
     after = record_outcome(ON_ITS_WAY, ended, NOW + 0.5)
@@ -103,7 +128,7 @@ def test_a_failure_is_told_and_counted_and_not_repeated_before_its_time() -> Non
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("mutation", Mutation)
+@pytest.mark.parametrize("mutation", set(Mutation) - {Mutation.COMPENSATE})
 def test_another_node_is_tried_at_once_where_there_is_a_choice(mutation: Mutation) -> None:
     ended = outcome(mutation, errors.MachineUnfit("stopped"), "uid-n2", 30.0)
     after = record_outcome(ON_ITS_WAY, ended, NOW)

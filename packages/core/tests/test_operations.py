@@ -28,6 +28,7 @@ from moorage_domain.errors import (
     Unavailable,
     Unsupported,
 )
+from moorage_domain.provider import MachineHolder
 from moorage_kube.leadership import LeadershipLost
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud, MemoryProvider
 from moorage_testing.faults import Fault
@@ -126,6 +127,29 @@ async def test_no_more_run_at_once_than_the_limit_allows() -> None:
     assert len(works.operations.in_flight) == 5
     await until(lambda: len(works.told) == 5, "all to end")
     assert all(ended.error is None for _, ended in works.told)
+
+
+async def test_what_the_cloud_accepted_is_told_while_it_goes_on() -> None:
+    works = Works(MemoryCloud(ONE_CALL, operation_steps=3))
+    told: list[str] = []
+    works.operations.accepted = lambda mutate: told.append(works.operations.handles[mutate.ip])
+    works.operations.begin(works.provider, works.attach())
+    await until(lambda: told, "the handle to be told")
+    assert told == list(works.cloud.under_way)
+    await until(lambda: works.told, "the end")
+    assert works.operations.handles == {}
+
+
+async def test_a_successor_goes_on_from_the_handle_and_asks_for_nothing_twice() -> None:
+    works = Works(MemoryCloud(ONE_CALL, operation_steps=2))
+    mutate = works.attach()
+    machine = works.cloud.machine("vm-n1")
+    begun = await works.provider.attach(mutate.address, machine, "request-1")
+    assert not begun.done
+    ended = await works.ends(replace(mutate, handle=begun.handle))
+    assert ended.error is None
+    assert works.calls("attach") == 1
+    assert works.cloud.holder(IP1) == MachineHolder("vm-n1", "nic-vm-n1")
 
 
 def lose() -> None:
@@ -339,7 +363,10 @@ async def test_a_machine_elsewhere_is_refused_with_the_clouds_own_reason(works: 
 async def test_a_machine_gets_its_own_address_back_even_when_it_could_hold_none() -> None:
     works = Works(MemoryCloud(TWO_STEPS))
     mutate = works.mutate(Mutation.COMPENSATE, IP1)
-    await carry_out(works.provider, works.mutate(Mutation.PREPARE, IP1))
+    prepare = works.mutate(Mutation.PREPARE, IP1)
+    assert not await carry_out(works.provider, prepare)
+    assert works.cloud.machine("vm-n1").public_ip
+    assert await carry_out(works.provider, replace(prepare, may_strip=True))
     assert works.cloud.machine("vm-n1").public_ip == ""
     works.cloud.set_running("vm-n1", running=False)
     await carry_out(works.provider, mutate)

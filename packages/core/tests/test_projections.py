@@ -80,6 +80,19 @@ def test_a_record_is_written_with_the_names_of_the_api() -> None:
     }  # fmt: skip
 
 
+def test_what_is_owed_and_under_way_survives_the_status() -> None:
+    one = Record(
+        IP,
+        operation="attach/r1",
+        handle="project/zone/operation-1",
+        owed=(Place("n1", "u1", "p1"),),
+    )
+    wire = record_to_wire(one)
+    assert wire["handle"] == "project/zone/operation-1"
+    assert wire["owed"] == [{"nodeName": "n1", "nodeUID": "u1", "providerID": "p1"}]
+    assert record_from_wire(AddressStatus.model_validate(wire)) == one
+
+
 @pytest.mark.parametrize("wire", [{"phase": "Bogus"}, {"phase": "Pending", "since": "yesterday"}])
 def test_an_entry_somebody_else_wrote_is_looked_at_anew(wire: dict[str, Any]) -> None:
     assert record_from_wire(AddressStatus(ip=IP, **wire)) == Record(IP)

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -243,10 +242,8 @@ def test_an_emulator_starts_empty_after_another(emulator: Ec2Emulator) -> None:
         assert (emulator.world.instances(), emulator.world.addresses()) == ((), {})
 
 
-def test_a_thousand_instances_are_started_in_under_twenty_seconds(emulator: Ec2Emulator) -> None:
-    began = time.monotonic()
+def test_a_thousand_instances_have_an_address_each(emulator: Ec2Emulator) -> None:
     instances = emulator.world.add_instances(1000)
-    assert time.monotonic() - began < 20
     assert len({instance.private_ip for instance in instances}) == 1000
 
 

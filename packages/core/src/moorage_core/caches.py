@@ -153,4 +153,4 @@ def _controller_of(owned: OwnedView) -> Iterable[str]:
 
 def addresses_of(view: AllocationView) -> set[str]:
     """Addresses it lists, and those it has not let go yet; they are its own until then."""
-    return {*view.allocation.addresses, *(r.ip for r in view.records if r.place or r.previous)}
+    return {*view.allocation.addresses, *(r.ip for r in view.records if r.ours)}

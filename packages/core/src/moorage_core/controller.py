@@ -145,6 +145,7 @@ class Core:
         self.operations = Operations(
             fence=ports.leadership.fence,
             ended=self._ended,
+            accepted=lambda mutate: self.queue.add(mutate.allocation),
             limit=asyncio.Semaphore(self._settings.cloud_calls),
         )
         Triggers(self.caches, self.queue.add)

@@ -83,6 +83,9 @@ class Record:
         next_attempt: epoch seconds before which it is not tried again; 0 = at once.
         observed_at: epoch seconds of the cloud reading behind the last change.
         since: epoch seconds of the last change of phase.
+        handle: what the cloud knows the mutation under way by, ``""`` = not accepted yet.
+        owed: nodes that gave up their own public address for this one, and get one again when
+            this one has left them.
     """
 
     ip: str
@@ -97,6 +100,13 @@ class Record:
     next_attempt: float = 0.0
     observed_at: float = 0.0
     since: float = 0.0
+    handle: str = ""
+    owed: tuple[Place, ...] = ()
+
+    @property
+    def ours(self) -> bool:
+        """Whether something of it is still to be let go: a holder, or what a node gave up."""
+        return bool(self.place or self.previous or self.owed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,8 @@ class Outcome:
         error: ``None`` = the cloud says it is done.
         node_uid: the node it was for, ``""`` = for none.
         retry_in: seconds until the next attempt makes sense, with jitter, given the error.
+        lent: nothing was done: the target has a public address of its own, and that it will be
+            taken must be written down first.
     """
 
     mutation: Mutation
@@ -185,6 +197,7 @@ class Outcome:
     error: CloudError | None = None
     node_uid: str = ""
     retry_in: float = 0.0
+    lent: bool = False
 
 
 # What is assumed of a cloud until its provider has been asked.
@@ -215,8 +228,11 @@ class Observed:
         workload_missing: a workload is named and does not exist.
         crowded: names of nodes where any pod runs that is not of a DaemonSet.
         in_flight: addresses with a mutation under way.
+        handles: what the cloud knows those by that it has accepted and not ended.
         outcomes: how mutations ended that no record tells yet.
         avoided: node uids that refused an address lately -> uptime until when, by address.
+        unpaid: node uids that could not get an address of their own again -> uptime of the next
+            attempt, by address that they gave it up for.
         uptime: seconds of a clock that nobody can set; durations are judged by it.
         not_ready_since: uptime, by node uid, as seen by this process.
         gone_since: uptime, by node uid, as seen by this process.
@@ -243,8 +259,10 @@ class Observed:
     workload_missing: bool = False
     crowded: Collection[str] = ()
     in_flight: Collection[str] = ()
+    handles: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     avoided: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unpaid: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     not_ready_since: Mapping[str, float] = field(default_factory=dict)
     gone_since: Mapping[str, float] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
@@ -318,6 +336,8 @@ class Mutate:
         machine_id: the target's machine, ``""`` for a detach.
         request_id: the same for every repeat of this step.
         only_unmanaged: refuse when the present holder belongs to another cluster.
+        may_strip: it is written down that the target's own public address is taken.
+        handle: the cloud has accepted it before: only ask how it ended.
     """
 
     mutation: Mutation
@@ -328,6 +348,8 @@ class Mutate:
     machine_id: str
     request_id: str
     only_unmanaged: bool = False
+    may_strip: bool = False
+    handle: str = ""
 
     def __str__(self) -> str:
         node = f" for node {self.place.node_name}" if self.place else ""

@@ -74,8 +74,10 @@ class Observer:
             workload_missing=missing,
             crowded=self.caches.pod_places.crowded,
             in_flight=operations.in_flight,
+            handles=operations.handles,
             outcomes=self._outcomes(view, conflicts),
             avoided=operations.avoided,
+            unpaid=operations.unpaid,
             not_ready_since=self.caches.clocks.not_ready_since,
             gone_since=self.caches.clocks.gone_since,
             conditions=view.conditions,
@@ -88,7 +90,7 @@ class Observer:
 
     def _addresses(self, view: AllocationView) -> set[str]:
         """What must be read: what is wanted, and what is not let go yet."""
-        held = {record.ip for record in view.records if record.place or record.previous}
+        held = {record.ip for record in view.records if record.ours}
         return held if view.allocation.deleting else held | set(view.allocation.addresses)
 
     def _conflicts(self, view: AllocationView) -> dict[str, str]:
@@ -134,7 +136,8 @@ class Observer:
             return {}
         texts = {node.provider_id for node in self.caches.nodes.values()}
         for record in records:
-            texts.update(p.provider_id for p in (record.place, record.previous) if p)
+            places = (record.place, record.previous, *record.owed)
+            texts.update(place.provider_id for place in places if place)
         return scope.machine_ids(texts)
 
     def _miss_gone(self, records: Iterable[Record]) -> None:

@@ -18,7 +18,7 @@ from moorage_kube.leadership import LeadershipLost
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 _POLL_DEADLINE = 300.0
 _FIRST_AVOIDANCE = 60.0
 _LONGEST_AVOIDANCE = 600.0
@@ -32,14 +32,18 @@ class Operations:
         fence: raises when this process may not change anything any more.
         ended: called with a mutation and its outcome, once per mutation that ran to its end.
         limit: how many may run at once.
+        accepted: called with a mutation that the cloud has accepted and not ended at once.
     """
 
     fence: Callable[[], None]
     ended: Callable[[Mutate, Outcome], None]
     limit: asyncio.Semaphore
+    accepted: Callable[[Mutate], None] = lambda _: None
     in_flight: dict[str, Mutate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     avoided: dict[str, dict[str, float]] = field(default_factory=dict)
+    unpaid: dict[str, dict[str, float]] = field(default_factory=dict)
+    handles: dict[str, str] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -60,6 +64,7 @@ class Operations:
         """The address is nobody's any more."""
         self.outcomes.pop(ip, None)
         self.avoided.pop(ip, None)
+        self.unpaid.pop(ip, None)
         self._failures.pop(ip, None)
 
     async def drain(self, seconds: float) -> None:
@@ -76,8 +81,8 @@ class Operations:
         try:
             async with self.limit:
                 self.fence()
-                await carry_out(provider, mutate)
-            outcome = self._succeeded(mutate)
+                done = await carry_out(provider, mutate, self._accepted)
+            outcome = self._succeeded(mutate, lent=not done)
         except errors.CloudError as error:
             outcome = self._failed(mutate, error)
         except LeadershipLost as lost:
@@ -88,9 +93,16 @@ class Operations:
             outcome = self._failed(mutate, bug)
         finally:
             del self.in_flight[mutate.ip]
+            self.handles.pop(mutate.ip, None)
             if outcome is not None:
                 self.outcomes[mutate.ip] = outcome
                 self.ended(mutate, outcome)
+
+    def _accepted(self, mutate: Mutate, handle: str) -> None:
+        """The cloud goes on without us now: let the status tell it, for a successor."""
+        if handle != mutate.handle:
+            self.handles[mutate.ip] = handle
+            self.accepted(mutate)
 
     def _forget_old_avoidance(self, ip: str) -> None:
         now = uptime()
@@ -98,17 +110,20 @@ class Operations:
         if left:
             self.avoided[ip] = left
 
-    def _succeeded(self, mutate: Mutate) -> Outcome:
+    def _succeeded(self, mutate: Mutate, *, lent: bool) -> Outcome:
         self._failures.pop(mutate.ip, None)
-        return Outcome(mutate.mutation, mutate.allocation, node_uid=_node_uid(mutate))
+        self.unpaid.get(mutate.ip, {}).pop(_node_uid(mutate), None)
+        return Outcome(mutate.mutation, mutate.allocation, node_uid=_node_uid(mutate), lent=lent)
 
     def _failed(self, mutate: Mutate, error: errors.CloudError) -> Outcome:
         failures = self._failures[mutate.ip] = self._failures.get(mutate.ip, 0) + 1
         node_uid = _node_uid(mutate)
-        if node_at_fault(error) and mutate.mutation is not Mutation.DETACH:
+        retry_in = _backoff(error, failures)
+        if mutate.mutation is Mutation.COMPENSATE:
+            self.unpaid.setdefault(mutate.ip, {})[node_uid] = uptime() + retry_in
+        elif node_at_fault(error) and mutate.mutation is not Mutation.DETACH:
             until = min(_LONGEST_AVOIDANCE, _FIRST_AVOIDANCE * 2 ** min(failures - 1, 8))
             self.avoided.setdefault(mutate.ip, {})[node_uid] = uptime() + until
-        retry_in = _backoff(error, failures)
         return Outcome(mutate.mutation, mutate.allocation, error, node_uid, retry_in)
 
 
@@ -127,18 +142,46 @@ def _backoff(error: errors.CloudError, failures: int) -> float:
     return max(asked_for, pause * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load only
 
 
-async def carry_out(provider: Provider, mutate: Mutate, poll_seconds: float = POLL_SECONDS) -> None:
-    """Read the target, make sure it fits, change it, and wait until the cloud says it is done."""
+def _nobody_listens(mutate: Mutate, handle: str) -> None:
+    """What ``carry_out`` does with a handle unless told otherwise."""
+
+
+async def carry_out(
+    provider: Provider,
+    mutate: Mutate,
+    accepted: Callable[[Mutate, str], None] = _nobody_listens,
+    poll_seconds: float = POLL_SECONDS,
+) -> bool:
+    """Read the target, make sure it fits, change it, and wait until the cloud says it is done.
+
+    ``accepted`` gets the handle of a mutation that goes on in the cloud. ``False``: nothing was
+    changed, because the target lends a public address of its own and ``may_strip`` is not set.
+    """
+    operation = Operation(mutate.handle, done=False)
+    if not mutate.handle:
+        begun = await _begin(provider, mutate)
+        if begun is None:
+            return False
+        operation = begun
+        if not operation.done:
+            accepted(mutate, operation.handle)
+    await _finish(provider, operation, poll_seconds)
+    return True
+
+
+async def _begin(provider: Provider, mutate: Mutate) -> Operation | None:
+    """Ask for it; ``None`` = a lent address is in the way, and that is not written down yet."""
     if mutate.only_unmanaged:
         await _refuse_managed_holder(provider, mutate)
     if mutate.mutation is Mutation.DETACH:
-        operation = await provider.detach(mutate.address, mutate.request_id)
-    else:
-        machine = await provider.machine(mutate.machine_id)
-        if mutate.mutation is not Mutation.COMPENSATE:
-            _refuse_unfit(provider, mutate, machine)
-        operation = await _call(provider, mutate, machine)
-    await _finish(provider, operation, poll_seconds)
+        return await provider.detach(mutate.address, mutate.request_id)
+    machine = await provider.machine(mutate.machine_id)
+    if mutate.mutation is not Mutation.COMPENSATE:
+        _refuse_unfit(provider, mutate, machine)
+    lends = machine.public_ip and not machine.public_ip_reserved
+    if mutate.mutation is Mutation.PREPARE and lends and not mutate.may_strip:
+        return None
+    return await _call(provider, mutate, machine)
 
 
 async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> Operation:

@@ -25,6 +25,7 @@ from moorage_kube.api.netipallocation import (
     AddressStatus,
     NetIPAllocationSpec,
     NetIPAllocationStatus,
+    OwedNode,
 )
 from moorage_kube.conditions import Condition, from_wire
 
@@ -217,6 +218,10 @@ def record_from_wire(entry: AddressStatus) -> Record:
         previous=_place(entry.previous_node, entry.previous_node_uid, entry.previous_provider_id),
         cloud_ref=entry.cloud_ref or "",
         operation=entry.operation or "",
+        handle=entry.handle or "",
+        owed=tuple(
+            Place(owed.node_name, owed.node_uid, owed.provider_id) for owed in entry.owed or ()
+        ),
         attempts=entry.attempts or 0,
         next_attempt=_seconds(entry.next_attempt),
         observed_at=_seconds(entry.observed_at),
@@ -240,6 +245,12 @@ def record_to_wire(record: Record) -> dict[str, Any]:
         previous_provider_id=previous.provider_id if previous else None,
         cloud_ref=record.cloud_ref or None,
         operation=record.operation or None,
+        handle=record.handle or None,
+        owed=[
+            OwedNode(node_name=p.node_name, node_uid=p.node_uid, provider_id=p.provider_id)
+            for p in record.owed
+        ]
+        or None,
         attempts=record.attempts or None,
         next_attempt=_time(record.next_attempt),
         observed_at=_time(record.observed_at),

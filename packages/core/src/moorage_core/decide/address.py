@@ -34,7 +34,9 @@ from moorage_core.decide.case import (
     Step,
     changed,
     place_of,
+    settle,
 )
+from moorage_core.decide.owed import give_back, give_back_to_refused_target, unpaid
 from moorage_core.decide.targets import patience, why_leave
 from moorage_core.model import (
     Absent,
@@ -76,7 +78,11 @@ def yield_to_older(case: Case) -> Step | None:
 
 def wait_for_mutation(case: Case) -> Step | None:
     """One mutation at a time for an address."""
-    return Step(case.record) if case.record.ip in case.world.in_flight else None
+    record = case.record
+    if record.ip not in case.world.in_flight:
+        return None
+    handle = case.world.handles.get(record.ip, record.handle)
+    return Step(settle(record, case.world.now, handle=handle))
 
 
 def wait_for_reading(case: Case) -> Step | None:
@@ -98,7 +104,7 @@ def block_absent(case: Case) -> Step | None:
         return None
     where = f" in region {region}" if (region := case.world.allocation.region) else ""
     message = f"{case.record.ip} is not reserved in this account{where}"
-    return Step(_nowhere(case, reasons.NOT_FOUND, message))
+    return give_back(case, Step(_nowhere(case, reasons.NOT_FOUND, message)))
 
 
 def leave_foreign_alone(case: Case) -> Step | None:
@@ -109,7 +115,7 @@ def leave_foreign_alone(case: Case) -> Step | None:
             if machine and policy is not ForeignPolicy.NEVER:
                 return None
             message = f"{owner} holds {case.record.ip} and is no node of this cluster"
-            return Step(_nowhere(case, reasons.FOREIGN, message))
+            return give_back(case, Step(_nowhere(case, reasons.FOREIGN, message)))
         case _:
             return None
 
@@ -127,35 +133,14 @@ def wait_until_shown(case: Case) -> Step | None:
     return Step(record, reread=Reread(record.ip, pause), wait=pause)
 
 
-def give_back_what_was_taken(case: Case) -> Step | None:
-    """A target stripped of its own public address, and not needed any more, gets one again."""
-    record, world = case.record, case.world
-    place = record.place
-    if not (world.traits.clears_target_first and record.operation and place):
-        return None
-    node = world.nodes.get(place.node_name)
-    if node is None or node.uid != place.node_uid:
-        return None
-    holder = case.holder.node if isinstance(case.holder, OnNode) else None
-    if holder is not None and holder.uid == node.uid:
-        return None
-    avoided = world.avoided.get(record.ip, {}).get(node.uid, 0.0) > world.uptime
-    no_need = holder is not None and why_leave(holder, world) is None
-    if not (no_need or avoided or not case.targets.can_use(node)):
-        return None
-    if waiting := back_off(case):
-        return waiting
-    return begin(case, Mutation.COMPENSATE, node, Why(reasons.COMPENSATING))
-
-
 def settle_on_fit_node(case: Case) -> Step | None:
     """The cloud shows it on a node that may keep it."""
     match case.holder:
         case OnNode(node) if why_leave(node, case.world) is None:
             wait = patience(node, case.world) or None
-            return Step(
-                _on(case, node, Phase.BOUND, reasons.BOUND, f"on node {node.name}"), wait=wait
-            )
+            message = f"on node {node.name}{_owing(case)}"
+            record = _on(case, node, Phase.BOUND, reasons.BOUND, message)
+            return give_back(case, Step(record, wait=wait))
         case _:
             return None
 
@@ -222,12 +207,12 @@ def go_on(case: Case) -> Step:
         return _stay_without_target(case)
     traits, why = case.world.traits, _why(case, target)
     if traits.clears_target_first and not _prepared(case.record, target):
-        return begin(case, Mutation.PREPARE, target, why)
+        return begin(case, Mutation.PREPARE, place_of(target), why)
     if isinstance(case.holder, Nobody):
-        return begin(case, Mutation.ATTACH, target, why)
+        return begin(case, Mutation.ATTACH, place_of(target), why)
     if traits.moves_in_one_call:
-        return begin(case, Mutation.MOVE, target, why)
-    return begin(case, Mutation.DETACH, target, why)
+        return begin(case, Mutation.MOVE, place_of(target), why)
+    return begin(case, Mutation.DETACH, place_of(target), why)
 
 
 RULES = (
@@ -238,7 +223,7 @@ RULES = (
     block_absent,
     leave_foreign_alone,
     wait_until_shown,
-    give_back_what_was_taken,
+    give_back_to_refused_target,
     settle_on_fit_node,
     freeze_when_most_of_the_pool_is_down,
     hold_while_workload_runs,
@@ -284,7 +269,13 @@ def _stay_without_target(case: Case) -> Step:
             stay = changed(case, reason, message, phase=Phase.HOLDING, place=place)
         case _:
             stay = changed(case, reason, message, phase=Phase.WAITING, place=None)
-    return Step(stay, wait=_until_avoided_is_over(case))
+    return give_back(case, Step(stay, wait=_until_avoided_is_over(case)))
+
+
+def _owing(case: Case) -> str:
+    """Which nodes still need a public address of their own, for people."""
+    names = ", ".join(place.node_name for place in unpaid(case))
+    return f"; still to get a public address of its own again: {names}" if names else ""
 
 
 def _until_avoided_is_over(case: Case) -> float | None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
-from moorage_core.decide.case import Case, Foreign, OnGone, OnNode, Step, changed, place_of
-from moorage_core.model import ForeignPolicy, Mutate, Mutation, Phase, Place, Present
-from moorage_domain.nodes import Node
+from moorage_core.decide.case import (
+    Case,
+    Foreign,
+    OnGone,
+    OnNode,
+    Step,
+    changed,
+    place_of,
+    settle,
+)
+from moorage_core.model import ForeignPolicy, Mutate, Mutation, Phase, Place, Present, Record
 from moorage_domain.provider import CloudAddress
 from moorage_domain.reasons import Reason
 
@@ -41,6 +49,7 @@ def begin_detach(case: Case, reason: Reason) -> Step:
             place=place,
             machine_id="",
             request_id=request_id,
+            handle=intent.handle,
         ),
     )
 
@@ -53,19 +62,19 @@ class Why:
     detail: str = ""
 
 
-def begin(case: Case, mutation: Mutation, node: Node, why: Why) -> Step:
+def begin(case: Case, mutation: Mutation, place: Place, why: Why) -> Step:
     """Write the intention down; the mutation is begun only once that is stored."""
     address = address_of(case)
     world, record = case.world, case.record
-    place = place_of(node)
     previous = _source(case)
-    request_id = _request_id(case, mutation, node.uid)
+    request_id = _request_id(case, mutation, place.node_uid)
     # The failure that sent us on to this node must not vanish from the status unseen.
     after = f", after a failure: {record.message}" if record.attempts else ""
     detail = f": {why.detail}" if why.detail else ""
     origin = f" from node {previous.node_name}" if previous and previous != place else ""
+    target = f"to node {place.node_name}"
     intent = changed(
-        case, why.reason, f"{mutation} {record.ip}{origin} to node {node.name}{detail}{after}",
+        case, why.reason, f"{mutation} {record.ip}{origin} {target}{detail}{after}",
         phase=_PHASES[mutation], place=place, previous=previous, next_attempt=0.0,
         operation=f"{mutation}/{request_id}", cloud_ref=address.reference,
     )  # fmt: skip
@@ -75,10 +84,30 @@ def begin(case: Case, mutation: Mutation, node: Node, why: Why) -> Step:
         ip=record.ip,
         address=address,
         place=place,
-        machine_id=world.machine_of.get(node.provider_id, ""),
+        machine_id=world.machine_of.get(place.provider_id, ""),
         request_id=request_id,
+        may_strip=any(owed.node_uid == place.node_uid for owed in record.owed),
+        handle=intent.handle,
         only_unmanaged=isinstance(case.holder, Foreign)
         and world.allocation.foreign is ForeignPolicy.IF_UNMANAGED,
+    )
+    return Step(intent, mutate=mutate)
+
+
+def begin_compensation(case: Case, record: Record, place: Place) -> Step:
+    """Give a node its own public address again; what is told of the reserved one stays."""
+    request_id = _request_id(case, Mutation.COMPENSATE, place.node_uid)
+    operation = f"{Mutation.COMPENSATE}/{request_id}"
+    intent = settle(record, case.world.now, operation=operation)
+    mutate = Mutate(
+        mutation=Mutation.COMPENSATE,
+        allocation=case.world.allocation.name,
+        ip=record.ip,
+        address=CloudAddress(record.ip, record.cloud_ref, None),
+        place=place,
+        machine_id=case.world.machine_of.get(place.provider_id, ""),
+        request_id=request_id,
+        handle=intent.handle,
     )
     return Step(intent, mutate=mutate)
 

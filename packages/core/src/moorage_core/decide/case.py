@@ -105,6 +105,8 @@ def settle(record: Record, now: float, **fields: Any) -> Record:  # noqa: ANN401
     new = replace(record, **fields)
     if new == record:
         return record
+    if new.operation != record.operation:
+        new = replace(new, handle=fields.get("handle", ""))
     second = float(int(now))
     since = second if new.phase != record.phase else record.since
     return replace(new, since=since, observed_at=second)

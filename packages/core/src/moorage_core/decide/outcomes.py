@@ -32,6 +32,9 @@ _REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (
 # Nothing about the node will make these succeed; the account's owner has to act.
 _REFUSED = (errors.Denied, errors.CredentialsRejected, errors.QuotaExceeded, errors.Unsupported)
 
+# Nothing can be given back to these.
+_NEVER_PAID = (errors.MachineNotFound, errors.Unsupported)
+
 # The node is the trouble: it is avoided for a while and the next one is tried at once.
 NODE_AT_FAULT = (errors.MachineUnfit, errors.MachineNotFound, errors.InUse)
 
@@ -53,18 +56,33 @@ def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Recor
     """The record once it tells how its mutation ended."""
     if outcome is None:
         return record
-    gone = isinstance(outcome.error, errors.MachineNotFound)
-    if outcome.error is not None and not (gone and outcome.mutation is Mutation.COMPENSATE):
+    record = replace(record, handle="")
+    if outcome.mutation is Mutation.COMPENSATE:
+        return _compensated(record, outcome, now)
+    if outcome.error is not None:
         return _failed(record, outcome, outcome.error, now)
+    if outcome.lent and record.place is not None:
+        return settle(record, now, operation="", owed=(*record.owed, record.place))
     match outcome.mutation:
         case Mutation.PREPARE:
             return settle(record, now, operation=f"prepared/{outcome.node_uid}", attempts=0)
-        case Mutation.COMPENSATE:
-            return settle(record, now, operation="", place=record.previous, previous=None)
         case _:
             message = "the cloud accepted the change; waiting until it shows it"
             shown = settle(record, now, phase=Phase.VERIFYING, attempts=0, message=message)
             return replace(shown, reason=reasons.VERIFYING.name, since=float(int(now)))
+
+
+def _compensated(record: Record, outcome: Outcome, now: float) -> Record:
+    """The node has a public address of its own again, or can never have one, or not yet."""
+    paid = outcome.error is None or isinstance(outcome.error, _NEVER_PAID)
+    if record.phase is Phase.RELEASING and isinstance(outcome.error, _REFUSED):
+        # Only people can mend it, and nothing else keeps the address from being let go.
+        paid = True
+    owed = tuple(o for o in record.owed if not paid or o.node_uid != outcome.node_uid)
+    record = settle(record, now, operation="", owed=owed)
+    if record.place and record.place.node_uid == outcome.node_uid:
+        return settle(record, now, place=record.previous, previous=None)
+    return record
 
 
 def _failed(record: Record, outcome: Outcome, error: errors.CloudError, now: float) -> Record:

@@ -12,6 +12,7 @@ from moorage_core.decide.address import (
 )
 from moorage_core.decide.begin import begin_detach
 from moorage_core.decide.case import Case, Foreign, Nobody, Step, changed
+from moorage_core.decide.owed import give_back, unpaid
 from moorage_core.model import Absent, Mutation, Phase, Reread, Unread
 from moorage_domain.plans import first_hit
 
@@ -23,13 +24,13 @@ def decide_release(case: Case) -> Step:
 
 def forget_what_is_not_ours(case: Case) -> Step | None:
     """An older allocation has it, or it never had a place: no call is needed."""
-    ours = case.record.place is not None or case.record.previous is not None
-    return Step(None) if case.record.ip in case.world.conflicts or not ours else None
+    record = case.record
+    return Step(None) if record.ip in case.world.conflicts or not record.ours else None
 
 
 def retain(case: Case) -> Step | None:
     """Asked to leave it where it is."""
-    return Step(None) if case.world.allocation.retain else None
+    return Step(None) if case.world.allocation.retain and not case.record.owed else None
 
 
 def wait_while_unread(case: Case) -> Step | None:
@@ -59,6 +60,23 @@ def wait_for_what_may_still_come(case: Case) -> Step | None:
     return Step(record, reread=Reread(record.ip, 2.0), wait=2.0)
 
 
+def give_back_first(case: Case) -> Step | None:
+    """Nodes that the address has left get a public address of their own before it is forgotten."""
+    stays = case.world.allocation.retain or isinstance(case.holder, Nobody | Foreign)
+    if not stays or not unpaid(case):
+        return None
+    names = ", ".join(place.node_name for place in unpaid(case))
+    message = f"still to get a public address of its own again: {names}"
+    return give_back(
+        case, Step(changed(case, reasons.COMPENSATING, message, phase=Phase.RELEASING))
+    )
+
+
+def retain_with_all_paid(case: Case) -> Step | None:
+    """Asked to leave it where it is, and only its own node has nothing else."""
+    return Step(None) if case.world.allocation.retain else None
+
+
 def take_off(case: Case) -> Step:
     """Take it off the node that has it."""
     return begin_detach(case, reasons.RELEASING)
@@ -72,6 +90,8 @@ RULES = (
     wait_while_unread,
     wait_until_shown,
     wait_for_what_may_still_come,
+    give_back_first,
+    retain_with_all_paid,
     forget_what_is_gone,
     back_off,
     take_off,

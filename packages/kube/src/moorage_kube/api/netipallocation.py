@@ -142,6 +142,14 @@ class NetIPAllocationSpec(Wire):
     failover: Failover = Field(default_factory=Failover)
 
 
+class OwedNode(Wire):
+    """A node that gave up its own public address for a reserved one."""
+
+    node_name: str = Field(description="Its name.")
+    node_uid: str = Field(description="Its uid.")
+    provider_id: str = Field(description="Its spec.providerID.")
+
+
 class AddressStatus(Wire):
     """Where one address is, and why."""
 
@@ -160,6 +168,14 @@ class AddressStatus(Wire):
     cloud_ref: str | None = Field(default=None, description="The cloud's id of the reservation.")
     operation: str | None = Field(
         default=None, description="Mutation begun and not yet seen to end, with its request id."
+    )
+    handle: str | None = Field(
+        default=None, description="What the cloud knows that mutation by once it has accepted it."
+    )
+    owed: list[OwedNode] | None = Field(
+        default=None,
+        description="Nodes that gave up their own public address for this one, and get one again"
+        " when it has left them.",
     )
     attempts: int | None = Field(default=None, description="Failed attempts in a row.")
     next_attempt: str | None = Field(default=None, description="Not tried again before.")
