@@ -37,7 +37,7 @@ from moorage_domain.claims import Claim, winner
 from moorage_domain.errors import CloudError
 from moorage_domain.nodes import Node
 from moorage_domain.plans import Plan
-from moorage_domain.provider import MachineHolder
+from moorage_domain.provider import MachineHolder, Provider
 from moorage_kube.conditions import Condition
 from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
 
@@ -78,9 +78,9 @@ class Memory:
 class Simulation:
     """Nodes, allocations and a memory cloud; ``settle`` runs the controller until it rests."""
 
-    def __init__(self, cloud: MemoryCloud | None = None) -> None:
+    def __init__(self, cloud: MemoryCloud | None = None, provider: Provider | None = None) -> None:
         self.cloud = cloud or MemoryCloud(ONE_CALL)
-        self.provider = MemoryProvider(self.cloud)
+        self.provider: Provider = provider or MemoryProvider(self.cloud)
         self.now = START
         self.nodes: dict[str, Node] = {}
         self.stored: dict[str, Stored] = {}
@@ -99,10 +99,11 @@ class Simulation:
     ) -> Node:
         """A node on a machine of its own."""
         machine = machine or f"vm-{name}"
+        provider_id = MemoryCloud.provider_id(machine)
         if machine not in self.cloud.machine_ids:
-            self.cloud.add_machine(machine, with_public_ip=with_public_ip)
+            provider_id = self.cloud.add_machine(machine, with_public_ip=with_public_ip)
         self._uids += 1
-        node = Node(name, f"uid-{name}-{self._uids}", MemoryCloud.provider_id(machine))
+        node = Node(name, f"uid-{name}-{self._uids}", provider_id)
         self.nodes[name] = replace(node, **{"labels": {"pool": "a"}, **fields})
         return self.nodes[name]
 
@@ -230,6 +231,12 @@ class Simulation:
         machine = holder.machine_id if isinstance(holder, MachineHolder) else str(holder)
         named = {self.provider.machine_id(n.provider_id): n.name for n in self.nodes.values()}
         return named.get(machine, machine)
+
+    def machine_of(self, node: Node) -> str:
+        """The id of the machine behind a node."""
+        machine_id = self.provider.machine_id(node.provider_id)
+        assert machine_id is not None
+        return machine_id
 
     def labelled(self) -> dict[str, str]:
         """The nodes that say they hold an address, with the address's label."""
