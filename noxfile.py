@@ -66,6 +66,7 @@ def types(session: nox.Session) -> None:
     for package in PACKAGES:
         session.run("mypy", f"packages/{package}/src", f"packages/{package}/tests")
     session.run("mypy", "tests/cluster")
+    session.run("mypy", "tests/clouds", env={"MYPYPATH": "packages/core/tests"})
     session.run("mypy", "--explicit-package-bases", "tests/bench", "tests/repo", "e2e")
     session.run("mypy", "noxfile.py")
 
@@ -99,10 +100,28 @@ def cluster(session: nox.Session) -> None:
     session.run("pytest", "tests/cluster", *session.posargs)
 
 
+@nox.session
+def clouds(session: nox.Session) -> None:
+    """Random runs through every emulated cloud, a few of them; ``-s random`` makes 2,000 each."""
+    live_randomly(session, "40")
+
+
+@nox.session
+def random(session: nox.Session) -> None:
+    """2,000 random runs through every emulated cloud; an hour and more."""
+    live_randomly(session, "2000")
+
+
+def live_randomly(session: nox.Session, runs: str) -> None:
+    """So many random runs a cloud."""
+    install(session, PACKAGES, *group("test"))
+    session.run("pytest", "tests/clouds", *session.posargs, env={"MOORAGE_CLOUD_RUNS": runs})
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """All of the above."""
-    for name in ("lint", "types", "imports", "repo", "build", "cluster"):
+    for name in ("lint", "types", "imports", "repo", "build", "clouds", "cluster"):
         session.notify(name)
     for package in PACKAGES:
         session.notify(f"unit({package})")

@@ -265,7 +265,7 @@ class Run:
         """No machine is left without a public address by us, and none gets one it never had."""
         cloud = self.world.cloud
         for machine_id in set(cloud.machine_ids) - self.meddled:
-            machine = cloud.machine(machine_id)
+            machine = self.world.ask_machine(machine_id)
             lent = bool(machine.public_ip) and not machine.public_ip_reserved
             if machine_id in self.private:
                 assert not lent, machine

@@ -37,7 +37,7 @@ from moorage_domain.claims import Claim, winner
 from moorage_domain.errors import CloudError
 from moorage_domain.nodes import Node
 from moorage_domain.plans import Plan
-from moorage_domain.provider import MachineHolder, Provider
+from moorage_domain.provider import Machine, MachineHolder, Provider
 from moorage_kube.conditions import Condition
 from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
 
@@ -237,6 +237,10 @@ class Simulation:
         machine_id = self.provider.machine_id(node.provider_id)
         assert machine_id is not None
         return machine_id
+
+    def ask_machine(self, machine_id: str) -> Machine:
+        """What the cloud says of a machine."""
+        return _run(self.provider.machine(machine_id))
 
     def labelled(self) -> dict[str, str]:
         """The nodes that say they hold an address, with the address's label."""

@@ -1,0 +1,125 @@
+"""An emulated cloud as the simulation arranges it: real provider, real SDK, real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moorage_domain.provider import MachineHolder, OtherHolder, Traits
+from moorage_testing.clouds.serving import HttpEmulator
+from moorage_testing.clouds.world import World
+from moorage_testing.faults import Fault
+
+_TIMES = (1, 2, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What may go wrong with one cloud, besides connections.
+
+    Attributes:
+        operations: names of its operations, as regular expressions.
+        refusals: status and code of refusals that are worth a repeat.
+        late: codes that accepted operations end in; empty = they never do.
+    """
+
+    operations: tuple[str, ...]
+    refusals: tuple[tuple[int, str], ...]
+    late: tuple[str, ...] = ()
+
+
+class EmulatedCloud:
+    """The memory cloud's methods that a random run uses, over an emulator."""
+
+    def __init__(self, emulator: HttpEmulator[Any], traits: Traits) -> None:
+        self.emulator = emulator
+        self.traits = traits
+        self.faults = emulator.faults
+        self._elsewhere: dict[str, str] = {}
+
+    @property
+    def world(self) -> World:
+        """The account."""
+        world: World = self.emulator.world
+        return world
+
+    def clear(self) -> None:
+        """Empty the account."""
+        self.faults.clear()
+        self._elsewhere.clear()
+        for ip in list(self.world.addresses()):
+            self.world.remove_address(ip)
+        for machine in self.world.instances():
+            self.world.terminate(machine.id)
+
+    def add_machine(self, _name: str, *, with_public_ip: bool) -> str:
+        """Start a machine; return its node's providerID."""
+        (machine,) = self.world.add_instances(1, with_public_ip=with_public_ip)
+        return machine.provider_id
+
+    @property
+    def machine_ids(self) -> tuple[str, ...]:
+        """All machines there are."""
+        return tuple(machine.id for machine in self.world.instances())
+
+    def add_address(self, ip: str) -> None:
+        """Reserve an address."""
+        self.world.add_address(ip)
+
+    @property
+    def holders(self) -> Mapping[str, MachineHolder | OtherHolder | None]:
+        """Who has which address, without a call."""
+        return {ip: self.holder(ip) for ip in self.world.addresses()}
+
+    def holder(self, ip: str) -> MachineHolder | OtherHolder | None:
+        """Who has an address, without a call."""
+        if ip in self._elsewhere:
+            return OtherHolder(self._elsewhere[ip])
+        machine = self.world.holder(ip)
+        return MachineHolder(machine) if machine else None
+
+    def assign(self, ip: str, holder: str | OtherHolder | None) -> None:
+        """Change the holder of an address by hand."""
+        self._elsewhere.pop(ip, None)
+        if isinstance(holder, str):
+            self.world.associate(ip, holder)
+        elif holder is None:
+            self.world.disassociate(ip)
+        else:
+            self.world.disassociate(ip)
+            self._elsewhere[ip] = self.world.associate_elsewhere(ip)
+
+    def terminate(self, machine_id: str) -> None:
+        """Delete a machine."""
+        self.world.terminate(machine_id)
+
+    def step(self) -> None:
+        """Time passes by itself here."""
+
+
+def some_fault(rng: random.Random, wrong: Wrong) -> Fault:
+    """One thing that goes wrong with some calls."""
+    op, times = rng.choice((*wrong.operations, ".*")), rng.choice(_TIMES)
+    match rng.choice(("refused", "before", "after", "late")):
+        case "before":
+            return Fault(op=op, drop="before", times=times)
+        case "after":
+            return Fault(op=op, drop="after", times=times)
+        case "late" if wrong.late:
+            return Fault(op=op, late=True, code=rng.choice(wrong.late), times=times)
+        case _:
+            status, code = rng.choice(wrong.refusals)
+            return Fault(op=op, status=status, code=code, times=times)
+
+
+@contextlib.contextmanager
+def emptied(cloud: EmulatedCloud) -> Iterator[EmulatedCloud]:
+    """The cloud, empty before and after."""
+    cloud.clear()
+    try:
+        yield cloud
+    finally:
+        cloud.clear()

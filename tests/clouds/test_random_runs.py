@@ -1,0 +1,91 @@
+"""Random runs through each emulated cloud: none lost, none on two nodes, none left without."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from emulated_cloud import EmulatedCloud, Wrong, emptied, some_fault
+from random_life import Run
+from simulation import Simulation
+
+from moorage_testing.clouds.aws import Ec2Emulator
+
+if TYPE_CHECKING:
+    from moorage_domain.provider import Provider
+    from moorage_testing.clouds.memory import MemoryCloud
+    from moorage_testing.clouds.serving import HttpEmulator
+    from moorage_testing.faults import Fault
+
+RUNS = int(os.environ.get("MOORAGE_CLOUD_RUNS", "2000"))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One cloud: how it is emulated, and what can go wrong with it."""
+
+    name: str
+    emulator: Callable[[], HttpEmulator[Any]]
+    wrong: Wrong
+
+
+KINDS = (
+    Kind(
+        "aws",
+        Ec2Emulator,
+        Wrong(
+            ("DescribeAddresses", "DescribeInstances", "AssociateAddress", "DisassociateAddress"),
+            ((503, "RequestLimitExceeded"), (500, "InternalError"), (400, "IncorrectState")),
+        ),
+    ),
+)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return cast("Kind", request.param)
+
+
+@pytest.fixture
+def cloud(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatedCloud, Provider]]:
+    with kind.emulator() as emulator:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value)
+        module = importlib.import_module(f"moorage_provider_{kind.name}.provider")
+        provider: Provider = module.create({"region": emulator.region})
+        yield EmulatedCloud(emulator, provider.traits), provider
+        assert emulator.violations == []
+
+
+class CloudRun(Run):
+    """A random life on an emulated cloud."""
+
+    def __init__(self, seed: int, cloud: EmulatedCloud, provider: Provider, wrong: Wrong) -> None:
+        def make(_: random.Random) -> Simulation:
+            return Simulation(cast("MemoryCloud", cloud), provider)
+
+        self._wrong = wrong
+        super().__init__(seed, make)
+
+    def cloud_fault(self) -> Fault:
+        return some_fault(self.rng, self._wrong)
+
+
+@pytest.mark.timeout(0)
+def test_random_runs_lose_nothing(kind: Kind, cloud: tuple[EmulatedCloud, Provider]) -> None:
+    """T9 through HTTP; a failure names its seed."""
+    emulated, provider = cloud
+    for seed in range(RUNS):
+        with emptied(emulated):
+            run = CloudRun(seed, emulated, provider, kind.wrong)
+            try:
+                run.live()
+            except Exception as error:
+                raise AssertionError(f"{kind.name}, seed {seed}: {error!r}") from error
+    asyncio.run(provider.close())
