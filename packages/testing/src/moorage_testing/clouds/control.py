@@ -1,6 +1,7 @@
 """The emulator's own paths over HTTP: faults, calls and instances, for tests in other processes.
 
 GET    /moorage/calls                          what came in, in order
+GET    /moorage/changes                        those of them that are no reading
 GET    /moorage/violations                     what broke the cloud's official description
 GET    /moorage/instances, /moorage/addresses  the account
 POST   /moorage/faults                         one fault, as JSON of its fields
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -21,6 +23,7 @@ from moorage_testing.faults import Fault, FaultBook
 if TYPE_CHECKING:
     from moorage_testing.clouds.world import World
 
+_READS = re.compile(r"Describe\w+|\w+\.(?:get|list|aggregatedList|wait)\w*")
 # Errors are for clouds in the same process; they do not travel as JSON.
 _FAULT_FIELDS = {f.name for f in dataclasses.fields(Fault)} - {"error", "late_error"}
 
@@ -48,6 +51,8 @@ class Control:
         match parts:
             case ("calls",):
                 return [dataclasses.asdict(call) for call in self._faults.calls]
+            case ("changes",):
+                return [dataclasses.asdict(call) for call in self._faults.calls if changes(call.op)]
             case ("violations",):
                 return self._violations
             case ("instances",):
@@ -80,6 +85,11 @@ class Control:
             case _:
                 raise KeyError("/".join(parts))
         return {}
+
+
+def changes(op: str) -> bool:
+    """Whether an operation of this name may change something, by the clouds' ways of naming."""
+    return not _READS.fullmatch(op)
 
 
 def _fault(body: bytes) -> Fault:
