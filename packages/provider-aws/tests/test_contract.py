@@ -20,3 +20,8 @@ class TestAwsProvider(ProviderContract):
     def opening(self, world: ContractWorld) -> Callable[[float], Provider]:
         del world  # only that the environment leads to it
         return lambda seconds: create({"timeout_seconds": str(seconds)})
+
+    @pytest.fixture
+    def opening_elsewhere(self, world: ContractWorld) -> Callable[[float], Provider]:
+        del world  # see above
+        return lambda seconds: create({"region": "ap-south-1", "timeout_seconds": str(seconds)})

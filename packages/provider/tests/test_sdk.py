@@ -63,6 +63,8 @@ def test_every_end_of_a_call_is_told() -> None:
         pass
     with pytest.raises(AddressNotFound), observed("Read", told.append):
         raise AddressNotFound("gone")
+    with pytest.raises(PermissionError), observed("Write", told.append):
+        raise PermissionError("fenced")
     assert [(r.operation, r.outcome) for r in told] == [
         ("Read", "success"),
         ("Read", "address_not_found"),

@@ -23,8 +23,13 @@ class TestMemoryProvider(ProviderContract):
 
     @pytest.fixture
     def world(self, cloud: MemoryCloud) -> ContractWorld:
-        return MemoryContractWorld(cloud)
+        # On Azure every public address is somebody's resource.
+        return MemoryContractWorld(cloud, lends_addresses=cloud.traits != TWO_WRITES)
 
     @pytest.fixture
     def opening(self, cloud: MemoryCloud) -> Callable[[float], Provider]:
         return lambda seconds: MemoryProvider(cloud, seconds)
+
+    @pytest.fixture
+    def opening_elsewhere(self, cloud: MemoryCloud) -> Callable[[float], Provider]:
+        return lambda seconds: MemoryProvider(MemoryCloud(cloud.traits), seconds)

@@ -145,8 +145,8 @@ class AwsProvider:
     async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 lends a new address itself
         return Operation()
 
-    async def poll(self, handle: str) -> Operation:  # noqa: ARG002 - no mutation of EC2 outlives its call
-        return Operation()
+    async def poll(self, handle: str) -> Operation:
+        raise Stale(f'EC2 has no operation "{handle}": its changes are done when they are answered')
 
     async def close(self) -> None:
         self._sdk.close()

@@ -80,16 +80,17 @@ class Sdk(Generic[ClientT]):
 
 @contextlib.contextmanager
 def observed(operation: str, tell: Callable[[Request], None]) -> Iterator[None]:
-    """Tell how a call to the cloud ended and how long it took; the errors are mapped inside."""
+    """Tell how a call to the cloud ended and how long it took; the errors are mapped inside.
+
+    A call that was stopped by anything else, such as the fence, is not told: nothing was asked.
+    """
     began = time.monotonic()
-    outcome = "success"
     try:
         yield
     except CloudError as error:
-        outcome = outcome_of(error)
+        tell(Request(operation, outcome_of(error), time.monotonic() - began))
         raise
-    finally:
-        tell(Request(operation, outcome, time.monotonic() - began))
+    tell(Request(operation, "success", time.monotonic() - began))
 
 
 def outcome_of(error: CloudError) -> str:

@@ -71,6 +71,8 @@ class BuildOrder:
     ldflags: str
     target: Path
     """The file to write."""
+    tags: str = ""
+    """Build tags, with commas between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class GoTool:
 
     def build(self, order: BuildOrder, tick: Callable[[], None]) -> None:
         """Build one package, calling `tick` every second meanwhile."""
-        output = ["-ldflags", order.ldflags, "-o", str(order.target)]
-        self._run(["build", *self.BUILD_FLAGS, *output, order.package], order.module_folder, tick)
+        chosen = ["-tags", order.tags, "-ldflags", order.ldflags, "-o", str(order.target)]
+        self._run(["build", *self.BUILD_FLAGS, *chosen, order.package], order.module_folder, tick)
 
     def _run(
         self, arguments: list[str], folder: Path, tick: Callable[[], None] = lambda: None

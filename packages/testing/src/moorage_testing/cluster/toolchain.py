@@ -1,6 +1,6 @@
 """Finds the binaries of the control plane, building from pinned Go modules what is missing.
 
-`python -m moorage_testing.cluster.toolchain` builds all of them ahead of time.
+`python -m moorage_testing.cluster.toolchain` builds those of a cluster ahead of time.
 Adding a tool family: one folder with a go.mod below e2e/toolchain and one row in FAMILIES.
 """
 
@@ -51,6 +51,10 @@ class Family:
     """A Go variable to be set to that version, for tools that cannot tell it themselves."""
     data: str | None = None
     """A folder of the module that is needed at run time."""
+    tags: str = ""
+    """Build tags, with commas between them."""
+    on_demand: bool = False
+    """No part of a cluster, so built only where one of its tools is asked for."""
 
 
 FAMILIES = (
@@ -73,6 +77,17 @@ FAMILIES = (
         module="sigs.k8s.io/kwok",
         tools=(Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),),
         data="kustomize/stage",
+    ),
+    Family(
+        name="prometheus",
+        module="github.com/prometheus/prometheus",
+        tools=tuple(
+            Tool(name, f"github.com/prometheus/prometheus/cmd/{name}")
+            for name in ("prometheus", "promtool")
+        ),
+        # Targets are listed by hand here: the SDKs of a dozen clouds would only cost time.
+        tags="remove_all_sd",
+        on_demand=True,
     ),
 )
 
@@ -172,13 +187,14 @@ def _cache_folder(family: Family) -> Path:
     folder = _module_folder(family)
     go_mod = (folder / "go.mod").read_bytes()
     digest = hashlib.sha256()
-    parts = (
+    parts = [
         go_mod,
         (folder / "go.sum").read_bytes(),
         " ".join(GoTool.BUILD_FLAGS).encode(),
         _ldflags(family, go_mod.decode()).encode(),
         f"{sys.platform} {platform.machine()}".encode(),
-    )
+        *([family.tags.encode()] if family.tags else ()),
+    ]
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
@@ -199,7 +215,8 @@ def _build(family: Family, tool: Tool, target: Path) -> None:
     partial = target.with_name(f".{target.name}.partial")
     go = GoTool.find(go_mod)
     with Progress(tool.name) as progress:
-        order = BuildOrder(module, tool.package, _ldflags(family, go_mod), partial)
+        ldflags = _ldflags(family, go_mod)
+        order = BuildOrder(module, tool.package, ldflags, partial, family.tags)
         go.build(order, progress.tick)
     # A rename is atomic: whoever sees the binary sees the whole of it.
     partial.replace(target)
@@ -221,15 +238,17 @@ def _copy_data(family: Family, data: str, target: Path) -> None:
 
 
 def build_all() -> None:
-    """Have every tool ready; raises what `tool_paths` raises."""
+    """Have every tool of a cluster ready; raises what `tool_paths` raises."""
     for family in FAMILIES:
+        if family.on_demand:
+            continue
         tool_paths(tool.name for tool in family.tools)
         if family.data is not None:
             data_folder(family.name)
 
 
 def main() -> int:
-    """Build every tool and print nothing but progress and one line per error."""
+    """Build every tool of a cluster, printing nothing but progress and one line per error."""
     try:
         build_all()
     except ToolchainError as error:

@@ -1,12 +1,13 @@
 """The provider contract: a plug-in's tests inherit it and say how to arrange their cloud.
 
 ``class TestMyCloud(ProviderContract)`` overrides two fixtures: ``world``, a ``ContractWorld``, and
-``opening``, which makes a provider with a deadline in seconds.
+``opening``, which makes a provider with a deadline in seconds. A third, ``opening_elsewhere``, does
+the same for another scope, where the cloud has more than one.
 """
 
 import pytest
 
-# Before the import, or its assertions say nothing about the values.
+# Before the import, or its assertions say nothing about the values; its modules are meant, too.
 pytest.register_assert_rewrite("moorage_testing.contract.suite")
 
 from moorage_testing.contract.suite import ProviderContract  # noqa: E402  # see above
@@ -16,6 +17,7 @@ from moorage_testing.contract.world import (  # noqa: E402  # see above
     SLOW_SECONDS,
     Asked,
     ContractWorld,
+    Counted,
     Failure,
 )
 
@@ -25,6 +27,7 @@ __all__ = [
     "SLOW_SECONDS",
     "Asked",
     "ContractWorld",
+    "Counted",
     "Failure",
     "ProviderContract",
 ]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 
 from moorage_domain.errors import Locked
 from moorage_domain.provider import CloudAddress, Machine, Operation, Provider
-from moorage_testing.contract.world import PATIENT_SECONDS, ContractWorld
+from moorage_testing.contract.world import PATIENT_SECONDS, ContractWorld, Counted
+
+Opening = Callable[[float], Provider]
+"""Makes a provider with this deadline in seconds."""
 
 
 class FencedError(Exception):
@@ -21,6 +26,21 @@ class FencedError(Exception):
 def closed() -> None:
     """A fence that lets nothing through."""
     raise FencedError
+
+
+@contextlib.asynccontextmanager
+async def opened(opening: Opening, seconds: float = PATIENT_SECONDS) -> AsyncIterator[Provider]:
+    """One more provider, closed in the end."""
+    provider = opening(seconds)
+    try:
+        yield provider
+    finally:
+        await provider.close()
+
+
+def fresh_request() -> str:
+    """A request id that no mutation had before: clouds may remember them for long."""
+    return f"contract-{uuid.uuid4()}"
 
 
 async def new_machine(world: ContractWorld, provider: Provider) -> Machine:
@@ -40,21 +60,74 @@ async def prepared(provider: Provider, machine: Machine) -> Machine:
     """Make a machine ready for any address, where that must be done."""
     if provider.traits.clears_target_first:
         nothing = CloudAddress(ip="192.0.2.1", reference="none", holder=None)
-        await done(provider, provider.prepare(nothing, machine, "prepare"))
+        await done(provider, provider.prepare(nothing, machine, fresh_request()))
     return await provider.machine(machine.machine_id)
 
 
-async def attached(world: ContractWorld, provider: Provider) -> tuple[Machine, CloudAddress]:
+async def attached(
+    world: ContractWorld, provider: Provider, request_id: str = ""
+) -> tuple[Machine, CloudAddress]:
     """A fresh machine that holds a fresh address."""
     machine = await prepared(provider, await new_machine(world, provider))
     free = await read(provider, world.add_address())
-    await done(provider, provider.attach(free, machine, "attach"))
+    await done(provider, provider.attach(free, machine, request_id or fresh_request()))
     return machine, await read(provider, free.ip)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One address that is held and one that is free.
+
+    Attributes:
+        holder: the machine that has ``held``.
+        held: the address it has.
+        target: a machine that is ready for an address.
+        free: the address that nobody has.
+    """
+
+    holder: Machine
+    held: CloudAddress
+    target: Machine
+    free: CloudAddress
+
+
+async def arranged(world: ContractWorld, provider: Provider) -> Scene:
+    """Arrange everything that a step of the provider can be asked for on."""
+    holder, held = await attached(world, provider)
+    target = await prepared(provider, await new_machine(world, provider))
+    return Scene(holder, held, target, await read(provider, world.add_address()))
+
+
+async def unchanged(provider: Provider, scene: Scene) -> bool:
+    """Whether both addresses are as they were."""
+    seen = await provider.snapshot((scene.held.ip, scene.free.ip))
+    return dict(seen) == {scene.held.ip: scene.held, scene.free.ip: scene.free}
+
+
+def asking(provider: Provider, scene: Scene, asked: Counted) -> Callable[[], Awaitable[object]]:
+    """What to call for one step; skips the test where the cloud has no such step."""
+    if asked == "move":
+        needs_move(provider)
+    request_id = fresh_request()
+    steps: dict[Counted, Callable[[], Awaitable[object]]] = {
+        "snapshot": lambda: provider.snapshot((scene.held.ip,)),
+        "machine": lambda: provider.machine(scene.holder.machine_id),
+        "attach": lambda: provider.attach(scene.free, scene.target, request_id),
+        "move": lambda: provider.move(scene.held, scene.target, request_id),
+        "detach": lambda: provider.detach(scene.held, request_id),
+        "prepare": lambda: provider.prepare(scene.free, scene.target, request_id),
+        "compensate": lambda: provider.compensate(scene.target, request_id),
+    }
+    return steps[asked]
 
 
 async def done(provider: Provider, mutation: Awaitable[Operation]) -> None:
     """Wait until a mutation has taken effect; raises what it ended in."""
-    operation = await mutation
+    await finished(provider, await mutation)
+
+
+async def finished(provider: Provider, operation: Operation) -> None:
+    """Poll until an operation is done; raises what it ended in."""
     async with asyncio.timeout(PATIENT_SECONDS):
         while not operation.done:
             operation = await provider.poll(operation.handle)
@@ -69,14 +142,23 @@ async def insist(provider: Provider, mutation: Callable[[], Awaitable[Operation]
                 return
 
 
+async def until(reached: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what somebody else does in its own time."""
+    async with asyncio.timeout(PATIENT_SECONDS):
+        while True:
+            if await reached():
+                return
+            await asyncio.sleep(0.01)
+
+
 def mutations(
     provider: Provider, address: CloudAddress, machine: Machine
 ) -> tuple[Callable[[], Awaitable[Operation]], ...]:
     """Everything that could take this address from its holder."""
     return (
-        lambda: provider.attach(address, machine, "attach"),
-        lambda: provider.move(address, machine, "move"),
-        lambda: provider.detach(address, "detach"),
+        lambda: provider.attach(address, machine, fresh_request()),
+        lambda: provider.move(address, machine, fresh_request()),
+        lambda: provider.detach(address, fresh_request()),
     )
 
 
@@ -84,6 +166,12 @@ def needs_move(provider: Provider) -> None:
     """Skip a test about ``move`` for clouds that have none."""
     if not provider.traits.moves_in_one_call:
         pytest.skip("this cloud moves in two steps")
+
+
+def needs_operations(world: ContractWorld) -> None:
+    """Skip a test about accepted operations for clouds that have none."""
+    if not world.accepts_operations:
+        pytest.skip("no mutation of this cloud outlives its call")
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 PATIENT_SECONDS = 15.0
@@ -10,30 +11,45 @@ IMPATIENT_SECONDS = 0.6
 SLOW_SECONDS = 0.4
 
 Asked = Literal["snapshot", "machine", "attach", "move", "detach"]
+Counted = Asked | Literal["prepare", "compensate"]
 
 
 class Failure(enum.Enum):
     """What a cloud does instead of answering well."""
 
-    THROTTLED = "too many calls"
+    THROTTLED = "too many calls; asks to wait ContractWorld.retry_after_seconds"
     DENIED = "the right is missing"
     NO_ANSWER = "the connection breaks before the work"
     ANSWER_LOST = "the connection breaks after the work"
-    SLOW = "the answer takes SLOW_SECONDS"
-    HANGS = "the answer takes longer than IMPATIENT_SECONDS, whatever is tried"
+    SLOW = "the answer takes ContractWorld.slow_seconds"
+    HANGS = "the work is done, but its answer takes longer than IMPATIENT_SECONDS"
+    LATE = "the mutation is accepted and ends in an error, nothing having changed"
 
 
 class ContractWorld(Protocol):
-    """The cloud behind the provider, arranged by hand.
+    """The cloud behind the provider, arranged by hand; inherit it for the defaults.
 
     Attributes:
         secrets: texts of the credentials, which nobody may ever see.
+        calls: for each step of the provider, ``prepare`` and ``compensate`` included, the most
+            reads and the most mutations that it takes when all goes well; without ``poll``.
+        lends_addresses: a fresh machine has an ephemeral public address lent by the cloud; else
+            ``Machine.public_ip`` is ``""`` at first.
+        accepts_operations: mutations can be accepted now and done, or fail, later; only then is
+            ``Failure.LATE`` asked for.
+        retry_after_seconds: how long a throttled answer asks to wait, ``None`` = it never says.
+        slow_seconds: how long a slow answer takes; 5 s for clouds over HTTP.
     """
 
     secrets: tuple[str, ...]
+    calls: Mapping[Counted, tuple[int, int]]
+    lends_addresses: bool = True
+    accepts_operations: bool = False
+    retry_after_seconds: float | None = None
+    slow_seconds: float = SLOW_SECONDS
 
     def add_machine(self) -> str:
-        """Start a machine with an ephemeral public address; return its node's providerID."""
+        """Start a machine; return its node's providerID. See ``lends_addresses``."""
         ...
 
     def add_address(self, *, elsewhere: bool = False) -> str:

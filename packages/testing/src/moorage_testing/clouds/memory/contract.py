@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
-from moorage_domain.errors import Denied, Throttled, Unavailable
+from moorage_domain.errors import CloudError, Denied, QuotaExceeded, Throttled, Unavailable
 from moorage_domain.provider import OtherHolder
 from moorage_testing.clouds.memory.cloud import MemoryCloud
-from moorage_testing.contract import IMPATIENT_SECONDS, SLOW_SECONDS, Asked, Failure
+from moorage_testing.contract import (
+    IMPATIENT_SECONDS,
+    SLOW_SECONDS,
+    Asked,
+    ContractWorld,
+    Counted,
+    Failure,
+)
 from moorage_testing.faults import Fault
 
 _READS = frozenset({"snapshot", "machine", "poll"})
 _HERE, _ELSEWHERE = "here", "elsewhere"
+_READ, _CHANGE = (1, 0), (0, 1)
+_CALLS: Mapping[Counted, tuple[int, int]] = {
+    "snapshot": _READ,
+    "machine": _READ,
+    "attach": _CHANGE,
+    "move": _CHANGE,
+    "detach": _CHANGE,
+    "prepare": _CHANGE,
+    "compensate": _CHANGE,
+}
+_RETRY_AFTER_SECONDS = 7.0
 
 
-class MemoryContractWorld:
+class MemoryContractWorld(ContractWorld):
     """``ContractWorld`` over a ``MemoryCloud``."""
 
     secrets: tuple[str, ...] = ()
+    calls = _CALLS
+    accepts_operations = True
+    retry_after_seconds = _RETRY_AFTER_SECONDS
 
-    def __init__(self, cloud: MemoryCloud) -> None:
+    def __init__(self, cloud: MemoryCloud, *, lends_addresses: bool = True) -> None:
+        self.lends_addresses = lends_addresses
         self._cloud = cloud
         self._numbers = itertools.count(1)
 
     def add_machine(self) -> str:
-        return self._cloud.add_machine(f"vm-{next(self._numbers)}", location=_HERE)
+        return self._cloud.add_machine(
+            f"vm-{next(self._numbers)}", location=_HERE, with_public_ip=self.lends_addresses
+        )
 
     def add_address(self, *, elsewhere: bool = False) -> str:
         high, low = divmod(next(self._numbers), 256)
@@ -59,16 +84,24 @@ class MemoryContractWorld:
 
 def _fault(asked: Asked, failure: Failure) -> Fault:
     match failure:
-        case Failure.THROTTLED:
-            return Fault(op=asked, error=Throttled("too many calls", "Throttled"), times=None)
-        case Failure.DENIED:
-            error = Denied(f"{asked} is not allowed", "Denied", f"memory:{asked}")
-            return Fault(op=asked, error=error, times=None)
-        case Failure.NO_ANSWER:
-            return Fault(op=asked, error=Unavailable("no answer", "Dropped"), times=None)
         case Failure.ANSWER_LOST:
             return Fault(op=asked, drop="after", times=None)
         case Failure.SLOW:
             return Fault(op=asked, delay_seconds=SLOW_SECONDS, times=None)
         case Failure.HANGS:
-            return Fault(op=asked, delay_seconds=20 * IMPATIENT_SECONDS, times=None)
+            # That the answer breaks in the end is never seen: the deadline comes first.
+            return Fault(op=asked, drop="after", delay_seconds=5 * IMPATIENT_SECONDS, times=None)
+        case Failure.LATE:
+            late = QuotaExceeded("the operation came to nothing", "Late")
+            return Fault(op=asked, late_error=late, times=None)
+        case Failure.THROTTLED | Failure.DENIED | Failure.NO_ANSWER:
+            return Fault(op=asked, error=_error(asked, failure), times=None)
+
+
+def _error(asked: Asked, failure: Failure) -> CloudError:
+    if failure is Failure.THROTTLED:
+        return Throttled("too many calls", "Throttled", _RETRY_AFTER_SECONDS)
+    if failure is Failure.DENIED:
+        permission = f"memory:{asked}"
+        return Denied(f"{permission} is not allowed", "Denied", permission)
+    return Unavailable("no answer", "Dropped")

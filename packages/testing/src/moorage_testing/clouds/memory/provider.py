@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
-from moorage_domain.errors import InvalidOptions, Unavailable
+from moorage_domain.errors import CloudError, InvalidOptions, Unavailable
 from moorage_domain.provider import (
     CloudAddress,
     Machine,
@@ -107,23 +109,33 @@ class MemoryProvider:
         )
 
     async def _call(self, op: str, params: tuple[str, ...], work: Callable[[Fault | None], T]) -> T:
+        began = time.monotonic()
+        outcome = "success"
+        try:
+            return await self._served(op, params, work)
+        except CloudError as error:
+            outcome = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+            raise
+        finally:
+            self.on_request(Request(op, outcome, time.monotonic() - began))
+
+    async def _served(
+        self, op: str, params: tuple[str, ...], work: Callable[[Fault | None], T]
+    ) -> T:
         fault = self._cloud.faults.arrive(op, {str(n): text for n, text in enumerate(params)})
-        await self._wait(op, fault)
-        if fault is None:
-            self._cloud.step()
-            return work(None)
-        error = fault.error or (
-            Unavailable(f"{op}: the connection broke", "Dropped") if fault.drop else None
-        )
-        if fault.status is not None:
+        if fault is not None and fault.status is not None:
             raise ValueError("the memory cloud speaks no HTTP: give the fault an error instead")
-        if error is not None and fault.drop != "after":
-            raise error
-        self._cloud.step()
-        result = work(fault)
-        if error is not None:
-            raise error
-        return result
+        error = _error(op, fault)
+        if error is None:
+            await self._wait(op, fault)
+            self._cloud.step()
+            return work(fault)
+        if fault is not None and fault.drop == "after":
+            # The work is done; what takes long or never comes is its answer.
+            self._cloud.step()
+            work(fault)
+        await self._wait(op, fault)
+        raise error
 
     async def _wait(self, op: str, fault: Fault | None) -> None:
         """Take the time a call takes; always give others a turn, as a real call would."""
@@ -138,3 +150,11 @@ class MemoryProvider:
             raise Unavailable(
                 f"{op}: no answer within {self._timeout_seconds:g} s", "Timeout"
             ) from error
+
+
+def _error(op: str, fault: Fault | None) -> Exception | None:
+    """What a call struck by this fault ends in, ``None`` = it ends well."""
+    if fault is None:
+        return None
+    dropped = Unavailable(f"{op}: the connection broke", "Dropped") if fault.drop else None
+    return fault.error or dropped

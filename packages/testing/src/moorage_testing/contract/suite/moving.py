@@ -1,0 +1,62 @@
+"""Moving an address from machine to machine in one call, for clouds that can."""
+# ruff: noqa: S101 - these are tests, only elsewhere
+
+from __future__ import annotations
+
+import pytest
+
+from moorage_domain.errors import InUse
+from moorage_domain.provider import MachineHolder, Provider
+from moorage_testing.contract.steps import (
+    attached,
+    done,
+    fresh_request,
+    needs_move,
+    new_machine,
+    read,
+)
+from moorage_testing.contract.suite.attaching import repeats
+from moorage_testing.contract.world import ContractWorld
+
+
+class MovingContract:
+    """``move``; skipped where it takes two steps."""
+
+    async def test_a_move_is_one_mutation(self, world: ContractWorld, provider: Provider) -> None:
+        needs_move(provider)
+        source, address = await attached(world, provider)
+        target = await new_machine(world, provider)
+        before = world.mutations()
+        await done(provider, provider.move(address, target, fresh_request()))
+        assert world.mutations() - before == 1
+        moved = await read(provider, address.ip)
+        assert moved.holder == MachineHolder(target.machine_id, target.interface_id)
+        assert moved.token not in ("", address.token)
+        assert not (await provider.machine(source.machine_id)).public_ip_reserved
+
+    @repeats
+    async def test_moving_again_changes_nothing(
+        self, world: ContractWorld, provider: Provider, again: str
+    ) -> None:
+        needs_move(provider)
+        _, address = await attached(world, provider)
+        target = await new_machine(world, provider)
+        request_id = fresh_request()
+        await done(provider, provider.move(address, target, request_id))
+        moved = await read(provider, address.ip)
+        await done(provider, provider.move(address, target, request_id + again))
+        assert await read(provider, address.ip) == moved
+
+    async def test_a_move_takes_no_machine_its_reserved_address(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        needs_move(provider)
+        _, address = await attached(world, provider)
+        target = await new_machine(world, provider)
+        # Between the target's description and the move somebody gives it another address.
+        other = world.add_address()
+        world.give(other, target.machine_id)
+        with pytest.raises(InUse) as refusal:
+            await done(provider, provider.move(address, target, fresh_request()))
+        assert refusal.value.owner == other
+        assert await read(provider, address.ip) == address

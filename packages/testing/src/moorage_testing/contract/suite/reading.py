@@ -1,0 +1,84 @@
+"""What a provider reads: all that exists, nothing that does not, in few calls."""
+# ruff: noqa: S101, PLR2004 - these are tests, only elsewhere
+
+from __future__ import annotations
+
+import pytest
+
+from moorage_domain.errors import MachineNotFound
+from moorage_domain.provider import Provider
+from moorage_testing.contract.steps import new_machine, read
+from moorage_testing.contract.world import ContractWorld
+
+FOREIGN_IDS = ("", "kind://docker/kind/worker", "digitalocean://1234", "moorage-test")
+# TEST-NET-1 (RFC 5737) is nobody's, 2001:db8::/32 (RFC 3849) neither.
+FOREIGN_ADDRESSES = ("192.0.2.254", "2001:db8::1", "::ffff:192.0.2.254")
+
+
+class ReadingContract:
+    """Reads of addresses and machines."""
+
+    def test_a_node_of_another_cloud_is_not_ours(self, provider: Provider) -> None:
+        assert [provider.machine_id(text) for text in FOREIGN_IDS] == [None] * len(FOREIGN_IDS)
+
+    async def test_a_machine_is_found_by_its_nodes_provider_id(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        machine = await new_machine(world, provider)
+        assert machine.running
+        assert machine.private_ip
+        assert bool(machine.public_ip) == world.lends_addresses
+        assert not machine.public_ip_reserved
+
+    async def test_a_machine_that_is_gone_is_not_found(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        machine = await new_machine(world, provider)
+        world.terminate(machine.machine_id)
+        with pytest.raises(MachineNotFound):
+            await provider.machine(machine.machine_id)
+
+    async def test_a_free_address_has_no_holder_and_a_removed_one_is_absent(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        free, removed = world.add_address(), world.add_address()
+        world.remove_address(removed)
+        seen = await provider.snapshot((free, removed))
+        assert set(seen) == {free}
+        assert (seen[free].holder, seen[free].token) == (None, "")
+        assert seen[free].reference
+
+    @pytest.mark.parametrize("foreign", FOREIGN_ADDRESSES)
+    async def test_an_address_that_is_not_of_this_cloud_is_absent_and_spoils_no_other(
+        self, world: ContractWorld, provider: Provider, foreign: str
+    ) -> None:
+        ours = world.add_address()
+        assert set(await provider.snapshot((foreign, ours))) == {ours}
+        assert await provider.snapshot((foreign,)) == {}
+
+    async def test_five_hundred_addresses_are_read_in_three_calls(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        ips = [world.add_address() for _ in range(500)]
+        before = world.reads()
+        seen = await provider.snapshot(ips)
+        assert set(seen) == set(ips)
+        assert world.reads() - before <= 3
+
+    async def test_no_addresses_are_read_in_no_call(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        before = world.reads()
+        assert await provider.snapshot(()) == {}
+        assert world.reads() - before <= 1
+
+    async def test_a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        machine = await new_machine(world, provider)
+        here = await read(provider, world.add_address())
+        elsewhere = await read(provider, world.add_address(elsewhere=True))
+        assert provider.check(here, machine) is None
+        reason = provider.check(elsewhere, machine)
+        assert reason is not None
+        assert elsewhere.ip in reason

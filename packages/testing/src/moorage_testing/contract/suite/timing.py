@@ -1,0 +1,126 @@
+"""Deadlines, slow answers, answers that come too late, and calls that are cancelled."""
+# ruff: noqa: S101 - these are tests, only elsewhere
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from moorage_domain.errors import Unavailable
+from moorage_domain.provider import MachineHolder, Provider
+from moorage_testing.contract.steps import (
+    Opening,
+    arranged,
+    asking,
+    done,
+    fresh_request,
+    insist,
+    longest_lag,
+    opened,
+    read,
+    until,
+)
+from moorage_testing.contract.world import (
+    IMPATIENT_SECONDS,
+    PATIENT_SECONDS,
+    Asked,
+    ContractWorld,
+    Failure,
+)
+
+# How far behind its timers the event loop may fall while a provider works.
+LONGEST_LAG_SECONDS = 0.05
+# How late a call may notice that its deadline has passed, on a machine that does much else.
+GRACE_SECONDS = 1.0
+
+
+async def warmed(provider: Provider) -> None:
+    """Load the SDK: that is no part of what is measured, and may take longer than is allowed."""
+    async with asyncio.timeout(PATIENT_SECONDS):
+        while True:
+            with contextlib.suppress(Unavailable):
+                await provider.snapshot(("192.0.2.254",))
+                return
+
+
+class TimingContract:
+    """How long calls take, and what is left of those that nobody waited for."""
+
+    @pytest.mark.parametrize("asked", ["snapshot", "machine", "attach", "detach"])
+    async def test_the_deadline_holds_whatever_hangs(
+        self, world: ContractWorld, provider: Provider, opening: Opening, asked: Asked
+    ) -> None:
+        scene = await arranged(world, provider)
+        async with opened(opening, IMPATIENT_SECONDS) as impatient:
+            await warmed(impatient)
+            call = asking(impatient, scene, asked)
+            world.fail(asked, Failure.HANGS)
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                await call()
+            assert time.monotonic() - began < IMPATIENT_SECONDS + GRACE_SECONDS
+            world.heal()
+        assert scene.held.ip in await provider.snapshot((scene.held.ip,))
+
+    async def test_a_mutation_that_took_effect_after_its_deadline_can_be_repeated(
+        self, world: ContractWorld, provider: Provider, opening: Opening
+    ) -> None:
+        scene = await arranged(world, provider)
+        free, target, request_id = scene.free, scene.target, fresh_request()
+        async with opened(opening, IMPATIENT_SECONDS) as impatient:
+            await warmed(impatient)
+            world.fail("attach", Failure.HANGS)
+            with pytest.raises(Unavailable):
+                await done(impatient, impatient.attach(free, target, request_id))
+            world.heal()
+
+        async def took_effect() -> bool:
+            return (await read(provider, free.ip)).holder is not None
+
+        await until(took_effect)
+        late = await read(provider, free.ip)
+        assert late.holder == MachineHolder(target.machine_id, target.interface_id)
+        await insist(provider, lambda: provider.attach(free, target, request_id))
+        assert await read(provider, free.ip) == late
+
+    async def test_a_mutation_that_was_cancelled_can_be_repeated(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        scene = await arranged(world, provider)
+        free, target, request_id = scene.free, scene.target, fresh_request()
+        world.fail("attach", Failure.HANGS)
+        before = world.mutations()
+        attaching = asyncio.ensure_future(provider.attach(free, target, request_id))
+
+        async def arrived() -> bool:
+            return world.mutations() > before
+
+        await until(arrived)
+        attaching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attaching
+        world.heal()
+        await insist(provider, lambda: provider.attach(free, target, request_id))
+        holder = MachineHolder(target.machine_id, target.interface_id)
+        assert (await read(provider, free.ip)).holder == holder
+
+    async def test_the_event_loop_goes_on_while_the_cloud_is_slow(
+        self, world: ContractWorld, provider: Provider, opening: Opening
+    ) -> None:
+        lags = [LONGEST_LAG_SECONDS]
+        async with opened(opening, PATIENT_SECONDS + 3 * world.slow_seconds) as patient:
+            await warmed(patient)
+            # A busy machine can only add to the lag, and a call that blocks does so each time.
+            while min(lags) >= LONGEST_LAG_SECONDS and len(lags) <= 3:  # noqa: PLR2004 - three tries
+                scene = await arranged(world, provider)
+                slow: tuple[Asked, ...] = ("snapshot", "machine", "attach")
+                for asked in slow:
+                    world.fail(asked, Failure.SLOW)
+                async with longest_lag() as lag:
+                    await asyncio.gather(*(asking(patient, scene, asked)() for asked in slow))
+                lags.append(lag())
+                world.heal()
+        assert min(lags) < LONGEST_LAG_SECONDS

@@ -1,0 +1,189 @@
+"""Every test of the provider contract can fail: for each there is a provider that it catches."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from moorage_domain.provider import Traits
+from moorage_testing.clouds.memory import (
+    ONE_CALL,
+    TWO_STEPS,
+    MemoryCloud,
+    MemoryProvider,
+    broken,
+)
+from moorage_testing.clouds.memory.contract import MemoryContractWorld
+from moorage_testing.contract import PATIENT_SECONDS, Failure, ProviderContract
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A broken provider, and the test of the contract that must catch it.
+
+    Attributes:
+        kind: the provider.
+        test: the name of the test, without ``test_``.
+        values: what the test is parametrized with.
+        traits: of the cloud.
+        steps: how many calls it takes until an accepted mutation is done.
+    """
+
+    kind: type[MemoryProvider]
+    test: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    traits: Traits = ONE_CALL
+    steps: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind.__name__}-{self.test}"
+
+
+AGAIN = {"again": "-again"}
+CASES = (
+    Case(broken.ClaimsEveryNode, "a_node_of_another_cloud_is_not_ours"),
+    Case(broken.TakesLentAddressesForReserved, "a_machine_is_found_by_its_nodes_provider_id"),
+    Case(broken.DoesNotKnowWhatIsGone, "a_machine_that_is_gone_is_not_found"),
+    Case(
+        broken.RaisesForAbsentAddresses, "a_free_address_has_no_holder_and_a_removed_one_is_absent"
+    ),
+    Case(
+        broken.ReadsOnlyOneFamily,
+        "an_address_that_is_not_of_this_cloud_is_absent_and_spoils_no_other",
+        {"foreign": "2001:db8::1"},
+    ),
+    Case(broken.ReadsOneByOne, "five_hundred_addresses_are_read_in_three_calls"),
+    Case(broken.ReadsTwice, "no_addresses_are_read_in_no_call"),
+    Case(
+        broken.ChecksNothing, "a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason"
+    ),
+    Case(broken.OnlySaysSo, "an_attached_address_is_on_the_machine"),
+    Case(broken.RefusesItsOwnRepeats, "attaching_again_changes_nothing", AGAIN),
+    Case(broken.StealsOnAttach, "attaching_again_changes_nothing", AGAIN),
+    Case(
+        broken.RefusesItsOwnRepeats,
+        "a_detached_address_is_free_and_detaching_again_changes_nothing",
+        AGAIN,
+    ),
+    Case(broken.RefusesItsOwnRepeats, "a_machine_prepared_twice_is_ready_once", AGAIN, TWO_STEPS),
+    Case(broken.OnlySaysSo, "a_machine_prepared_twice_is_ready_once", AGAIN, TWO_STEPS),
+    Case(broken.NeverCompensates, "a_machine_gets_an_ephemeral_address_again", AGAIN, TWO_STEPS),
+    Case(
+        broken.CompensatesByDetaching, "compensating_a_machine_that_holds_an_address_does_nothing"
+    ),
+    Case(broken.MovesInTwoCalls, "a_move_is_one_mutation"),
+    Case(broken.RefusesItsOwnRepeats, "moving_again_changes_nothing", AGAIN),
+    Case(broken.DisplacesOnMove, "a_move_takes_no_machine_its_reserved_address"),
+    Case(broken.StealsOnAttach, "an_address_is_not_attached_before_it_is_detached"),
+    Case(broken.StealsOnAttach, "attaching_takes_no_machine_its_reserved_address"),
+    Case(broken.StealsOnAttach, "attaching_waits_for_the_target_to_be_prepared", {}, TWO_STEPS),
+    Case(
+        broken.TakesAbsenceForAnOutage, "an_address_that_was_removed_since_it_was_read_is_not_found"
+    ),
+    Case(
+        broken.TakesAbsenceForAnOutage,
+        "a_machine_that_was_deleted_since_it_was_read_gets_no_address",
+    ),
+    Case(broken.StealsOnAttach, "what_is_no_machine_is_never_displaced"),
+    Case(broken.IgnoresTheToken, "an_address_that_changed_hands_is_neither_moved_nor_detached"),
+    *(
+        Case(
+            broken.TakesFailureForAbsence,
+            "a_failure_is_told_as_what_it_is_and_nothing_is_changed",
+            {"asked": "snapshot", "failure": failure},
+        )
+        for failure in (Failure.THROTTLED, Failure.NO_ANSWER)
+    ),
+    Case(broken.LosesTheDetails, "the_missing_right_is_named", {"asked": "attach"}),
+    Case(
+        broken.LosesTheDetails,
+        "a_throttled_call_says_how_long_the_cloud_asks_to_wait",
+        {"asked": "snapshot"},
+    ),
+    Case(broken.RefusesItsOwnRepeats, "a_mutation_whose_answer_is_lost_can_be_repeated"),
+    Case(broken.ShowsItsToken, "no_secret_is_ever_shown"),
+    Case(
+        broken.KeepsOperationsToItself,
+        "an_accepted_mutation_is_followed_to_its_end_after_a_restart",
+        steps=2,
+    ),
+    Case(
+        broken.SwallowsLateFailures,
+        "an_accepted_mutation_that_fails_is_told_by_poll_and_has_changed_nothing",
+        {"asked": "detach"},
+    ),
+    Case(
+        broken.StumblesOverHandles,
+        "a_handle_that_leads_nowhere_is_refused_as_a_cloud_refuses",
+        {"handle": "no-such-operation"},
+    ),
+    Case(broken.IgnoresTheDeadline, "the_deadline_holds_whatever_hangs", {"asked": "attach"}),
+    Case(
+        broken.RefusesItsOwnRepeats,
+        "a_mutation_that_took_effect_after_its_deadline_can_be_repeated",
+    ),
+    Case(broken.StaysBusyWhenCancelled, "a_mutation_that_was_cancelled_can_be_repeated"),
+    Case(broken.BlocksTheLoop, "the_event_loop_goes_on_while_the_cloud_is_slow"),
+    Case(
+        broken.LooksBeforeItLeaps,
+        "of_two_who_attach_an_address_at_once_one_gets_it_and_one_is_told",
+    ),
+    Case(
+        broken.OnlySaysThatItDetached,
+        "an_address_detached_while_another_attaches_it_is_where_both_were_told",
+    ),
+    Case(broken.SharesItsState, "one_provider_knows_nothing_of_another"),
+    Case(broken.SharesItsState, "another_scope_has_nothing_of_this_one"),
+    Case(
+        broken.ForgetsTheFence,
+        "behind_a_closed_fence_nothing_is_changed_and_all_is_read",
+        {"asked": "detach"},
+    ),
+    Case(broken.RepeatsBehindTheFence, "the_fence_is_asked_before_every_attempt"),
+    Case(broken.TellsNobody, "every_call_that_succeeds_is_told_once"),
+    Case(
+        broken.AlwaysTellsOfSuccess,
+        "a_call_that_fails_is_told_once_with_the_name_of_its_error",
+        {"failure": Failure.THROTTLED},
+    ),
+    Case(
+        broken.ReadsTwice, "a_step_takes_no_more_calls_than_the_world_says", {"asked": "snapshot"}
+    ),
+)
+
+
+async def judge(case: Case, kind: type[MemoryProvider], caplog: pytest.LogCaptureFixture) -> None:
+    """Run one test of the contract on one provider; raises what the test raises."""
+    cloud = MemoryCloud(case.traits, operation_steps=case.steps)
+    world = MemoryContractWorld(cloud)
+    world.secrets = (broken.SECRET,)
+    provider = kind(cloud, PATIENT_SECONDS)
+    given = {
+        "world": world,
+        "provider": provider,
+        "opening": lambda seconds: kind(cloud, seconds),
+        "opening_elsewhere": lambda seconds: kind(MemoryCloud(case.traits), seconds),
+        "caplog": caplog,
+        **case.values,
+    }
+    test = getattr(ProviderContract(), f"test_{case.test}")
+    result = test(**{name: given[name] for name in inspect.signature(test).parameters})
+    if inspect.isawaitable(result):
+        await result
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_broken_provider_is_caught_and_a_sound_one_is_not(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    await judge(case, MemoryProvider, caplog)
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        await judge(case, case.kind, caplog)
+
+
+def test_every_test_of_the_contract_is_shown_to_fail() -> None:
+    tests = {name for name in dir(ProviderContract) if name.startswith("test_")}
+    assert tests == {f"test_{case.test}" for case in CASES}
