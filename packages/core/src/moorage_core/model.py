@@ -148,6 +148,7 @@ class Allocation:
     deleting: bool = False
     finalizer: bool = False
     force_release: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

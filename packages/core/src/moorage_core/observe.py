@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from moorage_core import reasons
 from moorage_core.caches import MARKED, Caches, uptime
@@ -29,7 +30,10 @@ from moorage_kube.plugins import PluginError
 class Observer:
     """Looks at one allocation with all that matters for it."""
 
-    def __init__(self, caches: Caches, scopes: Scopes, operations: Operations) -> None:
+    def __init__(
+        self, caches: Caches, scopes: Scopes, operations: Operations, *, dry_run: bool = False
+    ) -> None:
+        self._dry_run = dry_run
         self.caches = caches
         self.scopes = scopes
         self.operations = operations
@@ -45,6 +49,8 @@ class Observer:
             self._forget(name)
             return None
         allocation = view.allocation
+        if self._dry_run:
+            allocation = replace(allocation, dry_run=True)
         busy, missing = self.caches.busy_nodes(allocation.workload)
         taken = self._taken(name)
         conflicts = self._conflicts(view)

@@ -31,6 +31,7 @@ from moorage_kube.conditions import Condition, from_wire
 
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"
+DRY_RUN_ANNOTATION = "moorage.dev/dry-run"
 _ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _MIRROR = "kubernetes.io/config.mirror"
 
@@ -152,6 +153,7 @@ def _allocation(raw: dict[str, Any]) -> Allocation:
         deleting="deletionTimestamp" in meta,
         finalizer=FINALIZER in (meta.get("finalizers") or ()),
         force_release=(meta.get("annotations") or {}).get(FORCE_ANNOTATION) == "true",
+        dry_run=(meta.get("annotations") or {}).get(DRY_RUN_ANNOTATION) == "true",
     )
     try:
         spec = NetIPAllocationSpec.model_validate(raw.get("spec") or {})

@@ -69,9 +69,7 @@ CREDENTIALS = Reason(
 QUOTA = Reason("QuotaExceeded", "A limit of the cloud account is reached.", warning=True)
 UNSUPPORTED = Reason("Unsupported", "This cloud can never do this here.", warning=True)
 UNFIT = Reason("MachineUnfit", "The node's machine cannot hold the address.", warning=True)
-COMPENSATING = Reason(
-    "Compensating", "The node was made ready in vain; its own public address is given back."
-)
+COMPENSATING = Reason("Compensating", "A node that gave up its own public address gets one again.")
 NODE_NOT_LABELLED = Reason(
     "NodeNotLabelled",
     "The API server refuses the labels of a node that holds, or held, an address; the message says"
@@ -82,6 +80,11 @@ RELEASING = Reason("Releasing", "The address is no longer wanted and is being ta
 RELEASED = Reason("Released", "The address is no longer held for this allocation.")
 STALE = Reason("ChangedMeanwhile", "The cloud changed since it was read; it is read again.")
 FAILED = Reason("OperationFailed", "The cloud accepted the change, then failed it.", warning=True)
+DRY_RUN = Reason(
+    "DryRun",
+    "Only told what would be done: the annotation moorage.dev/dry-run, or --dry-run, holds it"
+    " back.",
+)
 
 ALL: dict[str, Reason] = {
     value.name: value for value in list(globals().values()) if isinstance(value, Reason)

@@ -46,9 +46,15 @@ class Ports:
     events: EventRecorder
     metrics: ControllerMetrics
 
-    def reconciler(self, steps: Steps[ObservedT, ActionT]) -> Reconciler[ObservedT, ActionT]:
-        """The loop over these steps, fenced by the Lease, held back by a dry run."""
-        guards = Guards(self.leadership.fence, dry_run=self.settings.dry_run)
+    def reconciler(
+        self, steps: Steps[ObservedT, ActionT], *, dry_run: bool | None = None
+    ) -> Reconciler[ObservedT, ActionT]:
+        """The loop over these steps, fenced by the Lease, held back by a dry run.
+
+        With ``dry_run=False`` it is never held back: the steps see to a dry run themselves.
+        """
+        held_back = self.settings.dry_run if dry_run is None else dry_run
+        guards = Guards(self.leadership.fence, dry_run=held_back)
         return Reconciler(steps, guards, self.metrics)
 
 

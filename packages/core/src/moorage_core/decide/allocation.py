@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from moorage_core import reasons
+from moorage_core.decide import rehearsal
 from moorage_core.decide.address import decide_address
 from moorage_core.decide.case import Case, Step, locate, settle
 from moorage_core.decide.conditions import conditions, rejected, serves
 from moorage_core.decide.marks import marks
+from moorage_core.decide.merging import merged
 from moorage_core.decide.outcomes import record_outcome
+from moorage_core.decide.rehearsal import rehearse
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.targets import Targets
 from moorage_core.model import (
@@ -29,14 +31,19 @@ from moorage_core.model import (
 )
 from moorage_domain.plans import Plan
 from moorage_domain.provider import MachineHolder
-from moorage_kube.conditions import Condition, merge
+from moorage_kube.conditions import Condition
 
 # A refusal is mended by people, elsewhere, and nobody tells us.
 LABEL_RETRY_SECONDS = 60.0
 
 
 def decide(world: Observed) -> Plan[Action]:
-    """What to do now about one allocation."""
+    """What to do now about one allocation; in a dry run, only what to tell."""
+    plan = _decide(world)
+    return rehearse(world, plan) if world.allocation.dry_run else plan
+
+
+def _decide(world: Observed) -> Plan[Action]:
     allocation = world.allocation
     if allocation.deleting and not allocation.finalizer:
         return Plan("Gone", "the object is being deleted and nothing is left to release")
@@ -103,15 +110,12 @@ def _plan(world: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Pl
     # A label that lies comes off before the address leaves; one that promises comes last, so that
     # a node that refuses it holds nothing up.
     actions.extend(change for change in changes if isinstance(change, UnmarkNode))
-    generation = allocation.generation
-    merged = merge(
-        world.conditions,
-        [replace(one, observed_generation=generation) for one in told],
-        datetime.fromtimestamp(world.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
-    seen = world.seen_generation == generation
-    if records != world.records or merged is not world.conditions or not seen:
-        actions.append(WriteStatus(records, merged, sum(map(serves, records))))
+    if any(one.type == rehearsal.CONDITION and one.status == "True" for one in world.conditions):
+        told = (*told, rehearsal.OFF)
+    conditions_now = merged(world, told)
+    seen = world.seen_generation == allocation.generation
+    if records != world.records or conditions_now is not world.conditions or not seen:
+        actions.append(WriteStatus(records, conditions_now, sum(map(serves, records))))
     actions.extend(step.mutate for step in steps if step.mutate is not None)
     actions.extend(step.reread for step in steps if step.reread is not None)
     actions.extend(change for change in changes if isinstance(change, MarkNode))

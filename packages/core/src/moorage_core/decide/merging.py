@@ -1,0 +1,19 @@
+"""The conditions as they will stand in the status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from moorage_core.model import Observed
+from moorage_kube.conditions import Condition, merge
+
+
+def merged(world: Observed, told: Iterable[Condition]) -> tuple[Condition, ...]:
+    """The object's conditions with these put in; the very same tuple when nothing is new."""
+    return merge(
+        world.conditions,
+        [replace(one, observed_generation=world.allocation.generation) for one in told],
+        datetime.fromtimestamp(world.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
