@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -16,6 +17,7 @@ from core_builders import IP1, IP2, outcome, place, until
 from moorage_core.caches import uptime
 from moorage_core.model import Mutate, Mutation, Outcome
 from moorage_core.operations import Operations, carry_out
+from moorage_core.pacing import Pace
 from moorage_domain.errors import (
     CloudError,
     Denied,
@@ -407,3 +409,12 @@ async def test_an_address_is_taken_from_a_strangers_machine_only_if_that_is_allo
     with nullcontext() if moves else refusal:
         await carry_out(works.provider, mutate)
     assert bool(works.cloud.mutations) is moves
+
+
+async def test_a_throttled_scope_is_asked_more_slowly(works: Works) -> None:
+    pace = Pace()
+    works.cloud.faults.inject(Fault(op="attach", error=Throttled("slow down", retry_after=0.2)))
+    works.operations.begin(works.provider, works.attach(), pace)
+    await until(lambda: works.told, "the refusal")
+    assert pace.per_second < math.inf
+    assert pace.reserve() > 0

@@ -133,7 +133,7 @@ class Actor:
     def _begin(self, name: str, mutate: Mutate) -> None:
         scope = self._observer.scopes.of(name)
         if scope is not None:
-            self._observer.operations.begin(scope.provider, mutate)
+            self._observer.operations.begin(scope.provider, mutate, scope.pace)
 
     def _reread_after(self, seconds: float, name: str, ip: str) -> None:
         """One timer for an address, however often it is asked for."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from moorage_core.caches import uptime
 from moorage_core.decide.outcomes import node_at_fault
 from moorage_core.model import Mutate, Mutation, Outcome
+from moorage_core.pacing import Pace
 from moorage_domain import errors
 from moorage_domain.provider import Machine, MachineHolder, Operation, Provider
 from moorage_kube.leadership import LeadershipLost
@@ -47,15 +48,18 @@ class Operations:
     _failures: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def begin(self, provider: Provider, mutate: Mutate) -> None:
-        """Start a mutation whose intention is stored; a second one for its address is refused."""
+    def begin(self, provider: Provider, mutate: Mutate, pace: Pace | None = None) -> None:
+        """Start a mutation whose intention is stored; a second one for its address is refused.
+
+        ``pace`` is its scope's, which holds it back where the cloud has refused others.
+        """
         if mutate.ip in self.in_flight:
             return
         self.in_flight[mutate.ip] = mutate
         self._forget_old_avoidance(mutate.ip)
         self.outcomes.pop(mutate.ip, None)
         task = asyncio.create_task(
-            self._run(provider, mutate), name=f"{mutate.mutation} {mutate.ip}"
+            self._run(provider, mutate, pace or Pace()), name=f"{mutate.mutation} {mutate.ip}"
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -76,14 +80,18 @@ class Operations:
             task.cancel()
         await asyncio.gather(*parked, return_exceptions=True)
 
-    async def _run(self, provider: Provider, mutate: Mutate) -> None:
+    async def _run(self, provider: Provider, mutate: Mutate, pace: Pace) -> None:
         outcome: Outcome | None = None
         try:
             async with self.limit:
+                await pace.wait()
                 self.fence()
                 done = await carry_out(provider, mutate, self._accepted)
+            pace.accepted()
             outcome = self._succeeded(mutate, lent=not done)
         except errors.CloudError as error:
+            if isinstance(error, errors.Throttled):
+                pace.throttled(error.retry_after)
             outcome = self._failed(mutate, error)
         except LeadershipLost as lost:
             log.warning("%s of %s is left to the next leader: %s", mutate.mutation, mutate.ip, lost)

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from moorage_core.decide.outcomes import reason_for
 from moorage_core.model import Absent, Allocation, Awaited, Present, Reading, Unread
+from moorage_core.pacing import Pace
 from moorage_domain.errors import CloudError, Retry, Unavailable
 from moorage_domain.provider import CloudAddress, MachineHolder, Provider
 
@@ -41,10 +42,12 @@ class Scope:
     Attributes:
         provider: how to reach it.
         changed: called with the names of allocations whose addresses now read differently.
+        pace: how fast it lets itself be changed.
     """
 
     provider: Provider
     changed: Callable[[Collection[str]], None]
+    pace: Pace = field(default_factory=Pace)
     error: CloudError | None = None
     read_at: float = 0.0
     _wishes: dict[str, Wish] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""How fast one account and region is changed: as fast as it lets us, found out by being refused."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+
+LOOK_BACK_SECONDS = 5.0
+SLOWEST_PER_SECOND = 0.2
+FASTEST_PER_SECOND = 100.0
+"""Above this rate nothing is held back any more."""
+_CUT = 0.5
+_GROWTH_PER_SECOND = 1.0
+# What is under way at a refusal is refused with it: that is one refusal, not many.
+_SAME_REFUSAL_SECONDS = 1.0
+
+
+class Pace:
+    """Mutations a second in one scope: unlimited until throttled, then halved, then growing again.
+
+    A cloud refills what an account may call; its size is nowhere told and differs between accounts.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_second = math.inf
+        self._clock = clock
+        self._begun: deque[float] = deque()
+        self._next = 0.0
+        self._cut_at = -math.inf
+        self._grown_at = 0.0
+
+    async def wait(self) -> None:
+        """Return when the next mutation may be sent."""
+        pause = self.reserve()
+        if pause > 0:
+            await asyncio.sleep(pause)
+
+    def reserve(self) -> float:
+        """Take the next turn; return in how many seconds it is."""
+        now = self._clock()
+        turn = max(now, self._next)
+        if self.per_second < math.inf:
+            self._next = turn + 1 / self.per_second
+        self._begun.append(turn)
+        while self._begun[0] < now - LOOK_BACK_SECONDS:
+            self._begun.popleft()
+        return turn - now
+
+    def throttled(self, retry_after: float | None) -> None:
+        """A mutation was refused for coming too fast."""
+        now = self._clock()
+        self._next = max(self._next, now + (retry_after or 1.0))
+        if now - self._cut_at < _SAME_REFUSAL_SECONDS:
+            return
+        self._cut_at = self._grown_at = now
+        lately = sum(turn <= now for turn in self._begun) / LOOK_BACK_SECONDS
+        self.per_second = max(SLOWEST_PER_SECOND, min(self.per_second, lately) * _CUT)
+
+    def accepted(self) -> None:
+        """A mutation was not refused."""
+        now = self._clock()
+        if self.per_second == math.inf or now - self._grown_at < 1.0:
+            return
+        self._grown_at = now
+        self.per_second += _GROWTH_PER_SECOND
+        if self.per_second > FASTEST_PER_SECOND:
+            self.per_second = math.inf

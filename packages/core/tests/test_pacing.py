@@ -1,0 +1,92 @@
+"""A scope is changed as fast as the cloud lets it be, and slower right after a refusal."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from moorage_core.pacing import LOOK_BACK_SECONDS, SLOWEST_PER_SECOND, Pace
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pace(clock: Clock) -> Pace:
+    return Pace(clock)
+
+
+def test_nothing_is_held_back_before_the_first_refusal(pace: Pace) -> None:
+    assert [pace.reserve() for _ in range(1000)] == [0.0] * 1000
+
+
+def test_a_refusal_halves_what_was_sent_lately_and_pauses(pace: Pace, clock: Clock) -> None:
+    for _ in range(50):
+        pace.reserve()
+    pace.throttled(retry_after=3.0)
+    assert pace.per_second == 50 / LOOK_BACK_SECONDS / 2
+    assert pace.reserve() == 3.0
+    assert pace.reserve() == pytest.approx(3.2)
+    clock.now += 3.0
+    assert pace.reserve() == pytest.approx(0.4)
+
+
+def test_one_burst_of_refusals_is_one_refusal(pace: Pace) -> None:
+    for _ in range(50):
+        pace.reserve()
+    for _ in range(20):
+        pace.throttled(None)
+    assert pace.per_second == 5.0
+
+
+def test_it_never_comes_to_a_stop(pace: Pace, clock: Clock) -> None:
+    for _ in range(20):
+        pace.throttled(None)
+        clock.now += 2.0
+    assert pace.per_second == SLOWEST_PER_SECOND
+
+
+def test_it_grows_with_time_and_ends_unlimited(pace: Pace, clock: Clock) -> None:
+    pace.throttled(None)
+    for _ in range(10):
+        pace.accepted()
+    assert pace.per_second == SLOWEST_PER_SECOND
+    for _ in range(200):
+        clock.now += 1.0
+        pace.accepted()
+    assert pace.per_second == math.inf
+
+
+def test_two_hundred_and_fifty_changes_at_five_a_second_take_less_than_a_minute(
+    pace: Pace, clock: Clock
+) -> None:
+    """T7's share: a bucket of 50 that is refilled with 5 a second, as EC2's."""
+    bucket, filled_at, done, began = 50.0, clock.now, 0, clock.now
+    while done < 250:
+        clock.now += pace.reserve()
+        bucket = min(50.0, bucket + (clock.now - filled_at) * 5.0)
+        filled_at = clock.now
+        if bucket >= 1.0:
+            bucket -= 1.0
+            done += 1
+            pace.accepted()
+        else:
+            pace.throttled(None)
+    assert clock.now - began < 70.0
+
+
+async def test_waiting_takes_the_turn(pace: Pace) -> None:
+    await pace.wait()
+    pace.throttled(retry_after=0.05)
+    await pace.wait()
