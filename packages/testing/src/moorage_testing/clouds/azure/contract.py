@@ -39,7 +39,7 @@ _RETRY_AFTER_SECONDS = 7.0
 _SLOW_SECONDS = 5.0
 # 198.18.0.0/15 is for benchmarks (RFC 2544): more addresses than the documentation ranges have.
 _FIRST_ADDRESS = ipaddress.IPv4Address("198.18.0.1")
-_NO_READS = (_WRITE, "token")
+_NO_READS = (_WRITE, "identity.getToken")
 _DENIED = (
     "The client 'moorage' with object id '0' does not have authorization to perform action"
     " 'Microsoft.Network/networkInterfaces/write' over scope '/subscriptions/0' or the scope is"

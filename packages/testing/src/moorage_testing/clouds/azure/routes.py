@@ -103,8 +103,8 @@ ROUTES = (
         "GET", f"{_LOCATION}/operations/{{operation}}", "operation",
     ),
     # Microsoft Entra's half: a workload identity's token, and a managed identity's.
-    Route("token", "POST", "/{tenant}/oauth2/v2.0/token", "token"),
-    Route("token", "GET", "/metadata/identity/oauth2/token", "token"),
+    Route("identity.getToken", "POST", "/{tenant}/oauth2/v2.0/token", "token"),
+    Route("identity.getToken", "GET", "/metadata/identity/oauth2/token", "token"),
 )  # fmt: skip
 
 _COMPILED = tuple((route, route.pattern) for route in ROUTES)

@@ -169,6 +169,12 @@ class ArmWorld:
         """Let a machine's interface change in a way that concerns nobody: a new ETag."""
         self._account.touch(self._interface(instance_id))
 
+    def let_last_write_fail(self, instance_id: str) -> None:
+        """Let the last write to a machine's interface have failed, described as it was to be."""
+        nic = self._interface(instance_id)
+        nic["properties"]["provisioningState"] = "Failed"
+        self._account.touch(nic)
+
     def holder(self, ip: str) -> str:
         """The machine that has an address, ``""`` = none."""
         self._operations.advance()

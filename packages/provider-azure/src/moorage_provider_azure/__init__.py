@@ -1,0 +1,1 @@
+"""Public IP addresses of Microsoft Azure for Moorage."""

@@ -1,0 +1,127 @@
+"""Public IP addresses of Azure as Moorage's provider protocol wants them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from moorage_domain.errors import MachineNotFound, Unsupported
+from moorage_domain.provider import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    Operation,
+    Request,
+    Traits,
+    unfenced,
+    unobserved,
+)
+from moorage_provider import deadline
+from moorage_provider.options import timeout_seconds
+from moorage_provider.sdk import Sdk
+from moorage_provider_azure import binding, fitness, identity
+
+if TYPE_CHECKING:
+    from moorage_provider_azure.arm import Arm
+
+# Above the writes that Azure refills a second (10) there is nothing to be won.
+THREADS = 8
+
+_log = logging.getLogger(__name__)
+
+
+def create(options: Mapping[str, str]) -> AzureProvider:
+    """Make the provider; nothing is loaded or called yet. Raises ``InvalidOptions``.
+
+    Args:
+        options: ``region`` (else the whole subscription) and ``timeout_seconds``. All else is
+            read from the environment at the first call.
+    """
+    return AzureProvider(options.get("region", ""), timeout_seconds(options))
+
+
+class AzureProvider:
+    """One Azure subscription, or one region of it; see ``moorage_domain.provider.Provider``."""
+
+    def __init__(self, region: str, timeout_seconds: float) -> None:
+        self.name = "azure"
+        self.traits = Traits(moves_in_one_call=False, clears_target_first=False)
+        self.fence: Callable[[], None] = unfenced
+        self.on_request: Callable[[Request], None] = unobserved
+        self._region = region.replace(" ", "").lower()
+        self._timeout_seconds = timeout_seconds
+        self._sdk = Sdk("moorage-azure", self._connect, THREADS)
+
+    def machine_id(self, provider_id: str) -> str | None:
+        return identity.machine_id(provider_id)
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        async with self._within("the lists of public addresses"):
+            found = await self._sdk.run(lambda arm: binding.snapshot(arm, addresses))
+        return {ip: address for ip, address in found.items() if self._is_here(address.location)}
+
+    async def machine(self, machine_id: str) -> Machine:
+        async with self._within(f"virtualMachines.get of {machine_id}"):
+            machine = await self._sdk.run(lambda arm: binding.machine(arm, machine_id))
+        if not self._is_here(machine.location):
+            raise MachineNotFound(f"{machine_id} is in {machine.location}, not in {self._region}")
+        return machine
+
+    def check(self, address: CloudAddress, machine: Machine) -> str | None:
+        return fitness.refusal(address, machine)
+
+    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - Azure lends no addresses: nothing is in the way
+        return Operation()
+
+    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        _announce("attach", address, machine.machine_id, request_id)
+        async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
+            return _accepted(await self._sdk.run(lambda arm: binding.attach(arm, address, machine)))
+
+    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - there is none
+        raise Unsupported("Azure moves an address in two steps: detach it, then attach it")
+
+    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+        holder = address.holder
+        if isinstance(holder, MachineHolder):
+            _announce("detach", address, holder.machine_id, request_id)
+        async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
+            return _accepted(await self._sdk.run(lambda arm: binding.detach(arm, address)))
+
+    async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - nothing was taken
+        return Operation()
+
+    async def poll(self, handle: str) -> Operation:
+        async with self._within("operations.get"):
+            done = await self._sdk.run(lambda arm: arm.is_done(handle))
+        return _accepted("" if done else handle)
+
+    async def close(self) -> None:
+        self._sdk.close()
+
+    def _is_here(self, location: str) -> bool:
+        return not self._region or location in ("", self._region)
+
+    def _within(self, what: str) -> AbstractAsyncContextManager[None]:
+        return deadline.within(self._timeout_seconds, f"Azure: {what}")
+
+    def _connect(self) -> Arm:
+        from moorage_provider_azure.arm import Arm  # noqa: PLC0415 - azure loads for 0.5 s, not on the event loop
+
+        # Both are set anew by the caller.
+        return Arm(
+            self._timeout_seconds,
+            lambda: self.fence(),  # noqa: PLW0108 - see above
+            lambda request: self.on_request(request),  # noqa: PLW0108 - see above
+        )
+
+
+def _accepted(handle: str) -> Operation:
+    return Operation(handle, done=not handle)
+
+
+def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:
+    """Write down a mutation before it is sent, so that Azure's own trail can be matched with it."""
+    _log.info("%s %s: machine %s, request %s", what, address.ip, machine_id, request_id)
