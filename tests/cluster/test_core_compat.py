@@ -106,5 +106,11 @@ def test_the_metrics_keep_their_names(lab: CoreLab, core: Child) -> None:
         f'netipallocation_reconcile_total{{crd_name="{name}",status="success"}}',
         f'netipallocation_ip_attach_total{{crd_name="{name}",status="success"}} 1.0',
         f'netipallocation_reconcile_duration_seconds_count{{crd_name="{name}"}}',
+        'netipallocation_controller_is_leader{pod_name="',
+        'netipallocation_controller_ready{pod_name="',
+        'netipallocation_controller_healthy{pod_name="',
+        'netipallocation_controller_info{pod_name="',
+        # Empty without an allocation on GCP.
+        "# TYPE netipallocation_gcp_api_errors_total counter",
     ):
         assert series in text

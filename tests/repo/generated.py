@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 import tempfile
+import textwrap
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,13 +26,23 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "metrics": tables.metrics,
     "rights": tables.rights,
 }
+_PROMETHEUS_RULE = """\
+# Made from rules.yaml by ./nox -s sync. Do not edit by hand.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: moorage-core
+  labels:
+    app: moorage-core
+spec:
+"""
 _MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PIN = re.compile(r'"(moorage-[a-z-]+(?:\[[a-z,]+\])?)==[^"]*"')
 
 
 def generated(root: Path) -> dict[Path, str]:
     """What every file that is generated, wholly or in part, should say, by its path."""
-    return _crds(root) | _pins(root) | _readmes(root)
+    return _crds(root) | _pins(root) | _readmes(root) | _prometheus_rule(root)
 
 
 def stale(root: Path) -> list[Path]:
@@ -86,6 +97,13 @@ def _pins(root: Path) -> dict[Path, str]:
 def _readmes(root: Path) -> dict[Path, str]:
     paths = (path for path in root.glob("packages/*/README.md") if _MARKED.search(_text(path)))
     return {path: _MARKED.sub(_fill, _text(path)) for path in paths}
+
+
+def _prometheus_rule(root: Path) -> dict[Path, str]:
+    """The alerts as the object that the Prometheus operator reads."""
+    _, groups, rules = _text(root / "dashboards" / "rules.yaml").partition("groups:\n")
+    text = _PROMETHEUS_RULE + textwrap.indent(groups + rules, "  ")
+    return {root / "dashboards" / "prometheusrule.yaml": text}
 
 
 def _fill(match: re.Match[str]) -> str:

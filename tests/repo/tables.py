@@ -8,11 +8,11 @@ from dataclasses import fields as attributes
 from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from moorage_core.caches import Caches
 from moorage_core.decide import address
-from moorage_core.metrics import CoreMetrics, Gauges, core_metrics
+from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
 from moorage_core.reasons import ALL
 from moorage_core.rights import RIGHTS
 from moorage_core.scopes import Scopes
@@ -80,15 +80,24 @@ def rights() -> str:
     return table(("group", "resources", "verbs", "where", "why"), rows)
 
 
-def metrics() -> str:
-    """Every series of the core controller, those of Python and the process aside."""
+def series() -> list[tuple[str, str, Row, str]]:
+    """Name, type, labels and meaning of every series of the core controller.
+
+    Those of Python and the process are left out, as is the label ``cluster``.
+    """
     standard = controller_metrics(CoreSettings.prog)
     own = core_metrics(standard.registry, None)
     gauges = Gauges(Caches(), Scopes(_no_provider, _nobody), lambda: True, None)
-    rows = sorted(itertools.chain(_registered(standard), _registered(own), _read(gauges)))
+    replica = Replica("", "", lambda: True, standard.registry, None)
+    told = itertools.chain(gauges.read(), replica.read())
+    return sorted(itertools.chain(_registered(standard), _registered(own), _read(told)))
+
+
+def metrics() -> str:
+    """Every series of the core controller."""
     return table(
         ("series", "type", "labels", "meaning"),
-        ((_code(name), kind, _code(*labels), text) for name, kind, labels, text in rows),
+        ((_code(name), kind, _code(*labels), text) for name, kind, labels, text in series()),
     )
 
 
@@ -102,8 +111,8 @@ def _registered(holder: ControllerMetrics | CoreMetrics) -> Iterator[tuple[str, 
             yield name, described.type, tuple(one._labelnames), described.documentation
 
 
-def _read(gauges: Gauges) -> Iterator[tuple[str, str, Row, str]]:
-    for one in gauges.read():
+def _read(told: Iterable[Metric]) -> Iterator[tuple[str, str, Row, str]]:
+    for one in told:
         if isinstance(one, GaugeMetricFamily):
             yield one.name, one.type, one._labelnames, one.documentation
 

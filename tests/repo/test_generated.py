@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .files import ROOT
 from .generated import TABLES, stale, write
@@ -15,12 +16,13 @@ from .generated import TABLES, stale, write
 def copy(tmp_path: Path) -> Path:
     """Everything that is generated, in a folder of its own."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    shutil.copytree(ROOT / "crds", tmp_path / "crds")
+    for folder in ("crds", "dashboards"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     for package in (ROOT / "packages").iterdir():
-        folder = tmp_path / "packages" / package.name
-        folder.mkdir(parents=True)
+        copied = tmp_path / "packages" / package.name
+        copied.mkdir(parents=True)
         for name in ("pyproject.toml", "README.md"):
-            shutil.copy(package / name, folder)
+            shutil.copy(package / name, copied)
     write(tmp_path)
     return tmp_path
 
@@ -60,6 +62,16 @@ def test_a_table_edited_by_hand_is_stale(copy: Path) -> None:
     readme = copy / "packages" / "core" / "README.md"
     readme.write_text(readme.read_text("utf-8").replace("`NoEligibleNode`", "`NoNode`"), "utf-8")
     assert stale(copy) == [readme]
+
+
+def test_a_changed_alert_reaches_the_object_of_the_operator(copy: Path) -> None:
+    rules = copy / "dashboards" / "rules.yaml"
+    rules.write_text(rules.read_text("utf-8").replace("for: 10m", "for: 15m"), "utf-8")
+    made = copy / "dashboards" / "prometheusrule.yaml"
+    assert write(copy) == [made]
+    assert yaml.safe_load(made.read_text("utf-8"))["spec"] == yaml.safe_load(
+        rules.read_text("utf-8")
+    )
 
 
 def test_prose_around_a_table_is_left_alone(copy: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,9 +14,19 @@ from core_builders import IP1, IP2, IP3, allocation, raw_allocation, raw_node, r
 from prometheus_client import CollectorRegistry
 
 from moorage_core.caches import Caches
-from moorage_core.metrics import CoreMetrics, Gauges, core_metrics
+from moorage_core.metrics import (
+    ALARMING,
+    VERSION_VARIABLE,
+    CoreMetrics,
+    Gauges,
+    Replica,
+    core_metrics,
+)
 from moorage_core.model import Phase, Record
 from moorage_core.scopes import Scopes
+from moorage_domain.errors import CloudError
+from moorage_domain.provider import Request
+from moorage_kube.metrics import ProbedRegistry
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 PREFIX = "netipallocation_"
@@ -83,6 +95,35 @@ async def test_the_gauges_tell_the_state(scraped: Scraped) -> None:
     assert scraped.series(f"{PREFIX}node_ip_ready") == {("a", "n1"): 1, ("a", "n2"): 0}
 
 
+async def test_an_address_that_cannot_be_read_is_told_as_neither_here_nor_there(
+    scraped: Scraped,
+) -> None:
+    lost = record(IP1, "n1", phase=Phase.UNKNOWN, reason="CloudUnavailable")
+    raw = raw_allocation("a", IP1, IP2, records=(lost, Record(IP2, Phase.WAITING)))
+    scraped.caches.allocations.apply(raw)
+    scraped.caches.nodes.apply(raw_node("n1"))
+    assert scraped.series(f"{PREFIX}attached_ips_total") == {("a",): 0}
+    assert scraped.series(f"{PREFIX}unattached_ips_total") == {("a",): 1}
+    assert scraped.series(f"{PREFIX}ip_attached") == {}
+
+
+async def test_an_address_in_trouble_on_its_node_is_still_attached_there(scraped: Scraped) -> None:
+    held = record(IP1, "n1", phase=Phase.HOLDING, reason="NoEligibleNode")
+    scraped.caches.allocations.apply(raw_allocation("a", IP1, records=(held,)))
+    scraped.caches.nodes.apply(raw_node("n1", cordoned=True))
+    assert scraped.series(f"{PREFIX}ip_attached") == {("a", IP1, "n1"): 1}
+    assert scraped.series(f"{PREFIX}unattached_ips_total") == {("a",): 0}
+
+
+async def test_addresses_are_counted_by_phase_and_reason(scraped: Scraped) -> None:
+    waiting = [Record(ip, Phase.WAITING, "NoEligibleNode") for ip in (IP2, IP3)]
+    records = (record(IP1, "n1"), *waiting)
+    scraped.caches.allocations.apply(raw_allocation("a", IP1, IP2, IP3, records=records))
+    assert scraped.series("moorage_core_addresses") == {
+        ("a", "Bound", "Bound"): 1, ("a", "Waiting", "NoEligibleNode"): 2,
+    }  # fmt: skip
+
+
 async def test_an_allocation_in_trouble_or_never_looked_at_is_not_well(scraped: Scraped) -> None:
     raw = raw_allocation("a", IP1)
     scraped.caches.allocations.apply(raw)
@@ -96,9 +137,19 @@ async def test_what_is_gone_leaves_no_series(scraped: Scraped) -> None:
     fill(scraped)
     scraped.caches.nodes.forget("n1")
     assert scraped.series(f"{PREFIX}node_cordoned") == {("n2",): 1}
+    assert scraped.series(f"{PREFIX}node_ip_ready") == {("a", "n2"): 0}
+    assert scraped.series(f"{PREFIX}ip_attached") == {("a", IP2, "n2"): 1}
     scraped.caches.allocations.forget("a")
     samples = [sample for metric in scraped.registry.collect() for sample in metric.samples]
     assert samples == []
+
+
+async def test_a_node_that_bears_the_name_of_a_vanished_one_is_not_taken_for_it(
+    scraped: Scraped,
+) -> None:
+    fill(scraped)
+    scraped.caches.nodes.apply(raw_node("n1", uid="another"))
+    assert scraped.series(f"{PREFIX}ip_attached") == {("a", IP2, "n2"): 1}
 
 
 async def test_a_standby_tells_nothing(scraped: Scraped) -> None:
@@ -112,7 +163,7 @@ async def test_every_gauge_names_the_cluster_where_it_has_a_name() -> None:
     fill(scraped)
     scraped.scopes.want(allocation(IP1), {IP1})
     samples = [sample for metric in scraped.registry.collect() for sample in metric.samples]
-    assert len({sample.name for sample in samples}) == 8
+    assert len({sample.name for sample in samples}) == 8  # not read yet: no time of reading
     assert {sample.labels["cluster"] for sample in samples} == {"blue"}
     assert scraped.series(f"{PREFIX}node_ip_ready") == {
         ("blue", "a", "n1"): 1, ("blue", "a", "n2"): 0,
@@ -130,6 +181,103 @@ async def test_the_age_of_the_readings_is_told_by_provider_and_region(scraped: S
     assert began <= value <= time.time()
     scraped.scopes.unwant("a")
     assert scraped.series(name) == {}
+
+
+async def test_a_scope_that_was_never_read_tells_no_time(scraped: Scraped) -> None:
+    scraped.scopes.want(allocation(IP1), {IP1})
+    assert scraped.series("moorage_core_cloud_read_timestamp_seconds") == {}
+
+
+# What every replica tells of itself.
+
+
+@pytest.mark.parametrize("cluster", [None, "blue"])
+def test_every_replica_tells_whether_it_leads_is_ready_and_well(cluster: str | None) -> None:
+    registry = ProbedRegistry()
+    leads = True
+    replica = Replica("core-0", "1.2", lambda: leads, registry, cluster)
+    registry.register(replica.collector())
+    labels = {"pod_name": "core-0"} | ({"cluster": cluster} if cluster else {})
+
+    def told() -> list[float | None]:
+        names = ("is_leader", "ready", "healthy")
+        return [registry.get_sample_value(f"{PREFIX}controller_{n}", labels) for n in names]
+
+    assert told() == [1, 0, 0]
+    registry.healthy = lambda: True
+    assert told() == [1, 0, 1]
+    registry.ready, leads = (lambda: True), False
+    assert told() == [0, 1, 1]
+    info = {**labels, "version": "1.2"}
+    assert registry.get_sample_value(f"{PREFIX}controller_info", info) == 1
+
+
+def test_the_version_that_is_told_can_be_set_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VERSION_VARIABLE, "7")
+    registry = ProbedRegistry()
+    registry.register(Replica("p", "1.2", lambda: True, registry, None).collector())
+    labels = {"pod_name": "p", "version": "7"}
+    assert registry.get_sample_value(f"{PREFIX}controller_info", labels) == 1
+
+
+# Calls to a cloud.
+
+CALLS = "moorage_core_cloud_api_requests_total"
+ERRORS = f"{PREFIX}gcp_api_errors_total"
+
+
+@pytest.mark.parametrize("cluster", [None, "blue"])
+def test_calls_to_a_cloud_are_counted_and_timed(cluster: str | None) -> None:
+    registry = CollectorRegistry()
+    count = core_metrics(registry, cluster).observer("aws")
+    count(Request("AssociateAddress", "success", 0.3))
+    count(Request("AssociateAddress", "in_use", 0.3))
+    first = (cluster,) if cluster else ()
+    calls = series(registry, CALLS)
+    assert calls[(*first, "AssociateAddress", "success", "aws")] == 1
+    assert calls[(*first, "AssociateAddress", "in_use", "aws")] == 1
+    seconds = series(registry, "moorage_core_cloud_api_request_seconds_sum")
+    assert seconds == {(*first, "AssociateAddress", "aws"): pytest.approx(0.6)}
+    assert series(registry, ERRORS) == {}
+
+
+def test_alarming_errors_are_there_with_0_before_the_first_so_that_rate_sees_it() -> None:
+    registry = CollectorRegistry()
+    count = core_metrics(registry, None).observer("gcp")
+    count(Request("instances.get", "success", 0.1))
+    zeros = {(error, "instances.get"): 0 for error in ALARMING}
+    assert series(registry, ERRORS) == zeros
+    assert series(registry, CALLS)[("instances.get", "denied", "gcp")] == 0
+    count(Request("instances.get", "denied", 0.1))
+    count(Request("instances.get", "stale", 0.1))
+    told = {("denied", "instances.get"): 1, ("stale", "instances.get"): 1}
+    assert series(registry, ERRORS) == zeros | told
+
+
+def test_what_is_alarming_is_an_error_there_is() -> None:
+    classes, todo = set(), [CloudError]
+    while todo:
+        one = todo.pop()
+        classes.add(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", one.__name__).lower())
+        todo += one.__subclasses__()
+    assert set(ALARMING) <= classes
+
+
+def test_calls_from_several_threads_at_once_are_all_counted() -> None:
+    registry = CollectorRegistry()
+    count = core_metrics(registry, None).observer("gcp")
+
+    def calls() -> None:
+        for _ in range(200):
+            count(Request("instances.get", "throttled", 0.1))
+
+    threads = [threading.Thread(target=calls) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert series(registry, ERRORS)[("throttled", "instances.get")] == 800
+    assert series(registry, CALLS)[("instances.get", "throttled", "gcp")] == 800
 
 
 # Counters.

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,25 @@ def test_changed_pins_mean_another_binary(modules: Path, builds: list[Path], fil
     assert len(builds) == 2
 
 
+def test_other_build_tags_mean_another_binary(
+    monkeypatch: pytest.MonkeyPatch, builds: list[Path]
+) -> None:
+    before = toolchain.tool_path("hello")
+    monkeypatch.setattr(toolchain, "FAMILIES", (replace(HELLO, tags="short"),))
+    assert toolchain.tool_path("hello") != before
+    assert len(builds) == 2
+
+
+def test_what_no_cluster_needs_is_built_only_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, builds: list[Path]
+) -> None:
+    monkeypatch.setattr(toolchain, "FAMILIES", (replace(HELLO, on_demand=True),))
+    toolchain.build_all()
+    assert builds == []
+    toolchain.tool_path("hello")
+    assert len(builds) == 1
+
+
 def test_two_at_once_build_one(builds: list[Path]) -> None:
     threads = [threading.Thread(target=toolchain.tool_path, args=("hello",)) for _ in range(4)]
     for thread in threads:
@@ -106,6 +126,16 @@ def test_the_real_compiler_is_called(capsys: pytest.CaptureFixture[str]) -> None
     assert told[0] == "building hello (once, then cached)"
     assert told[1].startswith("built hello in ")
     assert len(told) == 2
+
+
+def test_the_tags_reach_the_compiler(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_or_skip()
+    main = modules / "hello" / "main.go"
+    main.write_text(f"//go:build short\n\n{main.read_text()}")
+    with pytest.raises(ToolchainError, match="build constraints exclude all Go files"):
+        toolchain.tool_path("hello")
+    monkeypatch.setattr(toolchain, "FAMILIES", (replace(HELLO, tags="short"),))
+    assert os.access(toolchain.tool_path("hello"), os.X_OK)
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten(

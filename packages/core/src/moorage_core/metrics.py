@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,13 +11,27 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from moorage_core.caches import Caches
-from moorage_core.decide.conditions import serves
 from moorage_core.decide.marks import label_ready
+from moorage_core.model import Phase, Place, Record
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scopes
-from moorage_kube.metrics import StateCollector
+from moorage_domain.provider import Request
+from moorage_kube.metrics import ProbedRegistry, StateCollector
 
-_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+VERSION_VARIABLE = "CONTROLLER_VERSION"
+"""The first version's way to say which version the metrics tell of; else it is the package's."""
+
+# The last but one is what an alert compares with: no quantile is ever above the last.
+_PASS_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
+_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+# Errors worth an alarm. They are there with 0 from an operation's first call on, since rate() does
+# not see the step from no series to 1.
+ALARMING = (
+    "credentials_rejected", "denied", "locked", "quota_exceeded", "throttled", "unavailable",
+)  # fmt: skip
+
+_THERE = frozenset({Phase.BOUND, Phase.HOLDING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,10 @@ class CoreMetrics:
         duration: seconds a pass took, by allocation.
         attached: attach and move mutations by allocation and ``status``.
         detached: detach mutations by allocation and ``status``.
+        cloud_calls: calls to a cloud's API by ``provider``, ``operation`` and ``outcome``.
+        cloud_duration: seconds such a call took, by ``provider`` and ``operation``.
+        gcp_errors: failed calls to GCP by ``operation`` and ``error_type``, as the first version
+            counted them.
     """
 
     cluster: tuple[str, ...]
@@ -35,6 +55,26 @@ class CoreMetrics:
     duration: Histogram
     attached: Counter
     detached: Counter
+    cloud_calls: Counter
+    cloud_duration: Histogram
+    gcp_errors: Counter
+
+    def observer(self, provider: str) -> Callable[[Request], None]:
+        """What counts the calls of one provider, from whatever thread."""
+
+        def count(request: Request) -> None:
+            operation = request.operation
+            for outcome in ALARMING:
+                self.cloud_calls.labels(*self.cluster, provider, operation, outcome)
+                if provider == "gcp":
+                    self.gcp_errors.labels(*self.cluster, operation, outcome)
+            self.cloud_calls.labels(*self.cluster, provider, operation, request.outcome).inc()
+            seconds = self.cloud_duration.labels(*self.cluster, provider, operation)
+            seconds.observe(request.seconds)
+            if provider == "gcp" and request.outcome != "success":
+                self.gcp_errors.labels(*self.cluster, operation, request.outcome).inc()
+
+        return count
 
     def forget(self, allocation: str) -> None:
         """Drop every series of an allocation that is gone."""
@@ -49,23 +89,82 @@ def core_metrics(registry: CollectorRegistry, cluster_name: str | None) -> CoreM
     cluster = (cluster_name,) if cluster_name else ()
     names = ["cluster"] * len(cluster)
 
-    def counter(name: str, text: str) -> Counter:
-        labels = [*names, "crd_name", "status"]
-        return Counter(f"netipallocation_{name}", text, labels, registry=registry)
+    def counter(name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, [*names, *labels], registry=registry)
+
+    def by_status(name: str, text: str) -> Counter:
+        return counter(f"netipallocation_{name}", text, "crd_name", "status")
+
+    def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(name, text, [*names, *labels], buckets=buckets, registry=registry)
 
     return CoreMetrics(
         cluster=cluster,
-        reconciles=counter("reconcile", "Passes over an allocation."),
-        duration=Histogram(
+        reconciles=by_status("reconcile", "Passes over an allocation."),
+        duration=histogram(
             "netipallocation_reconcile_duration_seconds",
             "Time a pass over an allocation took.",
-            [*names, "crd_name"],
-            buckets=_SECONDS,
-            registry=registry,
+            _PASS_SECONDS,
+            "crd_name",
         ),
-        attached=counter("ip_attach", "Addresses given to a node."),
-        detached=counter("ip_detach", "Addresses taken off a node."),
+        attached=by_status("ip_attach", "Addresses given to a node."),
+        detached=by_status("ip_detach", "Addresses taken off a node."),
+        cloud_calls=counter(
+            "moorage_core_cloud_api_requests",
+            "Calls to a cloud's API; outcome is success or the error.",
+            *("provider", "operation", "outcome"),
+        ),
+        cloud_duration=histogram(
+            "moorage_core_cloud_api_request_seconds",
+            "Time a call to a cloud's API took, its repeats included.",
+            _CALL_SECONDS,
+            *("provider", "operation"),
+        ),
+        gcp_errors=counter(
+            "netipallocation_gcp_api_errors",
+            "Calls to GCP that failed.",
+            *("operation", "error_type"),
+        ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """What every replica tells of itself, whether it leads or not.
+
+    Attributes:
+        pod_name: of the pod, or of the machine where there is none.
+        version: of the package; VERSION_VARIABLE wins.
+        leading: whether it leads now.
+        registry: knows what the probes would answer.
+        cluster_name: value of the label ``cluster``, empty = no such label.
+    """
+
+    pod_name: str
+    version: str
+    leading: Callable[[], bool]
+    registry: ProbedRegistry
+    cluster_name: str | None
+
+    def collector(self) -> StateCollector:
+        """For the registry."""
+        return StateCollector(self.read)
+
+    def read(self) -> Iterable[Metric]:
+        """Leading, ready, healthy, and what it is."""
+        yield self._gauge("is_leader", "1 = this replica leads.", self.leading())
+        yield self._gauge("ready", "1 = /readyz is 200.", self.registry.ready())
+        yield self._gauge("healthy", "1 = /healthz is 200.", self.registry.healthy())
+        version = os.environ.get(VERSION_VARIABLE) or self.version
+        yield self._gauge("info", "Always 1.", True, version=version)  # noqa: FBT003 - the value
+
+    def _gauge(self, name: str, text: str, value: bool, **more: str) -> Metric:  # noqa: FBT001 - the value
+        cluster = {"cluster": self.cluster_name} if self.cluster_name else {}
+        labels = {**cluster, "pod_name": self.pod_name, **more}
+        full_name = f"netipallocation_controller_{name}"
+        gauge = GaugeMetricFamily(full_name, text, labels=list(labels))
+        gauge.add_metric(list(labels.values()), float(value))
+        return gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +188,10 @@ class Gauges:
         yield self._by_allocation("crd_status", "1 = all is well.", views, _healthy)
         yield self._by_allocation("reserved_ips_total", "Addresses listed.", views, _reserved)
         yield self._by_allocation("attached_ips_total", "Addresses on a node.", views, _attached)
-        yield self._by_allocation(
-            "unattached_ips_total", "Addresses on no node.", views,
-            lambda view: _reserved(view) - _attached(view),
-        )  # fmt: skip
+        unattached = "Addresses on no node; those that cannot be read are neither."
+        yield self._by_allocation("unattached_ips_total", unattached, views, _unattached)
         yield self._ip_attached(views)
+        yield self._addresses(views)
         yield from self._nodes(views)
         yield self._cloud_age()
 
@@ -121,9 +219,23 @@ class Gauges:
         gauge = self._gauge("netipallocation_ip_attached", "1 = the node holds it.", labels)
         for view in views:
             for record in view.records:
-                if serves(record) and record.place:
+                # The node may have vanished a moment ago; its series goes with it.
+                if _there(record) and record.place and self._exists(record.place):
                     values = (view.allocation.name, record.ip, record.place.node_name)
                     gauge.add_metric(self._values(*values), 1)
+        return gauge
+
+    def _exists(self, place: Place) -> bool:
+        node = self.caches.nodes.get(place.node_name)
+        return node is not None and node.uid == place.node_uid
+
+    def _addresses(self, views: Iterable[AllocationView]) -> Metric:
+        """By phase and reason: only pairs that occur, so never more series than addresses."""
+        labels = ["crd_name", "phase", "reason"]
+        gauge = self._gauge("moorage_core_addresses", "Addresses by what is up with them.", labels)
+        for view in views:
+            for pair, count in Tally((r.phase.value, r.reason) for r in view.records).items():
+                gauge.add_metric(self._values(view.allocation.name, *pair), count)
         return gauge
 
     def _nodes(self, views: Iterable[AllocationView]) -> Iterable[Metric]:
@@ -147,7 +259,8 @@ class Gauges:
             ["provider", "region"],
         )
         for (provider, region), scope in self.scopes.items():
-            gauge.add_metric(self._values(provider, region), scope.read_at)
+            if scope.read_at:
+                gauge.add_metric(self._values(provider, region), scope.read_at)
         return gauge
 
 
@@ -167,5 +280,14 @@ def _reserved(view: AllocationView) -> float:
     return float(len(view.allocation.addresses) + len(view.allocation.invalid))
 
 
+def _there(record: Record) -> bool:
+    return record.phase in _THERE
+
+
 def _attached(view: AllocationView) -> float:
-    return float(sum(map(serves, view.records)))
+    return float(sum(map(_there, view.records)))
+
+
+def _unattached(view: AllocationView) -> float:
+    unknown = sum(record.phase is Phase.UNKNOWN for record in view.records)
+    return _reserved(view) - _attached(view) - unknown

@@ -20,6 +20,20 @@ from prometheus_client.registry import Collector
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
+class ProbedRegistry(CollectorRegistry):
+    """The series of one process, and for gauges what its probes would answer now.
+
+    Attributes:
+        healthy: whether ``/healthz`` would be 200; set once the probes are served.
+        ready: the same of ``/readyz``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.healthy: Callable[[], bool] = lambda: False
+        self.ready: Callable[[], bool] = lambda: False
+
+
 @dataclass(frozen=True, slots=True)
 class ControllerMetrics:
     """The standard series of one controller, in a registry of their own.
@@ -33,7 +47,7 @@ class ControllerMetrics:
         leader: 1 while this process leads.
     """
 
-    registry: CollectorRegistry
+    registry: ProbedRegistry
     reconciles: Counter
     duration: Histogram
     requests: Counter
@@ -43,7 +57,7 @@ class ControllerMetrics:
 
 def controller_metrics(controller: str) -> ControllerMetrics:
     """The standard series, named ``moorage_<controller>_...``; ``-`` becomes ``_``."""
-    registry = CollectorRegistry()
+    registry = ProbedRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from moorage_kube.leadership import boot_seconds
+from moorage_kube.metrics import ProbedRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +74,16 @@ class Probes:
 async def serve(
     port: int,
     health: Health,
-    registry: CollectorRegistry,
+    registry: ProbedRegistry,
     host: str = "0.0.0.0",  # noqa: S104 - kubelet and Prometheus call the pod's address
 ) -> Probes:
     """Answer ``/healthz``, ``/readyz`` and ``/metrics`` until closed. Port 0 takes a free one.
 
+    A stuck event loop answers nothing at all, which fails a probe just as well as a 503.
     Raises :class:`ProbesFailed` where the address is not to be had.
     """
+    registry.healthy = lambda: not health.ailments()
+    registry.ready = lambda: not health.missing()
 
     async def metrics(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

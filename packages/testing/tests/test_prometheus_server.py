@@ -77,7 +77,8 @@ def test_it_scrapes_and_raises_alerts(boats: tuple[Gauge, str], tmp_path: Path) 
         assert server.alerts() == []
         gauge.set(3)
         wait_for(lambda: server.alerts() == ["Flood"], 30, "the alert")
-        assert server.query("time() > 0")[0].labels == {}
+        (sample,) = server.query("boats")
+        assert (sample.labels["__name__"], sample.labels["instance"]) == ("boats", target)
         assert [sample.value for sample in server.query("scalar(boats)")] == [3.0]
         with pytest.raises(QueryError, match="parse error"):
             server.query("boats[")
