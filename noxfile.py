@@ -101,7 +101,8 @@ def repo(session: nox.Session) -> None:
 def cluster(session: nox.Session) -> None:
     """Every controller on a real control plane; builds it on the first run."""
     install(session, PACKAGES, *group("test"), *group("demo"), *go_where_there_is_none())
-    session.run("pytest", "tests/cluster", *session.posargs)
+    # Each start of a controller with a large SDK takes seconds.
+    session.run("pytest", "tests/cluster", *session.posargs, env={"MOORAGE_CRASH_STRIDE": "3"})
 
 
 @nox.session
@@ -134,6 +135,8 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """A reserved address leaves a drained node, in any cloud: ``./nox -s demo -- --help``."""
+    # The SDKs hold modules so large that compiling them would stop the controller for seconds.
+    session.env["UV_COMPILE_BYTECODE"] = "1"
     install(session, PACKAGES, *group("demo"), *go_where_there_is_none())
     session.run("python", "-m", "e2e.demo", *session.posargs)
 

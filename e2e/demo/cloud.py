@@ -1,82 +1,108 @@
-"""The emulated EC2 in its own process, and how the demo looks at it: as any client of AWS would."""
+"""The emulated clouds, each in its own process, and what is true there, told by control paths."""
 
 from __future__ import annotations
 
 import json
 import os
+import ssl
 import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
-import boto3
-from botocore.config import Config
-
-from moorage_testing.processes import Child, Command, Run
+from moorage_testing.cluster.toolchain import FOLDER_VARIABLE
+from moorage_testing.processes import MARK_VARIABLE, Child, Command, Run
 from moorage_testing.waiting import wait_for
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.client import EC2Client
-
 CLUSTER = "demo"
+ADDRESSES = ("203.0.113.10", "203.0.113.11")
 START_SECONDS = 60.0
 _CALL_SECONDS = 10.0
-_PATIENCE = Config(
-    connect_timeout=_CALL_SECONDS, read_timeout=_CALL_SECONDS, retries={"total_max_attempts": 1}
-)
+
+_SETTINGS = ("AWS_", "GOOGLE_", "GCE_", "AZURE_", "MOORAGE_")
+# Where the tools are and who started what: they lead to no cloud.
+_OWN = (FOLDER_VARIABLE, MARK_VARIABLE)
 
 
-def forget_own_account() -> None:
-    """Take every setting of AWS out of the environment: no call may reach a real account."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A cloud the demo can be played in.
+
+    Attributes:
+        name: as ``spec.cloud.provider`` has it, and the emulator's package.
+        api: who is asked for changes there.
+    """
+
+    name: str
+    api: str
+
+
+CLOUDS = (Cloud("aws", "EC2"), Cloud("gcp", "Compute Engine"), Cloud("azure", "Azure"))
+
+
+def forget_own_accounts() -> None:
+    """Take every setting of a cloud out of the environment: no call may reach a real account."""
+    for name in [name for name in os.environ if name.startswith(_SETTINGS) and name not in _OWN]:
         del os.environ[name]
 
 
-class Cloud:
-    """EC2 with one instance for each node, and the addresses."""
+class EmulatedCloud:
+    """A region with one instance for each node, and the addresses."""
 
-    def __init__(self, process: Child, told: Mapping[str, Any]) -> None:
+    def __init__(self, cloud: Cloud, process: Child, told: Mapping[str, Any]) -> None:
         """Take over an emulator that was just started; see ``start`` and ``wait``."""
+        self.cloud = cloud
         self.url: str = told["url"]
         self.region: str = told["region"]
         self.environment: Mapping[str, str] = told["environment"]
         self.instances: list[dict[str, str]] = told["instances"]
         self._process = process
-        self._ec2: EC2Client = boto3.session.Session(
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.region,
-        ).client("ec2", endpoint_url=self.url, config=_PATIENCE)
+        self._tls = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
 
     @staticmethod
-    def start(run: Run, nodes: int, addresses: tuple[str, ...]) -> Child:
+    def start(run: Run, cloud: Cloud, nodes: int) -> Child:
         """Start the process; it takes a while to come up."""
-        argv = [sys.executable, "-m", "moorage_testing.clouds.aws", "--cluster", CLUSTER]
-        argv += ["--nodes", str(nodes), "--addresses", ",".join(addresses)]
-        # It has nothing to put in order, so it is killed at once.
-        return run.start(Command("ec2", argv, grace_seconds=0))
+        argv = [sys.executable, "-m", f"moorage_testing.clouds.{cloud.name}", "--cluster", CLUSTER]
+        argv += ["--nodes", str(nodes), "--addresses", ",".join(ADDRESSES)]
+        # It has nothing to put in order, so it is killed at once; its files go with the run's.
+        env = {"TMPDIR": str(run.folder)}
+        return run.start(Command(cloud.name, argv, env=env, grace_seconds=0))
 
     @classmethod
-    def wait(cls, process: Child) -> Self:
+    def wait(cls, cloud: Cloud, process: Child) -> Self:
         """Return once it serves; raises ChildError or WaitTimeoutError."""
-        line = wait_for(lambda: _first_line(process), START_SECONDS, "the EC2 emulator to serve")
-        return cls(process, json.loads(line))
+        what = f"the emulator of {cloud.api} to serve"
+        line = wait_for(lambda: _first_line(process), START_SECONDS, what)
+        return cls(cloud, process, json.loads(line))
+
+    @property
+    def ca_file(self) -> str:
+        """The certificate of its private authority, ``""`` = it speaks without TLS."""
+        return self.environment.get("REQUESTS_CA_BUNDLE", "")
 
     def check(self) -> None:
         """Raise ChildError if the process has ended."""
         self._process.check()
 
+    def stop(self) -> None:
+        """End the process."""
+        self._process.stop()
+
     def holders(self) -> dict[str, str]:
-        """The instance that has each address, ``""`` = none, as DescribeAddresses tells it."""
-        rows = self._ec2.describe_addresses()["Addresses"]
-        return {row["PublicIp"]: row.get("InstanceId", "") for row in rows}
+        """The instance that has each address, ``""`` = none."""
+        return {row["ip"]: row["instance"] for row in self._get("addresses")}
 
     def changes(self) -> Counter[str]:
         """How often each operation was called that is no reading."""
-        with urllib.request.urlopen(f"{self.url}/moorage/calls", timeout=_CALL_SECONDS) as answer:  # noqa: S310 - http, to this machine
-            calls = json.load(answer)
-        return Counter(call["op"] for call in calls if not call["op"].startswith("Describe"))
+        return Counter(call["op"] for call in self._get("changes"))
+
+    def _get(self, what: str) -> list[dict[str, Any]]:
+        url = f"{self.url}/moorage/{what}"
+        with urllib.request.urlopen(url, timeout=_CALL_SECONDS, context=self._tls) as answer:  # noqa: S310 - to this machine
+            rows: list[dict[str, Any]] = json.load(answer)
+            return rows
 
 
 def _first_line(process: Child) -> str:

@@ -18,7 +18,7 @@ All of it goes on running. In another terminal:
   kubectl -n {namespace} get pods -o wide
   kubectl uncordon {first_node}
 
-  curl {cloud}/moorage/addresses     # who holds what in the cloud
+  {curl}/moorage/addresses     # who holds what in the cloud
   tail -f {log}
 
 Ctrl-C in this terminal ends it and leaves nothing behind."""
@@ -26,12 +26,14 @@ Ctrl-C in this terminal ends it and leaves nothing behind."""
 
 def how_to_look_around(world: World) -> str:
     """The commands, ready to be copied."""
+    emulator = world.emulator
+    trusted = f"--cacert {emulator.ca_file} " if emulator.ca_file else ""
     return _TEXT.format(
         kubeconfig=world.cluster.kubeconfig,
         kubectl=tool_path("kubectl"),
         allocation=world.allocation_file,
         first_node=world.look().nodes[0].name,
         namespace=manifests.NAMESPACE,
-        cloud=world.cloud.url,
-        log=world.cluster.run.folder / f"{manifests.CONTROLLER}.log",
+        curl=f"curl {trusted}{emulator.url}",
+        log=world.controller.log if world.controller else "",
     )

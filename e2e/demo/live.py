@@ -24,12 +24,12 @@ _MOST_NODES_SHOWN = 8
 class Tables:
     """A screen that is drawn anew at every look, and stays when it is left."""
 
-    def __init__(self, read_seconds: float) -> None:
+    def __init__(self, read_seconds: float, cloud: str) -> None:
         self._read_seconds = read_seconds
-        self._live = Live(console=Console(highlight=False), refresh_per_second=10)
-        self._seen: Seen | None = None
+        self._cloud = cloud
+        # What is only told while waiting does not stay.
+        self._live = Live(console=Console(highlight=False), refresh_per_second=10, transient=True)
         self._progress: dict[str, Progress] = {}
-        self._told = ""
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -40,15 +40,14 @@ class Tables:
 
     def tell(self, text: str) -> None:
         """What is being waited for."""
-        self._told = text
         self._live.update(Spinner("dots", text=f"{text} ..."))
 
     def look(self, seen: Seen, progress: Progress) -> None:
         """Draw all of it."""
-        self._seen = seen
+        self._live.transient = False
         self._progress[progress.step.name] = progress
         self._live.update(
-            Group(_addresses(seen), "", _nodes(seen), "", self._steps()),
+            Group(Text(self._cloud, "bold"), _addresses(seen), "", _nodes(seen), "", self._steps()),
             # The last one is not left to the timer, which may be over before.
             refresh=bool(progress.outcome),
         )

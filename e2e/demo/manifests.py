@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from e2e.demo.cloud import ADDRESSES, Cloud
 from e2e.demo.options import Options
 from moorage_core.rights import RIGHTS
 from moorage_kube.rights import cluster_role, role
 
 CRDS = Path(__file__).parents[2] / "crds"
-ADDRESSES = ("203.0.113.10", "203.0.113.11")
-ALLOCATION = "demo"
-WORKLOAD = "shop"
 NAMESPACE = "demo"
-POOL = {"pool": "addressed"}
 READY_LABEL = "ip.ready"
 CONTROLLER = "moorage-core"
 CONTROLLER_NAMESPACE = "moorage-system"
@@ -43,9 +40,15 @@ def controller_rights() -> list[Object]:
     return objects
 
 
-def workload() -> list[Object]:
+def pool(cloud: Cloud) -> dict[str, str]:
+    """The label of the nodes that are instances of one cloud."""
+    return {"pool": cloud.name}
+
+
+def workload(cloud: Cloud) -> list[Object]:
     """Two pods that run only where an address is, never both on one node."""
-    labels = {"app": WORKLOAD}
+    name = _workload_name(cloud)
+    labels = {"app": name}
     where_an_address_is = {"key": READY_LABEL, "operator": "In", "values": ["true"]}
     affinity = {
         "nodeAffinity": {
@@ -59,11 +62,11 @@ def workload() -> list[Object]:
             ]
         },
     }
-    pod = {"affinity": affinity, "containers": [{"name": WORKLOAD, "image": WORKLOAD}]}
+    pod = {"affinity": affinity, "containers": [{"name": "shop", "image": "shop"}]}
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": WORKLOAD, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "replicas": len(ADDRESSES),
             "selector": {"matchLabels": labels},
@@ -74,18 +77,26 @@ def workload() -> list[Object]:
     return [namespace, deployment]
 
 
-def allocation(region: str, options: Options) -> Object:
+def allocation(cloud: Cloud, region: str, options: Options) -> Object:
     """Two addresses for the nodes of the pool, needed by the workload."""
     return {
         "apiVersion": "netinfra.darkbrains.com/v1alpha1",
         "kind": "NetIPAllocation",
-        "metadata": {"name": ALLOCATION},
+        "metadata": {"name": cloud.name},
         "spec": {
             "reservedIPs": list(ADDRESSES),
-            "nodeSelector": POOL,
-            "workloadRef": {"kind": "Deployment", "name": WORKLOAD, "namespace": NAMESPACE},
-            "cloud": {"provider": "aws", "region": region},
+            "nodeSelector": pool(cloud),
+            "workloadRef": {
+                "kind": "Deployment",
+                "name": _workload_name(cloud),
+                "namespace": NAMESPACE,
+            },
+            "cloud": {"provider": cloud.name, "region": region},
             "reconcileInterval": 5,
             "failover": {"notReadySeconds": options.not_ready_seconds},
         },
     }
+
+
+def _workload_name(cloud: Cloud) -> str:
+    return f"shop-{cloud.name}"

@@ -6,9 +6,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from e2e.demo.cloud import CLOUDS, Cloud
+
 # One node holds still, one is drained, one is lost, one takes what the lost one had.
 FEWEST_NODES = 4
 MOST_NODES = 100
+ALL = "all"
 
 DESCRIPTION = """\
 A reserved address leaves a drained node for a healthy one.
@@ -16,38 +19,46 @@ A reserved address leaves a drained node for a healthy one.
 Starts on this machine, without containers and without root:
   - a real Kubernetes control plane: etcd, API server, scheduler, controller manager;
     the nodes are fake, the pods on them are only recorded as running
-  - an emulator of Amazon EC2 that treats Elastic IPs as the real one does
+  - an emulator of the cloud, which treats reserved addresses as the real one does:
+    --cloud aws is Amazon EC2, gcp is Google Compute Engine, azure is Azure; all takes them
+    one after the other on the same control plane, each with nodes and a controller of its own
   - moorage-core as in production: its own process, with its own ClusterRole and no other right
 Then five things happen to two addresses, and each must be seen twice to count: in the cloud
-(DescribeAddresses) and in the status of the NetIPAllocation.
+(the emulator itself is asked who has what) and in the status of the NetIPAllocation.
 
   bound      a NetIPAllocation is created: each address comes to a node, and its pods follow
   held       kubectl cordon: nothing moves, since pods that need the address still run there
   drained    kubectl drain: the pods leave, then the address does, then new pods follow it
   failed     a node falls silent: its address moves without waiting for its pods
-  released   the NetIPAllocation is deleted: no address is held, no node is labelled"""
+  released   the NetIPAllocation is deleted: no address is held, no node is labelled
+
+A move is one change of the cloud on AWS and two on Azure, which must detach first. It is four on
+Google Cloud: there the new node gives its own address up first, and the old one gets one back."""
 
 EPILOG = """\
 In a terminal it shows live tables, in a pipe one line per step. The first run builds the
-control plane with Go, which takes minutes; later ones take less than a minute and a half.
+control plane with Go, which takes minutes; later ones take less than a minute and a half
+for each cloud. Your own cloud settings (AWS_*, GOOGLE_*, AZURE_*, ...) are not used.
 Nothing is left behind, whatever ends the demo.
 
-exit codes: 0 every step was seen in the cloud and in the status; 1 one was not, and it says
-which; 2 wrong options; 130 or 143 ended by Ctrl-C or SIGTERM.
+exit codes: 0 every step of every cloud was seen in the cloud and in the status; 1 one was not,
+and it says which; 2 wrong options; 130 or 143 ended by Ctrl-C or SIGTERM.
 
 examples:
   ./nox -s demo                     watch it once
   ./nox -s demo -- --keep           ... and look around with kubectl afterwards
-  ./nox -s demo -- --fast | cat     as a check, for scripts"""
+  ./nox -s demo -- --cloud gcp      watch it on Google Cloud
+  ./nox -s demo -- --cloud all --fast | cat     as a check of all clouds, for scripts"""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the demo is to run."""
 
-    nodes: int = 5
-    keep: bool = False
-    fast: bool = False
+    clouds: tuple[Cloud, ...]
+    nodes: int
+    keep: bool
+    fast: bool
 
     @property
     def monitor_grace_seconds(self) -> float:
@@ -85,11 +96,17 @@ def parse(argv: Sequence[str]) -> Options:
         allow_abbrev=False,
     )
     parser.add_argument(
+        "--cloud",
+        choices=(*(cloud.name for cloud in CLOUDS), ALL),
+        default=CLOUDS[0].name,
+        help="where the addresses are reserved (default %(default)s)",
+    )
+    parser.add_argument(
         "--nodes",
         type=_nodes,
         default=5,
         metavar="N",
-        help=f"nodes of the cluster, {FEWEST_NODES} to {MOST_NODES} (default 5)",
+        help=f"nodes in each cloud, {FEWEST_NODES} to {MOST_NODES} (default 5)",
     )
     parser.add_argument(
         "--fast", action="store_true", help="shorter grace periods: less to watch, same steps"
@@ -98,7 +115,11 @@ def parse(argv: Sequence[str]) -> Options:
         "--keep", action="store_true", help="leave all running at the end, and say how to use it"
     )
     given = parser.parse_args(argv)
-    return Options(given.nodes, given.keep, given.fast)
+    if given.keep and given.cloud == ALL:
+        ways = ", ".join(f"--cloud {cloud.name}" for cloud in CLOUDS)
+        parser.error(f"--keep leaves one cloud running: choose one of {ways}")
+    clouds = tuple(cloud for cloud in CLOUDS if given.cloud in (cloud.name, ALL))
+    return Options(clouds, given.nodes, given.keep, given.fast)
 
 
 def _nodes(text: str) -> int:

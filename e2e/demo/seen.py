@@ -15,6 +15,7 @@ class Address:
         phase: what the status says, ``""`` = nothing; the same for the others.
         node: the node in the status.
         message: why, in plain words.
+        owed: nodes that gave up a public address of their own for this one, says the status.
     """
 
     ip: str
@@ -22,11 +23,13 @@ class Address:
     phase: str = ""
     node: str = ""
     message: str = ""
+    owed: frozenset[str] = frozenset()
 
     @property
     def agreed(self) -> bool:
-        """Whether the status says of the cloud what the cloud says, and calls it settled."""
-        return bool(self.holder) and self.node == self.holder and self.phase == "Bound"
+        """Whether the status says of the cloud what the cloud says, and nothing is left to do."""
+        there = bool(self.holder) and self.node == self.holder
+        return there and self.phase == "Bound" and self.owed <= {self.holder}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,14 @@ class FullScreen(Screen, Protocol):
         """What is being waited for."""
 
 
-def screen(options: Options) -> AbstractContextManager[FullScreen]:
-    """What fits standard output."""
+def screen(options: Options, cloud: str = "") -> AbstractContextManager[FullScreen]:
+    """What fits standard output; ``cloud``: where what will be shown is played."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         # Only here: checks in pipes need neither the library nor the time to load it.
         from e2e.demo.live import Tables  # noqa: PLC0415  # rich is only for terminals
 
-        return Tables(options.read_seconds)
-    return Lines()
+        return Tables(options.read_seconds, cloud)
+    return Lines(cloud)
 
 
 def say(text: str) -> None:
@@ -48,7 +48,8 @@ def measured(progress: Progress, unit: str = " s") -> str:
 class Lines:
     """A screen that tells what is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, cloud: str) -> None:
+        self._cloud = cloud
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -65,5 +66,5 @@ class Lines:
         """Write a line when the step is over."""
         if progress.outcome:
             self._count += 1
-            number = f"{self._count}/{len(STEPS)}"
-            say(f"{number} {progress.step.name}: {progress.outcome} [{measured(progress)}]")
+            told = f"{progress.step.name}: {progress.outcome} [{measured(progress)}]"
+            say(f"{self._cloud} {self._count}/{len(STEPS)} {told}")

@@ -139,18 +139,23 @@ def _where(_: Seen, now: Seen) -> str:
 
 def _kept(was: Seen, now: Seen) -> str:
     first = now.addresses[A]
-    asked = now.changes - was.changes
-    return f"{first.ip} stays, EC2 was asked for {asked} changes: {first.message}"
+    return f"{first.ip} stays, {_asked(was, now)}: {first.message}"
 
 
 def _went(which: int) -> Callable[[Seen, Seen], str]:
     return lambda was, now: (
-        f"{now.addresses[which].ip} went from {was.holders[which]} to {now.holders[which]}"
+        f"{now.addresses[which].ip} went from {was.holders[which]} to {now.holders[which]},"
+        f" {_asked(was, now)}"
     )
 
 
+def _asked(was: Seen, now: Seen) -> str:
+    count = now.changes - was.changes
+    return f"{count} change{'' if count == 1 else 's'} asked for"
+
+
 CLOUD, STATUS = "cloud", "status"
-_SETTLED = "every address Bound where the cloud has it, and just these nodes labelled"
+_SETTLED = "every address Bound where the cloud has it, just these nodes labelled, no other owed"
 _FOLLOWED = "the workload running on the addresses' nodes"
 
 

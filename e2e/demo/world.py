@@ -1,34 +1,41 @@
-"""The demo's world: a control plane, a cloud and the controller, for the length of a block."""
+"""The demo's world in one cloud: its nodes and a controller, for the length of a block."""
 
 from __future__ import annotations
 
 import contextlib
 import http
+import http.client
 import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError
-
 from e2e.demo import manifests
-from e2e.demo.cloud import Cloud
+from e2e.demo.cloud import ADDRESSES, Cloud, EmulatedCloud
 from e2e.demo.options import Options
 from e2e.demo.seen import Address, Node, Seen
-from moorage_testing.cluster import ApiError, EmbeddedCluster, KubectlError
+from e2e.demo.stage import Stage
+from moorage_testing.cluster import ApiError, KubectlError
 from moorage_testing.cluster import Node as NewNode
 from moorage_testing.cluster.api import Json
 from moorage_testing.cluster.toolchain import tool_path
-from moorage_testing.processes import Child, ChildError, Command, Run
+from moorage_testing.processes import Child, ChildError, Command
 from moorage_testing.waiting import wait_for
 
 CONTROLLER_SECONDS = 60.0
 DRAIN_SECONDS = 60
 LOG_LINES = 25
 # What doing and looking may raise when a part of the world fails; OSError: it does not answer.
-BROKEN = (ChildError, KubectlError, ApiError, BotoCoreError, OSError, subprocess.SubprocessError)
+BROKEN = (
+    ChildError,
+    KubectlError,
+    ApiError,
+    http.client.HTTPException,
+    OSError,
+    subprocess.SubprocessError,
+)
 
 _ALLOCATIONS = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
 
@@ -36,11 +43,13 @@ _ALLOCATIONS = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
 class World:
     """What happens in the demo is done through this, and seen through it."""
 
-    def __init__(self, cluster: EmbeddedCluster, cloud: Cloud, options: Options) -> None:
-        """Take over a cluster without nodes; see ``open_world``."""
-        self.cluster = cluster
-        self.cloud = cloud
+    def __init__(self, stage: Stage, emulator: EmulatedCloud, options: Options) -> None:
+        """Prepare; there is nothing yet. See ``open_world``."""
+        self.cluster = stage.cluster
+        self.emulator = emulator
+        self.cloud = emulator.cloud
         self.controller: Child | None = None
+        self._kubeconfig = stage.kubeconfig
         self._options = options
         self._draining: Child | None = None
         self._node_of: dict[str, str] = {}
@@ -48,40 +57,36 @@ class World:
     @property
     def allocation_file(self) -> Path:
         """The NetIPAllocation as a manifest."""
-        return self.cluster.run.folder / "allocation.json"
+        return self.cluster.run.folder / f"allocation-{self.cloud.name}.json"
 
     def populate(self) -> None:
-        """Put in nodes, one for each instance, the workload, and what the controller needs."""
-        for crd in sorted(manifests.CRDS.glob("*.yaml")):
-            self.cluster.apply(crd.read_text(encoding="utf-8"))
+        """Put in nodes, one for each instance, and the workload."""
         nodes = []
         # Of one length, so that people and the alphabet put them in the same order.
-        width = len(str(len(self.cloud.instances)))
-        for number, instance in enumerate(self.cloud.instances, start=1):
-            name = f"node-{number:0{width}}"
+        width = len(str(len(self.emulator.instances)))
+        for number, instance in enumerate(self.emulator.instances, start=1):
+            name = f"{self.cloud.name}-{number:0{width}}"
             self._node_of[instance["id"]] = name
             nodes.append(
                 NewNode(
                     name,
-                    labels=manifests.POOL,
+                    labels=manifests.pool(self.cloud),
                     provider_id=instance["provider_id"],
                     internal_ip=instance["private_ip"],
                 )
             )
         self.cluster.add_nodes(nodes)
-        self.cluster.apply(manifests.workload())
-        manifest = manifests.allocation(self.cloud.region, self._options)
+        self.cluster.apply(manifests.workload(self.cloud))
+        manifest = manifests.allocation(self.cloud, self.emulator.region, self._options)
         self.allocation_file.write_text(json.dumps(manifest, indent=2), encoding="utf-8")
 
     def start_controller(self) -> None:
         """Start it under its own ServiceAccount and rights; return when it leads."""
-        namespace, name = manifests.CONTROLLER_NAMESPACE, manifests.CONTROLLER
-        kubeconfig = self.cluster.kubeconfig_for(f"{namespace}/{name}")
-        self.cluster.apply(manifests.controller_rights())
-        argv = [sys.executable, "-m", "moorage_core", "--kubeconfig", str(kubeconfig)]
-        argv += ["--lease-namespace", namespace, "--log-format", "text"]
+        name = f"{manifests.CONTROLLER}-{self.cloud.name}"
+        argv = [sys.executable, "-m", "moorage_core", "--kubeconfig", str(self._kubeconfig)]
+        argv += ["--lease-namespace", manifests.CONTROLLER_NAMESPACE, "--log-format", "text"]
         argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-        controller = self.cluster.run.start(Command(name, argv, env=self.cloud.environment))
+        controller = self.cluster.run.start(Command(name, argv, env=self.emulator.environment))
         self.controller = controller
 
         def leads() -> bool:
@@ -89,6 +94,12 @@ class World:
             return "working" in controller.log.read_text(encoding="utf-8", errors="replace")
 
         wait_for(leads, CONTROLLER_SECONDS, "the controller to lead")
+
+    def close(self) -> None:
+        """End the controller, which gives its Lease up, and the cloud."""
+        if self.controller:
+            self.controller.stop()
+        self.emulator.stop()
 
     def controller_log(self) -> str:
         """The last lines of the controller's log."""
@@ -126,24 +137,24 @@ class World:
 
     def release(self) -> None:
         """Delete the NetIPAllocation, not waiting for the end of it."""
-        self.cluster.kubectl("delete", "netipallocation", manifests.ALLOCATION, "--wait=false")
+        self.cluster.kubectl("delete", "netipallocation", self.cloud.name, "--wait=false")
 
     def changes(self) -> Counter[str]:
         """How often each operation was called that changes the cloud."""
-        return self.cloud.changes()
+        return self.emulator.changes()
 
     def look(self) -> Seen:
         """See everything now; raises ChildError if the controller or the cloud has ended."""
-        self.cloud.check()
+        self.emulator.check()
         if self.controller:
             self.controller.check()
         told = self._status()
-        holders = self.cloud.holders()
-        addresses = tuple(self._address(ip, holders[ip], told or {}) for ip in manifests.ADDRESSES)
+        holders = self.emulator.holders()
+        addresses = tuple(self._address(ip, holders[ip], told or {}) for ip in ADDRESSES)
         changes = sum(self.changes().values())
         return Seen(told is not None, addresses, self._nodes(), changes)
 
-    def _address(self, ip: str, instance: str, told: dict[str, dict[str, str]]) -> Address:
+    def _address(self, ip: str, instance: str, told: Mapping[str, Json]) -> Address:
         entry = told.get(ip, {})
         return Address(
             ip=ip,
@@ -151,12 +162,13 @@ class World:
             phase=entry.get("phase", ""),
             node=entry.get("nodeName", ""),
             message=entry.get("message", ""),
+            owed=frozenset(each["nodeName"] for each in entry.get("owed", ())),
         )
 
-    def _status(self) -> dict[str, dict[str, str]] | None:
+    def _status(self) -> dict[str, Json] | None:
         """The status by address; ``None`` = there is no NetIPAllocation."""
         try:
-            raw = self.cluster.request("GET", f"{_ALLOCATIONS}/{manifests.ALLOCATION}")
+            raw = self.cluster.request("GET", f"{_ALLOCATIONS}/{self.cloud.name}")
         except ApiError as error:
             if error.status == http.HTTPStatus.NOT_FOUND:
                 return None
@@ -170,7 +182,8 @@ class World:
             for pod in self.cluster.request("GET", path)["items"]
             if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
         )
-        rows = self.cluster.request("GET", "/api/v1/nodes")["items"]
+        path = f"/api/v1/nodes?labelSelector=pool={self.cloud.name}"
+        rows = self.cluster.request("GET", path)["items"]
         return tuple(_node(row, pods[row["metadata"]["name"]]) for row in rows)
 
 
@@ -186,23 +199,20 @@ def _node(row: Json, pods: int) -> Node:
 
 
 @contextlib.contextmanager
-def open_world(options: Options, tell: Callable[[str], None]) -> Iterator[World]:
-    """Everything, running; ended when the block is left. ``tell`` hears what is being waited for.
+def open_world(
+    stage: Stage, cloud: Cloud, options: Options, tell: Callable[[str], None]
+) -> Iterator[World]:
+    """One cloud with all that lives there; ended when the block is left, the Node objects stay.
 
-    Raises ToolchainError or one of BROKEN, of which a WaitTimeoutError is one, too.
+    ``tell`` hears what is being waited for. Raises one of BROKEN.
     """
-    with Run.open() as run:
-        # Both take seconds to come up, so they do it at the same time.
-        emulator = Cloud.start(run, options.nodes, manifests.ADDRESSES)
-        tell("the control plane is starting: etcd, API server, scheduler, controller manager")
-        with EmbeddedCluster.start(
-            node_monitor_grace_seconds=options.monitor_grace_seconds,
-            eviction_seconds=options.eviction_seconds,
-        ) as cluster:
-            tell("the EC2 emulator is starting")
-            world = World(cluster, Cloud.wait(emulator), options)
-            tell(f"{options.nodes} nodes are joining")
-            world.populate()
-            tell("the controller is starting, with its own rights only")
-            world.start_controller()
-            yield world
+    tell(f"the emulator of {cloud.api} is starting")
+    world = World(stage, EmulatedCloud.wait(cloud, stage.emulators[cloud]), options)
+    try:
+        tell(f"{options.nodes} nodes are joining")
+        world.populate()
+        tell("the controller is starting, with its own rights only")
+        world.start_controller()
+        yield world
+    finally:
+        world.close()

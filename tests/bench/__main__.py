@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 
-from .fleet import fleet
+from .clouds import CLOUDS, Cloud
+from .fleet import Fleet, fleet
 from .idle import idle_rows
 from .moves import move_rows
 from .options import Options, parse
 from .planner import growth_rows, planner_rows
 from .report import say, step, table, write_json
 from .rows import ON_A_CLUSTER, Row
+from .sdks import sdk_rows
 from .start import start_rows
-from .steady import steady_rows
+from .steady import Rest, independence_row, steady_rows, watch
 
 
 def main() -> int:
@@ -29,29 +33,56 @@ def main() -> int:
         rows += idle_rows(sizes)
     if "T8" in options.rows:
         rows += planner_rows(options.nodes, options.addresses)
+    if "SDK" in options.rows:
+        rows += sdk_rows(options.clouds)
     if options.rows & ON_A_CLUSTER:
-        rows += _on_a_cluster(options)
-    rows.sort(key=lambda row: (row.id.startswith("J"), row.id))
+        for cloud in options.clouds:
+            rows += _on_a_cluster(cloud, options)
+    rows.sort(key=_place)
     sys.stdout.write(table(rows) + "\n")
     write_json(options.json, options, rows)
     say(f"figures in {options.json}")
     return 0
 
 
-def _on_a_cluster(options: Options) -> list[Row]:
+def _place(row: Row) -> tuple[bool, str, int]:
+    """The order of the table: the clouds side by side."""
+    return not row.id.startswith("T"), row.id, ["", *CLOUDS].index(row.cloud)
+
+
+def _on_a_cluster(cloud: Cloud, options: Options) -> list[Row]:
     rows: list[Row] = []
-    with fleet(options) as world:
-        with step("starting the controller"):
-            world.start_controller()
-        with step(f"binding {options.addresses:,} addresses"):
-            world.wait_bound(options.addresses)
+    rest: Rest | None = None
+    with _started(cloud, options) as world:
         if options.rows & {"T1", "T2"}:
-            rows += steady_rows(world, options)
+            rest = watch(world, options.resyncs)
+            rows += steady_rows(rest, options)
         if options.rows & {"T3", "T4", "T5"}:
             rows += move_rows(world, options)
         if "T8" in options.rows:
             rows += start_rows(world, options)
+    if rest and "T1" in options.rows:
+        rows.append(independence_row(rest, _with_few_nodes(cloud, options)))
     return rows
+
+
+def _with_few_nodes(cloud: Cloud, options: Options) -> Rest:
+    """The same addresses at rest with a tenth of the nodes; what finds none waits."""
+    few = options.with_nodes(max(1, options.nodes // 10))
+    with _started(cloud, few) as world:
+        return watch(world, min(options.resyncs, 2))
+
+
+@contextlib.contextmanager
+def _started(cloud: Cloud, options: Options) -> Iterator[Fleet]:
+    """A world with the controller at work, and nothing left for it to do."""
+    with fleet(cloud, options) as world:
+        with step("starting the controller"):
+            world.start_controller()
+        addresses = min(options.addresses, options.nodes)
+        with step(f"binding {addresses:,} addresses"):
+            world.wait_bound(addresses)
+        yield world
 
 
 if __name__ == "__main__":

@@ -1,18 +1,14 @@
-"""The world the controller is measured in: a control plane with many nodes and pods, and EC2."""
+"""The world the controller is measured in: a control plane with nodes and pods, and one cloud."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import http.client
-import json
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -23,6 +19,9 @@ from moorage_testing.cluster.control_plane import free_ports
 from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import wait_for
 
+from .audit import Audit
+from .clouds import Cloud
+from .emulated import EmulatedCloud
 from .options import Options
 from .planner import ip_text
 from .report import step
@@ -41,147 +40,18 @@ IDLE_CONTROLLERS = "--controllers=*,-deployment-controller,-replicaset-controlle
 START_SECONDS = 120.0
 BIND_SECONDS = 300.0
 QUIET_SECONDS = 4.0
-READS = ("Describe",)
-
-
-@dataclass(frozen=True, slots=True)
-class CloudCall:
-    """One call that reached EC2; ``at`` in seconds of the machine's monotonic clock."""
-
-    op: str
-    allocation_id: str
-    at: float
-
-    @property
-    def reads(self) -> bool:
-        """Whether it changes nothing."""
-        return self.op.startswith(READS)
-
-
-@dataclass(frozen=True, slots=True)
-class ApiCall:
-    """One request of the controller's that the API server answered."""
-
-    verb: str
-    resource: str
-    subresource: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ec2:
-    """The emulated EC2, a process of its own, through its own paths."""
-
-    url: str
-    region: str
-    environment: dict[str, str]
-    provider_ids: tuple[str, ...]
-    allocation_ids: dict[str, str]
-
-    @classmethod
-    def start(cls, run: Run, options: Options) -> Self:
-        """Start it with as many instances as there are nodes."""
-        ips = ",".join(map(ip_text, range(options.addresses)))
-        argv = [sys.executable, "-m", "moorage_testing.clouds.aws"]
-        argv += ["--nodes", str(options.nodes), "--addresses", ips, "--cluster", "bench"]
-        child = run.start(Command("ec2", argv))
-
-        def first_line() -> str:
-            child.check()
-            line, end, _ = child.log.read_text(encoding="utf-8").partition("\n")
-            return line if end else ""
-
-        told = json.loads(wait_for(first_line, START_SECONDS, "the emulated EC2 to serve"))
-        return cls(
-            url=told["url"],
-            region=told["region"],
-            environment=told["environment"],
-            provider_ids=tuple(instance["provider_id"] for instance in told["instances"]),
-            allocation_ids=told["addresses"],
-        )
-
-    def calls(self, since: float = 0.0) -> list[CloudCall]:
-        """What came in after a moment, in order."""
-        return [
-            CloudCall(call["op"], call["params"].get("AllocationId", ""), call["at"])
-            for call in json.loads(self._ask("GET", "calls"))
-            if call["at"] >= since
-        ]
-
-    @contextlib.contextmanager
-    def slow(self, op: str, seconds: float) -> Iterator[None]:
-        """Let every call of one operation take so much longer."""
-        fault = {"op": op, "delay_seconds": seconds, "times": None}
-        self._ask("POST", "faults", json.dumps(fault).encode())
-        try:
-            yield
-        finally:
-            self._ask("DELETE", "faults")
-
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        request = urllib.request.Request(  # noqa: S310 - loopback, from the emulator itself
-            f"{self.url}/moorage/{path}", data=body, method=method
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
-            content: bytes = answer.read()
-        return content
-
-
-class Audit:
-    """What the controller asked of the API server, by the API server's own account."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log = folder / "audit.log"
-        self._policy = folder / "audit-policy.json"
-        user = "system:serviceaccount:" + ACCOUNT.replace("/", ":")
-        rules = [{"level": "Metadata", "users": [user]}, {"level": "None"}]
-        policy = {
-            "apiVersion": "audit.k8s.io/v1",
-            "kind": "Policy",
-            # A watch is told when it begins, everything else when it is answered.
-            "omitStages": ["RequestReceived"],
-            "rules": rules,
-        }
-        self._policy.write_text(json.dumps(policy), encoding="utf-8")
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """For the API server; it writes each line before the next request of that client."""
-        return (f"--audit-policy-file={self._policy}", f"--audit-log-path={self._log}")
-
-    def mark(self) -> int:
-        """Now, for ``since``."""
-        return self._log.stat().st_size if self._log.exists() else 0
-
-    def since(self, mark: int) -> list[ApiCall]:
-        """All requests answered after a mark, watches where they began."""
-        with self._log.open("rb") as log:
-            log.seek(mark)
-            lines = [line for line in log if line.endswith(b"\n")]
-        events = map(json.loads, lines)
-        return [
-            _api_call(event)
-            for event in events
-            if (event["stage"] == "ResponseStarted") == (event["verb"] == "watch")
-        ]
-
-    def age(self) -> float:
-        """Seconds since the controller's last request other than for its Lease."""
-        text = self._log.read_text(encoding="utf-8").splitlines() if self.mark() else []
-        for line in reversed(text):
-            event = json.loads(line)
-            if event.get("objectRef", {}).get("resource") != "leases":
-                return time.time() - _epoch(event["stageTimestamp"])
-        return float("inf")
 
 
 class Fleet:
     """Everything set up once and shared by all rows."""
 
-    def __init__(self, run: Run, cluster: EmbeddedCluster, audit: Audit, ec2: Ec2) -> None:
+    def __init__(
+        self, run: Run, cluster: EmbeddedCluster, audit: Audit, cloud: EmulatedCloud
+    ) -> None:
         self.run = run
         self.cluster = cluster
         self.audit = audit
-        self.ec2 = ec2
+        self.cloud = cloud
         self.controller: Child | None = None
         self.ready_seconds = 0.0
         self.bound_seconds = 0.0
@@ -202,7 +72,7 @@ class Fleet:
         argv += ["--metrics-port", str(port), "--metrics-host", "127.0.0.1"]
         argv += ["--lease-namespace", NAMESPACE]
         begun = time.monotonic()
-        child = self.run.start(Command("core", argv, env=self.ec2.environment))
+        child = self.run.start(Command("core", argv, env=self.cloud.environment))
         self.controller = child
 
         def ready() -> bool:
@@ -213,7 +83,7 @@ class Fleet:
         self.ready_seconds = time.monotonic() - begun
 
     def wait_bound(self, addresses: int) -> None:
-        """Wait until every address is on a node, the labels are written and all is quiet."""
+        """Wait until so many are on a node, the labels are written and all is quiet."""
         begun = time.monotonic()
 
         def bound() -> bool:
@@ -241,11 +111,11 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def fleet(options: Options) -> Iterator[Fleet]:
+def fleet(cloud: Cloud, options: Options) -> Iterator[Fleet]:
     """Set the world up, with the NetIPAllocation in it and no controller yet."""
     with contextlib.ExitStack() as opened:
         run = opened.enter_context(Run.open())
-        audit = Audit(run.folder)
+        audit = Audit(run.folder, ACCOUNT)
         with step("starting the control plane"):
             cluster = opened.enter_context(
                 EmbeddedCluster.start(
@@ -256,12 +126,12 @@ def fleet(options: Options) -> Iterator[Fleet]:
                     },
                 )
             )
-        with step(f"starting EC2 with {options.nodes:,} instances"):
-            ec2 = Ec2.start(run, options)
-        _add_nodes(cluster, ec2)
+        with step(f"starting {cloud.title} with {options.nodes:,} instances"):
+            emulated = EmulatedCloud.start(run, cloud, options)
+        _add_nodes(cluster, emulated)
         _add_pods(cluster, options)
-        _add_allocation(cluster, options, ec2.region)
-        yield Fleet(run, cluster, audit, ec2)
+        _add_allocation(cluster, options, emulated)
+        yield Fleet(run, cluster, audit, emulated)
 
 
 def node_name(number: int) -> str:
@@ -269,19 +139,19 @@ def node_name(number: int) -> str:
     return f"node-{number:04}"
 
 
-def _add_nodes(cluster: EmbeddedCluster, ec2: Ec2) -> None:
-    with step(f"adding {len(ec2.provider_ids):,} nodes"):
+def _add_nodes(cluster: EmbeddedCluster, cloud: EmulatedCloud) -> None:
+    with step(f"adding {len(cloud.instances):,} nodes"):
         cluster.add_nodes(
             Node(
                 node_name(number),
                 labels={
                     "pool": "edge",
-                    "topology.kubernetes.io/region": ec2.region,
-                    "topology.kubernetes.io/zone": provider_id.split("/")[3],
+                    "topology.kubernetes.io/region": cloud.region,
+                    "topology.kubernetes.io/zone": instance.zone,
                 },
-                provider_id=provider_id,
+                provider_id=instance.provider_id,
             )
-            for number, provider_id in enumerate(ec2.provider_ids)
+            for number, instance in enumerate(cloud.instances)
         )
 
 
@@ -335,7 +205,7 @@ def _workload(cluster: EmbeddedCluster, name: str) -> Owner:
     return Owner("ReplicaSet", f"{name}-1", made["metadata"]["uid"])
 
 
-def _add_allocation(cluster: EmbeddedCluster, options: Options, region: str) -> None:
+def _add_allocation(cluster: EmbeddedCluster, options: Options, cloud: EmulatedCloud) -> None:
     """The CRD, the controller's account with its own rights and no others, and the object."""
     cluster.apply(CRD.read_text(encoding="utf-8"))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
@@ -346,7 +216,7 @@ def _add_allocation(cluster: EmbeddedCluster, options: Options, region: str) -> 
         "reservedIPs": [*map(ip_text, range(options.addresses))],
         "workloadRef": {"kind": "Deployment", "name": "edge", "namespace": "default"},
         "nodeSelector": {"pool": "edge"},
-        "cloud": {"provider": "aws", "region": region},
+        "cloud": {"provider": cloud.cloud.name, "region": cloud.region},
         "reconcileInterval": INTERVAL_SECONDS,
     }
     kind = {"apiVersion": "netinfra.darkbrains.com/v1alpha1", "kind": "NetIPAllocation"}
@@ -368,16 +238,6 @@ def _granted(rules: dict[str, Any]) -> Iterator[dict[str, Any]]:
         },
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
     }  # fmt: skip
-
-
-def _api_call(event: dict[str, Any]) -> ApiCall:
-    # Discovery has no object.
-    subject = event.get("objectRef", {})
-    return ApiCall(event["verb"], subject.get("resource", ""), subject.get("subresource", ""))
-
-
-def _epoch(stamp: str) -> float:
-    return dt.datetime.fromisoformat(stamp).timestamp()
 
 
 def _answers(port: int, path: str) -> bool:

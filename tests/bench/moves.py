@@ -1,189 +1,154 @@
-"""Drains, one by one: how soon the cloud is told, how soon all is well again (T3 to T5)."""
+"""Drains: how soon the cloud is told, in how many changes, how soon all is well (T3 to T5)."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import itertools
 import math
 import statistics
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 
-from moorage_kube.client import Client, ListQuery, Target
-from moorage_kube.connection import load_connection
-from moorage_kube.errors import KubeError
-from moorage_kube.kinds import NETIPALLOCATIONS, NODES
-from moorage_testing.waiting import wait_for_async
-
-from .fleet import CloudCall, Fleet
-from .options import SLOW_MOVES, Options
+from .clouds import CHANGE_SECONDS, Cloud
+from .drains import Drain, drain_all
+from .emulated import CloudCall, matching
+from .fleet import Fleet
+from .options import Options
 from .planner import ip_text
-from .report import say, step
+from .report import step
 from .rows import NO_SEED, How, Row, Seed
 from .seed import DEFAULT_INTERVAL_SECONDS, LOOP_SECONDS, reads_before_first_write
 
-MUTATIONS_TARGET = 1.0
 FIRST_WRITE_TARGET = 2.0
 FIRST_WRITE_AIM = 0.3
-SLOW_SECONDS = 2.0
-WHOLE_MOVE_TARGET = SLOW_SECONDS + 3.0
 # The quota that the seed's own cloud gives a project: reads a minute.
 READS_PER_MINUTE = 1500
-_ASSOCIATE = "AssociateAddress"
-_MOVE_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """One move as the cluster saw it; seconds of the machine's monotonic clock."""
-
-    ip: str
-    drained: float
-    bound: float
-
-
-@dataclass(slots=True)
-class Status:
-    """``status.addresses`` as a watch tells it: phase, node, and when that was first seen."""
-
-    client: Client
-    seen: dict[str, tuple[str, str, float]] = field(default_factory=dict)
-
-    async def follow(self) -> None:
-        """Keep it true, for ever."""
-        query = ListQuery(field_selector="metadata.name=edge")
-        while True:
-            with contextlib.suppress(KubeError):
-                version = ""
-                async for page in self.client.pages(NETIPALLOCATIONS, query):
-                    version = page.resource_version
-                    for raw in page.items:
-                        self._take(raw)
-                async for event in self.client.watch(NETIPALLOCATIONS, query, version):
-                    if event.type == "MODIFIED":
-                        self._take(event.object)
-
-    def node(self, ip: str) -> str:
-        """Where an address is, or is going."""
-        return self.seen[ip][1]
-
-    def is_in(self, ip: str, phase: str) -> bool:
-        """Whether an address is in a phase."""
-        return ip in self.seen and self.seen[ip][0] == phase
-
-    def _take(self, raw: dict[str, Any]) -> None:
-        now = time.monotonic()
-        for entry in raw.get("status", {}).get("addresses", ()):
-            told = (entry["phase"], entry.get("nodeName", ""))
-            if self.seen.get(entry["ip"], ("", "", 0.0))[:2] != told:
-                self.seen[entry["ip"]] = (*told, now)
 
 
 def move_rows(fleet: Fleet, options: Options) -> list[Row]:
     """Drain node after node; then some more with a cloud that takes its time."""
     rows: list[Row] = []
-    ips = [ip_text(number) for number in range(options.addresses)]
+    cloud = fleet.cloud.cloud
+    ips = itertools.cycle(map(ip_text, range(options.addresses)))
     if options.rows & {"T3", "T4"}:
         cpu = fleet.cpu_seconds()
         with step(f"{options.moves} drains"):
-            drains = asyncio.run(_drain_all(fleet, ips, options.moves))
+            drains = drain_all(fleet, list(itertools.islice(ips, options.moves)))
         cpu = (fleet.cpu_seconds() - cpu) / len(drains)
-        rows += _fast_rows(options, drains, fleet.ec2.calls(drains[0].drained), cpu)
+        calls = fleet.cloud.calls(drains[0].drained)
+        if "T3" in options.rows:
+            rows.append(_changes_row(cloud, drains, calls))
+        if "T4" in options.rows:
+            rows += _first_write_rows(cloud, options, drains, calls)
+            rows[-1] = replace(rows[-1], note=f"likewise. {_whole(drains, cpu)}")
+    few = list(itertools.islice(ips, 2 * options.few_moves))
     if "T5" in options.rows:
-        title = f"{SLOW_MOVES} drains with {SLOW_SECONDS:g} s more for {_ASSOCIATE}"
-        with step(title), fleet.ec2.slow(_ASSOCIATE, SLOW_SECONDS):
-            # From the other end: addresses that have not moved yet, where there are enough.
-            slow = asyncio.run(_drain_all(fleet, ips[::-1], SLOW_MOVES))
-        rows.append(_slow_row(slow))
+        title = f"{options.few_moves} drains with {CHANGE_SECONDS:g} s more for each change"
+        with step(title), fleet.cloud.slow():
+            slow = drain_all(fleet, few[: options.few_moves])
+        rows.append(_slow_row(cloud, slow))
+    if "T3" in options.rows and cloud.bare_changes:
+        fleet.cloud.take_lent_addresses()
+        with step(f"{options.few_moves} drains to nodes without an address of their own"):
+            drains = drain_all(fleet, few[options.few_moves :])
+        rows.append(_bare_row(cloud, drains, fleet.cloud.calls(drains[0].drained)))
     return rows
 
 
-async def _drain_all(fleet: Fleet, ips: Sequence[str], count: int) -> list[Drain]:
-    drains: list[Drain] = []
-    async with _status(fleet) as status:
-        for number in range(count):
-            drains.append(await _drain(fleet, status, ips[number % len(ips)]))
-            if (number + 1) % 10 == 0:
-                say(f"{number + 1} of {count} drained")
-    return drains
+def _changes_row(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall]) -> Row:
+    where = ", each to a node with an address of its own" if cloud.bare_changes else ""
+    return Row(
+        "T3", "cloud mutations per move until bound", float(cloud.changes),
+        _most_changes(cloud, drains, calls), "", NO_SEED,
+        f"the most of {len(drains)} moves{where}; in all {_told(cloud, calls)}. The seed takes the"
+        " address off and gives it to the first schedulable node of all, whose own address goes:"
+        " up to five changes, of other addresses too (described, of Google Cloud).",
+        cloud.name,
+    )  # fmt: skip
 
 
-@contextlib.asynccontextmanager
-async def _status(fleet: Fleet) -> AsyncIterator[Status]:
-    async with Client(load_connection(str(fleet.cluster.kubeconfig)), "moorage-bench") as client:
-        status = Status(client)
-        following = asyncio.create_task(status.follow())
-        try:
-            yield status
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+def _bare_row(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall]) -> Row:
+    return Row(
+        "T3b", "the same, the target has no address", float(cloud.bare_changes),
+        _most_changes(cloud, drains, calls), "", NO_SEED,
+        f"the most of {len(drains)} moves; in all {_told(cloud, calls)}.",
+        cloud.name,
+    )  # fmt: skip
 
 
-async def _drain(fleet: Fleet, status: Status, ip: str) -> Drain:
-    """Cordon the node, see the address held back, take the workload's pod away, see it move."""
-    await _until(fleet, lambda: status.is_in(ip, "Bound"), f"{ip} to be bound before its move")
-    node = status.node(ip)
-    await status.client.patch(NODES, Target(node), {"spec": {"unschedulable": True}})
-    await _until(fleet, lambda: status.is_in(ip, "Holding"), f"{ip} to be held on {node}")
-    drained = await asyncio.to_thread(_delete_pod, fleet, f"edge-{node}")
-
-    def moved() -> bool:
-        return status.is_in(ip, "Bound") and status.node(ip) != node
-
-    await _until(fleet, moved, f"{ip} to leave {node}")
-    return Drain(ip, drained, status.seen[ip][2])
+def _most_changes(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall]) -> float:
+    """Changes of one move, other than those after it that give the old node its own address."""
+    most = 0
+    ends = [*(drain.drained for drain in drains[1:]), math.inf]
+    for drain, end in zip(drains, ends, strict=True):
+        changes = [call for call in calls if drain.drained <= call.at < end and not call.reads]
+        move = list(itertools.takewhile(lambda call: not _lends(cloud, call), changes))
+        if not move or not all(_lends(cloud, call) for call in changes[len(move) :]):
+            raise AssertionError(f"not a move and then a debt paid: {[one.op for one in changes]}")
+        most = max(most, len(move))
+    return float(most)
 
 
-async def _until(fleet: Fleet, condition: Callable[[], bool], what: str) -> None:
-    async def holds() -> bool:
-        fleet.process  # noqa: B018 - raises with its log once it is dead
-        return condition()
-
-    await wait_for_async(holds, _MOVE_SECONDS, what, interval_seconds=0.02)
-
-
-def _delete_pod(fleet: Fleet, name: str) -> float:
-    """Remove a pod at once; return when the API server had acknowledged it."""
-    path = f"/api/v1/namespaces/default/pods/{name}"
-    fleet.cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
-    return time.monotonic()
+def _told(cloud: Cloud, calls: Sequence[CloudCall]) -> str:
+    """The changes by their names, and apart from them what comes after a move."""
+    changes = [call for call in calls if not call.reads]
+    moves = Counter(call.op for call in changes if not _lends(cloud, call))
+    told = ", ".join(f"{count} {op}" for op, count in sorted(moves.items()))
+    if lent := len(changes) - moves.total():
+        told += (
+            f"; not counted: {lent} {cloud.gives} after the move was bound, with which the node"
+            " that was left gets an address of its own again"
+        )
+    return told
 
 
-def _fast_rows(
-    options: Options, drains: Sequence[Drain], calls: Sequence[CloudCall], cpu: float
+def _lends(cloud: Cloud, call: CloudCall) -> bool:
+    return cloud.lends(call.op, call.params)
+
+
+def _first_write_rows(
+    cloud: Cloud, options: Options, drains: Sequence[Drain], calls: Sequence[CloudCall]
 ) -> list[Row]:
-    """Rows over moves with a cloud that answers at once; ``cpu`` in seconds per move."""
-    writes = [call for call in calls if not call.reads]
-    rows = []
-    if "T3" in options.rows:
-        kinds = ", ".join(sorted({call.op for call in writes}))
-        rows.append(
-            Row(
-                "T3", "cloud mutations per move", MUTATIONS_TARGET, len(writes) / len(drains), "",
-                NO_SEED,
-                f"{len(writes)} in {len(drains)} moves ({kinds}). The seed takes the address off"
-                " and gives it to the first schedulable node of all, whose own address goes: up to"
-                " five changes, of other addresses too (described; it has no AWS).",
-            )
-        )  # fmt: skip
-    if "T4" in options.rows:
-        looks = [call for call in calls if call.op == "DescribeInstances"]
-        firsts = _after_drains(drains, writes)
-        rows += _first_write_rows(options, firsts, _after_drains(drains, looks))
-        rows[-1] = replace(rows[-1], note=f"likewise. {_whole(drains, cpu)}")
-    return rows
+    firsts = _after_drains(drains, [call for call in calls if not call.reads])
+    p50 = statistics.median(firsts)
+    p99 = firsts[math.ceil(0.99 * len(firsts)) - 1]
+    reads = _seed_reads(options.nodes, options.addresses)
+    wait = (DEFAULT_INTERVAL_SECONDS + LOOP_SECONDS) / 2
+    seed = Seed(wait + reads / READS_PER_MINUTE * 60, How.MODELLED)
+    fast = "meets" if p99 <= FIRST_WRITE_AIM else "misses"
+    return [
+        Row(
+            "T4a", "drained -> first cloud write, p99", FIRST_WRITE_TARGET, p99, "s", seed,
+            f"{len(firsts)} moves (of fewer than 100 the p99 is the worst), {options.pods:,} pods;"
+            " from the API server's acknowledgement of the last pod's deletion to the first change"
+            f" in the call log of {cloud.title}; it {fast} the aim of {FIRST_WRITE_AIM:g} s."
+            f"{_looks(cloud, drains, calls)} The seed: {wait:g} s on average until its next look,"
+            f" then {reads:,} reads (counted) before its first change, at {READS_PER_MINUTE:,} a"
+            " minute.",
+            cloud.name,
+        ),
+        Row(
+            "T4b", "drained -> first cloud write, p50", FIRST_WRITE_TARGET, p50, "s", seed,
+            cloud=cloud.name,
+        ),
+    ]  # fmt: skip
 
 
-def _whole(drains: Sequence[Drain], cpu: float) -> str:
-    whole = [drain.bound - drain.drained for drain in drains]
+def _looks(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall]) -> str:
+    if not cloud.look:
+        return ""
+    looks = _after_drains(drains, matching(calls, cloud.look))
     return (
-        f"Until bound on the new node: p50 {statistics.median(whole):.2f} s, worst"
-        f" {max(whole):.2f} s; the controller used {cpu * 1000:.0f} ms of CPU per cordon and move,"
-        " the status of all addresses included."
+        f" Of it p50 {statistics.median(looks):.2f} s, worst {looks[-1]:.2f} s, to the first look"
+        " at the target, when the status is written; the rest is reading it in the emulated cloud,"
+        " which does one thing at a time."
     )
+
+
+@cache
+def _seed_reads(nodes: int, addresses: int) -> int:
+    return reads_before_first_write(nodes, addresses)
 
 
 def _after_drains(drains: Sequence[Drain], calls: Sequence[CloudCall]) -> list[float]:
@@ -197,37 +162,22 @@ def _after_drains(drains: Sequence[Drain], calls: Sequence[CloudCall]) -> list[f
     return sorted(firsts)
 
 
-def _first_write_rows(
-    options: Options, firsts: Sequence[float], looks: Sequence[float]
-) -> list[Row]:
-    p50 = statistics.median(firsts)
-    p99 = firsts[math.ceil(0.99 * len(firsts)) - 1]
-    reads = reads_before_first_write(options.nodes, options.addresses)
-    wait = (DEFAULT_INTERVAL_SECONDS + LOOP_SECONDS) / 2
-    seed = Seed(wait + reads / READS_PER_MINUTE * 60, How.MODELLED)
-    fast = "meets" if p99 <= FIRST_WRITE_AIM else "misses"
-    return [
-        Row(
-            "T4a", "drained -> first cloud write, p99", FIRST_WRITE_TARGET, p99, "s", seed,
-            f"{len(firsts)} moves (of fewer than 100 the p99 is the worst), {options.pods:,} pods;"
-            " from the API server's acknowledgement of the last pod's deletion to"
-            f" {_ASSOCIATE} in EC2's call log; it {fast} the aim of {FIRST_WRITE_AIM:g} s. Of it"
-            f" p50 {statistics.median(looks):.2f} s, worst {looks[-1]:.2f} s, to the first look at"
-            " the target, when the status is written; the rest is three reads of the emulated EC2,"
-            f" which does one thing at a time. The seed: {wait:g} s on average until its next look,"
-            f" then {reads:,} reads (counted) before its first change, at {READS_PER_MINUTE:,} a"
-            " minute.",
-        ),
-        Row("T4b", "drained -> first cloud write, p50", FIRST_WRITE_TARGET, p50, "s", seed),
-    ]  # fmt: skip
+def _whole(drains: Sequence[Drain], cpu: float) -> str:
+    whole = [drain.bound - drain.drained for drain in drains]
+    return (
+        f"Until bound on the new node: p50 {statistics.median(whole):.2f} s, worst"
+        f" {max(whole):.2f} s; the controller used {cpu * 1000:.0f} ms of CPU per cordon and move,"
+        " the status of all addresses included."
+    )
 
 
-def _slow_row(drains: Sequence[Drain]) -> Row:
+def _slow_row(cloud: Cloud, drains: Sequence[Drain]) -> Row:
     whole = sorted(drain.bound - drain.drained for drain in drains)
     return Row(
-        "T5", f"drained -> bound, {_ASSOCIATE} takes {SLOW_SECONDS:g} s", WHOLE_MOVE_TARGET,
-        whole[-1], "s", NO_SEED,
-        f"worst of {len(whole)} moves ({', '.join(f'{one:.2f}' for one in whole)}), to the status"
-        " as a watch saw it. The seed awaits no operation: it calls a move done when it was asked"
-        " for, on whatever node (described).",
+        "T5", f"drained -> bound, each change takes {CHANGE_SECONDS:g} s",
+        cloud.whole_move_seconds, whole[-1], "s", NO_SEED,
+        f"worst of {len(whole)} moves ({', '.join(f'{one:.2f}' for one in whole)}), changes one"
+        f" after the other: {cloud.changes}; to the status as a watch saw it. The seed awaits no"
+        " operation: it calls a move done when it was asked for, on whatever node (described).",
+        cloud.name,
     )  # fmt: skip

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from .clouds import CLOUDS, Cloud
 from .rows import FAMILIES
 
 MOST_ADDRESSES = 512  # of one NetIPAllocation
-SLOW_MOVES = 5
+MOST_BY_DEFAULT = 500
+PODS_PER_NODE = 20
+MOST_FEW_MOVES = 5
 
 _DESCRIPTION = """\
 Measures what Moorage promises in figures, here and now, and prints one table: target, measured,
@@ -20,17 +23,19 @@ the seed's way at the same size, verdict. Nothing is taken from an earlier run.
   T1  cloud reads per resync at rest                 T2  cloud writes and API requests at rest
   T3  cloud mutations per move                       T4  drained -> first cloud write
   T5  drained -> bound elsewhere, slow cloud         T8  planner CPU, memory, time to readiness
-  J3  how the planner's cost grows with the cluster
+  J3  how the planner's cost grows with the cluster  SDK what cloud SDKs that are not used cost
 
-T1 to T5 and parts of T8 start a control plane with fake nodes, EC2 emulated in a process of its
-own, and the real controller under its own rights. A missed target is told, not an error.
+T1 to T5 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the cloud
+emulated in a process of its own, and the real controller under its own rights; T1 does so again
+with a tenth of the nodes. A missed target is told, not an error.
 """
 _EPILOG = """\
 Sizes below the default are for trying the tool out; the targets are meant for the default.
 
-  everything, full size (about five minutes on two cores):  python -m tests.bench
-  the planner alone, in seconds:                            python -m tests.bench --rows J3
-  small, for CI:  python -m tests.bench --nodes 100 --addresses 50 --pods 1000 --resyncs 2 --moves 5
+  everything, full size, cloud after cloud:  python -m tests.bench
+  one cloud, smaller:                        python -m tests.bench --cloud gcp --nodes 100
+  the planner alone, in seconds:             python -m tests.bench --rows J3
+  small, as in CI:  python -m tests.bench --nodes 40 --pods 80 --resyncs 1 --moves 2
 """
 
 
@@ -38,6 +43,7 @@ Sizes below the default are for trying the tool out; the targets are meant for t
 class Options:
     """What was asked for; ``rows`` are families such as ``T8``."""
 
+    clouds: tuple[Cloud, ...]
     nodes: int
     addresses: int
     pods: int
@@ -45,6 +51,15 @@ class Options:
     moves: int
     rows: frozenset[str]
     json: Path
+
+    @property
+    def few_moves(self) -> int:
+        """Where a move takes seconds, or is only counted."""
+        return min(self.moves, MOST_FEW_MOVES)
+
+    def with_nodes(self, nodes: int) -> Options:
+        """The same addresses with other nodes, each with nothing but its pod of the workload."""
+        return replace(self, nodes=nodes, pods=nodes)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,27 +73,46 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     """Options from the command line; ``SystemExit`` 2 with one line where they make no sense."""
     parser = _parser()
     given = parser.parse_args(argv)
-    rows = frozenset(part.strip().upper() for part in given.rows.split(","))
-    if unknown := sorted(rows - set(FAMILIES)):
-        parser.error(f"--rows: there is no row {unknown[0]!r}; there are {','.join(FAMILIES)}")
-    if given.addresses > MOST_ADDRESSES:
-        parser.error(f"--addresses: one NetIPAllocation has at most {MOST_ADDRESSES}")
-    if given.nodes < (needed := given.addresses + given.moves + SLOW_MOVES):
-        parser.error(
-            f"--nodes: {given.nodes} are too few; {given.addresses} addresses and"
-            f" {given.moves} moves, each to a fresh node, need {needed}"
-        )
-    if given.pods < given.nodes:
-        parser.error(f"--pods: every one of the {given.nodes} nodes needs one of the workload's")
-    return Options(
+    rows = _chosen(parser, "rows", [part.upper() for part in given.rows.split(",")], FAMILIES)
+    names = _chosen(parser, "cloud", given.cloud.split(","), CLOUDS)
+    options = Options(
+        clouds=tuple(cloud for name, cloud in CLOUDS.items() if name in names),
         nodes=given.nodes,
-        addresses=given.addresses,
-        pods=given.pods,
+        addresses=given.addresses or min(MOST_BY_DEFAULT, given.nodes // 2),
+        pods=given.pods or given.nodes * PODS_PER_NODE,
         resyncs=given.resyncs,
         moves=given.moves,
         rows=rows,
         json=given.json,
     )
+    if complaint := _complaint(options):
+        parser.error(complaint)
+    return options
+
+
+def _chosen(
+    parser: _Parser, what: str, asked: Sequence[str], known: Iterable[str]
+) -> frozenset[str]:
+    chosen = frozenset(part.strip() for part in asked)
+    if unknown := sorted(chosen - set(known)):
+        kind = {"rows": "row"}.get(what, what)
+        parser.error(f"--{what}: there is no {kind} {unknown[0]!r}; there are {','.join(known)}")
+    return chosen
+
+
+def _complaint(options: Options) -> str:
+    """Why these sizes make no sense, ``""`` = they do."""
+    if options.addresses > MOST_ADDRESSES:
+        return f"--addresses: one NetIPAllocation has at most {MOST_ADDRESSES}"
+    needed = options.addresses + options.moves + 2 * options.few_moves
+    if options.nodes < needed:
+        return (
+            f"--nodes: {options.nodes} are too few; {options.addresses} addresses and up to"
+            f" {needed - options.addresses} moves, each to a fresh node, need {needed}"
+        )
+    if options.pods < options.nodes:
+        return f"--pods: every one of the {options.nodes} nodes needs one of the workload's"
+    return ""
 
 
 def _parser() -> _Parser:
@@ -89,16 +123,22 @@ def _parser() -> _Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
-    def count(name: str, default: int, text: str) -> None:
-        parser.add_argument(
-            name, type=_positive, default=default, metavar="N", help=f"{text} (default {default:,})"
-        )
+    def count(name: str, default: int | None, text: str, told: str = "") -> None:
+        note = f"{text} (default {told or default})"
+        parser.add_argument(name, type=_positive, default=default, metavar="N", help=note)
 
+    half = f"one for two nodes, but {MOST_BY_DEFAULT} at most"
     count("--nodes", 1000, "nodes, all of one pool")
-    count("--addresses", 500, f"reserved addresses, at most {MOST_ADDRESSES}")
-    count("--pods", 20_000, "pods, spread over the nodes")
+    count("--addresses", None, f"reserved addresses, at most {MOST_ADDRESSES}", half)
+    count("--pods", None, "pods, spread over the nodes", f"{PODS_PER_NODE} for each node")
     count("--resyncs", 10, "looks at the cloud to count over, five seconds apart")
     count("--moves", 30, "drains to time, one after the other")
+    parser.add_argument(
+        "--cloud",
+        default=",".join(CLOUDS),
+        metavar="NAMES",
+        help=f"only these, by commas: {','.join(CLOUDS)} (default all)",
+    )
     parser.add_argument(
         "--rows",
         default=",".join(FAMILIES),

@@ -15,8 +15,9 @@ from pathlib import Path
 from .options import Options
 from .rows import Row, number
 
-_HEADS = ("row", "what", "target", "measured", "the seed's way", "ratio", "verdict")
+_HEADS = ("row", "cloud", "what", "target", "measured", "the seed's way", "ratio", "verdict")
 _WIDTH = 100
+_INDENT = "    "
 _BEGUN = time.monotonic()
 # What else the machine was doing; the figures are only as good as it was quiet.
 _LOAD = os.getloadavg()[0]
@@ -45,7 +46,9 @@ def table(rows: Sequence[Row]) -> str:
     drawn = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     drawn.insert(1, "  ".join("-" * width for width in widths))
     notes = [
-        textwrap.fill(f"{row.id}: {row.note}", _WIDTH, subsequent_indent="    ")
+        textwrap.fill(
+            f"{row.id} {row.cloud}".strip() + f": {row.note}", _WIDTH, subsequent_indent=_INDENT
+        )
         for row in rows
         if row.note
     ]
@@ -60,6 +63,7 @@ def table(rows: Sequence[Row]) -> str:
 def write_json(path: Path, options: Options, rows: Sequence[Row]) -> None:
     """Everything in the table, with the size and the machine it holds for."""
     content = {
+        "clouds": [cloud.name for cloud in options.clouds],
         "nodes": options.nodes,
         "addresses": options.addresses,
         "pods": options.pods,
@@ -83,4 +87,13 @@ def _cells(row: Row) -> tuple[str, ...]:
     seed = row.seed.how if value is None else f"{number(value, row.unit)} ({row.seed.how})"
     ratio = "-" if row.ratio is None else f"{number(row.ratio)} x"
     target = f"<= {number(row.target, row.unit)}" if row.target else "0"
-    return row.id, row.what, target, number(row.measured, row.unit), seed, ratio, row.verdict
+    return (
+        row.id,
+        row.cloud,
+        row.what,
+        target,
+        number(row.measured, row.unit),
+        seed,
+        ratio,
+        row.verdict,
+    )

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-FAMILIES = ("T1", "T2", "T3", "T4", "T5", "T8", "J3")
-# Those that a cluster, the emulated EC2 and a running controller are needed for.
+FAMILIES = ("T1", "T2", "T3", "T4", "T5", "T8", "J3", "SDK")
+# Those that a cluster, an emulated cloud and a running controller are needed for.
 ON_A_CLUSTER = frozenset({"T1", "T2", "T3", "T4", "T5", "T8"})
 
 
@@ -47,6 +47,7 @@ class Row:
         unit: as it is written behind a number, ``""`` = a mere count.
         seed: the seed's way at the same size.
         note: how it was measured, what else was seen.
+        cloud: where it was measured, ``""`` = no cloud was needed.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Row:
     unit: str
     seed: Seed = NO_SEED
     note: str = ""
+    cloud: str = ""
 
     @property
     def met(self) -> bool:

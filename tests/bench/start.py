@@ -13,16 +13,21 @@ READY_TARGET_SECONDS = 10.0
 def start_rows(fleet: Fleet, options: Options) -> list[Row]:
     """Call it last: the memory is that after everything else was done."""
     size = f"{options.nodes:,} nodes, {options.pods:,} pods"
+    cloud = fleet.cloud.cloud
     now, peak = fleet.memory_mib()
     return [
         Row(
             "T8d", f"controller RSS, {size}", MEMORY_TARGET_MIB, now, "MiB", NO_SEED,
-            f"at the end of this run; {peak:.0f} MiB at most, before that. The seed was not run.",
+            f"at the end of this run, the SDK of {cloud.title} loaded; {peak:.0f} MiB at most,"
+            " before that. The seed was not run.",
+            cloud.name,
         ),
         Row(
             "T8e", f"process start -> ready, {size}", READY_TARGET_SECONDS, fleet.ready_seconds,
             "s", NO_SEED,
             "until /readyz answers 200, imports included; all addresses were bound"
-            f" {fleet.bound_seconds:.1f} s later, which is the emulated EC2's speed too.",
+            f" {fleet.bound_seconds:.1f} s later, which is the speed of the emulated"
+            f" {cloud.title}, too.",
+            cloud.name,
         ),
     ]  # fmt: skip

@@ -5,45 +5,93 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
 from moorage_testing.waiting import wait_for
 
-from .fleet import INTERVAL_SECONDS, ApiCall, CloudCall, Fleet
+from .audit import ApiCall
+from .clouds import Cloud
+from .emulated import CloudCall
+from .fleet import INTERVAL_SECONDS, Fleet
 from .options import Options
 from .report import say, step
 from .rows import NO_SEED, How, Row, Seed
 from .seed import counted_reads, executed_reads, requests_at_rest
 
-READS_TARGET = 3.0
 # Calls of one resync arrive together; resyncs are five seconds apart.
 _GAP_SECONDS = 1.0
 _SMALL = ((3, 2), (10, 5), (50, 20))
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
-def steady_rows(fleet: Fleet, options: Options) -> list[Row]:
-    """Watch ten resyncs go by."""
-    since = max((call.at for call in fleet.ec2.calls()), default=0.0) + 1e-6
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What was seen while nothing was to be done."""
+
+    cloud: Cloud
+    nodes: int
+    addresses: int
+    calls: Sequence[CloudCall]
+    asked: Sequence[ApiCall]
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def resyncs(self) -> list[list[CloudCall]]:
+        """The calls by resync. The last one may not be complete: it only ended the one before."""
+        return _bursts(self.calls)[:-1]
+
+    @property
+    def reads(self) -> int:
+        """The most reads of one resync."""
+        return max(sum(call.reads for call in resync) for resync in self.resyncs)
+
+
+def watch(fleet: Fleet, resyncs: int) -> Rest:
+    """Let resyncs go by."""
+    since = max((call.at for call in fleet.cloud.calls()), default=0.0) + 1e-6
     mark, cpu, begun = fleet.audit.mark(), fleet.cpu_seconds(), time.monotonic()
-    with step(f"watching {options.resyncs} resyncs, {INTERVAL_SECONDS} s apart"):
-        # While they go by, the seed's loops run on the other core.
-        reads = _seed_reads(options) if "T1" in options.rows else NO_SEED
+    with step(f"watching {resyncs} resyncs, {INTERVAL_SECONDS} s apart"):
         wait_for(
-            lambda: len(_bursts(fleet.ec2.calls(since))) > options.resyncs,
-            (options.resyncs + 5) * 2 * INTERVAL_SECONDS,
-            f"{options.resyncs} resyncs",
-            interval_seconds=1.0,
+            lambda: len(_bursts(fleet.cloud.calls(since))) > resyncs,
+            (resyncs + 5) * 2 * INTERVAL_SECONDS,
+            f"{resyncs} resyncs",
+            interval_seconds=0.5,
         )
-    calls, asked = fleet.ec2.calls(since), fleet.audit.since(mark)
-    seconds = time.monotonic() - begun
+    return Rest(
+        cloud=fleet.cloud.cloud,
+        nodes=len(fleet.cloud.instances),
+        addresses=fleet.cloud.addresses,
+        calls=fleet.cloud.calls(since),
+        asked=fleet.audit.since(mark),
+        seconds=time.monotonic() - begun,
+        cpu_seconds=fleet.cpu_seconds() - cpu,
+    )
+
+
+def steady_rows(rest: Rest, options: Options) -> list[Row]:
+    """The rows that were asked for, of one time at rest."""
     rows = []
     if "T1" in options.rows:
-        share = (fleet.cpu_seconds() - cpu) / seconds
-        # The last burst may not be complete; it only ends the one before.
-        rows.append(_reads_row(_bursts(calls)[:-1], reads, share))
+        rows.append(_reads_row(rest))
     if "T2" in options.rows:
-        rows += _quiet_rows(calls, asked, seconds)
+        rows += _quiet_rows(rest)
     return rows
+
+
+def independence_row(rest: Rest, few: Rest) -> Row:
+    """T1b: as many addresses with a tenth of the nodes cost as many reads."""
+    cloud = rest.cloud
+    pages = cloud.most_reads(rest.nodes) - cloud.most_reads(few.nodes)
+    return Row(
+        "T1b", f"the same at {rest.nodes:,} nodes less that at {few.nodes:,}", float(pages),
+        float(abs(rest.reads - few.reads)), "", NO_SEED,
+        f"reads: {rest.reads} and {few.reads}, with {rest.addresses:,} addresses each time, of"
+        f" which {min(few.addresses, few.nodes):,} found a node the second time; a difference"
+        " either way is counted. The seed's grow with nodes times addresses (T1).",
+        cloud.name,
+    )  # fmt: skip
 
 
 def _bursts(calls: Sequence[CloudCall]) -> list[list[CloudCall]]:
@@ -56,59 +104,67 @@ def _bursts(calls: Sequence[CloudCall]) -> list[list[CloudCall]]:
     return bursts
 
 
-def _seed_reads(options: Options) -> Seed:
+@cache
+def _seed_reads(nodes: int, addresses: int) -> Seed:
     """Execute the seed's loops on small clusters, then count them at this size."""
-    for nodes, addresses in _SMALL:
-        executed = executed_reads(nodes, addresses)
-        if executed != counted_reads(nodes, addresses):
+    for some, few in _SMALL:
+        executed = executed_reads(some, few)
+        if executed != counted_reads(some, few):
             raise AssertionError("the counted loops are not the executed ones")
-        say(f"the seed's loops executed: {nodes} nodes, {addresses} addresses: {executed:,} reads")
-    return Seed(float(counted_reads(options.nodes, options.addresses)), How.COUNTED)
+        say(f"the seed's loops executed: {some} nodes, {few} addresses: {executed:,} reads")
+    return Seed(float(counted_reads(nodes, addresses)), How.COUNTED)
 
 
-def _reads_row(bursts: Sequence[Sequence[CloudCall]], seed: Seed, share: float) -> Row:
-    reads = [sum(call.reads for call in burst) for burst in bursts]
-    ops = sorted({call.op for burst in bursts for call in burst})
+def _reads_row(rest: Rest) -> Row:
+    ops = Counter(call.op for call in rest.resyncs[-1])
+    told = ", ".join(f"{count} {op}" for op, count in sorted(ops.items()))
     small = ", ".join(f"{n}/{a}: {executed_reads(n, a):,}" for n, a in _SMALL)
     return Row(
         "T1",
         "cloud reads per resync at rest",
-        READS_TARGET,
-        float(max(reads)),
+        float(rest.cloud.most_reads(rest.nodes)),
+        float(rest.reads),
         "",
-        seed,
-        f"the most of {len(bursts)} resyncs, from the emulated EC2's call log ({', '.join(ops)});"
-        f" the controller used {share:.1%} of a core meanwhile. The seed's loops, executed on a"
-        f" recording cloud at nodes/addresses {small}, are counted at this size.",
+        _seed_reads(rest.nodes, rest.addresses),
+        f"the most of {len(rest.resyncs)} resyncs, from the call log of the emulated"
+        f" {rest.cloud.title} (at last {told}); the controller used"
+        f" {rest.cpu_seconds / rest.seconds:.1%} of a core meanwhile. The seed's loops, executed on"
+        f" a recording cloud at nodes/addresses {small}, are counted at this size.",
+        rest.cloud.name,
     )
 
 
-def _quiet_rows(cloud: Sequence[CloudCall], calls: Sequence[ApiCall], seconds: float) -> list[Row]:
-    if not any(call.resource == "leases" for call in calls):
+def _quiet_rows(rest: Rest) -> list[Row]:
+    if not any(call.resource == "leases" for call in rest.asked):
         raise AssertionError("the audit log shows no renewal of the Lease, so it shows nothing")
-    writes = sum(not call.reads for call in cloud)
-    own = [call for call in calls if call.resource != "leases"]
+    writes = sum(not call.reads for call in rest.calls)
+    own = [call for call in rest.asked if call.resource != "leases"]
     lists = [call for call in own if call.verb == "list"]
     changes = [call for call in own if call.verb in _WRITES]
-    other = Counter(f"{call.verb} {call.resource}" for call in calls if call not in lists + changes)
-    seed = requests_at_rest(seconds, INTERVAL_SECONDS)
+    other = Counter(
+        f"{call.verb} {call.resource}" for call in rest.asked if call not in lists + changes
+    )
+    seed = requests_at_rest(rest.seconds, INTERVAL_SECONDS)
     seed_lists = Seed(float(_total(seed, {"list"})), How.EXECUTED)
     seed_writes = Seed(float(_total(seed, _WRITES)), How.EXECUTED)
     told = ", ".join(f"{count} {what}" for what, count in sorted(other.items())) or "none"
-    window = f"over {seconds:.0f} s"
+    window, name = f"over {rest.seconds:.0f} s", rest.cloud.name
     return [
         Row(
             "T2a", "cloud writes at rest", 0.0, float(writes), "",
-            Seed(0.0, How.EXECUTED), f"{window}, {len(cloud)} calls in the same call log.",
+            Seed(0.0, How.EXECUTED), f"{window}, {len(rest.calls)} calls in the same call log.",
+            name,
         ),
         Row(
             "T2b", "LISTs to the API server at rest", 0.0, float(len(lists)), "", seed_lists,
             f"{window}, from the API server's audit log, kopf's included; besides: {told}.",
+            name,
         ),
         Row(
             "T2c", "writes to the API server at rest", 0.0, float(len(changes)), "", seed_writes,
             f"{window}, likewise, other than renewals of the Lease. The seed: its loops with an"
             " interval of 5 s and its election (Lease updates left out), one replica.",
+            name,
         ),
     ]  # fmt: skip
 

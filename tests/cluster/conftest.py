@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from core_lab import CoreLab
+from lab_clouds import AWS, CLOUDS, LabCloud
 
-from moorage_testing.clouds.aws import Ec2Emulator
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Run
 
@@ -15,8 +16,17 @@ from moorage_testing.processes import Child, Run
 @pytest.fixture(scope="session")
 def lab(cluster: EmbeddedCluster) -> Iterator[CoreLab]:
     """The CRD, the controller's rights and an EC2 region; no controller yet."""
-    with Ec2Emulator() as emulator, Run.open() as run:
-        yield CoreLab(cluster, emulator, run)
+    with AWS.start() as emulator, Run.open() as run:
+        yield CoreLab(cluster, emulator, run, AWS)
+
+
+@pytest.fixture(scope="module", params=CLOUDS, ids=lambda cloud: cloud.name)
+def cloud_lab(request: pytest.FixtureRequest, cluster: EmbeddedCluster) -> Iterator[CoreLab]:
+    """The same in each of the clouds, one after the other."""
+    cloud = cast("LabCloud", request.param)
+    with cloud.start() as emulator, Run.open() as run:
+        yield CoreLab(cluster, emulator, run, cloud)
+        assert emulator.violations == []
 
 
 @pytest.fixture(scope="module")

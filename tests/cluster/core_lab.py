@@ -1,4 +1,4 @@
-"""The core controller as a process, on a real control plane and an EC2 API, for scenario tests."""
+"""The core controller as a process, on a real control plane and a cloud, for scenario tests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab_clouds import AWS, LabCloud
+
 from moorage_core.rights import RIGHTS
 from moorage_kube.api.crds import ALL
 from moorage_kube.rights import cluster_role, role
-from moorage_testing.clouds.aws import Ec2Emulator
+from moorage_testing.clouds.control import changes
+from moorage_testing.clouds.serving import HttpEmulator
+from moorage_testing.clouds.world import Instance, World
 from moorage_testing.cluster import EmbeddedCluster, Node
 from moorage_testing.cluster.api import ApiError
 from moorage_testing.processes import Child, Command, Run
@@ -45,14 +49,23 @@ class Pool:
 
 
 class CoreLab:
-    """One cluster with the CRD, one EC2 region, and as many controllers as are started."""
+    """One cluster with the CRD, one region of a cloud, and the controllers that are started."""
 
-    def __init__(self, cluster: EmbeddedCluster, emulator: Ec2Emulator, run: Run) -> None:
+    # Of all labs: they may share a cluster.
+    _numbers = itertools.count(1)
+    _addresses = itertools.count(10)
+
+    def __init__(
+        self,
+        cluster: EmbeddedCluster,
+        emulator: HttpEmulator[Any],
+        run: Run,
+        cloud: LabCloud = AWS,
+    ) -> None:
         self.cluster = cluster
         self.emulator = emulator
+        self.cloud = cloud
         self._run = run
-        self._numbers = itertools.count(1)
-        self._addresses = itertools.count(10)
         cluster.apply([make() for make in ALL])
         plural = "netipallocations.netinfra.darkbrains.com"
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}")
@@ -103,15 +116,19 @@ class CoreLab:
 
     def pool(self, size: int, **node: Any) -> Pool:  # fields of Node
         """Add nodes on instances of their own."""
-        pool = Pool(f"p{next(self._numbers)}")
+        pool = Pool(f"{self.cloud.name}-p{next(self._numbers)}")
         self.grow(pool, size, **node)
         return pool
 
     def grow(self, pool: Pool, size: int, **node: Any) -> list[str]:
         """Add more nodes to a pool; return their names."""
-        instances = self.emulator.world.add_instances(size)
+        world: World = self.emulator.world
+        return self.adopt(pool, world.add_instances(size), **node)
+
+    def adopt(self, pool: Pool, instances: Sequence[Instance], **node: Any) -> list[str]:
+        """Make nodes of machines; return their names."""
         first = len(pool.machines)
-        names = [f"{pool.label}-n{first + number + 1}" for number in range(size)]
+        names = [f"{pool.label}-n{first + n + 1}" for n in range(len(instances))]
         pool.machines.update(dict(zip(names, (i.id for i in instances), strict=True)))
         self.cluster.add_nodes(
             Node(
@@ -125,9 +142,10 @@ class CoreLab:
         return names
 
     def addresses(self, count: int) -> list[str]:
-        """Allocate Elastic IPs."""
+        """Reserve addresses."""
+        high, middle, low = self.cloud.network.split(".")
         numbers = [next(self._addresses) for _ in range(count)]
-        ips = [f"203.0.{113 - number // 250}.{number % 250}" for number in numbers]
+        ips = [f"{high}.{middle}.{int(low) - n // 250}.{n % 250}" for n in numbers]
         for ip in ips:
             self.emulator.world.add_address(ip)
         return ips
@@ -142,7 +160,7 @@ class CoreLab:
             "spec": {
                 "reservedIPs": list(ips),
                 "nodeSelector": {"pool": pool.label},
-                "cloud": {"provider": "aws", "region": self.emulator.region},
+                "cloud": {"provider": self.cloud.name, "region": self.emulator.region},
                 "reconcileInterval": 5,
                 **spec,
             },
@@ -248,7 +266,7 @@ class CoreLab:
 
     def where(self, pool: Pool, ip: str) -> str:
         """The node that holds an address in the cloud, or the instance if it is no node."""
-        instance = self.emulator.world.holder(ip)
+        instance: str = self.emulator.world.holder(ip)
         return next((name for name, one in pool.machines.items() if one == instance), instance)
 
     def labelled(self, pool: Pool) -> dict[str, str]:
@@ -259,6 +277,10 @@ class CoreLab:
             item["metadata"]["name"]: item["metadata"]["labels"].get("moorage.dev/ip", "")
             for item in items
         }
+
+    def changes(self, since: int = 0) -> list[str]:
+        """The calls that may have changed something, leaving out the first ``since`` calls."""
+        return [op for op in self.emulator.faults.ops(since) if changes(op)]
 
     def associations(self, ips: Sequence[str]) -> int:
         """How often it was asked to associate one of these addresses."""

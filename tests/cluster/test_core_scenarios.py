@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from core_lab import CoreLab
@@ -13,6 +13,9 @@ from moorage_testing.cluster import Node
 from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
 from moorage_testing.waiting import wait_for
+
+if TYPE_CHECKING:
+    from moorage_testing.clouds.aws import Ec2Emulator
 
 pytestmark = pytest.mark.usefixtures("core")
 
@@ -132,14 +135,15 @@ def test_a3_no_label_before_the_cloud_shows_the_address(lab: CoreLab) -> None:
 
 
 def test_a3_no_second_mutation_while_the_cloud_lags_behind(lab: CoreLab) -> None:
-    lab.emulator.stale_reads = 3
+    emulator = cast("Ec2Emulator", lab.emulator)
+    emulator.stale_reads = 3
     try:
         pool, ips = lab.pool(2), lab.addresses(1)
         name = lab.allocate(pool, ips)
         lab.wait_bound(name, ips[0])
         assert lab.associations(ips) == 1
     finally:
-        lab.emulator.stale_reads = 0
+        emulator.stale_reads = 0
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])

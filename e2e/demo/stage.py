@@ -1,0 +1,53 @@
+"""What all clouds of one demo share: a control plane, and an emulator of each cloud coming up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.demo import manifests
+from e2e.demo.cloud import Cloud, EmulatedCloud
+from e2e.demo.options import Options
+from moorage_testing.cluster import EmbeddedCluster
+from moorage_testing.processes import Child, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where worlds are set up, one after the other.
+
+    Attributes:
+        cluster: a control plane with the CRDs, without nodes.
+        kubeconfig: the controller's own identity, with its rights only.
+        emulators: the process of each cloud, which may not serve yet.
+    """
+
+    cluster: EmbeddedCluster
+    kubeconfig: Path
+    emulators: Mapping[Cloud, Child]
+
+
+@contextlib.contextmanager
+def open_stage(options: Options, tell: Callable[[str], None]) -> Iterator[Stage]:
+    """The stage, for the length of a block. ``tell`` hears what is being waited for.
+
+    Raises ToolchainError, ChildError, KubectlError or ApiError.
+    """
+    with Run.open() as run:
+        # All of it takes seconds to come up, so it does at the same time.
+        emulators = {
+            cloud: EmulatedCloud.start(run, cloud, options.nodes) for cloud in options.clouds
+        }
+        tell("the control plane is starting: etcd, API server, scheduler, controller manager")
+        with EmbeddedCluster.start(
+            node_monitor_grace_seconds=options.monitor_grace_seconds,
+            eviction_seconds=options.eviction_seconds,
+        ) as cluster:
+            for crd in sorted(manifests.CRDS.glob("*.yaml")):
+                cluster.apply(crd.read_text(encoding="utf-8"))
+            account = f"{manifests.CONTROLLER_NAMESPACE}/{manifests.CONTROLLER}"
+            kubeconfig = cluster.kubeconfig_for(account)
+            cluster.apply(manifests.controller_rights())
+            yield Stage(cluster, kubeconfig, emulators)

@@ -1,0 +1,77 @@
+"""What the controller asked of the API server, by the API server's own account."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One request of the controller's that the API server answered."""
+
+    verb: str
+    resource: str
+    subresource: str
+
+
+class Audit:
+    """The log that the API server keeps of one service account's requests."""
+
+    def __init__(self, folder: Path, account: str) -> None:
+        self._log = folder / "audit.log"
+        self._policy = folder / "audit-policy.json"
+        user = "system:serviceaccount:" + account.replace("/", ":")
+        rules = [{"level": "Metadata", "users": [user]}, {"level": "None"}]
+        policy = {
+            "apiVersion": "audit.k8s.io/v1",
+            "kind": "Policy",
+            # A watch is told when it begins, everything else when it is answered.
+            "omitStages": ["RequestReceived"],
+            "rules": rules,
+        }
+        self._policy.write_text(json.dumps(policy), encoding="utf-8")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """For the API server; it writes each line before the next request of that client."""
+        return (f"--audit-policy-file={self._policy}", f"--audit-log-path={self._log}")
+
+    def mark(self) -> int:
+        """Now, for ``since``."""
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    def since(self, mark: int) -> list[ApiCall]:
+        """All requests answered after a mark, watches where they began."""
+        with self._log.open("rb") as log:
+            log.seek(mark)
+            lines = [line for line in log if line.endswith(b"\n")]
+        events = map(json.loads, lines)
+        return [
+            _api_call(event)
+            for event in events
+            if (event["stage"] == "ResponseStarted") == (event["verb"] == "watch")
+        ]
+
+    def age(self) -> float:
+        """Seconds since the controller's last request other than for its Lease."""
+        text = self._log.read_text(encoding="utf-8").splitlines() if self.mark() else []
+        for line in reversed(text):
+            event = json.loads(line)
+            if event.get("objectRef", {}).get("resource") != "leases":
+                return time.time() - _epoch(event["stageTimestamp"])
+        return float("inf")
+
+
+def _api_call(event: dict[str, Any]) -> ApiCall:
+    # Discovery has no object.
+    subject = event.get("objectRef", {})
+    return ApiCall(event["verb"], subject.get("resource", ""), subject.get("subresource", ""))
+
+
+def _epoch(stamp: str) -> float:
+    return dt.datetime.fromisoformat(stamp).timestamp()

@@ -1,0 +1,142 @@
+"""Drains, one by one, as the cluster sees them: from the last pod's end to an address at rest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from moorage_kube.client import Client, ListQuery, Target
+from moorage_kube.connection import load_connection
+from moorage_kube.errors import KubeError
+from moorage_kube.kinds import NETIPALLOCATIONS, NODES
+from moorage_testing.waiting import wait_for_async
+
+from .fleet import Fleet
+from .report import say
+
+_MOVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """One move as the cluster saw it; seconds of the machine's monotonic clock."""
+
+    ip: str
+    drained: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An entry of ``status.addresses``.
+
+    Attributes:
+        phase: where the address is on its way.
+        node: where it is, or is going.
+        at: since when both are so, in seconds of the machine's monotonic clock.
+        owes: whether a node that it has left is still without an address of its own.
+    """
+
+    phase: str
+    node: str
+    at: float
+    owes: bool
+
+
+@dataclass(slots=True)
+class Status:
+    """``status.addresses`` as a watch tells it."""
+
+    client: Client
+    seen: dict[str, Seen] = field(default_factory=dict)
+
+    async def follow(self) -> None:
+        """Keep it true, for ever."""
+        query = ListQuery(field_selector="metadata.name=edge")
+        while True:
+            with contextlib.suppress(KubeError):
+                version = ""
+                async for page in self.client.pages(NETIPALLOCATIONS, query):
+                    version = page.resource_version
+                    for raw in page.items:
+                        self._take(raw)
+                async for event in self.client.watch(NETIPALLOCATIONS, query, version):
+                    if event.type == "MODIFIED":
+                        self._take(event.object)
+
+    def is_in(self, ip: str, phase: str) -> bool:
+        """Whether an address is in a phase."""
+        return ip in self.seen and self.seen[ip].phase == phase
+
+    def _take(self, raw: dict[str, Any]) -> None:
+        now = time.monotonic()
+        for entry in raw.get("status", {}).get("addresses", ()):
+            phase, node = entry["phase"], entry.get("nodeName", "")
+            owes = any(owed["nodeName"] != node for owed in entry.get("owed", ()))
+            before = self.seen.get(entry["ip"])
+            same = before is not None and (before.phase, before.node) == (phase, node)
+            at = before.at if before is not None and same else now
+            self.seen[entry["ip"]] = Seen(phase, node, at, owes)
+
+
+def drain_all(fleet: Fleet, ips: Sequence[str]) -> list[Drain]:
+    """Drain the node of each of these, all being well in between."""
+    return asyncio.run(_drain_all(fleet, ips))
+
+
+async def _drain_all(fleet: Fleet, ips: Sequence[str]) -> list[Drain]:
+    drains: list[Drain] = []
+    async with _status(fleet) as status:
+        for number, ip in enumerate(ips, 1):
+            drains.append(await _drain(fleet, status, ip))
+            if number % 10 == 0:
+                say(f"{number} of {len(ips)} drained")
+    return drains
+
+
+@contextlib.asynccontextmanager
+async def _status(fleet: Fleet) -> AsyncIterator[Status]:
+    async with Client(load_connection(str(fleet.cluster.kubeconfig)), "moorage-bench") as client:
+        status = Status(client)
+        following = asyncio.create_task(status.follow())
+        try:
+            yield status
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def _drain(fleet: Fleet, status: Status, ip: str) -> Drain:
+    """Cordon the node, see the address held back, take the workload's pod away, see it move."""
+    await _until(fleet, lambda: status.is_in(ip, "Bound"), f"{ip} to be bound before its move")
+    node = status.seen[ip].node
+    await status.client.patch(NODES, Target(node), {"spec": {"unschedulable": True}})
+    await _until(fleet, lambda: status.is_in(ip, "Holding"), f"{ip} to be held on {node}")
+    drained = await asyncio.to_thread(_delete_pod, fleet, f"edge-{node}")
+
+    def moved() -> bool:
+        return status.is_in(ip, "Bound") and status.seen[ip].node != node
+
+    await _until(fleet, moved, f"{ip} to leave {node}")
+    bound = status.seen[ip].at
+    await _until(fleet, lambda: not status.seen[ip].owes, f"{node} to have its own address again")
+    return Drain(ip, drained, bound)
+
+
+async def _until(fleet: Fleet, condition: Callable[[], bool], what: str) -> None:
+    async def holds() -> bool:
+        fleet.process  # noqa: B018 - raises with its log once it is dead
+        return condition()
+
+    await wait_for_async(holds, _MOVE_SECONDS, what, interval_seconds=0.02)
+
+
+def _delete_pod(fleet: Fleet, name: str) -> float:
+    """Remove a pod at once; return when the API server had acknowledged it."""
+    path = f"/api/v1/namespaces/default/pods/{name}"
+    fleet.cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
+    return time.monotonic()

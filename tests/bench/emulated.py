@@ -1,0 +1,120 @@
+"""An emulated cloud, a process of its own, through its own paths."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import ssl
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from moorage_testing.clouds.control import changes
+from moorage_testing.clouds.world import Instance
+from moorage_testing.processes import Command, Run
+from moorage_testing.waiting import wait_for
+
+from .clouds import CHANGE_SECONDS, Cloud
+from .options import Options
+from .planner import ip_text
+
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class CloudCall:
+    """One call that reached the cloud; ``at`` in seconds of the machine's monotonic clock."""
+
+    op: str
+    params: Mapping[str, str]
+    at: float
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return not changes(self.op)
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatedCloud:
+    """One region of one cloud that is running."""
+
+    cloud: Cloud
+    url: str
+    region: str
+    environment: dict[str, str]
+    instances: tuple[Instance, ...]
+    addresses: int
+
+    @classmethod
+    def start(cls, run: Run, cloud: Cloud, options: Options) -> Self:
+        """Start it with as many instances as there are nodes."""
+        ips = ",".join(map(ip_text, range(options.addresses)))
+        argv = [sys.executable, "-m", f"moorage_testing.clouds.{cloud.name}"]
+        argv += ["--nodes", str(options.nodes), "--addresses", ips, "--cluster", "bench"]
+        child = run.start(Command(cloud.name, argv))
+
+        def first_line() -> str:
+            child.check()
+            line, end, _ = child.log.read_text(encoding="utf-8").partition("\n")
+            return line if end else ""
+
+        told = json.loads(wait_for(first_line, START_SECONDS, f"{cloud.title} to serve"))
+        return cls(
+            cloud=cloud,
+            url=told["url"],
+            region=told["region"],
+            environment=told["environment"],
+            instances=tuple(Instance(**instance) for instance in told["instances"]),
+            addresses=len(told["addresses"]),
+        )
+
+    def calls(self, since: float = 0.0) -> list[CloudCall]:
+        """What came in after a moment, in order."""
+        return [
+            CloudCall(**call) for call in self._ask("GET", "moorage/calls") if call["at"] >= since
+        ]
+
+    def take_lent_addresses(self) -> None:
+        """Leave the machines of Compute Engine that hold no reserved address without any."""
+        held = {address["instance"] for address in self._ask("GET", "moorage/addresses")}
+        for instance in self.instances:
+            if instance.id not in held:
+                project, zone, name = instance.provider_id.removeprefix("gce://").split("/")
+                path = f"compute/v1/projects/{project}/zones/{zone}/instances/{name}"
+                (interface,) = self._ask("GET", path)["networkInterfaces"]
+                for config in interface.get("accessConfigs", ()):
+                    named = {"networkInterface": interface["name"], "accessConfig": config["name"]}
+                    self._ask("POST", f"{path}/deleteAccessConfig?{urlencode(named)}")
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """Let every change take ``CHANGE_SECONDS`` more, before its answer or after it."""
+        kind = "operation_seconds" if self.cloud.accepts_operations else "delay_seconds"
+        fault = {"op": self.cloud.change, kind: CHANGE_SECONDS, "times": None}
+        self._ask("POST", "moorage/faults", fault)
+        try:
+            yield
+        finally:
+            self._ask("DELETE", "moorage/faults")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - loopback, from the emulator itself
+            f"{self.url}/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            method=method,
+        )
+        # An emulator that speaks TLS tells the SDK, too, whom to trust.
+        trusted = self.environment.get("REQUESTS_CA_BUNDLE")
+        context = ssl.create_default_context(cafile=trusted) if trusted else None
+        with urllib.request.urlopen(request, timeout=60, context=context) as answer:  # noqa: S310 - as above
+            return json.loads(answer.read())
+
+
+def matching(calls: Sequence[CloudCall], op: str) -> list[CloudCall]:
+    """The calls of the operations that a regular expression names."""
+    return [call for call in calls if re.fullmatch(op, call.op)]

@@ -1,0 +1,90 @@
+"""D1 in each of the clouds: a crash after every single change of a move."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from core_lab import CoreLab
+
+from moorage_testing.processes import Child
+from moorage_testing.waiting import WaitTimeoutError, wait_for
+
+CRASHING = Path(__file__).parent / "crashing_core.py"
+MOST_POINTS = 40
+# Every point where there is time; ./nox -s cluster takes each third, of one cloud after the other.
+STRIDE = int(os.environ.get("MOORAGE_CRASH_STRIDE", "1"))
+_LEASES = itertools.count(1)
+
+
+def _own_lease() -> dict[str, str]:
+    """No controller here waits for the Lease of one that was killed and never comes back."""
+    return {"LEASE_NAME": f"crash-{next(_LEASES)}"}
+
+
+class Crashes:
+    """Moves of one address, each with a crash at another point."""
+
+    def __init__(self, lab: CoreLab) -> None:
+        self.lab = lab
+        self.pool, (self.ip,) = lab.pool(2), lab.addresses(1)
+        self.name = lab.allocate(self.pool, [self.ip])
+
+    def moves(self, point: int) -> bool:
+        """Move it while the controller dies after that many changes; whether it did."""
+        lab = self.lab
+        node = lab.wait_bound(self.name, self.ip)
+        (target,) = set(self.pool.names) - {node}
+        lab.cordon(target, on=False)
+        crashing = lab.start(program=str(CRASHING), CRASH_AFTER=str(point), **_own_lease())
+        try:
+            lab.cordon(node)
+            died = self._dies(crashing, target)
+        finally:
+            crashing.stop()
+        mends = lab.started(**_own_lease())
+        try:
+            lab.wait_bound(self.name, self.ip, target, 60)
+            assert lab.where(self.pool, self.ip) == target
+            wait_for(self._owes_only_the_holder, 30, "the old node to have its own address again")
+        finally:
+            assert mends.stop() == 0, mends.log_tail()
+        return died
+
+    def _owes_only_the_holder(self) -> bool:
+        record = self.lab.record(self.name, self.ip)
+        return {one["nodeName"] for one in record.get("owed", [])} <= {record["nodeName"]}
+
+    def _dies(self, crashing: Child, target: str) -> bool:
+        def over() -> bool:
+            record = self.lab.record(self.name, self.ip)
+            there = (record.get("phase"), record.get("nodeName")) == ("Bound", target)
+            marked = set(self.lab.labelled(self.pool)) == {target}
+            return there and marked and self._owes_only_the_holder()
+
+        wait_for(lambda: not crashing.alive or over(), 60, "a crash, or the end")
+        try:
+            # The last change may be seen a moment before the process dies of it.
+            wait_for(lambda: not crashing.alive, 1, "it to die")
+        except WaitTimeoutError:
+            return False
+        assert crashing.returncode == -signal.SIGKILL, crashing.log_tail()
+        return True
+
+
+@pytest.mark.timeout(900)
+def test_d1_a_crash_after_every_single_change_of_a_move_converges(cloud_lab: CoreLab) -> None:
+    first = cloud_lab.started(**_own_lease())
+    try:
+        crashes = Crashes(cloud_lab)
+        cloud_lab.wait_bound(crashes.name, crashes.ip)
+    finally:
+        assert first.stop() == 0, first.log_tail()
+    for point in range(1, MOST_POINTS, STRIDE):
+        if not crashes.moves(point):
+            assert point > 4, "a move of so few changes says nothing"
+            return
+    raise AssertionError(f"a move still crashes after {MOST_POINTS} changes")
