@@ -8,7 +8,8 @@ import pytest
 from core_builders import IP1, IP2
 from simulation import Simulation
 
-from moorage_core.model import Phase, WriteStatus
+from moorage_core.decide.allocation import decide
+from moorage_core.model import Awaited, Phase, WriteStatus
 from moorage_core.report import notes
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud
 
@@ -106,3 +107,15 @@ def test_people_get_an_event_of_what_would_be_done(world: Simulation) -> None:
     (note,) = notes(seen, world.plan("a"))
     assert (note.reason, note.type) == ("DryRun", "Normal")
     assert note.message.startswith(f"{IP1}: would ask the cloud to")
+
+
+def test_before_the_cloud_is_read_nothing_is_promised(world: Simulation) -> None:
+    world.allocate("a", IP1, dry_run=True)
+    plan = decide(replace(world.look("a"), readings={IP1: Awaited()}))
+    assert plan.message == "dry run: the cloud is not read yet"
+
+
+def test_a_spec_that_cannot_be_carried_out_still_says_so(world: Simulation) -> None:
+    world.allocate("a", IP1, dry_run=True, problem="spec.cloud.provider is empty")
+    world.settle()
+    assert condition(world, "Ready") == ("False", "InvalidSpec", "spec.cloud.provider is empty")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from moorage_core import reasons
-from moorage_core.decide.conditions import conditions, serves
+from moorage_core.decide.conditions import conditions, rejected, serves
 from moorage_core.decide.merging import merged
 from moorage_core.model import (
     Action,
     AddFinalizer,
     Mutate,
     Observed,
+    Phase,
     Record,
     Reread,
     WriteStatus,
@@ -33,13 +34,19 @@ def rehearse(world: Observed, plan: Plan[Action]) -> Plan[Action]:
         if not isinstance(action, WriteStatus | Reread | AddFinalizer)
     ]
     records = _records(world, plan, mutations)
-    told = (*conditions(world.allocation, records, world.label_errors), _told(held_back))
+    problem = world.allocation.problem
+    usual = (
+        rejected(reasons.INVALID_SPEC, problem)
+        if problem
+        else conditions(world.allocation, records, world.label_errors)
+    )
+    told = (*usual, _told(held_back, records))
     all_conditions = merged(world, told)
     seen = world.seen_generation == world.allocation.generation
     actions: tuple[Action, ...] = ()
     if records != world.records or all_conditions is not world.conditions or not seen:
         actions = (WriteStatus(records, all_conditions, sum(map(serves, records))),)
-    message = f"dry run: {_told(held_back).message}"
+    message = f"dry run: {_told(held_back, records).message}"
     return Plan(reasons.DRY_RUN.name, message, actions, plan.wait)
 
 
@@ -61,7 +68,9 @@ def _records(
     )
 
 
-def _told(held_back: list[str]) -> Condition:
+def _told(held_back: list[str], records: tuple[Record, ...]) -> Condition:
+    if any(record.phase is Phase.PENDING and not record.reason for record in records):
+        return Condition(CONDITION, "True", "NotLookedAt", "the cloud is not read yet")
     if not held_back:
         return Condition(CONDITION, "True", "NothingToDo", "nothing would be changed")
     more = len(held_back) - _SHOWN

@@ -1,0 +1,1 @@
+"""External IP addresses of Google Compute Engine for Moorage."""

@@ -1,0 +1,323 @@
+"""What an address's coming and going takes: calls in order, made in a worker thread.
+
+Nothing is believed that a refusal says: state is read again, and that decides.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from moorage_domain.errors import (
+    AddressNotFound,
+    CloudError,
+    InUse,
+    Locked,
+    MachineNotFound,
+    MachineUnfit,
+    Stale,
+)
+from moorage_domain.provider import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider_gcp import identity, rows
+from moorage_provider_gcp.identity import InZone
+from moorage_provider_gcp.refused import Refused
+from moorage_provider_gcp.rows import GcpAddress, GcpMachine
+
+if TYPE_CHECKING:
+    from google.cloud.compute_v1 import Instance, NetworkInterface
+
+    from moorage_provider_gcp.compute import Begun, Compute
+
+_REQUESTS = uuid.UUID("c2a0e7a4-6f0e-4e86-9d61-0d8f3b6a51d4")
+# More repeats of one step within the hour that Google remembers request ids for: none.
+_MOST_REPLAYS = 8
+# What state, once read again, gives the reason for.
+_REFUSALS = (Refused, InUse, Locked, Stale, MachineNotFound)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One change, to be asked for.
+
+    Attributes:
+        name: what it is, where and of what; with the caller's request id it is itself again.
+        send: asks for it under an id.
+        is_done: reads whether its effect is there.
+    """
+
+    name: tuple[str, ...]
+    send: Callable[[str], Begun]
+    is_done: Callable[[], bool]
+
+
+def snapshot(gce: Compute, addresses: Collection[str], region: str) -> Mapping[str, CloudAddress]:
+    """These of the reserved addresses, as one list of them all tells."""
+    if not addresses:
+        return {}
+    wanted = set(addresses)
+    listed = gce.addresses(region, gce.project)
+    # Most of a large list may be nobody's wish, and to read a whole row takes long.
+    return {ip: rows.address(row) for row in listed if (ip := rows.ip(row)) in wanted}
+
+
+def machine(gce: Compute, machine_id: str) -> Machine:
+    """One instance, and whether its address is a reserved one."""
+    vm = _vm(machine_id)
+    row = gce.instance(vm)
+    ip = rows.nat_ip(rows.interface(row, gce.interface))
+    return rows.machine(row, vm, gce.interface, reserved=_is_reserved(gce, vm, ip))
+
+
+def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
+    """Take the ephemeral address off a machine; return the operation's handle, ``""`` = done."""
+    if not target.public_ip or ":" in address.ip:
+        return ""
+    vm = _exact(target)
+    nic = rows.interface(_found(gce, target), gce.interface)
+    config, ip = rows.access_config(nic), rows.nat_ip(nic)
+    if config is None or ip == address.ip:
+        return ""
+    if _is_reserved(gce, vm, ip):
+        raise InUse(f"{target.machine_id} already holds {ip}", "", ip)
+
+    def is_bare() -> bool:
+        nic = rows.interface(_found(gce, target), gce.interface)
+        return rows.nat_ip(nic) != ip
+
+    name = config.name
+    step = _Step(
+        ("deleteAccessConfig", vm.name, ip, request_id),
+        lambda key: gce.delete_access_config(vm, gce.interface, name, key),
+        is_bare,
+    )
+    return _unless_done(vm, step)
+
+
+def attach(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
+    """Give a free address to a machine; return the operation's handle, ``""`` = done."""
+    if ":" in address.ip:
+        return _attach_ipv6(gce, address, target, request_id)
+    vm = _exact(target)
+    tier = address.tier if isinstance(address, GcpAddress) else ""
+    step = _Step(
+        ("addAccessConfig", vm.name, address.ip, request_id),
+        lambda key: gce.add_access_config(vm, address.ip, tier, key),
+        lambda: _is_on(gce, address, target),
+    )
+    try:
+        return _begin(vm, step)
+    except _REFUSALS as refusal:
+        _judge(gce, refusal, address, target)
+        return ""
+
+
+def detach(gce: Compute, address: CloudAddress, request_id: str) -> str:
+    """Take an address off the machine it was read on; return the handle, ``""`` = done."""
+    if isinstance(address.holder, OtherHolder):
+        raise _held(address)
+    if address.holder is None:
+        return ""
+    vm = _vm(address.holder.machine_id)
+    row = _gone_is_none(gce, vm)
+    nic = rows.holding(row, address.ip) if row else None
+    if row is None or nic is None:
+        if _is_free(gce, address):
+            return ""
+        raise Stale(f"{address.ip} is told to be on {vm.name}, which does not have it")
+    exact = replace(vm, name=str(row.id))
+    step = _taking(gce, exact, nic, address, request_id)
+    return _unless_done(exact, step)
+
+
+def compensate(gce: Compute, target: Machine, request_id: str) -> str:
+    """Lend a bare machine an ephemeral address; return the handle, ``""`` = done."""
+    vm = _exact(target)
+
+    def has_address() -> bool:
+        nic = rows.interface(_found(gce, target), gce.interface)
+        return rows.access_config(nic) is not None
+
+    if has_address():
+        return ""
+    step = _Step(
+        ("addAccessConfig", vm.name, "", request_id),
+        lambda key: gce.add_access_config(vm, "", "", key),
+        has_address,
+    )
+    return _unless_done(vm, step)
+
+
+def _attach_ipv6(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
+    vm = _exact(target)
+    nic = rows.interface(_found(gce, target), gce.interface)
+    present = rows.ipv6(nic)
+    if present == address.ip:
+        return ""
+    if present:
+        _refuse_occupied(gce, vm, present)
+    step = _Step(
+        # With another fingerprint it is another request.
+        ("updateNetworkInterface", vm.name, address.ip, nic.fingerprint, request_id),
+        lambda key: gce.set_ipv6(vm, nic, address.ip, key),
+        lambda: _is_on(gce, address, target),
+    )
+    try:
+        return _begin(vm, step)
+    except _REFUSALS as refusal:
+        _judge(gce, refusal, address, target)
+        return ""
+
+
+def _taking(
+    gce: Compute, vm: InZone, nic: NetworkInterface, address: CloudAddress, request_id: str
+) -> _Step:
+    """What takes the address off an interface that has just been read."""
+
+    def is_free() -> bool:
+        return _is_free(gce, address)
+
+    if ":" in address.ip:
+        return _Step(
+            ("updateNetworkInterface", vm.name, address.ip, nic.fingerprint, request_id),
+            lambda key: gce.set_ipv6(vm, nic, "", key),
+            is_free,
+        )
+    name = nic.access_configs[0].name
+    return _Step(
+        ("deleteAccessConfig", vm.name, address.ip, request_id),
+        lambda key: gce.delete_access_config(vm, nic.name, name, key),
+        is_free,
+    )
+
+
+def _begin(vm: InZone, step: _Step) -> str:
+    """Ask for a step; return the handle of its operation, ``""`` = its effect is there.
+
+    Google answers a request id that it knows with that request's operation. One that is done may
+    be of long ago, its effect undone since: then the step is asked for under another id.
+    """
+    key = "/".join(step.name)
+    for _ in range(_MOST_REPLAYS):
+        begun = step.send(str(uuid.uuid5(_REQUESTS, key)))
+        if not begun.done:
+            return f"{vm.project}/{vm.zone}/{begun.operation}"
+        if step.is_done():
+            return ""
+        key += f"/{begun.operation}"
+    raise Stale(f"GCP: {step.name[0]} of {vm.name} is done, but its effect is not there")
+
+
+def _unless_done(vm: InZone, step: _Step) -> str:
+    """Ask for a step that may be refused because it is done already."""
+    try:
+        return _begin(vm, step)
+    except _REFUSALS as refusal:
+        if step.is_done():
+            return ""
+        raise _unexplained(refusal) from refusal
+
+
+def _judge(gce: Compute, refusal: CloudError, address: CloudAddress, target: Machine) -> None:
+    """Find out by reading why an attachment was refused; return when it is there already."""
+    row = _found(gce, target)
+    now = _reread(gce, address)
+    if now.holder is not None:
+        if rows.holding(row, address.ip) and _held_by(now, target):
+            return
+        raise _held(now) from refusal
+    nic = rows.interface(row, gce.interface)
+    present = rows.ipv6(nic) if ":" in address.ip else rows.nat_ip(nic)
+    if present:
+        _refuse_occupied(gce, _exact(target), present)
+    if row.status != rows.RUNNING:
+        text = f"instance {target.machine_id} is {row.status}"
+        raise MachineUnfit(text, row.status) from refusal
+    if now.token != address.token or isinstance(refusal, InUse):
+        # It was refused for somebody who has let go of it meanwhile.
+        raise Stale(refusal.message, refusal.code) from refusal
+    raise _unexplained(refusal) from refusal
+
+
+def _unexplained(refusal: CloudError) -> CloudError:
+    """What remains of a refusal that nothing in sight is the reason for."""
+    if isinstance(refusal, Refused):
+        return CloudError(refusal.message, refusal.code)
+    return refusal
+
+
+def _refuse_occupied(gce: Compute, vm: InZone, ip: str) -> None:
+    """Raise what it means that an interface has another address."""
+    if _is_reserved(gce, vm, ip):
+        raise InUse(f"the interface of {vm.zone}/{vm.name} already holds {ip}", "", ip)
+    raise MachineUnfit(f"the interface of {vm.zone}/{vm.name} still has {ip}, lent by Google", "")
+
+
+def _is_on(gce: Compute, address: CloudAddress, target: Machine) -> bool:
+    return rows.holding(_found(gce, target), address.ip) is not None
+
+
+def _is_free(gce: Compute, address: CloudAddress) -> bool:
+    """Whether nobody has the address any more. Raises ``Stale`` when somebody else has it."""
+    now = _reread(gce, address)
+    if now.holder is not None and now.token != address.token:
+        raise Stale(f"{address.ip} has changed hands since it was read")
+    return now.holder is None
+
+
+def _is_reserved(gce: Compute, vm: InZone, ip: str) -> bool:
+    """Whether an address of a machine is a reserved one."""
+    return bool(ip) and any(True for _ in gce.addresses(vm.region, vm.project, ip))
+
+
+def _reread(gce: Compute, address: CloudAddress) -> GcpAddress:
+    """The address as it is now. Raises ``AddressNotFound``."""
+    for row in gce.addresses(address.location, gce.project, address.ip):
+        return rows.address(row)
+    raise AddressNotFound(f"{address.reference} ({address.ip}) does not exist any more")
+
+
+def _found(gce: Compute, target: Machine) -> Instance:
+    """The very instance that was read. Raises ``Stale`` for another one of its name."""
+    try:
+        return gce.instance(_exact(target))
+    except MachineNotFound as gone:
+        if _gone_is_none(gce, _vm(target.machine_id)) is None:
+            raise
+        raise Stale(f"{target.machine_id} was made anew since it was read") from gone
+
+
+def _gone_is_none(gce: Compute, vm: InZone) -> Instance | None:
+    try:
+        return gce.instance(vm)
+    except MachineNotFound:
+        return None
+
+
+def _exact(target: Machine) -> InZone:
+    """An instance by its numeric id, where that is known."""
+    vm = _vm(target.machine_id)
+    number = target.number if isinstance(target, GcpMachine) else ""
+    return replace(vm, name=number or vm.name)
+
+
+def _vm(machine_id: str) -> InZone:
+    vm = identity.instance(machine_id)
+    if vm is None:
+        raise MachineNotFound(f'"{machine_id}" is no instance of Compute Engine')
+    return vm
+
+
+def _held_by(address: CloudAddress, target: Machine) -> bool:
+    holder = address.holder
+    return isinstance(holder, MachineHolder) and holder.machine_id == target.machine_id
+
+
+def _held(address: CloudAddress) -> InUse:
+    """The refusal of an address that somebody has."""
+    holder = address.holder
+    owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
+    if isinstance(holder, OtherHolder):
+        owner = holder.description
+    return InUse(f"{address.ip} is held by {owner}", "", owner)

@@ -1,0 +1,306 @@
+"""The calls to Compute Engine; only a worker thread imports this file, for the SDK is large."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import requests
+from google.api_core.client_options import ClientOptions
+from google.cloud import compute_v1
+
+from moorage_domain.errors import (
+    CloudError,
+    CredentialsRejected,
+    InvalidOptions,
+    MachineNotFound,
+    Stale,
+    Unavailable,
+)
+from moorage_domain.provider import Request
+from moorage_provider import deadline
+from moorage_provider.sdk import observed
+from moorage_provider_gcp import identity
+from moorage_provider_gcp.credentials import found
+from moorage_provider_gcp.errors import RAISED_BY_GOOGLE, cloud_error, operation_error
+from moorage_provider_gcp.identity import InZone
+from moorage_provider_gcp.rows import PREMIUM
+from moorage_provider_gcp.settings import from_environment
+
+AnswerT = TypeVar("AnswerT")
+
+ATTEMPTS = 3
+NAT_NAME = "External NAT"
+IPV6_NAME = "External IPv6"
+_IPV6_PREFIX = 96
+PAGE_SIZE = 500
+_PAUSES_SECONDS = (0.2, 0.6)
+_SHORTEST_SECONDS = 0.01
+# A thread that waits cannot be stopped, and the process waits for it when it ends.
+_WAIT_SECONDS = 5.0
+# At DEBUG these write whole requests. The pools of connections hold fewer than may wait at once,
+# which urllib3 finds worth a warning each time.
+_TALKATIVE_LOGGERS = {
+    "google": logging.INFO,
+    "urllib3": logging.INFO,
+    "urllib3.connectionpool": logging.ERROR,
+}
+# Scopes of a list that say so are empty; of those with any other warning nothing is known.
+_EMPTY = "NO_RESULTS_ON_PAGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A mutation that was accepted.
+
+    Attributes:
+        operation: its name.
+        done: it is over; where it has just been asked for, an earlier one was of the same id.
+    """
+
+    operation: str
+    done: bool
+
+
+class Compute:
+    """A client of one project; blocking, safe to use from several threads.
+
+    Every method raises only ``CloudError`` and what the fence raises, and sends nothing once the
+    caller's deadline has passed.
+
+    Attributes:
+        project: where the addresses are.
+        interface: the network interface that gets them.
+    """
+
+    def __init__(
+        self,
+        timeout_seconds: float,
+        fence: Callable[[], None],
+        tell: Callable[[Request], None],
+    ) -> None:
+        """Find project, endpoint and credentials. Raises ``InvalidOptions``.
+
+        Args:
+            timeout_seconds: the caller's deadline, shared by the attempts of one request.
+            fence: called in the calling thread before each attempt at a mutation; what it raises
+                stops the attempt and reaches the caller as it is.
+            tell: called after each call.
+        """
+        for name, level in _TALKATIVE_LOGGERS.items():
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.getEffectiveLevel(), level))
+        settings = from_environment(os.environ)
+        self.interface = settings.interface
+        self._tell = tell
+        self._attempt_seconds = max(timeout_seconds / ATTEMPTS, 1.0)
+        with _mapped("the search for credentials", CloudError):
+            credentials, self.project = found(settings, fence)
+            options: dict[str, Any] = {
+                "credentials": credentials,
+                "client_options": ClientOptions(api_endpoint=settings.endpoint or None),
+            }
+            self._instances = compute_v1.InstancesClient(**options)
+            self._addresses = compute_v1.AddressesClient(**options)
+            self._operations = compute_v1.ZoneOperationsClient(**options)
+
+    def addresses(self, region: str, project: str, ip: str = "") -> Iterator[compute_v1.Address]:
+        """The reserved external addresses of a region; of all regions where it is ``""``.
+
+        Args:
+            region: its name.
+            project: whose they are.
+            ip: this one only.
+        """
+        wanted = f'address = "{ip}"' if ip else 'addressType = "EXTERNAL"'
+        token = None
+        while token != "":
+            query = {"project": project, "filter": wanted, "page_token": token or ""}
+            page = self._page(query | {"max_results": PAGE_SIZE}, region)
+            lists = [page] if region else page.items.values()
+            for one in lists:
+                if one.warning.code not in ("", _EMPTY):
+                    raise Unavailable(
+                        f"GCP: a list of addresses is not whole: {one.warning.message}",
+                        one.warning.code,
+                    )
+                yield from one.items if region else one.addresses
+            token = page.next_page_token
+
+    def _page(self, query: dict[str, Any], region: str) -> Any:  # noqa: ANN401 - the SDK's pagers hand on any field of the page
+        if region:
+            one = compute_v1.ListAddressesRequest(region=region, **query)
+            return self._call(f"addresses.list of {region}", self._addresses.list, one)
+        every = compute_v1.AggregatedListAddressesRequest(query)
+        return self._call("addresses.aggregatedList", self._addresses.aggregated_list, every)
+
+    def instance(self, vm: InZone) -> compute_v1.Instance:
+        """One instance. Raises ``MachineNotFound``."""
+        request = compute_v1.GetInstanceRequest(**_named(vm))
+        return self._call(f"instances.get of {vm.name}", self._instances.get, request)
+
+    def add_access_config(self, vm: InZone, ip: str, tier: str, request_id: str) -> Begun:
+        """Give an instance's interface a public IPv4 address. Raises ``MachineNotFound``.
+
+        Args:
+            vm: the instance.
+            ip: a reserved address, ``""`` = one that Google lends.
+            tier: the network tier of the reserved one, ``""`` = the project's own.
+            request_id: a UUID.
+        """
+        config = compute_v1.AccessConfig(name=NAT_NAME, type_="ONE_TO_ONE_NAT")
+        if ip:
+            config.nat_i_p = ip
+        if tier:
+            config.network_tier = tier
+        request = compute_v1.AddAccessConfigInstanceRequest(
+            **_named(vm),
+            network_interface=self.interface,
+            access_config_resource=config,
+            request_id=request_id,
+        )
+        # The one that hides the operation polls it at the cloud's own endpoint, whatever is set.
+        send = self._instances.add_access_config_unary
+        return self._begin(f"instances.addAccessConfig to {vm.name}", send, request)
+
+    def delete_access_config(self, vm: InZone, nic: str, name: str, request_id: str) -> Begun:
+        """Take the public IPv4 address off an interface. Raises ``MachineNotFound``."""
+        request = compute_v1.DeleteAccessConfigInstanceRequest(
+            **_named(vm), network_interface=nic, access_config=name, request_id=request_id
+        )
+        send = self._instances.delete_access_config_unary
+        return self._begin(f"instances.deleteAccessConfig of {vm.name}", send, request)
+
+    def set_ipv6(
+        self, vm: InZone, nic: compute_v1.NetworkInterface, ip: str, request_id: str
+    ) -> Begun:
+        """Give an interface an external IPv6 range. Raises ``Stale``, ``MachineNotFound``.
+
+        Args:
+            vm: the instance.
+            nic: the interface as it was read; one that changed since is left alone.
+            ip: the first address of the range, ``""`` = none, and no IPv6 at all.
+            request_id: a UUID.
+        """
+        changes = compute_v1.NetworkInterface(fingerprint=nic.fingerprint, stack_type="IPV4_ONLY")
+        if ip:
+            changes.stack_type = "IPV4_IPV6"
+            changes.ipv6_access_configs = [
+                compute_v1.AccessConfig(
+                    name=IPV6_NAME,
+                    type_="DIRECT_IPV6",
+                    external_ipv6=ip,
+                    external_ipv6_prefix_length=_IPV6_PREFIX,
+                    network_tier=PREMIUM,
+                )
+            ]
+        request = compute_v1.UpdateNetworkInterfaceInstanceRequest(
+            **_named(vm),
+            network_interface=nic.name,
+            network_interface_resource=changes,
+            request_id=request_id,
+        )
+        send = self._instances.update_network_interface_unary
+        return self._begin(f"instances.updateNetworkInterface of {vm.name}", send, request)
+
+    def is_done(self, handle: str) -> bool:
+        """Whether an operation is done; waits for it a little. Raises what it ended in."""
+        where = identity.operation(handle)
+        if where is None:
+            raise CloudError(f'GCP: "{handle}" is no operation of Compute Engine')
+        action = f"zoneOperations.wait of {where.name}"
+        operation = self._waited_for(where, action)
+        if operation is None:
+            action = f"zoneOperations.get of {where.name}"
+            request = compute_v1.GetZoneOperationRequest(
+                project=where.project, zone=where.zone, operation=where.name
+            )
+            operation = self._call(action, self._operations.get, request, missing=Stale)
+        return _is_over(operation, action)
+
+    def _waited_for(self, where: InZone, action: str) -> compute_v1.Operation | None:
+        """An operation when it is done or the cloud waits no longer; ``None`` = we do not."""
+        request = compute_v1.WaitZoneOperationRequest(
+            project=where.project, zone=where.zone, operation=where.name
+        )
+        seconds = max(min(_WAIT_SECONDS, deadline.left() / 2), _SHORTEST_SECONDS)
+        with observed("zoneOperations.wait", self._tell), _mapped(action, Stale):
+            try:
+                return self._operations.wait(request, timeout=seconds, retry=None)
+            except requests.ReadTimeout:
+                return None
+
+    def close(self) -> None:
+        """Give back the connections."""
+        for client in (self._instances, self._addresses, self._operations):
+            client.transport.close()  # type: ignore[no-untyped-call]  # the SDK says nothing of it
+
+    def _begin(
+        self, action: str, send: Callable[..., compute_v1.Operation], request: object
+    ) -> Begun:
+        operation = self._call(action, send, request)
+        return Begun(operation.name, _is_over(operation, action))
+
+    def _call(
+        self,
+        action: str,
+        send: Callable[..., AnswerT],
+        request: object,
+        missing: type[CloudError] = MachineNotFound,
+    ) -> AnswerT:
+        """Make one call, repeating it where nobody answered; what changes bears a request id.
+
+        A throttle is not repeated: what is short is refilled each minute, not each second.
+        """
+        method = action.partition(" ")[0]
+        missing = InvalidOptions if method.startswith("addresses.") else missing
+        with observed(method, self._tell):
+            for pause in _PAUSES_SECONDS:
+                try:
+                    return self._attempt(action, send, request, missing)
+                except Unavailable:
+                    seconds = pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load only
+                    if deadline.left() < seconds:
+                        raise
+                    time.sleep(seconds)
+            return self._attempt(action, send, request, missing)
+
+    def _attempt(
+        self,
+        action: str,
+        send: Callable[..., AnswerT],
+        request: object,
+        missing: type[CloudError],
+    ) -> AnswerT:
+        seconds = max(min(self._attempt_seconds, deadline.left()), _SHORTEST_SECONDS)
+        with _mapped(action, missing):
+            return send(request, timeout=seconds, retry=None)
+
+
+def _is_over(operation: compute_v1.Operation, action: str) -> bool:
+    """Whether an operation is done. Raises what it ended in."""
+    if operation.status != compute_v1.Operation.Status.DONE:
+        return False
+    if operation.error.errors:
+        raise operation_error(operation, action)
+    return True
+
+
+def _named(vm: InZone) -> dict[str, Any]:
+    return {"project": vm.project, "zone": vm.zone, "instance": vm.name}
+
+
+@contextlib.contextmanager
+def _mapped(action: str, missing: type[CloudError]) -> Iterator[None]:
+    try:
+        yield
+    except RAISED_BY_GOOGLE as error:
+        mapped = cloud_error(error, action, missing)
+        # The text under a credential error may hold a token: no trace of it in logs.
+        raise mapped from (None if isinstance(mapped, CredentialsRejected) else error)

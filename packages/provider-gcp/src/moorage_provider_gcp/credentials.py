@@ -1,0 +1,70 @@
+"""Who asks Google, and the gate that every attempt at a request passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import google.auth
+from google.auth.credentials import AnonymousCredentials, Credentials
+from google.oauth2 import service_account
+
+from moorage_domain.errors import InvalidOptions
+from moorage_provider import deadline
+from moorage_provider_gcp.settings import Settings
+
+_SCOPES = ("https://www.googleapis.com/auth/compute",)
+_WAIT = "/wait"
+
+
+class Gate(Credentials):
+    """Somebody's credentials, behind the deadline and the fence.
+
+    The one public place in the SDK that comes before every attempt, those included that it
+    makes itself when a token is refused.
+    """
+
+    def __init__(self, inner: Any, fence: Callable[[], None]) -> None:  # noqa: ANN401 - google-auth says little of its types
+        super().__init__()  # type: ignore[no-untyped-call]  # google-auth says little of its types
+        self._inner = inner
+        self._fence = fence
+
+    @property
+    def universe_domain(self) -> str:
+        domain: str = self._inner.universe_domain
+        return domain
+
+    def before_request(self, request: Any, method: str, url: str, headers: Any) -> None:  # noqa: ANN401 - see above
+        deadline.check()
+        # It may fetch a token, which takes time.
+        self._inner.before_request(request, method, url, headers)
+        deadline.check()
+        # To wait for an operation is a POST that changes nothing.
+        if method != "GET" and not url.endswith(_WAIT):
+            self._fence()
+
+    def refresh(self, request: Any) -> None:  # noqa: ANN401 - see above
+        deadline.check()
+        self._inner.refresh(request)
+
+
+def found(settings: Settings, fence: Callable[[], None]) -> tuple[Gate, str]:
+    """Credentials, and the project to work in. Raises ``InvalidOptions`` where that is not told.
+
+    Args:
+        settings: what the environment says; whose credentials they are, google-auth finds.
+        fence: called before every request that changes something.
+    """
+    inner: Any
+    project: str | None = settings.project
+    if settings.anonymous:
+        inner = AnonymousCredentials()  # type: ignore[no-untyped-call]  # see above
+    else:
+        inner, own = google.auth.default(scopes=_SCOPES)
+        project = project or own
+        if isinstance(inner, service_account.Credentials):
+            # As the SDK does for those that it finds itself: a signed token asks nobody.
+            inner = inner.with_always_use_jwt_access(True)  # type: ignore[no-untyped-call]  # noqa: FBT003 - its own signature
+    if not project:
+        raise InvalidOptions("there is no project: set MOORAGE_GCP_PROJECT or GOOGLE_CLOUD_PROJECT")
+    return Gate(inner, fence), project

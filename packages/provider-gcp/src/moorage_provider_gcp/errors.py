@@ -1,0 +1,186 @@
+"""The one mapping from what Google's SDK raises to what Moorage can act on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import requests
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # it has no types of its own
+
+from moorage_domain.errors import (
+    CloudError,
+    CredentialsRejected,
+    Denied,
+    InUse,
+    Locked,
+    QuotaExceeded,
+    Retry,
+    Stale,
+    Throttled,
+    Unavailable,
+    Unsupported,
+)
+from moorage_provider_gcp.refused import Refused
+
+if TYPE_CHECKING:
+    from google.cloud.compute_v1 import Operation
+
+# Whatever the SDK may raise for a call: answers, connections, credentials, no JSON where there
+# should be some. OSError: a file of credentials cannot be read.
+RAISED_BY_GOOGLE = (
+    api.GoogleAPIError,
+    requests.RequestException,
+    auth.GoogleAuthError,
+    ParseError,
+    OSError,
+)
+
+_CREDENTIALS_ADVICE = (
+    "give the pod a service account (Workload Identity Federation for GKE), the node one with the"
+    " scope cloud-platform, or set GOOGLE_APPLICATION_CREDENTIALS, and check the node's clock"
+)
+
+
+# Of answers; a 403 may be a missing right, a throttle or a quota.
+# https://cloud.google.com/compute/docs/api/best-practices and the API's own "reason"
+_BY_REASON: dict[str, type[CloudError]] = {
+    "rateLimitExceeded": Throttled,
+    "userRateLimitExceeded": Throttled,
+    "operationRateExceeded": Throttled,
+    "resourceOperationRateExceeded": Locked,
+    "resourceNotReady": Locked,
+    "resourceInUseByAnotherResource": InUse,
+    "quotaExceeded": QuotaExceeded,
+    "dailyLimitExceeded": QuotaExceeded,
+    "limitExceeded": QuotaExceeded,
+    "backendError": Unavailable,
+    "internalError": Unavailable,
+}
+_BY_STATUS: dict[int, type[CloudError]] = {
+    400: Refused,
+    401: CredentialsRejected,
+    403: Denied,
+    408: Unavailable,
+    409: Refused,
+    412: Stale,
+    429: Throttled,
+}
+# Of operations that were accepted, by the code in their list of errors.
+_BY_CODE: dict[str, type[CloudError]] = {
+    "IP_IN_USE_BY_ANOTHER_RESOURCE": InUse,
+    "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE": InUse,
+    "RESOURCE_NOT_FOUND": Stale,
+    "CONDITION_NOT_MET": Stale,
+    "RESOURCE_NOT_READY": Locked,
+    "RESOURCE_OPERATION_RATE_EXCEEDED": Locked,
+    "RATE_LIMIT_EXCEEDED": Throttled,
+    "QUOTA_EXCEEDED": QuotaExceeded,
+    "LIMIT_EXCEEDED": QuotaExceeded,
+    "PERMISSIONS_ERROR": Denied,
+    "UNSUPPORTED_OPERATION": Unsupported,
+    "INTERNAL_ERROR": Unavailable,
+}
+_NO_ANSWER = (requests.RequestException, ParseError, auth.TransportError, auth.TimeoutError)
+_PERMISSION = re.compile(r"'(compute\.[A-Za-z]+\.[A-Za-z]+)' permission")
+_LONGEST_MESSAGE = 300
+_NOT_FOUND = 404
+_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An error that the cloud answered with.
+
+    Attributes:
+        code: its reason, or an operation's code, ``""`` where something in between answered.
+        text: its words.
+        retry_after: seconds it asks to wait.
+    """
+
+    code: str
+    text: str
+    retry_after: float | None = None
+
+
+def cloud_error(error: Exception, action: str, missing: type[CloudError]) -> CloudError:
+    """What an exception of the SDK means for the caller.
+
+    Args:
+        error: one of ``RAISED_BY_GOOGLE``.
+        action: the method and its object, such as ``instances.get of vm-1``.
+        missing: what it means that the object is not found.
+    """
+    kind = type(error).__name__
+    if isinstance(error, api.GoogleAPICallError):
+        return _from_answer(error, action, missing)
+    # The SDK's own texts carry whole URLs and file contents, so only the kind is passed on.
+    if isinstance(error, _NO_ANSWER) or getattr(error, "retryable", False):
+        return Unavailable(f"GCP: {action} got no usable answer ({kind})", kind)
+    if isinstance(error, auth.GoogleAuthError | OSError):
+        return _credentials_rejected(action, kind)
+    return CloudError(f"GCP: {action} was not sent ({kind})", kind)
+
+
+def operation_error(operation: Operation, action: str) -> CloudError:
+    """What an operation that was accepted ended in.
+
+    Args:
+        operation: it is done, and there is an error in it.
+        action: what it was asked for by, such as ``zoneOperations.wait of operation-1``.
+    """
+    first = operation.error.errors[0]
+    status = operation.http_error_status_code
+    kind = _BY_CODE.get(first.code) or _by_status(status, Stale)
+    # Nothing was refused that could be read again for the reason: it was tried.
+    kind = CloudError if kind is Refused else kind
+    return _made(kind, _Answer(first.code, first.message), action)
+
+
+def _from_answer(
+    error: api.GoogleAPICallError, action: str, missing: type[CloudError]
+) -> CloudError:
+    told = error.errors[0] if error.errors and isinstance(error.errors[0], dict) else {}
+    reason = str(told.get("reason", ""))
+    headers = getattr(error.response, "headers", {})
+    after = headers.get("Retry-After", "")
+    status = error.code or 0
+    # Without a reason it is no word of Google's: the text may be a whole page.
+    text = str(told.get("message", "")) if reason else type(error).__name__
+    answer = _Answer(reason or str(status), text, float(after) if after.isdecimal() else None)
+    return _made(_BY_REASON.get(reason) or _by_status(status, missing), answer, action)
+
+
+def _by_status(status: int, missing: type[CloudError]) -> type[CloudError]:
+    if status == _NOT_FOUND:
+        return missing
+    return _BY_STATUS.get(status) or (Unavailable if status >= _SERVER_ERROR else CloudError)
+
+
+def _made(kind: type[CloudError], answer: _Answer, action: str) -> CloudError:
+    text = f"GCP: {action} failed: {answer.code}: {answer.text[:_LONGEST_MESSAGE]}"
+    if kind is CredentialsRejected:
+        return _credentials_rejected(action, answer.code)
+    if issubclass(kind, Retry):
+        return kind(text, answer.code, answer.retry_after)
+    if kind is Denied:
+        permission = _permission(answer, action)
+        return Denied(f"the credentials lack {permission} ({text})", answer.code, permission)
+    return kind(text, answer.code)
+
+
+def _permission(answer: _Answer, action: str) -> str:
+    """The missing right as the answer names it, else the one of the method itself."""
+    named = _PERMISSION.search(answer.text)
+    method = action.partition(" ")[0].replace("aggregatedList", "list").replace(".wait", ".get")
+    return named[1] if named else f"compute.{method}"
+
+
+def _credentials_rejected(action: str, code: str) -> CredentialsRejected:
+    return CredentialsRejected(
+        f"GCP: {action} failed: Google accepted no credentials ({code}): {_CREDENTIALS_ADVICE}",
+        code,
+    )

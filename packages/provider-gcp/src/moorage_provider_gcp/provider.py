@@ -1,0 +1,135 @@
+"""External addresses of Compute Engine as Moorage's provider protocol wants them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from moorage_domain.errors import MachineNotFound, Unsupported
+from moorage_domain.provider import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    Operation,
+    Request,
+    Traits,
+    unfenced,
+    unobserved,
+)
+from moorage_provider import deadline
+from moorage_provider.options import timeout_seconds
+from moorage_provider.sdk import Sdk
+from moorage_provider_gcp import binding, fitness, identity, settings
+
+if TYPE_CHECKING:
+    from moorage_provider_gcp.compute import Compute
+
+# The core lets 20 mutations be under way, each of which may be waited for in a thread: reads must
+# not have to wait for those.
+THREADS = 32
+
+_log = logging.getLogger(__name__)
+
+
+def create(options: Mapping[str, str]) -> GcpProvider:
+    """Make the provider; nothing is loaded or called yet. Raises ``InvalidOptions``.
+
+    Args:
+        options: ``region`` (else all of the project) and ``timeout_seconds``. All else is read
+            from the environment at the first call.
+    """
+    return GcpProvider(settings.region(options.get("region", "")), timeout_seconds(options))
+
+
+class GcpProvider:
+    """One project, or one region of it; see ``moorage_domain.provider.Provider``."""
+
+    def __init__(self, region: str, timeout_seconds: float) -> None:
+        self.name = "gcp"
+        self.traits = Traits(moves_in_one_call=False, clears_target_first=True)
+        self.fence: Callable[[], None] = unfenced
+        self.on_request: Callable[[Request], None] = unobserved
+        self._region = region
+        self._timeout_seconds = timeout_seconds
+        self._sdk = Sdk("moorage-gcp", self._connect, THREADS)
+
+    def machine_id(self, provider_id: str) -> str | None:
+        return identity.machine_id(provider_id)
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        async with self._within("the list of addresses"):
+            return await self._sdk.run(lambda gce: binding.snapshot(gce, addresses, self._region))
+
+    async def machine(self, machine_id: str) -> Machine:
+        vm = identity.instance(machine_id)
+        if vm and self._region not in ("", vm.region):
+            raise MachineNotFound(f"{machine_id} is not in {self._region}")
+        async with self._within(f"instances.get of {machine_id}"):
+            return await self._sdk.run(lambda gce: binding.machine(gce, machine_id))
+
+    def check(self, address: CloudAddress, machine: Machine) -> str | None:
+        return fitness.refusal(address, machine)
+
+    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        _announce("prepare for", address.ip, machine.machine_id, request_id)
+        async with self._within(f"instances.deleteAccessConfig of {machine.machine_id}"):
+            return _accepted(
+                await self._sdk.run(lambda gce: binding.prepare(gce, address, machine, request_id))
+            )
+
+    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+        _announce("attach", address.ip, machine.machine_id, request_id)
+        async with self._within(f"instances.addAccessConfig for {address.ip}"):
+            return _accepted(
+                await self._sdk.run(lambda gce: binding.attach(gce, address, machine, request_id))
+            )
+
+    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - there is none
+        raise Unsupported("Google moves an address in two steps: detach it, then attach it")
+
+    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+        if isinstance(address.holder, MachineHolder):
+            _announce("detach", address.ip, address.holder.machine_id, request_id)
+        async with self._within(f"instances.deleteAccessConfig for {address.ip}"):
+            return _accepted(
+                await self._sdk.run(lambda gce: binding.detach(gce, address, request_id))
+            )
+
+    async def compensate(self, machine: Machine, request_id: str) -> Operation:
+        _announce("lend an address to", "", machine.machine_id, request_id)
+        async with self._within(f"instances.addAccessConfig to {machine.machine_id}"):
+            return _accepted(
+                await self._sdk.run(lambda gce: binding.compensate(gce, machine, request_id))
+            )
+
+    async def poll(self, handle: str) -> Operation:
+        async with self._within("zoneOperations.wait"):
+            done = await self._sdk.run(lambda gce: gce.is_done(handle))
+        return _accepted("" if done else handle)
+
+    async def close(self) -> None:
+        self._sdk.close()
+
+    def _within(self, what: str) -> AbstractAsyncContextManager[None]:
+        return deadline.within(self._timeout_seconds, f"GCP: {what}")
+
+    def _connect(self) -> Compute:
+        from moorage_provider_gcp.compute import Compute  # noqa: PLC0415 - the SDK loads for a second, not on the event loop
+
+        # Both are set anew by the caller.
+        return Compute(
+            self._timeout_seconds,
+            lambda: self.fence(),  # noqa: PLW0108 - see above
+            lambda request: self.on_request(request),  # noqa: PLW0108 - see above
+        )
+
+
+def _accepted(handle: str) -> Operation:
+    return Operation(handle, done=not handle)
+
+
+def _announce(what: str, ip: str, machine_id: str, request_id: str) -> None:
+    """Write down a mutation before it is sent, for Google's audit log to be matched with."""
+    _log.info("%s %s: instance %s, request %s", what, ip, machine_id, request_id)

@@ -1,0 +1,37 @@
+"""One emulated Compute Engine a module, and an environment that leads to it alone."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from moorage_provider_gcp.provider import GcpProvider, create
+from moorage_testing.clouds.gcp import GceEmulator
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[GceEmulator]:
+    with GceEmulator() as emulator:
+        yield emulator
+        assert emulator.violations == []
+
+
+@pytest.fixture
+def emulator(running: GceEmulator, monkeypatch: pytest.MonkeyPatch) -> GceEmulator:
+    running.faults.clear()
+    running.operation_seconds = 0.0
+    running.unreachable = ()
+    running.world.set_ipv6_access("EXTERNAL")
+    for name in os.environ:
+        if name.startswith(("GOOGLE_", "MOORAGE_GCP_")):
+            monkeypatch.delenv(name)
+    for name, value in running.environment.items():
+        monkeypatch.setenv(name, value)
+    return running
+
+
+@pytest.fixture
+async def provider(emulator: GceEmulator) -> AsyncIterator[GcpProvider]:
+    provider = create({"region": emulator.region})
+    yield provider
+    await provider.close()

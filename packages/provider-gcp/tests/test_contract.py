@@ -1,0 +1,31 @@
+"""The GCP provider keeps the provider contract, over HTTP against the emulated Compute Engine."""
+
+from collections.abc import Callable
+
+import pytest
+
+from moorage_domain.provider import Provider
+from moorage_provider_gcp.provider import create
+from moorage_testing.clouds.gcp import GceEmulator
+from moorage_testing.clouds.gcp.contract import ELSEWHERE, GcpContractWorld
+from moorage_testing.contract import ContractWorld, ProviderContract
+
+
+class TestGcpProvider(ProviderContract):
+    @pytest.fixture
+    def world(self, emulator: GceEmulator, monkeypatch: pytest.MonkeyPatch) -> ContractWorld:
+        # With a service account's key, as outside of Google: there is a secret to keep.
+        monkeypatch.delenv("MOORAGE_GCP_CREDENTIALS")
+        for name, value in emulator.identity.items():
+            monkeypatch.setenv(name, value)
+        return GcpContractWorld(emulator)
+
+    @pytest.fixture
+    def opening(self, world: ContractWorld) -> Callable[[float], Provider]:
+        del world  # only that the environment leads to it
+        return lambda seconds: create({"timeout_seconds": str(seconds)})
+
+    @pytest.fixture
+    def opening_elsewhere(self, world: ContractWorld) -> Callable[[float], Provider]:
+        del world  # see above
+        return lambda seconds: create({"region": ELSEWHERE, "timeout_seconds": str(seconds)})

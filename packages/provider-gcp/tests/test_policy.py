@@ -1,0 +1,65 @@
+"""The shipped rights: all that is used and nothing else, and what the README shows."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from moorage_domain.provider import Operation
+from moorage_provider_gcp.provider import GcpProvider, create
+from moorage_testing.clouds.gcp import GceEmulator
+
+README = Path(__file__).parents[1] / "README.md"
+# What Google's reference of each method asks for. A public address needs the right to use it, if
+# it is a reserved one, and the subnetwork's external addresses.
+# https://cloud.google.com/compute/docs/reference/rest/v1/instances/addAccessConfig
+# https://cloud.google.com/compute/docs/reference/rest/v1/instances/updateNetworkInterface
+_EXTERNAL = {"compute.addresses.use", "compute.subnetworks.useExternalIp"}
+NEEDED = {
+    "addresses.aggregatedList": {"compute.addresses.list"},
+    "addresses.list": {"compute.addresses.list"},
+    "instances.get": {"compute.instances.get"},
+    "instances.addAccessConfig": {"compute.instances.addAccessConfig"} | _EXTERNAL,
+    "instances.deleteAccessConfig": {"compute.instances.deleteAccessConfig"},
+    "instances.updateNetworkInterface": {"compute.instances.updateNetworkInterface"} | _EXTERNAL,
+    "zoneOperations.get": {"compute.zoneOperations.get"},
+    "zoneOperations.wait": {"compute.zoneOperations.get"},
+}
+_HEAD = ("title:", "description:", "stage:", "includedPermissions:")
+
+
+def role_text() -> str:
+    return files("moorage_provider_gcp").joinpath("role.yaml").read_text()
+
+
+def granted() -> list[str]:
+    lines = role_text().splitlines()
+    return [line.removeprefix("  - ") for line in lines if not line.startswith(_HEAD)]
+
+
+async def test_the_role_grants_exactly_what_is_called(
+    emulator: GceEmulator, provider: GcpProvider
+) -> None:
+    since = len(emulator.faults.calls)
+    (one,) = emulator.world.add_instances(1)
+    for ip in ("198.51.100.7", "2001:db8:7::"):
+        emulator.world.add_address(ip)
+        machine = await provider.machine(one.id)
+        free = (await provider.snapshot((ip,)))[ip]
+        await settle(provider, await provider.prepare(free, machine, "prepare"))
+        await settle(provider, await provider.attach(free, machine, "attach"))
+        held = (await provider.snapshot((ip,)))[ip]
+        await settle(provider, await provider.detach(held, "detach"))
+        await settle(provider, await provider.compensate(machine, "compensate"))
+    everywhere = create({})
+    await everywhere.snapshot(("198.51.100.7",))
+    await everywhere.close()
+    called = set(emulator.faults.ops(since))
+    assert set(granted()) == set().union(*(NEEDED[op] for op in called))
+    assert granted() == sorted(granted())
+
+
+async def settle(provider: GcpProvider, operation: Operation) -> None:
+    assert (operation.done or await provider.poll(operation.handle)) in (True, Operation())
+
+
+def test_the_readme_shows_the_role() -> None:
+    assert f"```yaml\n{role_text()}```" in README.read_text()

@@ -1,0 +1,156 @@
+"""The changes of an instance's public addresses: what is refused, and what each of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moorage_testing.clouds.gcp.project import (
+    DIRECT_V6,
+    DUAL,
+    EXTERNAL_V6,
+    ONE_TO_ONE,
+    GceError,
+    Project,
+    Row,
+    invalid,
+    region_of,
+    region_of_zone,
+)
+
+# The texts are the real service's where "seen in field reports" stands, else after its manner.
+_ONE_CONFIG = "At most one access config currently supported."  # seen in field reports
+_IN_USE = "IP_IN_USE_BY_ANOTHER_RESOURCE"
+_ADDABLE = ("RUNNING",)
+_REMOVABLE = ("RUNNING", "TERMINATED")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for.
+
+    Attributes:
+        op: the method.
+        zone: of the instance.
+        instance: its name or numeric id.
+        query: the parameters beside the path.
+        body: of the request.
+    """
+
+    op: str
+    zone: str
+    instance: str
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+def examine(project: Project, ask: Ask) -> Callable[[], None]:
+    """Refuse it as things are now, or return what does it."""
+    instance = project.instance(ask.zone, ask.instance)
+    interface = project.interface(instance, ask.query["networkInterface"])
+    changes = {
+        "instances.addAccessConfig": _adding,
+        "instances.deleteAccessConfig": _deleting,
+        "instances.updateNetworkInterface": _updating,
+    }
+    _refuse_state(instance, _REMOVABLE if ask.op == "instances.deleteAccessConfig" else _ADDABLE)
+    return changes[ask.op](project, ask, interface)
+
+
+def _adding(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
+    config = dict(ask.body)
+    kind = config.setdefault("type", ONE_TO_ONE)
+    if kind != ONE_TO_ONE:
+        raise invalid(f"Invalid value for field 'resource.type': '{kind}'. Must be {ONE_TO_ONE}.")
+    if interface.get("accessConfigs"):
+        raise invalid(_ONE_CONFIG)
+    ip = config.get("natIP")
+    if ip:
+        _refuse_address(project, ask, ip, config.get("networkTier"))
+
+    def add() -> None:
+        project.bind(interface, config | {"natIP": ip or project.lend()})
+
+    return add
+
+
+def _deleting(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
+    name = ask.query["accessConfig"]
+    if name not in (one["name"] for one in interface.get("accessConfigs", ())):
+        raise invalid(
+            f"Invalid value for field 'accessConfig': '{name}'. The access config does not exist.",
+            "RESOURCE_NOT_FOUND",
+        )
+
+    def delete() -> None:
+        del interface["accessConfigs"]
+        project.touch(interface)
+
+    return delete
+
+
+def _updating(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
+    # Both answers stand in the description of the field.
+    if "fingerprint" not in ask.body:
+        raise GceError(400, "required", "Required field 'resource.fingerprint' not specified")
+    if ask.body["fingerprint"] != interface["fingerprint"]:
+        text = "Supplied fingerprint does not match current network interface fingerprint."
+        raise GceError(412, "conditionNotMet", text, "CONDITION_NOT_MET")
+    stack = ask.body.get("stackType", interface["stackType"])
+    configs = ask.body.get("ipv6AccessConfigs", ())
+    if stack == DUAL and configs:
+        _refuse_ipv6(project, ask, interface, configs[0])
+
+    def update() -> None:
+        interface["stackType"] = stack
+        if stack == DUAL:
+            for config in configs:
+                project.bind(interface, config)
+        else:
+            interface.pop("ipv6AccessConfigs", None)
+            interface.pop("ipv6AccessType", None)
+        project.touch(interface)
+
+    return update
+
+
+def _refuse_ipv6(project: Project, ask: Ask, interface: Row, config: Mapping[str, Any]) -> None:
+    if interface.get("ipv6AccessConfigs"):
+        raise invalid(_ONE_CONFIG)
+    if config.get("type") != DIRECT_V6 or project.ipv6_access != "EXTERNAL":
+        raise invalid(
+            "Invalid value for field 'resource.ipv6AccessConfigs[0]'. External IPv6 needs type"
+            f" {DIRECT_V6} and a subnetwork with external IPv6 access."
+        )
+    _refuse_address(project, ask, str(config.get(EXTERNAL_V6)), config.get("networkTier"))
+
+
+def _refuse_address(project: Project, ask: Ask, ip: str, tier: str | None) -> None:
+    region = region_of_zone(ask.zone)
+    row = project.addresses.get(ip)
+    if row is None or region_of(row) != region:
+        raise invalid(
+            f"Invalid value for field 'resource.natIP': '{ip}'. The specified external IP address"
+            f" '{ip}' was not found in region '{region}'."
+        )
+    # An access config that names no tier is of the project's, which is PREMIUM.
+    asked = tier or "PREMIUM"
+    if asked != row["networkTier"]:
+        raise invalid(
+            f"The network tier of external IP address is {row['networkTier']}, that of Access"
+            f" config is {asked}; they must be the same."
+        )
+    if ip in project.users():
+        raise invalid(f"External IP address: {ip} is already in-use.", _IN_USE)
+
+
+def _refuse_state(instance: Row, states: tuple[str, ...]) -> None:
+    # That a stopped instance takes no address is stricter than any source says.
+    if instance["status"] not in states:
+        raise GceError(
+            400,
+            "resourceNotReady",
+            f"The resource '{instance['selfLink']}' is not ready: it is {instance['status']}",
+            "RESOURCE_NOT_READY",
+        )
