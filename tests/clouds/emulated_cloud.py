@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moorage_domain.provider import MachineHolder, OtherHolder, Traits
+from moorage_testing.clouds.azure import ArmWorld
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import World
 from moorage_testing.faults import Fault
@@ -53,7 +54,7 @@ class EmulatedCloud:
         for ip in list(self.world.addresses()):
             self.world.remove_address(ip)
         for machine in self.world.instances():
-            self.world.terminate(machine.id)
+            self.terminate(machine.id)
 
     def add_machine(self, _name: str, *, with_public_ip: bool) -> str:
         """Start a machine; return its node's providerID."""
@@ -94,7 +95,11 @@ class EmulatedCloud:
 
     def terminate(self, machine_id: str) -> None:
         """Delete a machine."""
-        self.world.terminate(machine_id)
+        if isinstance(self.world, ArmWorld):
+            # As node pools do: else the interface stays, with the address on no machine at all.
+            self.world.terminate(machine_id, with_interface=True)
+        else:
+            self.world.terminate(machine_id)
 
     def step(self) -> None:
         """Time passes by itself here."""

@@ -16,6 +16,8 @@ from random_life import Run
 from simulation import Simulation
 
 from moorage_testing.clouds.aws import Ec2Emulator
+from moorage_testing.clouds.azure import ArmEmulator
+from moorage_testing.clouds.gcp import GceEmulator
 
 if TYPE_CHECKING:
     from moorage_domain.provider import Provider
@@ -42,6 +44,41 @@ KINDS = (
         Wrong(
             ("DescribeAddresses", "DescribeInstances", "AssociateAddress", "DisassociateAddress"),
             ((503, "RequestLimitExceeded"), (500, "InternalError"), (400, "IncorrectState")),
+        ),
+    ),
+    Kind(
+        "gcp",
+        GceEmulator,
+        Wrong(
+            (
+                "addresses[.]list",
+                "instances[.]get",
+                "instances[.]addAccessConfig",
+                "instances[.]deleteAccessConfig",
+                "zoneOperations[.]wait",
+            ),
+            ((403, "rateLimitExceeded"), (429, "rateLimitExceeded"), (503, "backendError")),
+            ("INTERNAL_ERROR", "RESOURCE_NOT_READY"),
+        ),
+    ),
+    Kind(
+        "azure",
+        ArmEmulator,
+        Wrong(
+            (
+                "publicIPAddresses[.]listAll",
+                "virtualMachines[.]get",
+                "networkInterfaces[.]get",
+                "networkInterfaces[.]createOrUpdate",
+                "operations[.]get",
+            ),
+            (
+                (429, "TooManyRequests"),
+                (429, "RetryableErrorDueToAnotherOperation"),
+                (409, "AnotherOperationInProgress"),
+                (500, "InternalServerError"),
+            ),
+            ("InternalServerError",),
         ),
     ),
 )
@@ -71,6 +108,7 @@ class CloudRun(Run):
             return Simulation(cast("MemoryCloud", cloud), provider)
 
         self._wrong = wrong
+        self.lends = provider.name != "azure"
         super().__init__(seed, make)
 
     def cloud_fault(self) -> Fault:
