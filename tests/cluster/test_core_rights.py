@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from core_lab import CoreLab, log_lines
+from core_lab import CoreLab, Pool, log_lines
 
 from moorage_core.rights import RIGHTS
 from moorage_testing.processes import Child
@@ -30,10 +30,14 @@ def core(lab: CoreLab) -> Iterator[Child]:
 
 def test_every_right_is_used_and_none_is_missing(lab: CoreLab, core: Child) -> None:
     pool, ips = lab.pool(2), lab.addresses(1)
-    name = lab.allocate(pool, ips)
-    node = lab.wait_bound(name, ips[0])
+    app = _run_where_no_address_will_be(lab, pool)
+    reference = {"kind": "Deployment", "name": app}
+    name = lab.allocate(pool, ips, evictMisplacedPods=True, workloadRef=reference)
+    node, target = pool.names
+    lab.wait_bound(name, ips[0], node)
+    wait_for(lambda: "Evicted" in dict(lab.events(name)), 30, "the pod to be evicted")
+    lab.cluster.kubectl("delete", "deployment", app, "--wait=false")
     lab.cordon(node)
-    (target,) = set(pool.names) - {node}
     lab.wait_bound(name, ips[0], target)
     lab.delete(name)
     wait_for(lambda: lab.gone(name), 20, "the release")
@@ -43,6 +47,19 @@ def test_every_right_is_used_and_none_is_missing(lab: CoreLab, core: Child) -> N
     refused = re.findall(r'kube_requests_total\{code="40[13]".*', lab.metrics(core))
     assert refused == []
     assert [line for line in log_lines(core) if line["level"] in ("error", "critical")] == []
+
+
+def _run_where_no_address_will_be(lab: CoreLab, pool: Pool) -> str:
+    """A workload that selects an address, with a pod on the last node; returns its name."""
+    lab.cluster.kubectl("label", "node", pool.names[-1], "ip.ready=true")
+    app = lab.workload(pool, node_selector={"pool": pool.label, "ip.ready": "true"})
+    path = f"/api/v1/namespaces/default/pods?labelSelector=app={app}-{pool.label}"
+    wait_for(
+        lambda: [p for p in lab.cluster.request("GET", path)["items"] if "nodeName" in p["spec"]],
+        30,
+        "the pod to run",
+    )
+    return app
 
 
 def _used(lab: CoreLab, core: Child) -> set[tuple[str, str]]:

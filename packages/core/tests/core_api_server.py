@@ -1,4 +1,4 @@
-"""An API server on a real socket that answers the patches of the core controller by the book."""
+"""An API server on a real socket that answers the writes of the core controller by the book."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import orjson
@@ -46,7 +47,7 @@ class CoreApiServer:
     asked: list[Asked] = field(default_factory=list)
     version: int = 100
     refusal: Refusal | None = None
-    """What every patch is answered with; ``None`` = as it should be."""
+    """What every patch and eviction is answered with; ``None`` = as it should be."""
 
     async def answer(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read() or b"null")
@@ -60,6 +61,8 @@ class CoreApiServer:
         return _json(raw)
 
     def _stored(self, asked: Asked) -> dict[str, Any]:
+        if asked.path.endswith("/eviction"):
+            return self._evicted(asked)
         if asked.method == "POST":
             return self._put(f"{asked.path}/{asked.body['metadata']['name']}", asked.body)
         path = asked.path.removesuffix("/status")
@@ -72,6 +75,16 @@ class CoreApiServer:
             _check(held["metadata"], asked.body["metadata"])
             return self._put(path, asked.body)
         return self._patched(asked, path, held)
+
+    def _evicted(self, asked: Asked) -> dict[str, Any]:
+        if self.refusal is not None:
+            raise self.refusal
+        path = asked.path.removesuffix("/eviction")
+        if path not in self.objects:
+            raise Refusal(404, "NotFound")
+        _check(self.objects[path]["metadata"], asked.body["deleteOptions"]["preconditions"])
+        del self.objects[path]
+        return {"kind": "Status", "status": "Success"}
 
     def _put(self, path: str, raw: dict[str, Any]) -> dict[str, Any]:
         self.version += 1
@@ -120,7 +133,7 @@ async def serve(
 
 def _check(held: dict[str, Any], asked: dict[str, Any]) -> None:
     for precondition in ("uid", "resourceVersion"):
-        if asked.get(precondition) not in (None, held[precondition]):
+        if asked.get(precondition) not in (None, held.get(precondition)):
             raise Refusal(409, "Conflict")
 
 
@@ -141,13 +154,20 @@ def _patch(held: dict[str, Any], operations: list[dict[str, Any]]) -> None:
         *parents, last = (
             part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]
         )
-        at = held
-        for parent in parents:
-            at = at.get(parent, {})
-        if last not in at or (operation["op"] == "test" and at[last] != operation["value"]):
+        try:
+            at: Any = reduce(_child, parents, held)
+            value = _child(at, last)
+        except LookupError:
+            raise Refusal(422, "Invalid", NOT_APPLICABLE) from None
+        if operation["op"] == "test" and value != operation["value"]:
             raise Refusal(422, "Invalid", NOT_APPLICABLE)
         if operation["op"] == "remove":
-            del at[last]
+            del at[int(last) if isinstance(at, list) else last]
+
+
+def _child(parent: Any, name: str) -> Any:
+    """What a JSON object or array has by that name or at that place."""
+    return parent[int(name) if isinstance(parent, list) else name]
 
 
 def _json(raw: dict[str, Any], status: int = 200) -> web.Response:

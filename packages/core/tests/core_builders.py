@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moorage_core.model import Allocation, Mutation, Observed, Outcome, Phase, Place, Record
@@ -99,19 +99,27 @@ def raw_allocation(
 
 
 def raw_node(
-    name: str, *, ready: bool = True, cordoned: bool = False, **meta: Any
+    name: str,
+    *,
+    ready: bool = True,
+    cordoned: bool = False,
+    taints: Sequence[str] = (),
+    **meta: Any,
 ) -> dict[str, Any]:
     """A node of pool ``a`` on a machine of its own; ``meta`` goes into its metadata."""
     given = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1", "labels": {"pool": "a"}}
     return {
         "metadata": given | meta,
         "spec": {"providerID": f"memory://vm-{name}"}
-        | ({"unschedulable": True} if cordoned else {}),
+        | ({"unschedulable": True} if cordoned else {})
+        | ({"taints": [{"key": key, "effect": "NoSchedule"} for key in taints]} if taints else {}),
         "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
     }
 
 
-def raw_pod(name: str, node_name: str, owner: str = "", kind: str = "ReplicaSet") -> dict[str, Any]:
+def raw_pod(
+    name: str, node_name: str, owner: str = "", kind: str = "ReplicaSet", **spec: Any
+) -> dict[str, Any]:
     """A running pod in ``default``; ``owner`` is the uid of its controller."""
     return {
         "metadata": {
@@ -120,9 +128,13 @@ def raw_pod(name: str, node_name: str, owner: str = "", kind: str = "ReplicaSet"
             "uid": f"uid-{name}",
             "ownerReferences": owners(owner, kind),
         },
-        "spec": {"nodeName": node_name},
+        "spec": {"nodeName": node_name} | spec,
         "status": {"phase": "Running"},
     }
+
+
+ASKS: dict[str, Any] = {"nodeSelector": {"ip.ready": "true"}}
+"""In the spec of a pod that runs only where an address is."""
 
 
 def raw_owned(name: str, uid: str, owner: str = "") -> dict[str, Any]:

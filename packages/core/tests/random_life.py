@@ -6,15 +6,19 @@ import random
 from collections.abc import Callable
 from typing import Literal
 
-from simulation import ApiError, Crash, Simulation
+from accidents import ApiError, Crash
+from simulation import Simulation
 
-from moorage_core.model import Mutate, Phase, Record
+from moorage_core.model import Mutate, Phase, Record, RemoveTaint, Workload
+from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.errors import CloudError, Throttled, Unavailable
 from moorage_domain.provider import MachineHolder, OtherHolder
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud
 from moorage_testing.faults import Fault
 
 ADDRESSES = [f"203.0.113.{n}" for n in range(10, 14)]
+TAINT = "example.com/pending"
+WORKLOAD = Workload("Deployment", "default", "web")
 NODES = [f"n{n}" for n in range(1, 6)]
 
 
@@ -29,6 +33,9 @@ def in_memory(rng: random.Random) -> Simulation:
 
 class Run:
     """One random life of a small cluster, on a memory cloud unless told otherwise."""
+
+    # Whether the cloud lends a machine a public address that nobody reserved.
+    lends = True
 
     def __init__(
         self, seed: int, make_world: Callable[[random.Random], Simulation] | None = None
@@ -52,7 +59,7 @@ class Run:
                 (
                     self.allocate, self.allocate, self.delete, self.cordon, self.break_node,
                     self.lose_node, self.lose_machine, self.add_node, self.detach_by_hand,
-                    self.move_by_hand, self.workload, self.recreate,
+                    self.move_by_hand, self.workload, self.recreate, self.run_pods,
                 )
             )()  # fmt: skip
             self.pass_time(self.rng.choice((0, 1, 20, 90)))
@@ -77,7 +84,10 @@ class Run:
         retain = self.rng.random() < 0.1
         if retain:
             self.excused |= {*chosen, *(r.ip for r in stored.records)} if stored else {*chosen}
-        self.world.allocate(name, *chosen, retain=retain)
+        self.world.allocate(
+            name, *chosen, retain=retain, settled_taint=TAINT,
+            evict_misplaced=self.rng.random() < 0.7, workload=WORKLOAD,
+        )  # fmt: skip
         self.excuse_debts()
 
     def delete(self) -> None:
@@ -117,8 +127,11 @@ class Run:
         """A node on a new machine."""
         self.machines_made += 1
         public = self.rng.random() < 0.8
-        node = self.world.add_node(name, machine=f"vm-{self.machines_made}", with_public_ip=public)
-        if not public:
+        taints = self.rng.choice(((), (TAINT,), (TAINT, "other", TAINT)))
+        node = self.world.add_node(
+            name, machine=f"vm-{self.machines_made}", with_public_ip=public, taints=taints
+        )
+        if not (public and self.lends):
             self.private.add(self.world.machine_of(node))
 
     def detach_by_hand(self) -> None:
@@ -141,6 +154,12 @@ class Run:
     def workload(self) -> None:
         self.world.busy = {name for name in self.world.nodes if self.rng.random() < 0.4}
 
+    def run_pods(self) -> None:
+        """Pods that ask for an address run on some nodes, wherever one is."""
+        for number in range(self.rng.randint(1, 3)):
+            if name := self.some_node():
+                self.world.pods[f"{self.rng.choice(('a', 'b'))}/p{number}"] = name
+
     def some_node(self) -> str:
         return self.rng.choice(sorted(self.world.nodes)) if self.world.nodes else ""
 
@@ -160,14 +179,13 @@ class Run:
                 except ApiError:
                     pass
             self.pass_time(self.rng.choice((0, 1, 5)))
-        world.before = world.after = lambda _: None
+        world.before, world.after = self.check, lambda _: None
         world.cloud.faults.clear()
 
     def api_error(self, action: object) -> None:
         if self.rng.random() < 0.05:
             raise ApiError
-        if isinstance(action, Mutate):
-            self.check_intention(action)
+        self.check(action)
 
     def crash(self, _action: object) -> None:
         if self.rng.random() < 0.1:
@@ -185,6 +203,29 @@ class Run:
         return Fault(op=op, error=error, drop=drop, times=self.rng.choice((1, 2, 5)))
 
     # What must hold.
+
+    def check(self, action: object) -> None:
+        """Before every single action."""
+        match action:
+            case Mutate():
+                self.check_intention(action)
+            case RemoveTaint(node):
+                assert node.name in {self.world.where(ip) for ip in self.world.cloud.holders}
+            case EvictPod(pod):
+                self.check_eviction(pod)
+            case _:
+                pass
+
+    def check_eviction(self, pod: MisplacedPod) -> None:
+        """No address is there, and one is where the pod can go."""
+        allocation = self.world.stored[pod.key.partition("/")[0]].allocation
+        where = {self.world.where(ip) for ip in allocation.addresses}
+        assert allocation.evict_misplaced
+        assert pod.node_name not in where
+        assert pod.node_name not in self.world.labelled()
+        assert where & self.world.labelled().keys()
+        places = {r.place for s in self.world.stored.values() for r in s.records}
+        assert pod.node_name not in {place.node_name for place in places if place}
 
     def check_intention(self, mutate: Mutate) -> None:
         stored = self.world.stored[mutate.allocation]
@@ -226,6 +267,7 @@ class Run:
             for record in stored.records:
                 self.check_at_rest(record)
         self.check_labels()
+        self.check_taints_and_pods()
         self.check_nothing_leaked()
         self.check_own_addresses()
 
@@ -271,6 +313,23 @@ class Run:
                 assert not lent, machine
             else:
                 assert machine.public_ip, machine
+
+    def check_taints_and_pods(self) -> None:
+        """Where an address is bound there is no taint; misplaced pods left if they had a choice."""
+        world = self.world
+        bound = {
+            r.place.node_name
+            for stored in world.stored.values()
+            for r in stored.records
+            if r.place and r.phase is Phase.BOUND
+        }
+        assert not any(TAINT in world.nodes[name].taints for name in bound)
+        for name, stored in world.stored.items():
+            if not stored.allocation.evict_misplaced:
+                continue
+            if all(r.phase is Phase.BOUND for r in stored.records) and stored.records:
+                pods = {node for key, node in world.pods.items() if key.startswith(f"{name}/")}
+                assert pods & world.nodes.keys() <= world.labelled().keys()
 
     def check_labels(self) -> None:
         """A node says it holds an address exactly when a living allocation's is on it."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from moorage_core.decide.allocation import decide
-from moorage_core.decide.marks import IP_LABEL, READY_LABEL
+from moorage_core.decide.marks import IP_LABEL, READY_LABEL, labelled
 from moorage_core.decide.outcomes import node_at_fault, reason_for
 from moorage_core.model import (
     Absent,
@@ -19,6 +19,7 @@ from moorage_core.model import (
     MarkNode,
     Mutate,
     Mutation,
+    NodeChange,
     Observed,
     Outcome,
     Phase,
@@ -27,11 +28,13 @@ from moorage_core.model import (
     Reading,
     Record,
     RemoveFinalizer,
+    RemoveTaint,
     UnmarkNode,
     Unread,
     WriteStatus,
 )
 from moorage_core.operations import carry_out
+from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.addresses import label_value
 from moorage_domain.claims import Claim, winner
 from moorage_domain.errors import CloudError
@@ -44,14 +47,6 @@ from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
 T = TypeVar("T")
 
 START = 1_800_000_000.0
-
-
-class Crash(BaseException):
-    """The controller's process ends here."""
-
-
-class ApiError(Exception):
-    """The API server refuses or does not answer; the pass ends here."""
 
 
 @dataclass
@@ -86,6 +81,8 @@ class Simulation:
         self.stored: dict[str, Stored] = {}
         self.busy: set[str] = set()
         self.crowded: set[str] = set()
+        self.pods: dict[str, str] = {}
+        """Nodes of the pods that ask for an address, by ``<name of the allocation>/<pod>``."""
         self.memory = Memory()
         self.writes: list[Action] = []
         self.before: Callable[[Action], None] = lambda _: None
@@ -153,12 +150,13 @@ class Simulation:
             self._miss(record.place)
         machine_of = {text: m for text in texts if (m := self.provider.machine_id(text))}
         conflicts = self._conflicts(name)
+        readings = self._read(stored, conflicts)
         return Observed(
             allocation=stored.allocation,
             records=records,
             now=self.now,
             uptime=self.now,
-            readings=self._read(stored, conflicts),
+            readings=readings,
             traits=self.cloud.traits,
             nodes=dict(self.nodes),
             by_machine={machine_of[n.provider_id]: n.name for n in self.nodes.values()},
@@ -169,6 +167,8 @@ class Simulation:
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
+            misplaced=self._misplaced(stored.allocation),
+            spoken_for=self._spoken_for(readings.values()),
             outcomes={
                 r.ip: self.memory.outcomes[r.ip]
                 for r in records
@@ -305,6 +305,22 @@ class Simulation:
             and node.name not in held
         ]
 
+    def _misplaced(self, allocation: Allocation) -> list[MisplacedPod]:
+        return [
+            MisplacedPod(key, f"uid-{key}", node_name)
+            for key, node_name in self.pods.items()
+            if allocation.evict_misplaced
+            and key.startswith(f"{allocation.name}/")
+            and node_name in self.nodes
+            and not labelled(self.nodes[node_name])
+        ]
+
+    def _spoken_for(self, readings: Iterable[Reading]) -> set[str]:
+        records = (record for stored in self.stored.values() for record in stored.records)
+        places = (place for r in records for place in (r.place, r.previous))
+        read = {self.where(r.address.ip) for r in readings if isinstance(r, Present)}
+        return {name for name in read if name} | {place.node_name for place in places if place}
+
     def _taken(self, name: str) -> dict[str, str]:
         return {
             record.place.node_name: other
@@ -321,25 +337,31 @@ class Simulation:
                 stored.allocation = replace(stored.allocation, finalizer=True)
             case RemoveFinalizer():
                 del self.stored[name]
-            case MarkNode(node, ip):
-                marks = {READY_LABEL: "true", IP_LABEL: label_value(ip)}
-                self._label(node, {**node.labels, **marks}, stored.allocation.uid)
-            case UnmarkNode(node):
-                kept = {k: v for k, v in node.labels.items() if k not in (READY_LABEL, IP_LABEL)}
-                self._label(node, kept, "")
+            case MarkNode() | UnmarkNode() | RemoveTaint():
+                self._change_node(action, stored.allocation.uid)
             case WriteStatus(records, conditions):
                 stored.records, stored.conditions = records, conditions
                 stored.seen_generation = stored.allocation.generation
             case Mutate():
                 self._mutate(action)
-            case _:
-                pass
+            case EvictPod(pod):
+                del self.pods[pod.key]
         self.writes.append(action)
 
-    def _label(self, node: Node, labels: dict[str, str], owner: str) -> None:
-        current = self.nodes.get(node.name)
-        if current and current.uid == node.uid:
-            self.nodes[node.name] = replace(current, labels=labels, owner=owner)
+    def _change_node(self, change: NodeChange, owner: str) -> None:
+        node = self.nodes.get(change.node.name)
+        if node is None or node.uid != change.node.uid:
+            return
+        match change:
+            case MarkNode(_, ip):
+                marks = {READY_LABEL: "true", IP_LABEL: label_value(ip)}
+                node = replace(node, labels={**node.labels, **marks}, owner=owner)
+            case UnmarkNode():
+                kept = {k: v for k, v in node.labels.items() if k not in (READY_LABEL, IP_LABEL)}
+                node = replace(node, labels=kept, owner="")
+            case RemoveTaint(_, key):
+                node = replace(node, taints=tuple(one for one in node.taints if one != key))
+        self.nodes[node.name] = node
 
     def _mutate(self, mutate: Mutate) -> None:
         uid = mutate.place.node_uid if mutate.place else ""

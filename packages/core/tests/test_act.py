@@ -8,10 +8,22 @@ from typing import Any
 
 import pytest
 from core_api_server import Asked, CoreApiServer, Refusal, serve
-from core_builders import IP1, IP2, allocation, place, raw_allocation, raw_node, record, seen, until
+from core_builders import (
+    ASKS,
+    IP1,
+    IP2,
+    allocation,
+    place,
+    raw_allocation,
+    raw_node,
+    raw_pod,
+    record,
+    seen,
+    until,
+)
 
 from moorage_core.act import Actor
-from moorage_core.caches import Caches
+from moorage_core.caches import Caches, uptime
 from moorage_core.model import (
     Action,
     AddFinalizer,
@@ -21,21 +33,28 @@ from moorage_core.model import (
     Mutate,
     Mutation,
     RemoveFinalizer,
+    RemoveTaint,
     Reread,
     UnmarkNode,
     WriteStatus,
 )
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
+from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.projections import FINALIZER
 from moorage_core.scopes import Scopes
 from moorage_kube.client import Client
 from moorage_kube.conditions import Condition
 from moorage_kube.errors import Conflict, NotFound
+from moorage_kube.events import EventNote
+from moorage_kube.store import Store
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"
 N1 = "/api/v1/nodes/n1"
+P = "/api/v1/namespaces/default/pods/p"
+POD = MisplacedPod("default/p", "uid-p", "n1")
+KEY = "example.com/pending"
 MARKS = {"ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
 OWNED = {"moorage.dev/owner": "uid-a"}
 READY = Condition("Ready", "True", "AllBound", "1 of 1", 3, "2026-01-01T00:00:00Z")
@@ -53,12 +72,17 @@ class Deck:
         self.scopes = Scopes(lambda *_: MemoryProvider(self.cloud), lambda _: None)
         self.operations = Operations(lambda: None, lambda *_: None, asyncio.Semaphore(5))
         self.observer = Observer(self.caches, self.scopes, self.operations)
-        self.actor = Actor(client, self.observer)
+        self.told: list[EventNote] = []
+        self.actor = Actor(client, self.observer, self._publish)
+
+    async def _publish(self, note: EventNote) -> None:
+        self.told.append(note)
 
     def hold(self, path: str, raw: dict[str, Any]) -> None:
         """Put an object on the server and into the cache."""
         self.server.objects[path] = raw
-        (self.caches.nodes if "nodes" in path else self.caches.allocations).apply(raw)
+        caches: dict[str, Store[Any]] = {"nodes": self.caches.nodes, "pods": self.caches.pods}
+        caches.get(path.split("/")[-2], self.caches.allocations).apply(raw)
 
     async def act(self, action: Action, one: Allocation | None = None) -> list[Asked]:
         """Carry it out; what was asked of the API server."""
@@ -286,6 +310,147 @@ async def test_a_node_that_refuses_its_labels_is_told_of_and_holds_nothing_up(
         deck.server.refusal = None
         await deck.act(action)
         assert deck.observer.label_errors == {}
+
+
+# The settled taint.
+
+
+async def test_the_taint_is_taken_off_with_every_effect_and_all_others_stay(deck: Deck) -> None:
+    deck.hold(N1, raw_node("n1", taints=(KEY, "other", KEY, "last")))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    (asked,) = await deck.act(RemoveTaint(node, KEY))
+    assert asked.content_type == "application/json-patch+json"
+    assert asked.body == [
+        {"op": "test", "path": "/metadata/uid", "value": "uid-n1"},
+        {"op": "test", "path": "/spec/taints/2/key", "value": KEY},
+        {"op": "remove", "path": "/spec/taints/2"},
+        {"op": "test", "path": "/spec/taints/0/key", "value": KEY},
+        {"op": "remove", "path": "/spec/taints/0"},
+    ]
+    untainted = deck.caches.nodes.get("n1")
+    assert untainted is not None
+    assert untainted.taints == ("other", "last")  # before any watch told it
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        {"taints": ("new", "other", KEY)},
+        {"taints": (KEY,)},
+        {"taints": ()},
+        {"taints": ("other", KEY), "uid": "another"},
+    ],
+)
+async def test_taints_that_are_not_the_ones_we_saw_stay(
+    deck: Deck, meanwhile: dict[str, Any]
+) -> None:
+    deck.hold(N1, raw_node("n1", taints=("other", KEY)))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    deck.server.objects[N1] = changed = raw_node("n1", **meanwhile)
+    with pytest.raises(Conflict):
+        await deck.act(RemoveTaint(node, KEY))
+    assert deck.server.objects[N1] == changed
+
+
+async def test_a_taint_that_may_not_be_removed_is_told_of_and_holds_nothing_up(deck: Deck) -> None:
+    deck.hold(N1, raw_node("n1", taints=(KEY,)))
+    node = deck.caches.nodes.get("n1")
+    assert node is not None
+    deck.server.refusal = Refusal(403, "Forbidden", "admission webhook said no")
+    await deck.act(RemoveTaint(node, KEY))
+    assert "admission webhook said no" in deck.observer.label_errors["n1"]
+
+
+# Evictions.
+
+
+def misplace(deck: Deck, **pod: Any) -> None:
+    deck.hold(N1, raw_node("n1"))
+    deck.hold(P, raw_pod("p", "n1", **ASKS) | pod)
+
+
+async def test_a_pod_is_evicted_politely_by_its_own_uid_and_people_are_told(deck: Deck) -> None:
+    misplace(deck)
+    (asked,) = await deck.act(EvictPod(POD))
+    assert (asked.method, asked.path) == ("POST", f"{P}/eviction")
+    assert asked.body == {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": "p", "namespace": "default"},
+        "deleteOptions": {"preconditions": {"uid": "uid-p"}},
+    }
+    (told,) = deck.told
+    assert (told.name, told.type, told.reason) == ("a", "Normal", "Evicted")
+    assert told.message == "pod default/p on node n1, which holds no address of a"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal(429, "TooManyRequests", "it would violate the pod's disruption budget"),
+        Refusal(500, "InternalError", "this pod has more than one PodDisruptionBudget"),
+        Refusal(403, "Forbidden", "admission webhook said no"),
+    ],
+)
+async def test_a_refused_eviction_is_told_and_the_pod_stays(deck: Deck, refusal: Refusal) -> None:
+    misplace(deck)
+    deck.server.refusal = refusal
+    (asked,) = await deck.act(EvictPod(POD))
+    assert asked.method == "POST"
+    assert P in deck.server.objects
+    (told,) = deck.told
+    assert (told.name, told.type, told.reason) == ("a", "Warning", "EvictionRefused")
+    assert refusal.message in told.message
+    assert "pod default/p on node n1" in told.message
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_pod_is_not_asked_about_twice_within_15_seconds(
+    deck: Deck, *, refused: bool
+) -> None:
+    misplace(deck)
+    deck.server.refusal = Refusal(429, "TooManyRequests") if refused else None
+    before = uptime()
+    assert await deck.act(EvictPod(POD))
+    assert before + 15 <= deck.observer.evict_after["uid-p"] <= uptime() + 15
+    assert await deck.act(EvictPod(POD), allocation(IP1, name="b")) == []
+    assert len(deck.told) == 1
+    deck.observer.evict_after["uid-p"] = uptime()
+    assert await deck.act(EvictPod(POD))
+
+
+async def test_two_allocations_do_not_evict_one_pod_at_the_same_time(deck: Deck) -> None:
+    misplace(deck)
+    actions = (deck.actor.act(EvictPod(POD), seen(one=allocation(IP1, name=n))) for n in "ab")
+    await asyncio.gather(*actions)
+    assert len(deck.server.asked) == 1
+
+
+async def test_pods_that_may_be_evicted_again_are_not_remembered_for_ever(deck: Deck) -> None:
+    misplace(deck)
+    deck.observer.evict_after |= {"long-gone": uptime() - 1, "lately": uptime() + 5}
+    await deck.act(EvictPod(POD))
+    assert set(deck.observer.evict_after) == {"lately", "uid-p"}
+
+
+async def test_a_pod_that_is_gone_or_replaced_is_not_told_of(deck: Deck) -> None:
+    misplace(deck)
+    deck.server.objects[P] = replaced = raw_pod("p", "n2")
+    replaced["metadata"]["uid"] = "another"
+    assert await deck.act(EvictPod(POD))
+    assert deck.server.objects[P] == replaced
+    del deck.server.objects[P]
+    deck.observer.evict_after.clear()
+    assert await deck.act(EvictPod(POD))
+    assert deck.told == []
+
+
+async def test_a_node_that_got_an_address_since_the_decision_keeps_its_pods(deck: Deck) -> None:
+    misplace(deck)
+    deck.caches.nodes.apply(raw_node("n1", labels=MARKS))
+    assert await deck.act(EvictPod(POD)) == []
 
 
 # The cloud.

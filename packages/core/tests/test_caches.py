@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, place, raw_allocation, raw_node, raw_owned, raw_pod, record
+from core_builders import (
+    ASKS,
+    IP1,
+    IP2,
+    place,
+    raw_allocation,
+    raw_node,
+    raw_owned,
+    raw_pod,
+    record,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage_core.caches import MARKED, Caches, PodPlaces, uptime
 from moorage_core.model import Workload
+from moorage_core.pods import MisplacedPod
 from moorage_core.projections import project_pod
 from moorage_kube.store import Store
 
@@ -139,6 +151,77 @@ def test_places_of_pods_are_what_a_recount_says(
         for uid in ("", "rs-1", "ds-1"):
             nodes = {pod.node_name for pod in pods if pod.owner_uid == uid}
             assert set(places.of_owner(uid)) == nodes
+
+
+# Pods where their address is not.
+
+WITHOUT, WITH = {"pool": "a"}, {"pool": "a", "ip.ready": "true"}
+
+
+def misplaced(caches: Caches, workload: Workload = WEB) -> list[str]:
+    return [pod.key for pod in caches.misplaced_pods(workload)]
+
+
+def test_pods_of_the_workload_that_ask_for_an_address_are_found_where_none_is() -> None:
+    caches = deployed()
+    for name, labels in (("n1", WITHOUT), ("n2", WITH)):
+        caches.nodes.apply(raw_node(name, labels=labels))
+    for number in ("1", "2"):
+        caches.pods.apply(raw_pod(f"asks-{number}", f"n{number}", f"rs-{number}", **ASKS))
+    caches.pods.apply(raw_pod("stranger", "n1", "rs-9", **ASKS))
+    assert caches.misplaced_pods(WEB) == [MisplacedPod("default/asks-1", "uid-asks-1", "n1")]
+    caches.nodes.apply(raw_node("n2", labels=WITHOUT))
+    assert misplaced(caches) == ["default/asks-1", "default/asks-2"]
+    caches.nodes.apply(raw_node("n1", labels={"moorage.dev/ip": "203-0-113-10"}))
+    assert misplaced(caches) == ["default/asks-2"]
+
+
+def test_without_the_workload_no_pod_is_misplaced() -> None:
+    caches = deployed()
+    caches.nodes.apply(raw_node("n1"))
+    caches.pods.apply(raw_pod("asks", "n1", "rs-1", **ASKS))
+    assert misplaced(caches) == ["default/asks"]
+    assert misplaced(caches, Workload("Deployment", "shop", "web")) == []
+    assert misplaced(caches, Workload("StatefulSet", "default", "web")) == []
+    caches.workloads["Deployment"].forget("default/web")
+    assert misplaced(caches) == []
+
+
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.sampled_from(["p1", "p2", "n1", "n2"]),
+            st.sampled_from(["n1", "n2"]),
+            st.sampled_from([{}, ASKS]),
+            st.sampled_from([WITHOUT, WITH]),
+            st.booleans(),
+        ),
+        max_size=40,
+    )
+)
+def test_misplaced_pods_are_what_a_recount_says(
+    changes: list[tuple[str, str, dict[str, Any], dict[str, str], bool]],
+) -> None:
+    caches = Caches()
+    caches.workloads["StatefulSet"].apply(raw_owned("db", "uid-db"))
+    for name, node_name, spec, labels, deleted in changes:
+        if name.startswith("n"):
+            if deleted:
+                caches.nodes.forget(name)
+            else:
+                caches.nodes.apply(raw_node(name, labels=labels))
+        elif deleted:
+            caches.pods.forget(f"default/{name}")
+        else:
+            caches.pods.apply(raw_pod(name, node_name, "uid-db", "StatefulSet", **spec))
+        nodes = {name: node.labels for name, node in caches.nodes.items()}
+        wanted = {
+            key: pod.node_name
+            for key, pod in caches.pods.items()
+            if pod.uid and nodes.get(pod.node_name) == WITHOUT
+        }
+        assert caches.misplaced.nodes == set(wanted.values())
+        assert misplaced(caches, Workload("StatefulSet", "default", "db")) == sorted(wanted)
 
 
 def test_a_node_counts_as_not_ready_since_it_was_first_seen_so() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from accidents import Crash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_life import ADDRESSES, NODES, Run
-from simulation import Crash, Simulation
+from simulation import Simulation
 
 from moorage_core.model import MarkNode, Mutate, UnmarkNode, WriteStatus
 

@@ -114,6 +114,8 @@ def test_a_debt_that_could_not_be_paid_stays_and_is_no_failure_of_the_address() 
 
 def test_what_a_target_lends_is_written_down_before_it_is_taken() -> None:
     lent = replace(outcome(Mutation.PREPARE, None, "uid-n2", 0.0), lent=True)
+    elsewhere = replace(ON_ITS_WAY, place=place("n3"))
+    assert record_outcome(elsewhere, lent, NOW) == elsewhere
     after = record_outcome(ON_ITS_WAY, lent, NOW)
     assert (after.operation, after.owed) == ("", (place("n2"),))
 

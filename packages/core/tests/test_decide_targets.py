@@ -196,6 +196,9 @@ def test_vanished_nodes_that_held_an_address_count_as_down() -> None:
     since = {"uid-gone": UPTIME, "uid-lost": UPTIME}
     world = seen(node("n1"), records=records, gone_since=since)
     assert Targets(world).mass_not_ready.startswith("2 of 3")
+    moving = record(IP1, "n1", previous=place("gone"))
+    world = seen(node("n1"), records=(moving, records[1]), gone_since=since)
+    assert Targets(world).mass_not_ready.startswith("2 of 3")
     assert Targets(seen(node("n1"), records=records)).mass_not_ready == ""
 
 

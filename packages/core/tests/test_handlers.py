@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from core_builders import (
+    ASKS,
     IP1,
     IP2,
     IP3,
@@ -42,7 +43,7 @@ class Watched:
 
     def allocate(self, name: str, *ips: str, pool: str = "a", **fields: Any) -> set[str]:
         """Create or change an allocation; which keys that adds."""
-        spec = {"nodeSelector": {"pool": pool}}
+        spec = {"nodeSelector": {"pool": pool}} | fields.pop("spec", {})
         self.caches.allocations.apply(raw_allocation(name, *ips, spec=spec, **fields))
         return self.keys
 
@@ -196,6 +197,20 @@ def test_an_allocation_without_a_selector_wants_to_know_of_every_node(watched: W
     assert watched.keys == {"c"}
 
 
+def test_a_taint_concerns_whose_address_is_on_the_node_and_nobody_else(watched: Watched) -> None:
+    watched.allocate("c", IP3, records=(WAITING,))
+    watched.caches.nodes.apply(raw_node("n1", taints=("example.com/pending",)))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.apply(raw_node("n2", taints=("example.com/pending",)))
+    assert watched.keys == set()
+
+
+def test_a_taint_that_makes_a_node_leave_concerns_who_waits_for_one(watched: Watched) -> None:
+    watched.allocate("c", IP3, records=(WAITING,))
+    watched.caches.nodes.apply(raw_node("n2", taints=("karpenter.sh/disrupted",)))
+    assert watched.keys == {"c"}
+
+
 # Pods.
 
 
@@ -231,6 +246,61 @@ def test_pods_concern_nobody_any_more_once_the_wait_is_over(watched: Watched) ->
     watched.caches.allocations.forget("b")
     assert watched.keys == {"b"}
     assert watched.pod("q", "n1") == set()
+
+
+# Pods where their address is not.
+
+
+@pytest.fixture
+def evicting(watched: Watched) -> Watched:
+    """``c`` evicts misplaced pods; ``a`` and ``b`` do not."""
+    watched.allocate("c", IP3, spec={"evictMisplacedPods": True})
+    return watched
+
+
+def test_a_misplaced_pod_concerns_who_evicts_such(evicting: Watched) -> None:
+    asking = raw_pod("p", "n2", "rs-1", **ASKS)
+    evicting.caches.pods.apply(asking)
+    assert evicting.keys == {"c"}
+    evicting.caches.pods.apply(asking)
+    assert evicting.keys == set()
+    assert evicting.pod("q", "n2") == set()  # asks for nothing
+    evicting.caches.pods.forget("default/p")
+    assert evicting.keys == set()
+
+
+def test_a_pod_on_a_node_with_an_address_concerns_nobody_until_the_label_goes(
+    evicting: Watched,
+) -> None:
+    owned: dict[str, Any] = {"annotations": {"moorage.dev/owner": "uid-x"}}
+    labels = {"pool": "x", "ip.ready": "true"}
+    evicting.caches.nodes.apply(raw_node("x1", labels=labels, **owned))
+    evicting.caches.pods.apply(raw_pod("p", "x1", "rs-1", **ASKS))
+    assert evicting.keys == set()
+    evicting.caches.nodes.apply(raw_node("x1", labels={"pool": "x"}, **owned))
+    assert evicting.keys == {"c"}
+
+
+def test_who_evicts_looks_again_when_a_misplaced_pod_may_have_got_an_owner(
+    evicting: Watched,
+) -> None:
+    evicting.caches.replicasets.apply(raw_owned("web-1", "rs-1", "d-1"))
+    assert evicting.keys == set()
+    evicting.caches.pods.apply(raw_pod("p", "n2", "rs-2", **ASKS))
+    assert evicting.keys == {"c"}
+    evicting.caches.replicasets.apply(raw_owned("web-2", "rs-2", "d-1"))
+    assert evicting.keys == {"c"}
+
+
+def test_who_does_not_evict_any_more_is_left_in_peace(evicting: Watched) -> None:
+    evicting.allocate("c", IP3)
+    evicting.caches.pods.apply(raw_pod("p", "n2", "rs-1", **ASKS))
+    assert evicting.keys == set()
+    evicting.allocate("c", IP3, spec={"evictMisplacedPods": True})
+    evicting.caches.allocations.forget("c")
+    assert evicting.keys == {"c"}
+    evicting.caches.pods.apply(raw_pod("q", "n2", "rs-1", **ASKS))
+    assert evicting.keys == set()
 
 
 # Workloads and ReplicaSets.

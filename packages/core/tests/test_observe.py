@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from core_builders import (
+    ASKS,
     IP1,
     IP2,
     IP3,
@@ -26,6 +27,7 @@ from moorage_core.caches import Caches
 from moorage_core.model import Awaited, Mutation, Observed, Outcome, Phase, Present, Record, Unread
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
+from moorage_core.pods import MisplacedPod
 from moorage_core.scopes import Scopes
 from moorage_domain.errors import InvalidOptions
 from moorage_kube.plugins import PluginMissing
@@ -114,6 +116,49 @@ async def test_busy_follows_the_workload_and_crowded_does_not(harbour: Harbour) 
     harbour.caches.pods.apply(raw_pod("other", "n2"))
     world = harbour.look()
     assert (set(world.busy), set(world.crowded)) == ({"n1"}, {"n1", "n2"})
+
+
+def misplace(harbour: Harbour, **spec: Any) -> None:
+    """A pod of StatefulSet ``db`` asks for an address on n2."""
+    ref = {"workloadRef": {"kind": "StatefulSet", "name": "db"}}
+    harbour.allocate("a", IP1, spec=ref | {"evictMisplacedPods": True} | spec)
+    harbour.caches.workloads["StatefulSet"].apply(raw_owned("db", "uid-db"))
+    harbour.caches.pods.apply(raw_pod("db-0", "n2", "uid-db", "StatefulSet", **ASKS))
+
+
+async def test_misplaced_pods_are_seen_only_by_who_evicts_them(harbour: Harbour) -> None:
+    misplace(harbour)
+    harbour.observer.evict_after["uid-db-0"] = 5.0
+    world = harbour.look()
+    assert world.misplaced == [MisplacedPod("default/db-0", "uid-db-0", "n2")]
+    assert (set(world.spoken_for), world.evict_after) == (set(), {"uid-db-0": 5.0})
+    misplace(harbour, evictMisplacedPods=False)
+    assert harbour.look().misplaced == []
+    misplace(harbour, workloadRef=None)
+    assert harbour.look().misplaced == []
+
+
+@pytest.mark.parametrize("fields", [{"place": place("n2")}, {"previous": place("n2")}])
+async def test_a_node_that_any_allocation_remembers_is_spoken_for(
+    harbour: Harbour, fields: dict[str, Any]
+) -> None:
+    misplace(harbour)
+    harbour.allocate("b", IP2, records=(Record(IP2, **fields),))
+    assert harbour.look().spoken_for == {"n2"}
+
+
+async def test_a_node_that_a_plan_under_way_gives_away_is_spoken_for(harbour: Harbour) -> None:
+    misplace(harbour)
+    harbour.observer.promises["b"] = frozenset({"n1", "n2"})
+    assert harbour.look().spoken_for == {"n2"}
+
+
+async def test_a_node_that_holds_an_address_in_any_scope_is_spoken_for(harbour: Harbour) -> None:
+    misplace(harbour)
+    harbour.cloud.assign(IP2, "vm-n2")
+    harbour.allocate("b", IP2, spec={"cloud": {"provider": "memory", "region": "elsewhere"}})
+    await harbour.read("b")
+    assert harbour.look().spoken_for == {"n2"}
 
 
 async def test_an_allocation_that_is_gone_is_not_read_and_promises_nothing(

@@ -418,3 +418,12 @@ async def test_a_throttled_scope_is_asked_more_slowly(works: Works) -> None:
     await until(lambda: works.told, "the refusal")
     assert pace.per_second < math.inf
     assert pace.reserve() > 0
+
+
+async def test_a_debt_is_not_paid_by_the_very_address_it_was_made_for() -> None:
+    """The attach came true though its answer was lost: the node has nothing of its own yet."""
+    works = Works(MemoryCloud(TWO_STEPS))
+    await works.ends(works.mutate(Mutation.PREPARE, IP1, may_strip=True))
+    await works.ends(works.attach())
+    result = await works.ends(works.mutate(Mutation.COMPENSATE, IP1))
+    assert isinstance(result.error, Stale)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from core_builders import raw_allocation, raw_node, raw_owned, raw_pod, record
+from core_builders import ASKS, raw_allocation, raw_node, raw_owned, raw_pod, record
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,6 +145,11 @@ def test_a_node_leaves_for_a_taint_that_says_so_and_for_no_other() -> None:
     assert project_node(raw).leaving == "karpenter.sh/disrupted"
 
 
+def test_the_taints_of_a_node_keep_their_order_and_number() -> None:
+    raw = raw_node("n1", taints=("b", "a", "b"))
+    assert project_node(raw).taints == ("b", "a", "b")
+
+
 def test_the_zone_of_old_clusters_is_read_where_there_is_no_other() -> None:
     old, new = "failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"
     assert project_node(raw_node("n1", labels={old: "z0"})).zone == "z0"
@@ -184,6 +189,62 @@ def test_the_mirror_of_a_static_pod_does_not_count() -> None:
     assert project_pod(raw) is None
 
 
+def required(*terms: object) -> dict[str, Any]:
+    """A node affinity; each term is a list of (key, operator, values)."""
+    selector = {
+        "nodeSelectorTerms": [
+            {"matchExpressions": [{"key": k, "operator": o, "values": v} for k, o, v in term]}
+            for term in cast("tuple[list[tuple[str, str, list[str]]], ...]", terms)
+        ]
+    }
+    given = {"requiredDuringSchedulingIgnoredDuringExecution": selector}
+    return {"affinity": {"nodeAffinity": given}}
+
+
+READY, ZONE = ("ip.ready", "In", ["true"]), ("zone", "In", ["z1"])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ASKS,
+        {"nodeSelector": {"zone": "z1", "ip.ready": "true"}},
+        {"nodeSelector": {"moorage.dev/ip": "203-0-113-10"}},
+        required([READY]),
+        required([ZONE, READY]),
+        required([READY], [("moorage.dev/ip", "In", ["203-0-113-10", "203-0-113-11"])]),
+        required([("ip.ready", "Exists", [])]),
+        required([ZONE]) | ASKS,
+    ],
+)
+def test_a_pod_that_asks_for_an_address_keeps_its_uid(spec: dict[str, Any]) -> None:
+    raw = raw_pod("p", "n1", "uid-rs", **spec)
+    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False, uid="uid-p")
+    raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"  # it leaves already
+    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"nodeSelector": None, "affinity": None},
+        {"nodeSelector": {"zone": "z1"}},
+        {"nodeSelector": {"ip.ready": "false"}},
+        {"affinity": {"podAffinity": {}}},
+        required(),
+        required([]),
+        required([READY], [ZONE]),  # a node of the zone is good enough
+        required([("ip.ready", "DoesNotExist", [])]),
+        required([("ip.ready", "NotIn", ["true"])]),
+        required([("ip.ready", "In", ["true", "false"])]),
+        {"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{}]}}},
+    ],
+)
+def test_a_pod_that_would_only_come_back_has_no_uid(spec: dict[str, Any]) -> None:
+    raw = raw_pod("p", "n1", "uid-rs", **spec)
+    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False)
+
+
 def test_a_terminating_pod_counts_until_it_is_gone() -> None:
     raw = raw_pod("p", "n1", "uid-rs")
     raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -210,6 +271,8 @@ def test_an_allocation_with_every_field() -> None:
             "releasePolicy": "Retain",
             "foreignPolicy": "IfUnmanaged",
             "failover": {"notReadySeconds": 5, "nodeGoneSeconds": 6, "drain": "Immediate"},
+            "evictMisplacedPods": True,
+            "settledTaint": "example.com/pending",
         },
     )
     view = project_allocation(raw)
@@ -230,6 +293,8 @@ def test_an_allocation_with_every_field() -> None:
         not_ready_after=5.0,
         gone_after=6.0,
         drain=DrainMode.IMMEDIATE,
+        evict_misplaced=True,
+        settled_taint="example.com/pending",
         finalizer=True,
     )
     assert view.finalizers == ("other/one", FINALIZER)
@@ -243,6 +308,7 @@ def test_an_allocation_of_the_first_version_means_what_it_meant() -> None:
     assert (allocation.not_ready_after, allocation.gone_after) == (40.0, 60.0)
     assert allocation.drain is DrainMode.WORKLOAD_GONE
     assert allocation.foreign is ForeignPolicy.NEVER
+    assert (allocation.evict_misplaced, allocation.settled_taint) == (False, "")
     assert not allocation.finalizer
 
 

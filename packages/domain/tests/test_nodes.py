@@ -37,6 +37,7 @@ def test_a_node_is_presumed_well_until_told_otherwise() -> None:
     assert node.ready
     assert not node.unschedulable
     assert not node.leaving
+    assert not node.taints
 
 
 def test_a_cordon_alone_does_not_count_as_vanishing() -> None:

@@ -116,6 +116,8 @@ async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
     await client.patch(LEASES, Target("l", "port"), {"spec": None})
     await client.patch(LEASES, Target("l", "port", "status"), [{"op": "remove", "path": "/x"}])
     await client.patch(LEASES, Target("l", "port"), {}, "application/apply-patch+yaml")
+    eviction = {"metadata": {"name": "p", "namespace": "port"}}
+    await client.create_under(PODS, Target("p", "port", "eviction"), eviction)
     await client.delete(LEASES, "l", "port", uid="uid-l")
     one = "/apis/coordination.k8s.io/v1/namespaces/port/leases/l"
     kinds = [(a.method, a.path, a.headers["Content-Type"].split("/")[1]) for a in server.asked]
@@ -126,11 +128,13 @@ async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
         ("PATCH", one, "merge-patch+json"),
         ("PATCH", f"{one}/status", "json-patch+json"),
         ("PATCH", one, "apply-patch+yaml"),
+        ("POST", "/api/v1/namespaces/port/pods/p/eviction", "json"),
         ("DELETE", one, "json"),
     ]
     assert server.asked[0].body == lease
     assert server.asked[3].body == {"spec": None}
-    assert server.asked[6].body == {"preconditions": {"uid": "uid-l"}}
+    assert server.asked[6].body == eviction
+    assert server.asked[7].body == {"preconditions": {"uid": "uid-l"}}
 
 
 async def test_a_refusal_is_told_by_its_class_object_and_number(pair: Pair) -> None:

@@ -1,5 +1,6 @@
 """One emulated Compute Engine a module, and an environment that leads to it alone."""
 
+import importlib
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,6 +12,8 @@ from moorage_testing.clouds.gcp import GceEmulator
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[GceEmulator]:
+    # Loading the SDK may take longer than a call, where nobody has compiled it yet.
+    importlib.import_module("moorage_provider_gcp.compute")
     with GceEmulator() as emulator:
         yield emulator
         assert emulator.violations == []

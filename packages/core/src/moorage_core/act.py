@@ -1,32 +1,49 @@
-"""The only writes of the controller: status, finalizer, node labels, and mutations of the cloud."""
+"""The only writes of the controller: status, finalizer, nodes, evictions, and the cloud."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
+from moorage_core import reasons
+from moorage_core.caches import uptime
+from moorage_core.decide.evictions import RETRY_SECONDS
 from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
     Action,
     AddFinalizer,
     MarkNode,
     Mutate,
+    NodeChange,
     Observed,
     RemoveFinalizer,
+    RemoveTaint,
     Reread,
     UnmarkNode,
     WriteStatus,
 )
 from moorage_core.observe import Observer
+from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.projections import FINALIZER, record_to_wire
+from moorage_core.report import note
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 from moorage_kube.client import Client, Target
 from moorage_kube.conditions import to_wire
-from moorage_kube.errors import Conflict, Forbidden, Invalid, NotFound
-from moorage_kube.kinds import NETIPALLOCATIONS, NODES
+from moorage_kube.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
+from moorage_kube.events import EventNote
+from moorage_kube.kinds import NETIPALLOCATIONS, NODES, PODS
+
+Publish: TypeAlias = Callable[[EventNote], Awaitable[None]]
 
 # All that the API server says of a JSON patch whose test failed.
 _TEST_FAILED = "the server rejected our request due to an error in our request"
@@ -35,9 +52,10 @@ _TEST_FAILED = "the server rejected our request due to an error in our request"
 class Actor:
     """Carries out the actions of one plan, in order."""
 
-    def __init__(self, client: Client, observer: Observer) -> None:
+    def __init__(self, client: Client, observer: Observer, publish: Publish) -> None:
         self._client = client
         self._observer = observer
+        self._publish = publish
         self._rereads: dict[str, asyncio.TimerHandle] = {}
 
     async def act(self, action: Action, world: Observed) -> None:
@@ -48,10 +66,10 @@ class Actor:
                 await self._finalizers(name, present=True)
             case RemoveFinalizer():
                 await self._finalizers(name, present=False)
-            case MarkNode(node, ip):
-                await self._try(node.name, self._mark(node, ip, world.allocation.uid))
-            case UnmarkNode(node):
-                await self._try(node.name, self._unmark(node))
+            case MarkNode() | UnmarkNode() | RemoveTaint():
+                await self._change_node(action, world)
+            case EvictPod(pod):
+                await self._evict(pod, world)
             case WriteStatus():
                 await self._write_status(action, world)
             case Mutate():
@@ -92,14 +110,21 @@ class Actor:
         # What we wrote is what we read next, before the watch tells it.
         self._observer.caches.allocations.update_known(raw)
 
-    async def _try(self, node_name: str, change: Coroutine[Any, Any, None]) -> None:
-        """A node that refuses a label is told of, and holds up nothing else."""
+    async def _change_node(self, change: NodeChange, world: Observed) -> None:
+        """A node that refuses is told of, and holds up nothing else."""
+        name = change.node.name
         try:
-            await change
+            match change:
+                case MarkNode(node, ip):
+                    await self._mark(node, ip, world.allocation.uid)
+                case UnmarkNode(node):
+                    await self._unmark(node)
+                case RemoveTaint(node, key):
+                    await self._remove_taint(node, key)
         except (Forbidden, Invalid) as error:
-            self._observer.label_errors[node_name] = str(error)
+            self._observer.label_errors[name] = str(error)
         else:
-            self._observer.label_errors.pop(node_name, None)
+            self._observer.label_errors.pop(name, None)
 
     async def _mark(self, node: Node, ip: str, owner: str) -> None:
         """Label a node; one that is gone needs none."""
@@ -112,14 +137,29 @@ class Actor:
         """Take our labels off, unless another allocation has put its own there meanwhile."""
         labels = {key: node.labels[key] for key in (READY_LABEL, IP_LABEL) if key in node.labels}
         annotations = {OWNER_ANNOTATION: node.owner} if node.owner else {}
-        operations = [{"op": "test", "path": "/metadata/uid", "value": node.uid}]
+        operations = []
         for part, values in (("annotations", annotations), ("labels", labels)):
             for key, value in values.items():
                 path = f"/metadata/{part}/{key.replace('/', '~1')}"
                 operations.append({"op": "test", "path": path, "value": value})
                 operations.append({"op": "remove", "path": path})
+        await self._patch_as_seen(node, operations)
+
+    async def _remove_taint(self, node: Node, key: str) -> None:
+        """Take a taint off, whatever its effects, from behind: each one moves those after it."""
+        operations = []
+        for index in reversed(range(len(node.taints))):
+            if node.taints[index] == key:
+                path = f"/spec/taints/{index}"
+                operations.append({"op": "test", "path": f"{path}/key", "value": key})
+                operations.append({"op": "remove", "path": path})
+        await self._patch_as_seen(node, operations)
+
+    async def _patch_as_seen(self, node: Node, operations: list[dict[str, str]]) -> None:
+        """Patch that very node; raises ``Conflict`` where it is not as these operations test."""
+        same = {"op": "test", "path": "/metadata/uid", "value": node.uid}
         try:
-            await self._patch_node(Target(node.name), operations)
+            await self._patch_node(Target(node.name), [same, *operations])
         except Invalid as error:
             if _TEST_FAILED not in error.message:
                 raise
@@ -129,6 +169,27 @@ class Actor:
         with contextlib.suppress(NotFound):
             raw = await self._client.patch(NODES, target, body)
             self._observer.caches.nodes.update_known(raw)
+
+    async def _evict(self, pod: MisplacedPod, world: Observed) -> None:
+        """Ask for one pod to be evicted, unless that was asked lately, for whomever."""
+        after, now = self._observer.evict_after, uptime()
+        # Others were evicted since this was decided: the node may have got an address meanwhile.
+        misplaced = pod.node_name in self._observer.caches.misplaced.nodes
+        if not misplaced or after.get(pod.uid, 0.0) > now:
+            return
+        for uid in [uid for uid, moment in after.items() if moment <= now]:
+            del after[uid]
+        after[pod.uid] = now + RETRY_SECONDS
+        try:
+            await self._client.create_under(PODS, *_eviction(pod))
+        except (NotFound, Conflict):
+            return  # that very pod is gone
+        except (Throttled, Forbidden, Invalid, Unavailable) as error:
+            told = note(world, reasons.EVICTION_REFUSED.name, f"{pod} stays for now: {error}")
+        else:
+            message = f"{pod}, which holds no address of {world.allocation.name}"
+            told = note(world, reasons.EVICTED.name, message)
+        await self._publish(told)
 
     def _begin(self, name: str, mutate: Mutate) -> None:
         scope = self._observer.scopes.of(name)
@@ -145,3 +206,15 @@ class Actor:
         self._rereads.pop(ip, None)
         if (scope := self._observer.scopes.of(name)) is not None:
             scope.invalidate([ip])
+
+
+def _eviction(pod: MisplacedPod) -> tuple[Target, dict[str, Any]]:
+    """The subresource and the Eviction of that very pod; another one of its name answers 409."""
+    namespace, _, name = pod.key.partition("/")
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": namespace},
+        "deleteOptions": {"preconditions": {"uid": pod.uid}},
+    }
+    return Target(name, namespace, "eviction"), body

@@ -6,8 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from moorage_core.decide.marks import label_ready
+from moorage_core.decide.marks import label_ready, labelled
 from moorage_core.model import Workload
+from moorage_core.pods import MisplacedPod
 from moorage_core.projections import (
     AllocationView,
     OwnedView,
@@ -97,6 +98,40 @@ def _add(counter: Counter[str], key: str, number: int) -> None:
         del counter[key]
 
 
+class Misplaced:
+    """Nodes without our labels where pods run that ask for them; kept up with every change."""
+
+    def __init__(self, nodes: Store[Node], pods: Store[PodView]) -> None:
+        self.nodes: set[str] = set()
+        self._nodes = nodes
+        self._pods = pods
+        self._asking: Index[PodView] = Index(pods, _asks_on)
+        nodes.subscribe(lambda change: self._look_at(change.key))
+        pods.subscribe(self._pod_changed)
+
+    def of_owners(self, owner_uids: Collection[str]) -> list[MisplacedPod]:
+        """Such pods of these controllers, in order."""
+        keys = (key for node_name in self.nodes for key in self._asking.get(node_name))
+        pods = ((key, self._pods.get(key)) for key in sorted(keys))
+        return [
+            MisplacedPod(key, pod.uid, pod.node_name)
+            for key, pod in pods
+            if pod and pod.owner_uid in owner_uids
+        ]
+
+    def _pod_changed(self, change: Change[PodView]) -> None:
+        for pod in (change.old, change.new):
+            if pod is not None and pod.uid:
+                self._look_at(pod.node_name)
+
+    def _look_at(self, node_name: str) -> None:
+        node = self._nodes.get(node_name)
+        if node is not None and not labelled(node) and self._asking.get(node_name):
+            self.nodes.add(node_name)
+        else:
+            self.nodes.discard(node_name)
+
+
 class Caches:
     """The stores of every kind the controller reads."""
 
@@ -110,6 +145,7 @@ class Caches:
         }
         self.clocks = NodeClocks(self.nodes)
         self.pod_places = PodPlaces(self.pods)
+        self.misplaced = Misplaced(self.nodes, self.pods)
         self.nodes_by_owner: Index[Node] = Index(self.nodes, _owner_of)
         self.claims: Index[AllocationView] = Index(self.allocations, addresses_of)
         self.marked: Index[Node] = Index(self.nodes, _marks_of)
@@ -124,7 +160,7 @@ class Caches:
         """
         if workload is None:
             return self.pod_places.crowded.keys(), False
-        owned = self.workloads[workload.kind].get(f"{workload.namespace}/{workload.name}")
+        owned = self._owned(workload)
         if owned is not None:
             self._last_uids[workload] = owned.uid
             return self._nodes_of(workload.kind, owned.uid), False
@@ -132,11 +168,29 @@ class Caches:
         left = self._nodes_of(workload.kind, last) if last else ()
         return {*self.pod_places.crowded, *left}, True
 
+    def misplaced_pods(self, workload: Workload) -> list[MisplacedPod]:
+        """Pods of a workload that ask for our labels, on nodes without; none where it is missing.
+
+        Costs what such pods there are, of all workloads.
+        """
+        owned = self._owned(workload) if self.misplaced.nodes else None
+        if owned is None:
+            return []
+        return self.misplaced.of_owners(self._pod_owners(workload.kind, owned.uid))
+
+    def _owned(self, workload: Workload) -> OwnedView | None:
+        return self.workloads[workload.kind].get(f"{workload.namespace}/{workload.name}")
+
     def _nodes_of(self, kind: str, uid: str) -> Collection[str]:
+        owners = self._pod_owners(kind, uid)
+        return {node for owner in owners for node in self.pod_places.of_owner(owner)}
+
+    def _pod_owners(self, kind: str, uid: str) -> Collection[str]:
+        """Uids of what controls the pods of a workload."""
         if kind != "Deployment":
-            return self.pod_places.of_owner(uid)
+            return (uid,)
         found = (self.replicasets.get(key) for key in self._replicasets_of.get(uid))
-        return {node for one in found if one for node in self.pod_places.of_owner(one.uid)}
+        return {one.uid for one in found if one}
 
 
 def _owner_of(node: Node) -> Iterable[str]:
@@ -145,6 +199,10 @@ def _owner_of(node: Node) -> Iterable[str]:
 
 def _marks_of(node: Node) -> Iterable[str]:
     return (MARKED,) if node.owner or label_ready(node) else ()
+
+
+def _asks_on(pod: PodView) -> Iterable[str]:
+    return (pod.node_name,) if pod.uid else ()
 
 
 def _controller_of(owned: OwnedView) -> Iterable[str]:

@@ -11,7 +11,7 @@ from moorage_core.act import Actor
 from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
 from moorage_core.handlers import Triggers
-from moorage_core.metrics import CoreMetrics, Gauges, core_metrics
+from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
 from moorage_core.model import (
     Action,
     Mutate,
@@ -62,7 +62,7 @@ class CoreSteps:
         self._ports = ports
         self._observer = observer
         self._metrics = metrics
-        self._actor = Actor(ports.client, observer)
+        self._actor = Actor(ports.client, observer, ports.events.publish)
         self._worlds: dict[str, Observed] = {}
         self._began: dict[str, float] = {}
 
@@ -111,7 +111,7 @@ class CoreSteps:
     def _acknowledge(self, world: Observed, plan: Plan[Action]) -> None:
         """The status tells it now, so it need not be remembered here."""
         operations = self._observer.operations
-        if world.allocation.problem:
+        if world.allocation.problem or world.allocation.dry_run:
             return
         for ip, outcome in world.outcomes.items():
             if operations.outcomes.get(ip) is outcome:
@@ -156,15 +156,18 @@ class Core:
             self._settings.cluster_name,
         )
         ports.metrics.registry.register(gauges.collector())
+        ports.metrics.registry.register(self._replica().collector())
 
     def controller(self) -> Controller:
         """For the shell to run."""
         ports = self._ports
-        observer = Observer(self.caches, self.scopes, self.operations)
+        dry_run = self._settings.dry_run
+        observer = Observer(self.caches, self.scopes, self.operations, dry_run=dry_run)
         steps = CoreSteps(ports, observer, self._metrics)
         return Controller(
             queue=self.queue,
-            reconcile=ports.reconciler(steps),
+            # A plan held back is told in the status, by the decision itself.
+            reconcile=ports.reconciler(steps, dry_run=False),
             reflectors=_reflectors(ports, self.caches),
             feeds=(Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations),),
             on_stopping=self._stop,
@@ -175,7 +178,19 @@ class Core:
         timeout = str(self._settings.cloud_timeout)
         provider = factory({"region": region, "timeout_seconds": timeout})
         provider.fence = self._ports.leadership.fence
+        provider.on_request = self._metrics.observer(name)
         return provider
+
+    def _replica(self) -> Replica:
+        leadership = self._ports.leadership
+        return Replica(
+            # The Lease's holder is this with a random tail.
+            pod_name=leadership.settings.identity.rpartition("_")[0],
+            version=self._settings.version,
+            leading=lambda: leadership.is_leader,
+            registry=self._ports.metrics.registry,
+            cluster_name=self._settings.cluster_name,
+        )
 
     def _look_at(self, names: Iterable[str]) -> None:
         for name in names:

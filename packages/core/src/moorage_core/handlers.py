@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from moorage_core import reasons
 from moorage_core.caches import Caches, addresses_of
@@ -23,6 +23,8 @@ class Triggers:
         self._add = add
         self._held_back: dict[str, frozenset[str]] = {}
         """Nodes where an address waits for pods, by allocation; most have none."""
+        self._evicting: set[str] = set()
+        """Allocations that evict misplaced pods."""
         caches.allocations.subscribe(self._allocation_changed)
         caches.nodes.subscribe(self._node_changed)
         caches.pods.subscribe(self._pod_changed)
@@ -35,6 +37,9 @@ class Triggers:
         self._held_back.pop(change.key, None)
         if held := _held_back(change.new):
             self._held_back[change.key] = held
+        self._evicting.discard(change.key)
+        if change.new is not None and change.new.allocation.evict_misplaced:
+            self._evicting.add(change.key)
         if _holds(change.old) != _holds(change.new):
             # An address or a node may have become free for others.
             for name, view in self._caches.allocations.items():
@@ -55,18 +60,28 @@ class Triggers:
             waits = stray or (usable and not _at_rest(view))
             if (matches and waits) or _is_on(view, change.key):
                 self._add(name)
+        self._look_at_misplaced({change.key})
 
     def _pod_changed(self, change: Change[PodView]) -> None:
-        """Pods matter only where an address waits for them to leave."""
+        """Pods matter only where an address waits for them to leave, or where none is for them."""
         nodes = {pod.node_name for pod in (change.old, change.new) if pod is not None}
         for name, held in self._held_back.items():
             if held & nodes:
                 self._add(name)
+        if change.new is not None and change.new.uid:
+            self._look_at_misplaced({change.new.node_name})
 
     def _owned_changed(self, _change: Change[OwnedView]) -> None:
         """A workload was replaced or a ReplicaSet changed hands: who waits for pods looks again."""
         for name, view in self._caches.allocations.items():
             if _held_back(view):
+                self._add(name)
+        self._look_at_misplaced(self._caches.misplaced.nodes)
+
+    def _look_at_misplaced(self, nodes: Set[str]) -> None:
+        """Pods that ask for an address run where none is: somebody may want them to leave."""
+        if nodes & self._caches.misplaced.nodes:
+            for name in self._evicting:
                 self._add(name)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.errors import CloudError
 from moorage_domain.nodes import Node
 from moorage_domain.provider import CloudAddress, Traits
@@ -149,6 +150,8 @@ class Allocation:
     finalizer: bool = False
     force_release: bool = False
     dry_run: bool = False
+    evict_misplaced: bool = False
+    settled_taint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,10 @@ class Observed:
             no workload is named, or the named one does not exist.
         workload_missing: a workload is named and does not exist.
         crowded: names of nodes where any pod runs that is not of a DaemonSet.
+        misplaced: the workload's pods that ask for our labels where there are none; nothing unless
+            they shall be evicted.
+        spoken_for: names of those pods' nodes that an allocation's address is on, or may be.
+        evict_after: uptime before which a pod is not to be evicted again, by its uid.
         in_flight: addresses with a mutation under way.
         handles: what the cloud knows those by that it has accepted and not ended.
         outcomes: how mutations ended that no record tells yet.
@@ -259,6 +266,9 @@ class Observed:
     busy: Collection[str] = ()
     workload_missing: bool = False
     crowded: Collection[str] = ()
+    misplaced: Collection[MisplacedPod] = ()
+    spoken_for: Collection[str] = ()
+    evict_after: Mapping[str, float] = field(default_factory=dict)
     in_flight: Collection[str] = ()
     handles: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
@@ -305,6 +315,17 @@ class UnmarkNode:
 
     def __str__(self) -> str:
         return f"take the labels off node {self.node.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTaint:
+    """Let pods onto a node that was to have none before its address."""
+
+    node: Node
+    key: str
+
+    def __str__(self) -> str:
+        return f"take the taint {self.key} off node {self.node.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +389,7 @@ class Reread:
         return f"read {self.ip} again"
 
 
+NodeChange: TypeAlias = MarkNode | UnmarkNode | RemoveTaint
 Action: TypeAlias = (
-    AddFinalizer | RemoveFinalizer | MarkNode | UnmarkNode | WriteStatus | Mutate | Reread
+    AddFinalizer | RemoveFinalizer | NodeChange | WriteStatus | Mutate | Reread | EvictPod
 )

@@ -19,6 +19,7 @@ from moorage_core.model import (
     Unread,
 )
 from moorage_core.operations import Operations
+from moorage_core.pods import MisplacedPod
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import Claim, winner
@@ -40,7 +41,9 @@ class Observer:
         self.promises: dict[str, frozenset[str]] = {}
         """Nodes that a plan still being carried out gives away, by allocation name."""
         self.label_errors: dict[str, str] = {}
-        """Why the API server refused the labels of a node, by its name."""
+        """Why the API server refused the labels, or one taint less, of a node, by its name."""
+        self.evict_after: dict[str, float] = {}
+        """Uptime before which a pod is not to be evicted again, by its uid."""
 
     def look(self, name: str) -> Observed | None:
         """What there is to know about an allocation; ``None`` = it is gone."""
@@ -59,6 +62,7 @@ class Observer:
         machine_of = self._machine_of(scope, view.records)
         nodes = dict(self.caches.nodes.items())
         self._miss_gone(view.records)
+        misplaced = self._misplaced(allocation)
         operations = self.operations
         return Observed(
             allocation=allocation,
@@ -79,6 +83,9 @@ class Observer:
             busy=busy,
             workload_missing=missing,
             crowded=self.caches.pod_places.crowded,
+            misplaced=misplaced,
+            spoken_for=self._spoken_for(misplaced),
+            evict_after=self.evict_after,
             in_flight=operations.in_flight,
             handles=operations.handles,
             outcomes=self._outcomes(view, conflicts),
@@ -178,6 +185,24 @@ class Observer:
             for node in strays
             if node.name not in placed and not self._machine_ids(node) & held
         ]
+
+    def _misplaced(self, allocation: Allocation) -> list[MisplacedPod]:
+        if not allocation.evict_misplaced or allocation.workload is None:
+            return []
+        return self.caches.misplaced_pods(allocation.workload)
+
+    def _spoken_for(self, pods: Iterable[MisplacedPod]) -> set[str]:
+        """Which of the pods' nodes an address is on, by a record, a promise or the cloud."""
+        names = {pod.node_name for pod in pods}
+        if not names:
+            return set()
+        held = self.scopes.holders()
+        nodes = (self.caches.nodes.get(name) for name in names)
+        holding = {node.name for node in nodes if node and self._machine_ids(node) & held}
+        promised = {name for given in self.promises.values() for name in given}
+        records = (r for view in self.caches.allocations.values() for r in view.records)
+        places = (place for r in records for place in (r.place, r.previous))
+        return names & {*holding, *promised, *(place.node_name for place in places if place)}
 
     def _machine_ids(self, node: Node) -> set[str]:
         """The node's machine as the scopes in use would name it."""

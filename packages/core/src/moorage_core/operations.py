@@ -174,6 +174,8 @@ async def carry_out(
         if not operation.done:
             accepted(mutate, operation.handle)
     await _finish(provider, operation, poll_seconds)
+    if mutate.mutation is Mutation.COMPENSATE:
+        await _refuse_unpaid(provider, mutate)
     return True
 
 
@@ -204,6 +206,16 @@ async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> Operati
             return await provider.compensate(machine, mutate.request_id)
         case Mutation.DETACH:
             return await provider.detach(mutate.address, mutate.request_id)
+
+
+async def _refuse_unpaid(provider: Provider, mutate: Mutate) -> None:
+    """A node that has the address it gave its own up for got nothing back, and is owed it still.
+
+    An attach whose answer was lost may come true even while the node is being compensated.
+    """
+    machine = await provider.machine(mutate.machine_id)
+    if machine.public_ip == mutate.ip:
+        raise errors.Stale(f"{mutate.ip} came to machine {machine.machine_id} after all")
 
 
 def _refuse_unfit(provider: Provider, mutate: Mutate, machine: Machine) -> None:

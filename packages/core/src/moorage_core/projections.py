@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from moorage_core.decide.marks import OWNER_ANNOTATION
+from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
     Allocation,
     DrainMode,
@@ -59,11 +59,19 @@ class AllocationView:
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """One scheduled pod: where it runs and whom it belongs to."""
+    """One scheduled pod: where it runs and whom it belongs to.
+
+    Attributes:
+        node_name: where it runs.
+        owner_uid: its controller's, ``""`` = none.
+        daemon: a DaemonSet made it.
+        uid: its own, ``""`` unless it runs only on nodes with our labels and is not leaving.
+    """
 
     node_name: str
     owner_uid: str
     daemon: bool
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ def project_node(raw: dict[str, Any]) -> Node:
     meta, spec = raw["metadata"], raw.get("spec", {})
     labels = {sys.intern(k): sys.intern(v) for k, v in (meta.get("labels") or {}).items()}
     conditions = raw.get("status", {}).get("conditions") or ()
-    taints = [taint["key"] for taint in spec.get("taints") or ()]
+    taints = tuple(sys.intern(taint["key"]) for taint in spec.get("taints") or ())
     return Node(
         name=sys.intern(meta["name"]),
         uid=meta["uid"],
@@ -90,6 +98,7 @@ def project_node(raw: dict[str, Any]) -> Node:
         ready=any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
         unschedulable=bool(spec.get("unschedulable")),
         leaving=next((key for key in taints if key in LEAVING_TAINTS), ""),
+        taints=taints,
     )
 
 
@@ -101,11 +110,36 @@ def project_pod(raw: dict[str, Any]) -> PodView | None:
     if not node_name or ended or _MIRROR in (meta.get("annotations") or {}):
         return None
     owner = controller_of(meta)
+    evictable = "deletionTimestamp" not in meta and _asks_for_address(raw["spec"])
     return PodView(
         node_name=sys.intern(node_name),
         owner_uid=sys.intern(owner.get("uid", "")),
         daemon=owner.get("kind") == "DaemonSet",
+        uid=meta["uid"] if evictable else "",
     )
+
+
+def _asks_for_address(spec: dict[str, Any]) -> bool:
+    """Whether the scheduler puts a pod only where our labels are; any other would only come back.
+
+    Of the terms of a required affinity one is enough, so each must ask for a label.
+    """
+    selector = spec.get("nodeSelector") or {}
+    if selector.get(READY_LABEL) == "true" or IP_LABEL in selector:
+        return True
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms = required.get("nodeSelectorTerms") or ()
+    return bool(terms) and all(
+        any(map(_asks_for_label, term.get("matchExpressions") or ())) for term in terms
+    )
+
+
+def _asks_for_label(expression: dict[str, Any]) -> bool:
+    key, operator, values = (expression.get(field) for field in ("key", "operator", "values"))
+    if operator == "Exists":
+        return key in (READY_LABEL, IP_LABEL)
+    return operator == "In" and (key == IP_LABEL or (key == READY_LABEL and values == ["true"]))
 
 
 def project_owned(raw: dict[str, Any]) -> OwnedView:
@@ -192,6 +226,8 @@ def _from_spec(common: Allocation, spec: NetIPAllocationSpec) -> Allocation:
         not_ready_after=float(failover.not_ready_seconds),
         gone_after=float(failover.node_gone_seconds),
         drain=DrainMode(failover.drain),
+        evict_misplaced=spec.evict_misplaced_pods,
+        settled_taint=spec.settled_taint,
     )
 
 

@@ -72,8 +72,17 @@ UNFIT = Reason("MachineUnfit", "The node's machine cannot hold the address.", wa
 COMPENSATING = Reason("Compensating", "A node that gave up its own public address gets one again.")
 NODE_NOT_LABELLED = Reason(
     "NodeNotLabelled",
-    "The API server refuses the labels of a node that holds, or held, an address; the message says"
-    " why. The address itself is where it should be.",
+    "The API server refuses the labels, or one taint less, of a node that holds, or held, an"
+    " address; the message says why. The address itself is where it should be.",
+    warning=True,
+)
+EVICTED = Reason(
+    "Evicted", "A pod that asks for an address ran on a node without one, and was asked to leave."
+)
+EVICTION_REFUSED = Reason(
+    "EvictionRefused",
+    "A pod that runs on a node without an address must stay for now: a PodDisruptionBudget, or what"
+    " the message says, forbids its eviction. Tried again after 15 s.",
     warning=True,
 )
 RELEASING = Reason("Releasing", "The address is no longer wanted and is being taken off its node.")

@@ -21,14 +21,14 @@ def notes(world: Observed, plan: Plan[Action]) -> Iterable[EventNote]:
         if isinstance(action, WriteStatus):
             for record in action.records:
                 if worth_telling(before.get(record.ip), record):
-                    yield _note(world, record.reason, f"{record.ip}: {record.message}")
+                    yield note(world, record.reason, f"{record.ip}: {record.message}")
             gone = before.keys() - {record.ip for record in action.records}
             for ip in sorted(gone):
-                yield _note(
+                yield note(
                     world, reasons.RELEASED.name, f"{ip}: no longer held for this allocation"
                 )
     if world.allocation.problem and world.seen_generation != world.allocation.generation:
-        yield _note(world, plan.reason, plan.message)
+        yield note(world, plan.reason, plan.message)
 
 
 def worth_telling(old: Record | None, new: Record) -> bool:
@@ -38,7 +38,8 @@ def worth_telling(old: Record | None, new: Record) -> bool:
     return old is None or (old.reason, old.place) != (new.reason, new.place)
 
 
-def _note(world: Observed, reason: str, message: str) -> EventNote:
+def note(world: Observed, reason: str, message: str) -> EventNote:
+    """An Event about the allocation."""
     known = reasons.ALL.get(reason)
     return EventNote(
         kind=NETIPALLOCATIONS,

@@ -22,13 +22,19 @@ RIGHTS: tuple[Right, ...] = (
         group="",
         resources=("nodes",),
         verbs=("list", "watch", "patch"),
-        why="choose healthy nodes; label those that hold an address",
+        why="choose healthy nodes; label those that hold an address, take the settled taint off",
     ),
     Right(
         group="",
         resources=("pods",),
         verbs=("list", "watch"),
         why="an address stays on a cordoned node while the workload's pods run there",
+    ),
+    Right(
+        group="",
+        resources=("pods/eviction",),
+        verbs=("create",),
+        why="with spec.evictMisplacedPods, have pods leave nodes that hold no address",
     ),
     Right(
         group="apps",

@@ -37,6 +37,7 @@ class Node:
         ready: the Ready condition is True.
         unschedulable: cordoned.
         leaving: the first taint that says the node is about to vanish, ``""`` = none.
+        taints: keys of all taints, in the order of the node; one key may be there twice.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Node:
     ready: bool = True
     unschedulable: bool = False
     leaving: str = ""
+    taints: tuple[str, ...] = ()
 
     def matches(self, selector: Iterable[tuple[str, str]]) -> bool:
         """Whether every label of an equality selector is there; the empty selector takes all."""

@@ -168,6 +168,10 @@ class Client:
         namespace = namespace or body.get("metadata", {}).get("namespace")
         return await self._call(Request("POST", "create", kind, namespace=namespace, body=body))
 
+    async def create_under(self, kind: Kind, target: Target, body: dict[str, Any]) -> None:
+        """Post to a subresource, as an Eviction to that of a pod; what it answers is not told."""
+        await self._call(Request("POST", "create", kind, target, body=body))
+
     async def replace(
         self, kind: Kind, body: dict[str, Any], subresource: str | None = None
     ) -> dict[str, Any]:

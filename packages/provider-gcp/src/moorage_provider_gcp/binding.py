@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from moorage_provider_gcp.compute import Begun, Compute
 
 _REQUESTS = uuid.UUID("c2a0e7a4-6f0e-4e86-9d61-0d8f3b6a51d4")
-# More repeats of one step within the hour that Google remembers request ids for: none.
-_MOST_REPLAYS = 8
 # What state, once read again, gives the reason for.
 _REFUSALS = (Refused, InUse, Locked, Stale, MachineNotFound)
 
@@ -195,18 +193,18 @@ def _taking(
 def _begin(vm: InZone, step: _Step) -> str:
     """Ask for a step; return the handle of its operation, ``""`` = its effect is there.
 
-    Google answers a request id that it knows with that request's operation. One that is done may
-    be of long ago, its effect undone since: then the step is asked for under another id.
+    Google answers a request id that it knows, for an hour, with that request's operation. One that
+    runs is this step under way. One that is over may have failed, or its effect be undone since:
+    then the step is asked for under an id that nobody had before.
     """
-    key = "/".join(step.name)
-    for _ in range(_MOST_REPLAYS):
-        begun = step.send(str(uuid.uuid5(_REQUESTS, key)))
-        if not begun.done:
-            return f"{vm.project}/{vm.zone}/{begun.operation}"
+    begun = step.send(str(uuid.uuid5(_REQUESTS, "/".join(step.name))))
+    if begun.done:
         if step.is_done():
             return ""
-        key += f"/{begun.operation}"
-    raise Stale(f"GCP: {step.name[0]} of {vm.name} is done, but its effect is not there")
+        begun = step.send(str(uuid.uuid4()))
+    if begun.error is not None:
+        raise begun.error
+    return "" if begun.done else f"{vm.project}/{vm.zone}/{begun.operation}"
 
 
 def _unless_done(vm: InZone, step: _Step) -> str:

@@ -62,10 +62,12 @@ class Begun:
     Attributes:
         operation: its name.
         done: it is over; where it has just been asked for, an earlier one was of the same id.
+        error: what it ended in, ``None`` = well, or it runs.
     """
 
     operation: str
     done: bool
+    error: CloudError | None = None
 
 
 class Compute:
@@ -245,7 +247,10 @@ class Compute:
         self, action: str, send: Callable[..., compute_v1.Operation], request: object
     ) -> Begun:
         operation = self._call(action, send, request)
-        return Begun(operation.name, _is_over(operation, action))
+        try:
+            return Begun(operation.name, _is_over(operation, action))
+        except CloudError as error:
+            return Begun(operation.name, done=True, error=error)
 
     def _call(
         self,

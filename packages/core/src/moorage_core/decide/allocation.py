@@ -10,11 +10,13 @@ from moorage_core.decide import rehearsal
 from moorage_core.decide.address import decide_address
 from moorage_core.decide.case import Case, Step, locate, settle
 from moorage_core.decide.conditions import conditions, rejected, serves
+from moorage_core.decide.evictions import evictions, until_next
 from moorage_core.decide.marks import marks
 from moorage_core.decide.merging import merged
 from moorage_core.decide.outcomes import record_outcome
 from moorage_core.decide.rehearsal import rehearse
 from moorage_core.decide.release import decide_release
+from moorage_core.decide.taints import settled
 from moorage_core.decide.targets import Targets
 from moorage_core.model import (
     Action,
@@ -119,13 +121,19 @@ def _plan(world: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Pl
     actions.extend(step.mutate for step in steps if step.mutate is not None)
     actions.extend(step.reread for step in steps if step.reread is not None)
     actions.extend(change for change in changes if isinstance(change, MarkNode))
-    waits = [step.wait for step in steps if step.wait is not None]
-    if world.label_errors:
-        waits.append(LABEL_RETRY_SECONDS)
-    wait = min(waits, default=None)
+    actions.extend(settled(world, records))
+    actions.extend(evictions(world, steps))
     ready = told[0]
-    delta = None if wait is None else timedelta(seconds=wait)
-    return Plan(ready.reason, ready.message, tuple(actions), delta)
+    return Plan(ready.reason, ready.message, tuple(actions), _wait(world, steps))
+
+
+def _wait(world: Observed, steps: Iterable[Step]) -> timedelta | None:
+    """When to look again although nothing happens; ``None`` = not before something does."""
+    waits = [step.wait for step in steps]
+    waits.append(LABEL_RETRY_SECONDS if world.label_errors else None)
+    waits.append(until_next(world))
+    seconds = min((wait for wait in waits if wait is not None), default=None)
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _let_go(world: Observed) -> Plan[Action]:

@@ -9,7 +9,7 @@ from moorage_core.model import Allocation, Phase, Record
 from moorage_domain.reasons import Reason
 from moorage_kube.conditions import Condition, Status
 
-_MOVING = frozenset(
+MOVING = frozenset(
     {
         Phase.PENDING, Phase.PREPARING, Phase.DETACHING, Phase.ATTACHING, Phase.VERIFYING,
         Phase.COMPENSATING, Phase.RELEASING,
@@ -35,7 +35,7 @@ def conditions(
     """Ready, Progressing, Degraded and Conflict."""
     conflicts = [r for r in records if r.reason == reasons.CONFLICT.name]
     degraded = [r for r in records if troubled(r)]
-    moving = [r for r in records if r.phase in _MOVING]
+    moving = [r for r in records if r.phase in MOVING]
     return (
         _ready(allocation, records),
         _summary("Progressing", moving, "Settled", "no address is on its way"),

@@ -49,6 +49,11 @@ def label_ready(node: Node) -> bool:
     return node.labels.get(READY_LABEL) == "true"
 
 
+def labelled(node: Node) -> bool:
+    """Whether the node has a label of ours, whatever it says."""
+    return READY_LABEL in node.labels or IP_LABEL in node.labels
+
+
 def _tells(node: Node, ip: str, owner: str) -> bool:
     return (
         label_ready(node) and node.labels.get(IP_LABEL) == label_value(ip) and node.owner == owner

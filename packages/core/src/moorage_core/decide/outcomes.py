@@ -61,8 +61,8 @@ def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Recor
         return _compensated(record, outcome, now)
     if outcome.error is not None:
         return _failed(record, outcome, outcome.error, now)
-    if outcome.lent and record.place is not None:
-        return settle(record, now, operation="", owed=(*record.owed, record.place))
+    if outcome.lent:
+        return _lent(record, outcome, now)
     match outcome.mutation:
         case Mutation.PREPARE:
             return settle(record, now, operation=f"prepared/{outcome.node_uid}", attempts=0)
@@ -70,6 +70,14 @@ def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Recor
             message = "the cloud accepted the change; waiting until it shows it"
             shown = settle(record, now, phase=Phase.VERIFYING, attempts=0, message=message)
             return replace(shown, reason=reasons.VERIFYING.name, since=float(int(now)))
+
+
+def _lent(record: Record, outcome: Outcome, now: float) -> Record:
+    """The target will give up an address of its own, unless another one was chosen since."""
+    place = record.place
+    if place is None or place.node_uid != outcome.node_uid:
+        return record
+    return settle(record, now, operation="", owed=(*record.owed, place))
 
 
 def _compensated(record: Record, outcome: Outcome, now: float) -> Record:

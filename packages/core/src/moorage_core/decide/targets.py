@@ -115,11 +115,10 @@ class Targets:
         since = [
             world.not_ready_since.get(node.uid, world.uptime) for node in pool if not node.ready
         ]
-        gone = [
-            world.gone_since[r.place.node_uid]
-            for r in world.records
-            if r.place and r.place.node_uid in world.gone_since
-        ]
+        # Whether or not a move has begun: else its beginning would end the freeze, and so on.
+        places = (place for r in world.records for place in (r.place, r.previous))
+        uids = {place.node_uid for place in places if place} & world.gone_since.keys()
+        gone = [world.gone_since[uid] for uid in uids]
         lately = world.uptime - world.allocation.gone_after - TOGETHER_SECONDS
         recent = [moment for moment in gone if moment > lately]
         down, size = _most_together(since + recent), len(pool) + len(recent)

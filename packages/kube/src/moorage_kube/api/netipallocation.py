@@ -45,6 +45,16 @@ _CLOUD_RULES: list[JsonValue] = [
         " allocation and create it anew (releasePolicy Retain leaves the addresses where they are)",
     ),
 ]
+# Of Kubernetes' qualified names: a DNS name of 253 characters, a slash, and 63 more.
+_MAX_TAINT_KEY = 317
+_DNS_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_TAINT_KEY_RULES: list[JsonValue] = [
+    rule(
+        "self == '' || (self.indexOf('/') <= 253 && self.matches("
+        f"'^({_DNS_LABEL}([.]{_DNS_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$'))",
+        "is no taint key; write one like example.com/address-pending, without value and effect",
+    ),
+]
 Address = Annotated[
     str, Field(max_length=39, json_schema_extra={"x-kubernetes-validations": _ADDRESS_RULES})
 ]
@@ -140,6 +150,19 @@ class NetIPAllocationSpec(Wire):
         " services are never touched.",
     )
     failover: Failover = Field(default_factory=Failover)
+    evict_misplaced_pods: bool = Field(
+        default=False,
+        description="Whether pods of the workload that select ip.ready or moorage.dev/ip, and run"
+        " on a node without it, are asked to leave by the Eviction API, as soon as an address of"
+        " this allocation is on another node. PodDisruptionBudgets are honoured.",
+    )
+    settled_taint: Annotated[str, Field(max_length=_MAX_TAINT_KEY)] = Field(
+        default="",
+        description="Key of a taint with which nodes are registered, so that nothing runs there"
+        " too early: it is taken off once the cloud shows an address on the node, whatever its"
+        " effect, and never put back; empty: none.",
+        json_schema_extra={"x-kubernetes-validations": _TAINT_KEY_RULES},
+    )
 
 
 class OwedNode(Wire):

@@ -1,0 +1,33 @@
+"""Pods that run where the address they ask for is not, and the polite way to have them leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MisplacedPod:
+    """A pod that asks for a node with an address and runs on one that says it has none.
+
+    Attributes:
+        key: ``namespace/name``.
+        uid: another pod may come to bear the name.
+        node_name: where it runs.
+    """
+
+    key: str
+    uid: str
+    node_name: str
+
+    def __str__(self) -> str:
+        return f"pod {self.key} on node {self.node_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class EvictPod:
+    """Ask for a pod to be made anew elsewhere; its PodDisruptionBudget may refuse."""
+
+    pod: MisplacedPod
+
+    def __str__(self) -> str:
+        return f"evict {self.pod}"

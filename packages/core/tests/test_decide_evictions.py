@@ -1,0 +1,213 @@
+"""Which pods are asked to leave, and everything that keeps them where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from core_builders import IP1, IP2, UPTIME, allocation, node, place, record, seen
+
+from moorage_core import reasons
+from moorage_core.decide.allocation import decide
+from moorage_core.decide.evictions import until_next
+from moorage_core.model import (
+    Absent,
+    Allocation,
+    Awaited,
+    MarkNode,
+    Mutate,
+    Observed,
+    Phase,
+    Present,
+    Reading,
+    Record,
+    RemoveTaint,
+    Unread,
+    Workload,
+    WriteStatus,
+)
+from moorage_core.pods import EvictPod, MisplacedPod
+from moorage_domain.provider import CloudAddress, MachineHolder
+
+LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+N1 = node("n1", labels=LABELS, owner="uid-a")
+N2, N3 = node("n2"), node("n3")
+POD, SECOND = MisplacedPod("default/p", "uid-p", "n2"), MisplacedPod("default/q", "uid-q", "n3")
+
+
+def held(machine: str = "") -> Present:
+    return Present(CloudAddress(IP1, "res-1", MachineHolder(machine) if machine else None))
+
+
+def wishing(*ips: str, **fields: Any) -> Allocation:
+    given: dict[str, Any] = {
+        "evict_misplaced": True, "workload": Workload("Deployment", "default", "web"),
+    }  # fmt: skip
+    return allocation(*(ips or (IP1,)), **(given | fields))
+
+
+def usual(**fields: Any) -> Observed:
+    """IP1 is at rest on n1; a pod runs on n2, which has no address, and another one on n3."""
+    given: dict[str, Any] = {
+        "one": wishing(),
+        "records": (record(IP1, "n1"),),
+        "readings": {IP1: held("vm-n1")},
+        "misplaced": (POD, SECOND),
+    }
+    return seen(N1, N2, N3, **(given | fields))
+
+
+def evicted(world: Observed) -> list[MisplacedPod]:
+    return [action.pod for action in decide(world).actions if isinstance(action, EvictPod)]
+
+
+def test_misplaced_pods_are_evicted_when_an_address_is_elsewhere() -> None:
+    plan = decide(usual())
+    assert plan.actions[-2:] == (EvictPod(POD), EvictPod(SECOND))
+    assert plan.wait == timedelta(seconds=15)
+
+
+WISHES: dict[str, Allocation] = {
+    "it is not asked for": wishing(evict_misplaced=False),
+    "no workload is named": wishing(workload=None),
+    "the allocation is being deleted": wishing(deleting=True),
+    "the spec cannot be carried out": wishing(problem="spec.x: bad"),
+    "an address is an older allocation's": wishing(IP1, IP2),
+}
+
+
+@pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES.keys())
+def test_nobody_is_evicted_against_the_spec(wish: Allocation) -> None:
+    assert evicted(usual(one=wish, conflicts={IP2: "b"})) == []
+
+
+def test_nobody_is_evicted_while_the_workload_is_missing() -> None:
+    assert evicted(usual(workload_missing=True)) == []
+
+
+@pytest.mark.parametrize(
+    "reading", [Awaited(), *(Unread(r, "no") for r in reasons.ALL.values() if r.warning)]
+)
+def test_t10_an_address_that_is_not_read_evicts_nobody(reading: Reading) -> None:
+    """Whichever it is: the one that is bound, a second one, or one that is no longer wanted."""
+    assert evicted(usual(readings={IP1: reading})) == []
+    second = usual(one=wishing(IP1, IP2), readings={IP1: held("vm-n1"), IP2: reading})
+    assert evicted(second) == []
+    assert evicted(usual(one=wishing(IP1), readings={IP1: held("vm-n1"), IP2: reading})) == []
+
+
+def test_an_address_that_the_cloud_positively_does_not_have_holds_nobody_back() -> None:
+    two = usual(one=wishing(IP1, IP2), readings={IP1: held("vm-n1"), IP2: Absent()})
+    assert evicted(two) == [POD, SECOND]
+
+
+def second(**fields: Any) -> Observed:
+    """As usual, with another address on its way."""
+    records = (record(IP1, "n1"), replace(Record(IP2), **fields))
+    readings = {IP1: held("vm-n1"), IP2: replace_ip(held())}
+    return usual(one=wishing(IP1, IP2), records=records, readings=readings)
+
+
+def replace_ip(reading: Present) -> Present:
+    return Present(replace(reading.address, ip=IP2))
+
+
+BUSY: dict[str, Callable[[], Observed]] = {
+    "in flight": lambda: usual(in_flight={IP1}),
+    "verifying": lambda: second(
+        phase=Phase.VERIFYING, place=place("n9"), operation="attach/r", since=1_800_000_000.0
+    ),
+    "about to be attached": second,
+    "waiting to be attached again": lambda: second(
+        phase=Phase.ATTACHING, place=place("n9"), attempts=3, next_attempt=1_800_000_060.0
+    ),
+}
+
+
+@pytest.mark.parametrize("world", BUSY.values(), ids=BUSY.keys())
+def test_nobody_is_evicted_while_an_address_is_on_its_way(world: Callable[[], Observed]) -> None:
+    assert evicted(world()) == []
+
+
+def test_nobody_is_evicted_while_nothing_is_bound() -> None:
+    """There would be nowhere to go."""
+    waiting = Record(IP1, Phase.WAITING, "NoEligibleNode")
+    nothing = seen(
+        node("n2", ready=False),
+        one=wishing(),
+        records=(waiting,),
+        readings={IP1: held()},
+        misplaced=(POD,),
+    )
+    assert not any(isinstance(action, Mutate) for action in decide(nothing).actions)
+    assert evicted(nothing) == []
+
+
+def test_nobody_is_evicted_before_the_node_of_the_address_is_labelled() -> None:
+    bare = usual(nodes={"n1": node("n1"), "n2": N2, "n3": N3})
+    assert any(isinstance(action, MarkNode) for action in decide(bare).actions)
+    assert evicted(bare) == []
+
+
+def test_nobody_is_evicted_towards_a_cordoned_node() -> None:
+    cordoned = replace(N1, unschedulable=True)
+    leaving = usual(nodes={"n1": cordoned, "n2": replace(N2, ready=False), "n3": N3}, busy={"n1"})
+    plan = decide(leaving)
+    (status,) = [action for action in plan.actions if isinstance(action, WriteStatus)]
+    assert [r.reason for r in status.records] == ["WorkloadRunning"]
+    assert evicted(leaving) == []
+
+
+@pytest.mark.parametrize("where", ["spoken_for", "taken"])
+def test_a_node_that_another_address_is_on_or_comes_to_keeps_its_pods(where: str) -> None:
+    names: Any = {"n2": "b"} if where == "taken" else {"n2"}
+    assert evicted(usual(**{where: names})) == [SECOND]
+
+
+def test_the_node_an_address_came_from_keeps_its_pods() -> None:
+    """Released while the record still tells where from: an older allocation's reading lags."""
+    left = Record(IP2, Phase.WAITING, "NoEligibleNode", previous=place("n2"))
+    nodes = {"n1": N1, "n2": replace(N2, ready=False), "n3": replace(N3, ready=False)}
+    world = usual(
+        one=wishing(IP1, IP2),
+        records=(record(IP1, "n1"), left),
+        readings={IP1: held("vm-n1"), IP2: replace_ip(held())},
+        nodes=nodes,
+    )
+    assert evicted(world) == [SECOND]
+
+
+def test_a_pod_that_was_evicted_or_refused_is_left_alone_for_a_while() -> None:
+    lately = usual(evict_after={"uid-p": UPTIME + 4.0})
+    assert evicted(lately) == [SECOND]
+    assert decide(lately).wait == timedelta(seconds=4)
+    assert evicted(usual(evict_after={"uid-p": UPTIME})) == [POD, SECOND]
+
+
+def test_misplaced_pods_are_looked_at_again_even_where_nothing_can_be_done() -> None:
+    assert until_next(usual(readings={IP1: Awaited()})) == 15.0
+    assert until_next(usual(misplaced=())) is None
+
+
+def test_the_taint_goes_before_pods_are_sent_there() -> None:
+    key = "example.com/pending"
+    tainted = replace(N1, taints=(key,))
+    world = usual(one=wishing(settled_taint=key), nodes={"n1": tainted, "n2": N2, "n3": N3})
+    actions = decide(world).actions
+    assert actions[-3:] == (RemoveTaint(tainted, key), EvictPod(POD), EvictPod(SECOND))
+
+
+def test_a_dry_run_names_taints_and_pods_and_touches_neither() -> None:
+    key = "example.com/pending"
+    tainted = replace(N1, taints=(key,))
+    dry = wishing(settled_taint=key, dry_run=True)
+    (status,) = decide(usual(one=dry, nodes={"n1": tainted, "n2": N2, "n3": N3})).actions
+    assert isinstance(status, WriteStatus)
+    told = next(c.message for c in status.conditions if c.type == "DryRun")
+    assert told == (
+        f"would take the taint {key} off node n1; evict pod default/p on node n2;"
+        " evict pod default/q on node n3"
+    )

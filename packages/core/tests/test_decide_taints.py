@@ -1,0 +1,75 @@
+"""Which nodes lose the taint that kept pods away until the address was there."""
+
+from __future__ import annotations
+
+import pytest
+from core_builders import IP1, allocation, node, place, record, seen
+
+from moorage_core import reasons
+from moorage_core.decide.taints import settled
+from moorage_core.model import (
+    Absent,
+    Awaited,
+    Observed,
+    Phase,
+    Present,
+    Reading,
+    RemoveTaint,
+    Unread,
+)
+from moorage_domain.nodes import Node
+from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
+
+KEY = "example.com/pending"
+TAINTED = node("n1", taints=("other", KEY))
+
+
+def held(holder: MachineHolder | OtherHolder | None) -> Present:
+    return Present(CloudAddress(IP1, "res-1", holder))
+
+
+ON_N1 = held(MachineHolder("vm-n1"))
+
+
+def world(*nodes: Node, reading: Reading = ON_N1, key: str = KEY) -> Observed:
+    return seen(*nodes, one=allocation(IP1, settled_taint=key), readings={IP1: reading})
+
+
+def test_the_taint_goes_where_the_cloud_shows_the_bound_address() -> None:
+    assert settled(world(TAINTED), (record(IP1, "n1"),)) == (RemoveTaint(TAINTED, KEY),)
+
+
+@pytest.mark.parametrize("phase", set(Phase) - {Phase.BOUND})
+def test_in_every_other_phase_it_stays(phase: Phase) -> None:
+    assert settled(world(TAINTED), (record(IP1, "n1", phase=phase),)) == ()
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Awaited(),
+        Unread(reasons.THROTTLED, "slow down"),
+        Absent(),
+        held(None),
+        held(MachineHolder("vm-n2")),
+        held(OtherHolder("load balancer lb-1")),
+    ],
+)
+def test_what_the_cloud_does_not_show_now_is_not_settled(reading: Reading) -> None:
+    assert settled(world(TAINTED, node("n2"), reading=reading), (record(IP1, "n1"),)) == ()
+
+
+def test_an_address_that_was_never_read_is_not_settled() -> None:
+    one = seen(TAINTED, one=allocation(IP1, settled_taint=KEY))
+    assert settled(one, (record(IP1, "n1"),)) == ()
+
+
+def test_other_taints_and_other_nodes_are_left_alone() -> None:
+    there, elsewhere = node("n1", taints=("other",)), node("n2", taints=(KEY,))
+    assert settled(world(there, elsewhere), (record(IP1, "n1"),)) == ()
+    assert settled(world(TAINTED, key=""), (record(IP1, "n1"),)) == ()
+    assert settled(world(TAINTED, key="example.com/pend"), (record(IP1, "n1"),)) == ()
+
+
+def test_a_node_that_is_gone_needs_nothing() -> None:
+    assert settled(world(), (record(IP1, place=place("n1"), phase=Phase.BOUND),)) == ()
