@@ -346,6 +346,8 @@ class Simulation:
                 self._mutate(action)
             case EvictPod(pod):
                 del self.pods[pod.key]
+            case _:
+                pass
         self.writes.append(action)
 
     def _change_node(self, change: NodeChange, owner: str) -> None:
