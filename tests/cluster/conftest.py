@@ -14,10 +14,16 @@ from moorage_testing.processes import Child, Run
 
 
 @pytest.fixture(scope="session")
-def lab(cluster: EmbeddedCluster) -> Iterator[CoreLab]:
-    """The CRD, the controller's rights and an EC2 region; no controller yet."""
+def aws_lab(cluster: EmbeddedCluster) -> Iterator[CoreLab]:
+    """The one emulated EC2 of this process: moto keeps its state in modules."""
     with AWS.start() as emulator, Run.open() as run:
         yield CoreLab(cluster, emulator, run, AWS)
+
+
+@pytest.fixture(scope="session")
+def lab(aws_lab: CoreLab) -> CoreLab:
+    """The CRD, the controller's rights and an EC2 region; no controller yet."""
+    return aws_lab
 
 
 @pytest.fixture(scope="module", params=CLOUDS, ids=lambda cloud: cloud.name)
@@ -25,8 +31,7 @@ def cloud_lab(request: pytest.FixtureRequest, cluster: EmbeddedCluster) -> Itera
     """The same in each of the clouds, one after the other."""
     cloud = cast("LabCloud", request.param)
     if cloud is AWS:
-        # There can be one in a process only: moto keeps its state in modules.
-        yield request.getfixturevalue("lab")
+        yield request.getfixturevalue("aws_lab")
         return
     with cloud.start() as emulator, Run.open() as run:
         yield CoreLab(cluster, emulator, run, cloud)

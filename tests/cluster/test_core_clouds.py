@@ -177,14 +177,21 @@ def test_e3_a_locked_interface_is_waited_for_alone(lab: CoreLab) -> None:
     assert len({lab.where(pool, ip) for ip in ips}) == 2
 
 
-def test_f2_an_address_of_another_tier_is_refused(lab: CoreLab) -> None:
-    if lab.cloud is not GCP:
-        pytest.skip("only Google Cloud has network tiers")
+def test_f2_an_address_of_another_tier_or_sku_is_refused_or_named_with_it(lab: CoreLab) -> None:
+    if lab.cloud not in (GCP, AZURE):
+        pytest.skip("EC2 has neither tiers nor SKUs of addresses")
     pool, ip = lab.pool(2), f"{lab.cloud.network}.6"
-    lab.emulator.world.add_address(ip, tier="STANDARD")
     begun = len(lab.emulator.faults.ops())
+    if lab.cloud is GCP:
+        # The interface is given the address's own tier, so there is nothing to refuse.
+        lab.emulator.world.add_address(ip, tier="STANDARD")
+        name = lab.allocate(pool, [ip])
+        node = lab.wait_bound(name, ip)
+        assert lab.where(pool, ip) == node
+        return
+    lab.emulator.world.add_address(ip, sku="Basic")
     name = lab.allocate(pool, [ip])
-    wait_for(lambda: "STANDARD" in lab.record(name, ip).get("message", ""), 30, "the refusal")
+    wait_for(lambda: "Basic" in lab.record(name, ip).get("message", ""), 30, "the refusal")
     assert lab.changes(begun) == []
 
 
