@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,14 +76,21 @@ class Crashes:
         return True
 
 
-@pytest.mark.timeout(900)
-def test_d1_a_crash_after_every_single_change_of_a_move_converges(cloud_lab: CoreLab) -> None:
+@pytest.fixture
+def crashes(cloud_lab: CoreLab) -> Iterator[Crashes]:
+    """An address at rest on a node; it is released at the end."""
     first = cloud_lab.started(**_own_lease())
-    try:
-        crashes = Crashes(cloud_lab)
-        cloud_lab.wait_bound(crashes.name, crashes.ip)
-    finally:
-        assert first.stop() == 0, first.log_tail()
+    crashes = Crashes(cloud_lab)
+    cloud_lab.wait_bound(crashes.name, crashes.ip)
+    assert first.stop() == 0, first.log_tail()
+    yield crashes
+    last = cloud_lab.started(**_own_lease())
+    cloud_lab.clear()
+    assert last.stop() == 0, last.log_tail()
+
+
+@pytest.mark.timeout(900)
+def test_d1_a_crash_after_every_single_change_of_a_move_converges(crashes: Crashes) -> None:
     for point in range(1, MOST_POINTS, STRIDE):
         if not crashes.moves(point):
             assert point > 4, "a move of so few changes says nothing"
