@@ -163,6 +163,7 @@ class Simulation:
             machine_of=machine_of,
             owned=[n.name for n in self.nodes.values() if n.owner == stored.allocation.uid],
             taken=self._taken(name),
+            owed_elsewhere=self._owed_elsewhere(name),
             strays=self._strays(),
             conflicts=conflicts,
             busy=frozenset(self.busy),
@@ -287,6 +288,10 @@ class Simulation:
         stored = self.stored[name]
         held = {r.ip for r in stored.records if r.ours}
         return held | set(stored.allocation.addresses)
+
+    def _owed_elsewhere(self, name: str) -> set[str]:
+        others = [one for other, one in self.stored.items() if other != name]
+        return {p.node_name for one in others for r in one.records for p in r.pays}
 
     def _strays(self) -> list[str]:
         for stored in self.stored.values():

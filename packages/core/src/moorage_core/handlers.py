@@ -107,7 +107,8 @@ def _at_rest(view: AllocationView) -> bool:
 
 def _holds(view: AllocationView | None) -> frozenset[tuple[str, str]]:
     records = view.records if view else ()
-    return frozenset((r.ip, r.place.node_name) for r in records if r.place)
+    places = ((r.ip, place) for r in records for place in (r.place, *r.owed))
+    return frozenset((ip, place.node_name) for ip, place in places if place)
 
 
 def _held_back(view: AllocationView | None) -> frozenset[str]:

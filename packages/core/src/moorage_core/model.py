@@ -109,6 +109,11 @@ class Record:
         """Whether something of it is still to be let go: a holder, or what a node gave up."""
         return bool(self.place or self.previous or self.owed)
 
+    @property
+    def pays(self) -> tuple[Place, ...]:
+        """What is owed and can be paid: nothing while an older allocation has the address."""
+        return () if self.reason == "Conflict" else self.owed
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -187,7 +192,6 @@ class Outcome:
     """How a mutation ended.
 
     Attributes:
-        mutation: which one.
         allocation: name of the object it was for.
         error: ``None`` = the cloud says it is done.
         node_uid: the node it was for, ``""`` = for none.
@@ -204,7 +208,7 @@ class Outcome:
     lent: bool = False
 
 
-# What is assumed of a cloud until its provider has been asked.
+# Assumed until a provider has been asked.
 ONE_CALL = Traits(moves_in_one_call=True, clears_target_first=False)
 
 
@@ -224,6 +228,7 @@ class Observed:
         owned: names of the nodes whose owner annotation is this allocation.
         taken: nodes that hold, or are promised, an address of *another* allocation -> its name.
         outranked: those of them whose other allocation is older; its labels count there.
+        owed_elsewhere: names of nodes that another allocation still owes an address of their own.
         strays: names of nodes that say they hold an address, and no allocation answers for it.
         label_errors: why the API server refused a node's labels, by node name.
         conflicts: addresses that an older allocation has -> its name.
@@ -260,6 +265,7 @@ class Observed:
     owned: Collection[str] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
     outranked: Collection[str] = ()
+    owed_elsewhere: Collection[str] = ()
     strays: Collection[str] = ()
     label_errors: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
@@ -350,7 +356,6 @@ class Mutate:
     """Begin a mutation; it goes on in the background, one per address and per node.
 
     Attributes:
-        mutation: which one.
         allocation: name of the object it is for.
         ip: the address.
         address: the reading it rests on, whose token fences it.

@@ -77,6 +77,7 @@ class Observer:
             owned=self.caches.nodes_by_owner.get(allocation.uid),
             taken=taken,
             outranked=self._outranked(allocation, taken),
+            owed_elsewhere=self._owed_elsewhere(name),
             strays=self._strays(),
             label_errors={n: e for n, e in self.label_errors.items() if n in nodes},
             conflicts=conflicts,
@@ -208,6 +209,11 @@ class Observer:
         """The node's machine as the scopes in use would name it."""
         scopes = (scope for _, scope in self.scopes.items())
         return {i for scope in scopes for i in scope.machine_ids([node.provider_id]).values()}
+
+    def _owed_elsewhere(self, name: str) -> set[str]:
+        """Nodes that gave their own address up for one of another allocation."""
+        views = (view for other, view in self.caches.allocations.items() if other != name)
+        return {place.node_name for view in views for r in view.records for place in r.pays}
 
     def _taken(self, name: str) -> dict[str, str]:
         """Nodes that hold, or are promised, an address of another allocation."""

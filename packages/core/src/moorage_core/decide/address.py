@@ -161,7 +161,7 @@ def freeze_when_most_of_the_pool_is_down(case: Case) -> Step | None:
     if not message:
         return None
     record = changed(case, reasons.MASS_NOT_READY, message, phase=Phase.HOLDING, place=place)
-    return Step(record, wait=LOOK_AGAIN_SECONDS)
+    return give_back(case, Step(record, wait=LOOK_AGAIN_SECONDS))
 
 
 def hold_while_workload_runs(case: Case) -> Step | None:
@@ -176,7 +176,7 @@ def hold_while_workload_runs(case: Case) -> Step | None:
         return None
     message = f"{leave.message}; {pods} still run there"
     record = _on(case, node, Phase.HOLDING, reasons.WORKLOAD_RUNNING, message)
-    return Step(record, wait=patience(node, case.world) or None)
+    return give_back(case, Step(record, wait=patience(node, case.world) or None))
 
 
 def wait_for_gone_node(case: Case) -> Step | None:
@@ -191,7 +191,7 @@ def wait_for_gone_node(case: Case) -> Step | None:
         return None
     message = f"the Node object {place.node_name} is gone, its machine still holds the address"
     record = changed(case, reasons.NODE_GONE, message, phase=Phase.HOLDING, place=place)
-    return Step(record, wait=left)
+    return give_back(case, Step(record, wait=left))
 
 
 def back_off(case: Case) -> Step | None:

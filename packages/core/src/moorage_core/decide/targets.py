@@ -86,6 +86,8 @@ class Targets:
         for node in self._candidates(record):
             if avoided.get(node.uid, 0.0) > self._world.uptime:
                 continue
+            if self._owed.get(node.name, record.ip) != record.ip:
+                continue
             if machine_id and self._world.machine_of.get(node.provider_id) == machine_id:
                 continue
             self._promised[node.name] = record.ip
@@ -133,6 +135,17 @@ class Targets:
         if same and chosen and self._promised.get(chosen.name, record.ip) == record.ip:
             yield from filter(self.can_use, (chosen,))
         yield from self._free.values()
+
+    @cached_property
+    def _owed(self) -> dict[str, str]:
+        """Nodes that gave their own address up for one that has left them -> that one.
+
+        Until they have their own again no other address goes there: it would hide the debt.
+        """
+        owed = dict.fromkeys(self._world.owed_elsewhere, "")
+        for record in self._world.records:
+            owed |= {place.node_name: record.ip for place in record.pays}
+        return owed
 
     @cached_property
     def _free(self) -> dict[str, Node]:
