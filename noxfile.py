@@ -100,7 +100,9 @@ def repo(session: nox.Session) -> None:
 @nox.session
 def cluster(session: nox.Session) -> None:
     """Every controller on a real control plane; builds it on the first run."""
-    install(session, PACKAGES, *group("test"), *group("demo"), *go_where_there_is_none())
+    # With uv, which builds the plug-in of a third party.
+    tools = (*group("test"), *group("demo"), *group("bootstrap"))
+    install(session, PACKAGES, *tools, *go_where_there_is_none())
     # Each start of a controller with a large SDK takes seconds.
     session.run("pytest", "tests/cluster", *session.posargs, env={"MOORAGE_CRASH_STRIDE": "3"})
 

@@ -60,7 +60,7 @@ def test_the_full_manifest_applies_strictly_and_says_what_is_missing(
     lab.cluster.kubectl("apply", "--validate=strict", "-f-", stdin=manifest)
     stored = lab.cluster.kubectl("get", "netipallocations", name, "-o", "jsonpath={.spec}")
     assert all(word in stored for word in (kind, "us-west1-b", "external-ip-node", "60"))
-    lab.wait_reason(name, "34.123.45.67", "ProviderMissing")
+    lab.wait_reason(name, "34.123.45.67", "CredentialsRejected")
     lab.delete(name)
     wait_for(lambda: lab.gone(name), 20, "it to go")
     assert core.alive
