@@ -129,7 +129,6 @@ def _wakes_and_changes_nothing(lab: CoreLab, leader: Child, ip: str) -> None:
     leader.send(signal.SIGCONT)
     wait_for(lambda: not leader.alive, 10, "the woken leader to give up")
     assert leader.returncode == 1, leader.log_tail()
-    assert "not ended after" not in leader.log.read_text(), leader.log_tail()
     assert lab.associations([ip]) == calls
 
 

@@ -36,3 +36,14 @@ def leave_within(seconds: float, exit_code: Callable[[], int]) -> None:
         leave(exit_code())
 
     asyncio.get_running_loop().call_later(seconds, overdue)
+
+
+def end_forgotten_watches() -> None:
+    """End what kopf leaves of a watch; to be called once all its watches are over.
+
+    One that is cancelled while it hands an event over never ends the task that waits for a pause
+    on its behalf. Kopf believes that task to hang, and waits five seconds for it.
+    """
+    for task in asyncio.all_tasks():
+        if task.get_name().startswith("pause-waiter for "):
+            task.cancel()

@@ -13,7 +13,7 @@ import kopf
 
 from moorage_kube import logs
 from moorage_kube.connection import ConfigError, Connection, load_connection
-from moorage_kube.ending import leave
+from moorage_kube.ending import end_forgotten_watches, leave
 from moorage_kube.feed import Feed
 from moorage_kube.login import log_in
 from moorage_kube.operation import Build, Controller, Operation, Ports
@@ -127,6 +127,7 @@ def _register_activities(
     @kopf.on.cleanup(registry=registry, id="stop", errors=kopf.ErrorsMode.PERMANENT)
     async def stop(**_: object) -> None:
         await operation.stop()
+        end_forgotten_watches()
 
 
 def _register_feed(registry: kopf.OperatorRegistry, feed: Feed[Any]) -> None:
