@@ -64,15 +64,19 @@ class Fleet:
         self.controller.check()
         return psutil.Process(self.controller.pid)
 
-    def start_controller(self) -> None:
-        """Start the real controller under its own rights and wait until it is ready."""
-        port = free_ports(1)[0]
+    def command(self, name: str, port: int, *arguments: str) -> Command:
+        """The real controller under its own rights, its probes and metrics on this port."""
         argv = [sys.executable, "-m", "moorage_core"]
         argv += ["--kubeconfig", str(self.cluster.kubeconfig_for(ACCOUNT))]
         argv += ["--metrics-port", str(port), "--metrics-host", "127.0.0.1"]
-        argv += ["--lease-namespace", NAMESPACE]
+        argv += ["--lease-namespace", NAMESPACE, *arguments]
+        return Command(name, argv, env=self.cloud.environment)
+
+    def start_controller(self) -> None:
+        """Start a controller and wait until it is ready."""
+        port = free_ports(1)[0]
         begun = time.monotonic()
-        child = self.run.start(Command("core", argv, env=self.cloud.environment))
+        child = self.run.start(self.command("core", port))
         self.controller = child
 
         def ready() -> bool:
