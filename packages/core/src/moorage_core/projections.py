@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,7 +27,6 @@ from moorage_domain.nodes import LEAVING_TAINTS, Node
 from moorage_kube.api.netipallocation import (
     AddressStatus,
     NetIPAllocationSpec,
-    NetIPAllocationStatus,
     OwedNode,
 )
 from moorage_kube.conditions import Condition, from_wire
@@ -32,6 +34,8 @@ from moorage_kube.conditions import Condition, from_wire
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"
 DRY_RUN_ANNOTATION = "moorage.dev/dry-run"
+MOST_KEPT = 4096
+"""Of what was read and written, so that cost grows with changes and not with addresses."""
 _ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _MIRROR = "kubernetes.io/config.mirror"
 
@@ -157,48 +161,59 @@ def controller_of(meta: dict[str, Any]) -> dict[str, Any]:
 def project_allocation(raw: dict[str, Any]) -> AllocationView:
     """Cut a NetIPAllocation; one that an older CRD let through may carry ``problem``."""
     meta = raw["metadata"]
-    status = _status(raw)
+    status = raw.get("status") or {}
     return AllocationView(
         allocation=_allocation(raw),
-        records=tuple(record_from_wire(entry) for entry in status.addresses),
-        conditions=from_wire(raw.get("status", {}).get("conditions")),
-        seen_generation=status.observed_generation or 0,
+        records=_records(status.get("addresses") or ()),
+        conditions=from_wire(status.get("conditions")),
+        seen_generation=status.get("observedGeneration") or 0,
         resource_version=meta["resourceVersion"],
         finalizers=tuple(meta.get("finalizers") or ()),
     )
 
 
-def _status(raw: dict[str, Any]) -> NetIPAllocationStatus:
+def _records(entries: Iterable[dict[str, Any]]) -> tuple[Record, ...]:
+    """Hundreds, of which one or two are not as they were the last time."""
+    records = (_record(json.dumps(entry)) for entry in entries)
+    return tuple(record for record in records if record)
+
+
+@lru_cache(MOST_KEPT)
+def _record(text: str) -> Record | None:
     try:
-        return NetIPAllocationStatus.model_validate(raw.get("status") or {})
+        return record_from_wire(AddressStatus.model_validate_json(text))
     except ValidationError:
         # Written by somebody else: what the cloud shows counts, and is recorded anew.
-        return NetIPAllocationStatus()
+        return None
 
 
 def _allocation(raw: dict[str, Any]) -> Allocation:
     meta = raw["metadata"]
-    common = Allocation(
+    return replace(
+        _wanted(json.dumps(raw.get("spec") or {})),
         name=meta["name"],
         uid=meta["uid"],
         created=meta["creationTimestamp"],
         generation=meta.get("generation", 0),
-        addresses=(),
         deleting="deletionTimestamp" in meta,
         finalizer=FINALIZER in (meta.get("finalizers") or ()),
         force_release=(meta.get("annotations") or {}).get(FORCE_ANNOTATION) == "true",
         dry_run=(meta.get("annotations") or {}).get(DRY_RUN_ANNOTATION) == "true",
     )
+
+
+@lru_cache(MOST_KEPT)
+def _wanted(spec: str) -> Allocation:
+    """What a spec asks for, of an allocation without a name; every write of status repeats it."""
     try:
-        spec = NetIPAllocationSpec.model_validate(raw.get("spec") or {})
+        return _from_spec(NetIPAllocationSpec.model_validate_json(spec))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(["spec", *map(str, first["loc"])])
-        return _with(common, problem=f"{field}: {first['msg']}")
-    return _from_spec(common, spec)
+        return _nameless(problem=f"{field}: {first['msg']}")
 
 
-def _from_spec(common: Allocation, spec: NetIPAllocationSpec) -> Allocation:
+def _from_spec(spec: NetIPAllocationSpec) -> Allocation:
     good: dict[str, None] = {}
     bad: list[tuple[str, str]] = []
     for text in spec.reserved_ips:
@@ -210,8 +225,7 @@ def _from_spec(common: Allocation, spec: NetIPAllocationSpec) -> Allocation:
     if not spec.cloud.provider:
         problem = "spec.cloud.provider is empty: set it to aws, gcp, azure or another plug-in"
     failover = spec.failover
-    return _with(
-        common,
+    return _nameless(
         addresses=tuple(good),
         invalid=tuple(bad),
         problem=problem,
@@ -231,8 +245,10 @@ def _from_spec(common: Allocation, spec: NetIPAllocationSpec) -> Allocation:
     )
 
 
-def _with(allocation: Allocation, **fields: Any) -> Allocation:  # noqa: ANN401  # its own fields
-    return replace(allocation, **fields)
+def _nameless(**fields: Any) -> Allocation:  # noqa: ANN401  # its own fields
+    return Allocation(
+        **{"name": "", "uid": "", "created": "", "generation": 0, "addresses": (), **fields}
+    )
 
 
 def _workload(spec: NetIPAllocationSpec) -> Workload | None:
@@ -267,8 +283,9 @@ def record_from_wire(entry: AddressStatus) -> Record:
     )
 
 
+@lru_cache(MOST_KEPT)
 def record_to_wire(record: Record) -> dict[str, Any]:
-    """A record's entry in the status."""
+    """A record's entry in the status; not to be changed."""
     place, previous = record.place, record.previous
     return AddressStatus(
         ip=record.ip,

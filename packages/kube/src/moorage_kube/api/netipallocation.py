@@ -219,10 +219,9 @@ class NetIPAllocationStatus(Wire):
     addresses: list[AddressStatus] = Field(
         default_factory=list,
         description="One entry per address.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["ip"],
-        },
+        # It has one writer, which writes it whole. As a map the API server would keep a third of
+        # the object, and half of the time of each write, for who wrote which field of which entry.
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     conditions: list[WireCondition] = Field(
         default_factory=list,
