@@ -102,11 +102,11 @@ def changed(case: Case, reason: Reason, message: str, **fields: Any) -> Record: 
 
 def settle(record: Record, now: float, **fields: Any) -> Record:  # noqa: ANN401  # fields of Record, checked by replace
     """``record`` with other fields, and its times kept true; whole seconds, as they are written."""
-    new = replace(record, **fields)
-    if new == record:
+    # Looked at before it is made: of hundreds of addresses, one or two change.
+    if all(getattr(record, name) == value for name, value in fields.items()):
         return record
-    if new.operation != record.operation:
-        new = replace(new, handle=fields.get("handle", ""))
+    if fields.get("operation", record.operation) != record.operation:
+        fields.setdefault("handle", "")
     second = float(int(now))
-    since = second if new.phase != record.phase else record.since
-    return replace(new, since=since, observed_at=second)
+    since = second if fields.get("phase", record.phase) != record.phase else record.since
+    return replace(record, **(fields | {"since": since, "observed_at": second}))

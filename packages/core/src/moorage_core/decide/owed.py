@@ -31,7 +31,7 @@ def give_back_to_refused_target(case: Case) -> Step | None:
 
 def give_back(case: Case, step: Step) -> Step:
     """``step``, where nothing is left to do for the address itself, with the next debt paid."""
-    if step.record is None:
+    if step.record is None or not unpaid(case):
         return step
     if debts := due(case):
         return begin_compensation(case, step.record, debts[0])
@@ -40,6 +40,8 @@ def give_back(case: Case, step: Step) -> Step:
 
 def unpaid(case: Case) -> tuple[Place, ...]:
     """The nodes that the address has left and that have no public address of their own yet."""
+    if not case.record.owed:
+        return ()
     holder = case.reading.address.holder if isinstance(case.reading, Present) else None
     machine = holder.machine_id if isinstance(holder, MachineHolder) else ""
     machine_of = case.world.machine_of
