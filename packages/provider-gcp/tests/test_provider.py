@@ -167,18 +167,23 @@ async def test_every_repeat_of_a_mutation_is_fenced(
 
 
 async def test_one_region_is_one_list(emulator: GceEmulator, provider: GcpProvider) -> None:
+    ips = (fresh_ip(emulator), fresh_ip(emulator))
+    assert await _listed(emulator, provider, ips) == 'addressType = "EXTERNAL"'
+
+
+async def test_a_single_address_is_asked_for(emulator: GceEmulator, provider: GcpProvider) -> None:
     ip = fresh_ip(emulator)
+    assert await _listed(emulator, provider, (ip,)) == f'address = "{ip}"'
+
+
+async def _listed(emulator: GceEmulator, provider: GcpProvider, ips: tuple[str, ...]) -> str:
+    """The filter of the one list that told of these addresses."""
     since = len(emulator.faults.calls)
-    assert set(await provider.snapshot((ip,))) == {ip}
+    assert set(await provider.snapshot(ips)) == set(ips)
     (call,) = emulator.faults.calls[since:]
-    assert call.op == "addresses.list"
-    assert call.params == {
-        "project": PROJECT,
-        "region": emulator.region,
-        "filter": 'addressType = "EXTERNAL"',
-        "maxResults": "500",
-        "pageToken": "",
-    }
+    wanted = {"project": PROJECT, "region": emulator.region, "maxResults": "500", "pageToken": ""}
+    assert (call.op, {**call.params} | wanted) == ("addresses.list", {**call.params})
+    return call.params["filter"]
 
 
 async def test_without_a_region_all_are_one_list(emulator: GceEmulator) -> None:

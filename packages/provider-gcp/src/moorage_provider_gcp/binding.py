@@ -51,11 +51,13 @@ class _Step:
 
 
 def snapshot(gce: Compute, addresses: Collection[str], region: str) -> Mapping[str, CloudAddress]:
-    """These of the reserved addresses, as one list of them all tells."""
+    """These of the reserved addresses, as one list of them all tells; a single one is asked for."""
     if not addresses:
         return {}
     wanted = set(addresses)
-    listed = gce.addresses(region, gce.project)
+    # How Google spells an IPv6 address is not for us to guess.
+    single = next((ip for ip in wanted if len(wanted) == 1 and ":" not in ip), "")
+    listed = gce.addresses(region, gce.project, single)
     # Most of a large list may be nobody's wish, and to read a whole row takes long.
     return {ip: rows.address(row) for row in listed if (ip := rows.ip(row)) in wanted}
 
