@@ -21,6 +21,7 @@ from moorage_domain.errors import (
     Unsupported,
 )
 from moorage_domain.provider import CloudAddress, Machine, MachineHolder, Operation, OtherHolder
+from moorage_provider_azure.binding import FEW_INTERFACES
 from moorage_provider_azure.provider import THREADS, AzureProvider, create
 from moorage_provider_azure.rows import MACHINE_TAG
 from moorage_testing.clouds.azure import ArmEmulator
@@ -122,6 +123,7 @@ async def test_a_snapshot_costs_what_it_needs_to(
 ) -> None:
     free, _ = await fresh(emulator, provider)
     held, _ = await attached(emulator, provider)
+    many = [(await attached(emulator, provider))[0].ip for _ in range(FEW_INTERFACES)]
     emulator.world.add_instances(50)
 
     async def cost(*ips: str) -> tuple[str, ...]:
@@ -131,10 +133,12 @@ async def test_a_snapshot_costs_what_it_needs_to(
 
     assert await cost() == ()
     assert await cost(free.ip) == ("publicIPAddresses.listAll",)
+    single = ("publicIPAddresses.listAll", "networkInterfaces.get")
+    assert await cost(free.ip, held.ip) == single
     lists = ("publicIPAddresses.listAll", "networkInterfaces.listAll")
-    assert await cost(free.ip, held.ip) == lists
+    assert await cost(free.ip, held.ip, *many) == lists
     # Only what is in no other list can be on a Uniform scale set.
-    assert await cost(held.ip, "192.0.2.254") == (*lists, "virtualMachineScaleSets.listAll")
+    assert await cost(held.ip, "192.0.2.254") == (*single, "virtualMachineScaleSets.listAll")
 
 
 async def test_long_lists_are_read_page_by_page(
@@ -154,11 +158,12 @@ async def test_long_lists_are_read_page_by_page(
 async def test_only_the_named_resource_groups_are_read(
     emulator: ArmEmulator, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, _ = await attached(emulator, provider)
+    many = [(await attached(emulator, provider))[0] for _ in range(FEW_INTERFACES + 1)]
+    held = many[0]
     monkeypatch.setenv("MOORAGE_AZURE_RESOURCE_GROUPS", "moorage, nodes")
     here = create({})
     since = len(emulator.faults.calls)
-    assert await read(here, held.ip) == held
+    assert (await here.snapshot([one.ip for one in many]))[held.ip] == held
     assert emulator.faults.ops(since) == (
         *("publicIPAddresses.list",) * 2,
         *("networkInterfaces.list",) * 2,

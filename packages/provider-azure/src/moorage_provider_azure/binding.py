@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from moorage_domain.errors import (
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from moorage_provider_azure.arm import Arm
     from moorage_provider_azure.rows import AzureAddress
 
+FEW_INTERFACES = 3
+"""So few are read one by one: the list has those of all machines, and takes the SDK long."""
 # Azure takes no more tags on a resource, and none that is longer.
 _MOST_TAGS, _LONGEST_TAG = 50, 256
 
@@ -32,20 +34,26 @@ _MOST_TAGS, _LONGEST_TAG = 50, 256
 def snapshot(arm: Arm, wanted: Iterable[str]) -> dict[str, AzureAddress]:
     """The public addresses among those wanted, by their text.
 
-    Two lists, however many machines there are. Interfaces are listed where one of the addresses
-    is on an interface, scale sets where one of them is in no other list.
+    Two lists, however many machines there are. Interfaces are listed where many of the addresses
+    are on interfaces, scale sets where one of them is in no other list.
     """
     missing = set(wanted)
     if not missing:
         return {}
     found = list(_among(missing, arm.addresses()))
-    interfaces: dict[str, NetworkInterface] = {}
-    if any(map(rows.held_by_interface, found)):
-        interfaces = {rows.lower(one.id): one for one in arm.interfaces()}
+    interfaces = _interfaces(arm, {rows.held_by_interface(row) for row in found} - {""})
     if missing:
         found += _among(missing, arm.uniform_addresses())
     addresses = (rows.address(row, interfaces) for row in found)
     return {address.ip: address for address in addresses}
+
+
+def _interfaces(arm: Arm, ids: Collection[str]) -> dict[str, NetworkInterface]:
+    """These interfaces by their ids, or all there are; who is gone is left out."""
+    if len(ids) > FEW_INTERFACES:
+        return {rows.lower(one.id): one for one in arm.interfaces()}
+    found = {one: _find(arm, one) for one in ids}
+    return {one: interface for one, interface in found.items() if interface}
 
 
 def _among(missing: set[str], listed: Iterable[PublicIPAddress]) -> Iterator[PublicIPAddress]:
