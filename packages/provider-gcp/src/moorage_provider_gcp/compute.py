@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import requests
 from google.api_core.client_options import ClientOptions
-from google.cloud import compute_v1
 
 from moorage_domain.errors import (
     CloudError,
@@ -27,6 +26,12 @@ from moorage_domain.provider import Request
 from moorage_provider import deadline
 from moorage_provider.sdk import observed
 from moorage_provider_gcp import identity
+from moorage_provider_gcp.clients import (
+    AddressesClient,
+    InstancesClient,
+    ZoneOperationsClient,
+    types,
+)
 from moorage_provider_gcp.credentials import found
 from moorage_provider_gcp.errors import RAISED_BY_GOOGLE, cloud_error, operation_error
 from moorage_provider_gcp.identity import InZone
@@ -108,11 +113,11 @@ class Compute:
                 "credentials": credentials,
                 "client_options": ClientOptions(api_endpoint=settings.endpoint or None),
             }
-            self._instances = compute_v1.InstancesClient(**options)
-            self._addresses = compute_v1.AddressesClient(**options)
-            self._operations = compute_v1.ZoneOperationsClient(**options)
+            self._instances = InstancesClient(**options)
+            self._addresses = AddressesClient(**options)
+            self._operations = ZoneOperationsClient(**options)
 
-    def addresses(self, region: str, project: str, ip: str = "") -> Iterator[compute_v1.Address]:
+    def addresses(self, region: str, project: str, ip: str = "") -> Iterator[types.Address]:
         """The reserved external addresses of a region; of all regions where it is ``""``.
 
         Args:
@@ -137,14 +142,14 @@ class Compute:
 
     def _page(self, query: dict[str, Any], region: str) -> Any:  # noqa: ANN401 - the SDK's pagers hand on any field of the page
         if region:
-            one = compute_v1.ListAddressesRequest(region=region, **query)
+            one = types.ListAddressesRequest(region=region, **query)
             return self._call(f"addresses.list of {region}", self._addresses.list, one)
-        every = compute_v1.AggregatedListAddressesRequest(query)
+        every = types.AggregatedListAddressesRequest(query)
         return self._call("addresses.aggregatedList", self._addresses.aggregated_list, every)
 
-    def instance(self, vm: InZone) -> compute_v1.Instance:
+    def instance(self, vm: InZone) -> types.Instance:
         """One instance. Raises ``MachineNotFound``."""
-        request = compute_v1.GetInstanceRequest(**_named(vm))
+        request = types.GetInstanceRequest(**_named(vm))
         return self._call(f"instances.get of {vm.name}", self._instances.get, request)
 
     def add_access_config(self, vm: InZone, ip: str, tier: str, request_id: str) -> Begun:
@@ -156,12 +161,12 @@ class Compute:
             tier: the network tier of the reserved one, ``""`` = the project's own.
             request_id: a UUID.
         """
-        config = compute_v1.AccessConfig(name=NAT_NAME, type_="ONE_TO_ONE_NAT")
+        config = types.AccessConfig(name=NAT_NAME, type_="ONE_TO_ONE_NAT")
         if ip:
             config.nat_i_p = ip
         if tier:
             config.network_tier = tier
-        request = compute_v1.AddAccessConfigInstanceRequest(
+        request = types.AddAccessConfigInstanceRequest(
             **_named(vm),
             network_interface=self.interface,
             access_config_resource=config,
@@ -173,15 +178,13 @@ class Compute:
 
     def delete_access_config(self, vm: InZone, nic: str, name: str, request_id: str) -> Begun:
         """Take the public IPv4 address off an interface. Raises ``MachineNotFound``."""
-        request = compute_v1.DeleteAccessConfigInstanceRequest(
+        request = types.DeleteAccessConfigInstanceRequest(
             **_named(vm), network_interface=nic, access_config=name, request_id=request_id
         )
         send = self._instances.delete_access_config_unary
         return self._begin(f"instances.deleteAccessConfig of {vm.name}", send, request)
 
-    def set_ipv6(
-        self, vm: InZone, nic: compute_v1.NetworkInterface, ip: str, request_id: str
-    ) -> Begun:
+    def set_ipv6(self, vm: InZone, nic: types.NetworkInterface, ip: str, request_id: str) -> Begun:
         """Give an interface an external IPv6 range. Raises ``Stale``, ``MachineNotFound``.
 
         Args:
@@ -190,11 +193,11 @@ class Compute:
             ip: the first address of the range, ``""`` = none, and no IPv6 at all.
             request_id: a UUID.
         """
-        changes = compute_v1.NetworkInterface(fingerprint=nic.fingerprint, stack_type="IPV4_ONLY")
+        changes = types.NetworkInterface(fingerprint=nic.fingerprint, stack_type="IPV4_ONLY")
         if ip:
             changes.stack_type = "IPV4_IPV6"
             changes.ipv6_access_configs = [
-                compute_v1.AccessConfig(
+                types.AccessConfig(
                     name=IPV6_NAME,
                     type_="DIRECT_IPV6",
                     external_ipv6=ip,
@@ -202,7 +205,7 @@ class Compute:
                     network_tier=PREMIUM,
                 )
             ]
-        request = compute_v1.UpdateNetworkInterfaceInstanceRequest(
+        request = types.UpdateNetworkInterfaceInstanceRequest(
             **_named(vm),
             network_interface=nic.name,
             network_interface_resource=changes,
@@ -220,15 +223,15 @@ class Compute:
         operation = self._waited_for(where, action)
         if operation is None:
             action = f"zoneOperations.get of {where.name}"
-            request = compute_v1.GetZoneOperationRequest(
+            request = types.GetZoneOperationRequest(
                 project=where.project, zone=where.zone, operation=where.name
             )
             operation = self._call(action, self._operations.get, request, missing=Stale)
         return _is_over(operation, action)
 
-    def _waited_for(self, where: InZone, action: str) -> compute_v1.Operation | None:
+    def _waited_for(self, where: InZone, action: str) -> types.Operation | None:
         """An operation when it is done or the cloud waits no longer; ``None`` = we do not."""
-        request = compute_v1.WaitZoneOperationRequest(
+        request = types.WaitZoneOperationRequest(
             project=where.project, zone=where.zone, operation=where.name
         )
         seconds = max(min(_WAIT_SECONDS, deadline.left() / 2), _SHORTEST_SECONDS)
@@ -243,9 +246,7 @@ class Compute:
         for client in (self._instances, self._addresses, self._operations):
             client.transport.close()  # type: ignore[no-untyped-call]  # the SDK says nothing of it
 
-    def _begin(
-        self, action: str, send: Callable[..., compute_v1.Operation], request: object
-    ) -> Begun:
+    def _begin(self, action: str, send: Callable[..., types.Operation], request: object) -> Begun:
         operation = self._call(action, send, request)
         try:
             return Begun(operation.name, _is_over(operation, action))
@@ -288,9 +289,9 @@ class Compute:
             return send(request, timeout=seconds, retry=None)
 
 
-def _is_over(operation: compute_v1.Operation, action: str) -> bool:
+def _is_over(operation: types.Operation, action: str) -> bool:
     """Whether an operation is done. Raises what it ended in."""
-    if operation.status != compute_v1.Operation.Status.DONE:
+    if operation.status != types.Operation.Status.DONE:
         return False
     if operation.error.errors:
         raise operation_error(operation, action)
