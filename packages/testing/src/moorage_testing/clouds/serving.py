@@ -33,6 +33,11 @@ CRASHED = 599
 class _QuietHandler(WSGIRequestHandler):
     """Tells nobody about single requests: the call log does."""
 
+    # Connections stay open, as those to a cloud do.
+    protocol_version = "HTTP/1.1"
+    # Head and body are two packets; the second would wait for the first to be acknowledged.
+    disable_nagle_algorithm = True
+
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
         """Say nothing."""
 
