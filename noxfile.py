@@ -71,7 +71,9 @@ def types(session: nox.Session) -> None:
         session.run("mypy", f"packages/{package}/src", f"packages/{package}/tests")
     session.run("mypy", "tests/cluster")
     session.run("mypy", "tests/clouds", env={"MYPYPATH": "packages/core/tests"})
-    session.run("mypy", "--explicit-package-bases", "tests/bench", "tests/repo", "e2e")
+    session.run(
+        "mypy", "--explicit-package-bases", "tests/bench", "tests/soak", "tests/repo", "e2e"
+    )
     session.run("mypy", "noxfile.py")
 
 
@@ -94,7 +96,7 @@ def unit(session: nox.Session, package: str) -> None:
 def repo(session: nox.Session) -> None:
     """Nothing generated is stale, names in the docs exist, sizes stay small."""
     install(session, PACKAGES, *group("test"))
-    session.run("pytest", "tests/repo", *session.posargs)
+    session.run("pytest", "tests/repo", "tests/soak", *session.posargs)
 
 
 @nox.session
@@ -148,6 +150,13 @@ def bench(session: nox.Session) -> None:
     """Target, measured, verdict: ``./nox -s bench -- --help``."""
     install(session, PACKAGES, *group("test"), *go_where_there_is_none())
     session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Half an hour of trouble, judged by an onlooker: ``./nox -s soak -- --help``."""
+    install(session, PACKAGES, *group("test"), *go_where_there_is_none())
+    session.run("python", "-m", "tests.soak", *session.posargs)
 
 
 @nox.session

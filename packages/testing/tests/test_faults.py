@@ -1,5 +1,10 @@
 """Faults strike the calls they name, as often as they say, and every call is written down."""
 
+import json
+import random
+import urllib.request
+
+from moorage_testing.clouds.gcp import GceEmulator
 from moorage_testing.faults import Call, Fault, FaultBook
 
 
@@ -48,3 +53,43 @@ def test_calls_are_written_down_in_order_with_their_time() -> None:
     assert book.calls == (Call("A", {"x": "1"}, 1.0), Call("B", {}, 2.0))
     assert book.ops() == ("A", "B")
     assert book.ops(since=1) == ("B",)
+
+
+def test_a_fault_with_a_chance_strikes_that_share_of_the_calls() -> None:
+    book = FaultBook()
+    book.inject(Fault(op="Attach", chance=0.05, times=None))
+    # Three standard deviations either way.
+    assert 434 < sum(strikes(book, *["Attach"] * 10_000)) < 566
+
+
+def test_without_a_chance_a_fault_strikes_never_and_its_times_stay() -> None:
+    book = FaultBook()
+    book.inject(Fault(op="Attach", chance=0.0), Fault(op="Attach", code="next"))
+    assert book.arrive("Attach", {}) == Fault(op="Attach", code="next")
+    assert strikes(book, *["Attach"] * 100) == [False] * 100
+
+
+def test_spared_calls_do_not_use_a_fault_up() -> None:
+    book = FaultBook()
+    book.inject(Fault(op="Attach", chance=0.5, times=3))
+    assert sum(strikes(book, *["Attach"] * 1000)) == 3
+
+
+def test_the_same_dice_strike_the_same_calls() -> None:
+    def fates(dice: random.Random | None) -> list[bool]:
+        book = FaultBook(dice=dice)
+        book.inject(Fault(op="Attach", chance=0.5, times=None))
+        return strikes(book, *["Attach"] * 100)
+
+    assert fates(random.Random(7)) == fates(random.Random(7)) != fates(random.Random(8))
+    assert fates(None) == fates(None)
+
+
+def test_an_emulator_is_told_of_a_chance_from_outside() -> None:
+    with GceEmulator() as emulator:
+        for chance in (0.0, 0.5):
+            fault = {"op": "Attach", "status": 503, "chance": chance, "times": None}
+            url, body = f"{emulator.url}/moorage/faults", json.dumps(fault).encode()
+            with urllib.request.urlopen(url, data=body, timeout=10) as answer:  # noqa: S310 - loopback
+                assert answer.status == 200
+        assert 0 < sum(strikes(emulator.faults, *["Attach"] * 100)) < 100

@@ -2,11 +2,13 @@
 
 Over HTTP a fault answers with ``status``, ``code``, ``message`` and ``headers``, or lets an
 operation end in them ``late``; in a cloud that lives in this process it raises ``error`` or
-``late_error``. ``delay_seconds``, ``drop``, ``times`` and ``skip`` mean the same everywhere.
+``late_error``. ``delay_seconds``, ``drop``, ``times``, ``skip`` and ``chance`` mean the same
+everywhere.
 """
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import time
@@ -33,6 +35,8 @@ class Fault:
         operation_seconds: an operation that the cloud accepts takes so long to be done.
         times: how often it strikes, ``None`` = for ever.
         skip: so many matching calls pass first.
+        chance: it strikes a matching call with this probability; a call that is spared does not
+            count for ``times``, and may be struck by the next fault that matches.
     """
 
     op: str
@@ -48,6 +52,7 @@ class Fault:
     operation_seconds: float = 0.0
     times: int | None = 1
     skip: int = 0
+    chance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,13 @@ class _Rule:
     left: int | None
     skip: int
 
-    def strikes(self, op: str) -> bool:
+    def strikes(self, op: str, dice: random.Random) -> bool:
         if self.left == 0 or not re.fullmatch(self.fault.op, op):
             return False
         if self.skip > 0:
             self.skip -= 1
+            return False
+        if dice.random() >= self.fault.chance:
             return False
         if self.left is not None:
             self.left -= 1
@@ -85,10 +92,19 @@ class _Rule:
 
 
 class FaultBook:
-    """The faults waiting to strike and the calls that came in. Safe to use from many threads."""
+    """The faults waiting to strike and the calls that came in. Safe to use from many threads.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        clock: tells the time of calls, in seconds.
+        dice: decide where a fault's ``chance`` is below 1; without them every book throws the
+            same numbers, so that the same calls meet the same fate.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, dice: random.Random | None = None
+    ) -> None:
         self._clock = clock
+        self._dice = dice or random.Random(0)  # noqa: S311 - luck of tests, to be had again
         self._guard = threading.Lock()
         self._rules: list[_Rule] = []
         self._calls: list[Call] = []
@@ -108,7 +124,7 @@ class FaultBook:
         call = Call(op, params, self._clock())
         with self._guard:
             self._calls.append(call)
-            return next((rule.fault for rule in self._rules if rule.strikes(op)), None)
+            return next((rule.fault for rule in self._rules if rule.strikes(op, self._dice)), None)
 
     @property
     def calls(self) -> tuple[Call, ...]:

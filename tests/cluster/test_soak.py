@@ -1,0 +1,65 @@
+"""The soak runs cut down to two minutes and stays clean; what it is told wrong it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--minutes", "2", "--nodes", "60", "--pods", "200", "--addresses", "20")
+SECONDS = 500
+
+
+def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "tests.soak", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+
+
+# Past the end of the program itself, so that its own report of what it waits for is seen.
+@pytest.mark.timeout(SECONDS + 60)
+def test_two_minutes_of_trouble_leave_all_clean(cluster: object, tmp_path: Path) -> None:
+    del cluster  # only for its tools: built where missing, or a reason to skip
+    path = tmp_path / "soak.json"
+    # Memory differs by what a process happened to do; only in half an hour is that levelled out.
+    done = soak(*SMALL, "--kill-every", "20", "--memory", "0.3", "--json", str(path))
+    assert path.exists(), done.stderr[-3000:]
+    told = json.loads(path.read_text())
+    assert told["verdict"] == "clean", done.stdout
+    assert done.returncode == 0
+    assert "verdict: clean" in done.stdout
+    assert told["kills"] == 4
+    # Two to begin with, and one more for each that was killed.
+    assert [one["killed"] for one in told["processes"]] == [True] * 4 + [False] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--minutes", "0"), "argument --minutes: '0' is no number above 0"),
+        (("--errors", "5"), "argument --errors: '5' is no number between 0 and 1"),
+        (("--addresses", "513"), "--addresses: one NetIPAllocation has at most 512"),
+        (("--nodes", "520"), "--nodes: 500 addresses need 530 at least"),
+        (("--pods", "10"), "--pods: every one of the 1000 nodes needs one of the workload's"),
+        (("--minutes", "3"), "--kill-every: 2 kills in 120 s are too few; 3 at least"),
+        (("--cloud", "oci"), "argument --cloud: invalid choice: 'oci'"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], complaint: str) -> None:
+    done = soak(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_help_teaches_how_long_and_how_large() -> None:
+    done = soak("--help")
+    assert done.returncode == 0
+    assert "as in CI" in done.stdout
+    assert "(default 1000)" in done.stdout

@@ -1,0 +1,25 @@
+"""The core controller, whose /metrics also tell how many asyncio tasks there are."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import Gauge
+
+from moorage_core import controller
+from moorage_core.settings import CoreSettings
+from moorage_kube.settings import load
+from moorage_kube.shell import Controller, Ports, Shell, leave
+
+TASKS = "soak_asyncio_tasks"
+
+
+def build(ports: Ports) -> Controller:
+    """The very same controller, and one series more; it is read in the event loop's thread."""
+    tasks = Gauge(TASKS, "Tasks that have not ended.", registry=ports.metrics.registry)
+    tasks.set_function(lambda: float(len(asyncio.all_tasks())))
+    return controller.build(ports)
+
+
+if __name__ == "__main__":
+    leave(Shell(load(CoreSettings), build).run())

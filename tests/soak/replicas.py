@@ -1,0 +1,174 @@
+"""The controllers: one leads, one stands by; whoever leads is killed, all are weighed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+from tests.bench.fleet import NAMESPACE, Fleet
+
+from moorage_testing.cluster import ApiError
+from moorage_testing.cluster.control_plane import free_ports
+from moorage_testing.processes import Child
+from moorage_testing.waiting import wait_for_async
+
+from .samples import Sample
+
+PROGRAM = Path(__file__).with_name("counted_core.py")
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/moorage-core"
+# Shorter than the defaults: the next leader is to have time before it is killed, too.
+LEASE_FLAGS = ("--lease-duration", "10", "--lease-renew-deadline", "8", "--lease-retry", "1")
+# Until there is a leader again, whatever else the machine is doing.
+TAKEOVER_SECONDS = 60.0
+_TASKS = re.compile(r"^soak_asyncio_tasks (\S+)$", re.MULTILINE)
+_LEADS = re.compile(r"^moorage_core_leader 1(?:\.0)?$", re.MULTILINE)
+_CALLS = re.compile(
+    r'^moorage_core_cloud_api_requests_total\{.*outcome="(\w+)".*\} (\S+)$', re.MULTILINE
+)
+
+
+@dataclass(slots=True)
+class Replica:
+    """One controller, dead or alive.
+
+    Attributes:
+        child: its process.
+        port: where it answers.
+        samples: in order.
+        calls: outcome -> calls of the cloud's API that ended so, as last heard.
+        killed: it was ended by us, while it led.
+        missed: it has ended by itself, and that was told.
+    """
+
+    child: Child
+    port: int
+    samples: list[Sample] = field(default_factory=list)
+    calls: dict[str, float] = field(default_factory=dict)
+    killed: bool = False
+    missed: bool = False
+
+    def weigh(self) -> None:
+        """Take a sample; none where it does not answer in time, or has just ended."""
+        try:
+            process = psutil.Process(self.child.pid)
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}/metrics", timeout=5
+            ) as answer:
+                text = answer.read().decode()
+            tasks = _TASKS.search(text)
+            sample = Sample(
+                at=time.monotonic(),
+                leads=_LEADS.search(text) is not None,
+                rss_mib=process.memory_info().rss / 2**20,
+                fds=process.num_fds(),
+                threads=process.num_threads(),
+                tasks=int(float(tasks[1])) if tasks else 0,
+            )
+        except (OSError, psutil.Error):
+            return
+        self.samples.append(sample)
+        self.calls = {}
+        for outcome, count in _CALLS.findall(text):
+            self.calls[outcome] = self.calls.get(outcome, 0.0) + float(count)
+
+
+@dataclass(slots=True)
+class Replicas:
+    """All controllers that ever were.
+
+    Attributes:
+        fleet: where they run.
+        all: in the order of their start.
+        complaints: what they did that nobody asked of them.
+    """
+
+    fleet: Fleet
+    all: list[Replica] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def alive(self) -> list[Replica]:
+        """Those that run."""
+        return [one for one in self.all if one.child.alive]
+
+    @property
+    def killed(self) -> list[Replica]:
+        """Those that were killed while they led."""
+        return [one for one in self.all if one.killed]
+
+    def start(self) -> Replica:
+        """Start one more; do not wait for it."""
+        name, port = f"core-{next(self._numbers)}", free_ports(1)[0]
+        command = self.fleet.command(name, port, *LEASE_FLAGS)
+        argv = [sys.executable, str(PROGRAM), *command.argv[3:]]
+        command = replace(command, argv=argv, env={**command.env, "POD_NAME": name})
+        replica = Replica(self.fleet.run.start(command), port)
+        self.all.append(replica)
+        return replica
+
+    async def leader(self) -> Replica:
+        """Whoever leads, as soon as somebody does and is alive."""
+        found: list[Replica] = []
+
+        async def leads() -> bool:
+            holder = await asyncio.to_thread(self._holder)
+            found[:] = [one for one in self.alive if one.child.name == holder]
+            return bool(found)
+
+        await wait_for_async(leads, TAKEOVER_SECONDS, "a leader", interval_seconds=0.2)
+        return found[0]
+
+    async def kill_leader(self) -> None:
+        """End whoever leads without a word, and start one more to stand by."""
+        leader = await self.leader()
+        leader.killed = True
+        await asyncio.to_thread(leader.child.stop, 0)
+        self.start()
+
+    async def kill_leaders(self, every_seconds: float, seconds: float) -> None:
+        """Kill again and again, for so long."""
+        for _ in range(int(seconds / every_seconds)):
+            await asyncio.sleep(every_seconds)
+            await self.kill_leader()
+        await asyncio.sleep(seconds % every_seconds)
+
+    async def follow(self, every_seconds: float) -> None:
+        """Weigh all that run, again and again; what has ended by itself is told and replaced."""
+        while True:
+            await asyncio.gather(*(asyncio.to_thread(one.weigh) for one in self.alive))
+            for one in self._just_ended():
+                one.missed = True
+                status = one.child.returncode
+                self.complaints.append(f"{one.child.name} ended with {status} by itself")
+                self.start()
+            await asyncio.sleep(every_seconds)
+
+    def bugs(self) -> list[str]:
+        """Lines of all their logs with a traceback in them."""
+        return [
+            f"{one.child.name}: {line[:300]}"
+            for one in self.all
+            for line in one.child.log.read_text(encoding="utf-8").splitlines()
+            if "Traceback" in line
+        ]
+
+    def _just_ended(self) -> list[Replica]:
+        """Those that have ended by themselves, once."""
+        unasked = (one for one in self.all if not one.killed and not one.missed)
+        return [one for one in unasked if not one.child.alive]
+
+    def _holder(self) -> str:
+        """The name of the replica that the Lease names."""
+        try:
+            lease = self.fleet.cluster.request("GET", LEASE)
+        except ApiError:
+            return ""
+        return str(lease["spec"].get("holderIdentity") or "").rpartition("_")[0]

@@ -1,0 +1,83 @@
+"""Watching objects of the API server with no code of ours in between: each change, in order."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from moorage_testing.cluster import EmbeddedCluster
+
+# Nodes are large and often written; only their labels are looked at.
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+# One event holds the status of all addresses; aiohttp's own limit of a line is 128 KiB.
+_LINE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An object as one write left it.
+
+    Attributes:
+        version: etcd's revision of that write; it orders all writes to all objects.
+        object: the object.
+        gone: the write was its deletion.
+    """
+
+    version: int
+    object: dict[str, Any]
+    gone: bool = False
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return str(self.object["metadata"]["name"])
+
+
+async def watch(
+    cluster: EmbeddedCluster, path: str, *, metadata_only: bool = False
+) -> AsyncIterator[Seen]:
+    """All objects there are, then every change to one of them, for ever.
+
+    Raises ``RuntimeError`` where a change may have been missed.
+    """
+    kind, kinds = (_METADATA.format(""), _METADATA.format("List")) if metadata_only else ("", "")
+    async with _session(cluster) as session:
+        async with session.get(path, headers=_accept(kinds)) as answer:
+            answer.raise_for_status()
+            listed = await answer.json(content_type=None)
+        version = int(listed["metadata"]["resourceVersion"])
+        for item in listed["items"]:
+            yield Seen(version, item)
+        sign = "&" if "?" in path else "?"
+        while True:
+            # A watch ends from time to time; the next one goes on from where it stopped.
+            asked = f"{path}{sign}watch=1&allowWatchBookmarks=true&resourceVersion={version}"
+            async with session.get(asked, headers=_accept(kind)) as answer:
+                answer.raise_for_status()
+                async for line in answer.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise RuntimeError(f"a change may be missed: {event['object']}")
+                    version = int(event["object"]["metadata"]["resourceVersion"])
+                    if event["type"] != "BOOKMARK":
+                        yield Seen(version, event["object"], event["type"] == "DELETED")
+
+
+def _session(cluster: EmbeddedCluster) -> aiohttp.ClientSession:
+    context = ssl.create_default_context(cafile=str(cluster.ca_file))
+    return aiohttp.ClientSession(
+        cluster.server,
+        connector=aiohttp.TCPConnector(ssl=context),
+        headers={"Authorization": f"Bearer {cluster.token}"},
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+        read_bufsize=_LINE_BYTES,
+    )
+
+
+def _accept(kind: str) -> dict[str, str]:
+    return {"Accept": kind or "application/json"}
