@@ -7,21 +7,45 @@ import sys
 from collections.abc import Iterator
 
 from .clouds import CLOUDS, Cloud
+from .failover import failover_rows
 from .fleet import Fleet, fleet
+from .handovers import handover_rows
 from .idle import idle_rows
+from .lives import life_rows
 from .moves import move_rows
 from .options import Options, parse
 from .planner import growth_rows, planner_rows
 from .report import say, step, table, write_json
-from .rows import ON_A_CLUSTER, Row
+from .rows import FAMILIES, ON_A_CLUSTER, Row
 from .sdks import sdk_rows
 from .start import start_rows
 from .steady import Rest, independence_row, steady_rows, watch
+from .storms import storm_rows
 
 
 def main() -> int:
     """Run; 0 also where a target is missed, since this is a report and no test."""
     options = parse()
+    rows: list[Row] = []
+    rows += _of_a_process(options)
+    if options.rows & ON_A_CLUSTER:
+        for cloud in options.clouds:
+            rows += _on_a_cluster(cloud, options)
+    rows.sort(key=_place)
+    sys.stdout.write(table(rows) + "\n")
+    write_json(options.json, options, rows)
+    say(f"figures in {options.json}")
+    return 0
+
+
+def _place(row: Row) -> tuple[int, str, int]:
+    """The order of the table: the clouds side by side."""
+    family = next(family for family in reversed(FAMILIES) if row.id.startswith(family))
+    return FAMILIES.index(family), row.id, ["", *CLOUDS].index(row.cloud)
+
+
+def _of_a_process(options: Options) -> list[Row]:
+    """What needs no cluster."""
     rows: list[Row] = []
     # The planner first, while the machine is quiet.
     if "J3" in options.rows:
@@ -33,21 +57,11 @@ def main() -> int:
         rows += idle_rows(sizes)
     if "T8" in options.rows:
         rows += planner_rows(options.nodes, options.addresses)
+    if "T9" in options.rows:
+        rows += life_rows(options.random_runs)
     if "SDK" in options.rows:
         rows += sdk_rows(options.clouds)
-    if options.rows & ON_A_CLUSTER:
-        for cloud in options.clouds:
-            rows += _on_a_cluster(cloud, options)
-    rows.sort(key=_place)
-    sys.stdout.write(table(rows) + "\n")
-    write_json(options.json, options, rows)
-    say(f"figures in {options.json}")
-    return 0
-
-
-def _place(row: Row) -> tuple[bool, str, int]:
-    """The order of the table: the clouds side by side."""
-    return not row.id.startswith("T"), row.id, ["", *CLOUDS].index(row.cloud)
+    return rows
 
 
 def _on_a_cluster(cloud: Cloud, options: Options) -> list[Row]:
@@ -57,10 +71,16 @@ def _on_a_cluster(cloud: Cloud, options: Options) -> list[Row]:
         if options.rows & {"T1", "T2"}:
             rest = watch(world, options.resyncs)
             rows += steady_rows(rest, options)
+        if "T7" in options.rows:
+            rows += failover_rows(world, options)
         if options.rows & {"T3", "T4", "T5"}:
             rows += move_rows(world, options)
+        if "T10" in options.rows:
+            rows += storm_rows(world, options)
         if "T8" in options.rows:
             rows += start_rows(world, options)
+        if "T6" in options.rows:
+            rows += handover_rows(world, options)
     if rest and "T1" in options.rows:
         rows.append(independence_row(rest, _with_few_nodes(cloud, options)))
     return rows

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+"""The verbs that change something."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
@@ -17,6 +20,10 @@ class ApiCall:
     verb: str
     resource: str
     subresource: str
+
+    def __str__(self) -> str:
+        what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        return f"{self.verb} {what}"
 
 
 class Audit:

@@ -11,6 +11,14 @@ CHANGE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error of a cloud in its own words: HTTP status and code."""
+
+    status: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cloud:
     """One cloud and its targets.
 
@@ -23,6 +31,11 @@ class Cloud:
             is read only after that.
         change: regular expression over the operations that an address is moved with.
         changes: mutations until an address that moves is bound again.
+        emulator: class in ``moorage_testing.clouds.<name>``.
+        throttles: how it refuses what comes too fast.
+        denies: how it refuses what the account may not do.
+        fails: how it says that the fault is its own.
+        failover_seconds: how long half of 500 addresses may take to fail over at once.
         bare_changes: the same where the target has no address of its own; 0 = all the same.
         gives: the operation that gives a node an address, where one of its own must be asked for
             as well; ``""`` = it comes by itself, or not at all.
@@ -37,6 +50,11 @@ class Cloud:
     reads: int
     change: str
     changes: int
+    emulator: str
+    throttles: Refusal
+    denies: Refusal
+    fails: Refusal
+    failover_seconds: float
     sdk: tuple[str, ...]
     door: str
     machines_on_a_page: int = 0
@@ -69,6 +87,11 @@ AWS = Cloud(
     look="DescribeInstances",
     change="AssociateAddress",
     changes=1,
+    emulator="Ec2Emulator",
+    throttles=Refusal(503, "RequestLimitExceeded"),
+    denies=Refusal(403, "UnauthorizedOperation"),
+    fails=Refusal(500, "InternalError"),
+    failover_seconds=75.0,
     sdk=("boto3", "botocore"),
     door="moorage_provider_aws.ec2",
     accepts_operations=False,
@@ -80,6 +103,11 @@ GCP = Cloud(
     look=r"instances\.get",
     change=r"instances\.(add|delete)AccessConfig",
     changes=3,
+    emulator="GceEmulator",
+    throttles=Refusal(403, "rateLimitExceeded"),
+    denies=Refusal(403, "forbidden"),
+    fails=Refusal(503, "backendError"),
+    failover_seconds=240.0,
     sdk=("google.api_core", "google.auth", "google.cloud"),
     door="moorage_provider_gcp.compute",
     bare_changes=2,
@@ -94,6 +122,12 @@ AZURE = Cloud(
     machines_on_a_page=1000,
     change=r"networkInterfaces\.createOrUpdate",
     changes=2,
+    emulator="ArmEmulator",
+    throttles=Refusal(429, "TooManyRequests"),
+    denies=Refusal(403, "AuthorizationFailed"),
+    fails=Refusal(500, "InternalServerError"),
+    # As for EC2, a fifth more than 20 workers need for changes of five seconds each.
+    failover_seconds=150.0,
     sdk=("azure", "msal"),
     door="moorage_provider_azure.arm",
 )

@@ -90,7 +90,7 @@ def drain_all(fleet: Fleet, ips: Sequence[str]) -> list[Drain]:
 
 async def _drain_all(fleet: Fleet, ips: Sequence[str]) -> list[Drain]:
     drains: list[Drain] = []
-    async with _status(fleet) as status:
+    async with watched(fleet) as status:
         for number, ip in enumerate(ips, 1):
             drains.append(await _drain(fleet, status, ip))
             if number % 10 == 0:
@@ -99,7 +99,8 @@ async def _drain_all(fleet: Fleet, ips: Sequence[str]) -> list[Drain]:
 
 
 @contextlib.asynccontextmanager
-async def _status(fleet: Fleet) -> AsyncIterator[Status]:
+async def watched(fleet: Fleet) -> AsyncIterator[Status]:
+    """The status, kept true meanwhile."""
     async with Client(load_connection(str(fleet.cluster.kubeconfig)), "moorage-bench") as client:
         status = Status(client)
         following = asyncio.create_task(status.follow())
@@ -112,31 +113,46 @@ async def _status(fleet: Fleet) -> AsyncIterator[Status]:
 
 async def _drain(fleet: Fleet, status: Status, ip: str) -> Drain:
     """Cordon the node, see the address held back, take the workload's pod away, see it move."""
-    await _until(fleet, lambda: status.is_in(ip, "Bound"), f"{ip} to be bound before its move")
-    node = status.seen[ip].node
-    await status.client.patch(NODES, Target(node), {"spec": {"unschedulable": True}})
-    await _until(fleet, lambda: status.is_in(ip, "Holding"), f"{ip} to be held on {node}")
-    drained = await asyncio.to_thread(_delete_pod, fleet, f"edge-{node}")
-
-    def moved() -> bool:
-        return status.is_in(ip, "Bound") and status.seen[ip].node != node
-
-    await _until(fleet, moved, f"{ip} to leave {node}")
-    bound = status.seen[ip].at
-    await _until(fleet, lambda: not status.seen[ip].owes, f"{node} to have its own address again")
+    node = await held(fleet, status, ip)
+    drained = await asyncio.to_thread(delete_pod, fleet, node)
+    bound = await moved(fleet, status, ip, node)
+    await until(fleet, lambda: not status.seen[ip].owes, f"{node} to have its own address again")
     return Drain(ip, drained, bound)
 
 
-async def _until(fleet: Fleet, condition: Callable[[], bool], what: str) -> None:
+async def held(fleet: Fleet, status: Status, ip: str) -> str:
+    """Cordon the node of an address; return it once the address is held back for its pod."""
+    await until(fleet, lambda: status.is_in(ip, "Bound"), f"{ip} to be bound before its move")
+    node = status.seen[ip].node
+    await status.client.patch(NODES, Target(node), {"spec": {"unschedulable": True}})
+    await until(fleet, lambda: status.is_in(ip, "Holding"), f"{ip} to be held on {node}")
+    return node
+
+
+async def moved(fleet: Fleet, status: Status, ip: str, node: str) -> float:
+    """Wait until an address is bound on another node; return since when it is."""
+
+    def elsewhere() -> bool:
+        return status.is_in(ip, "Bound") and status.seen[ip].node != node
+
+    await until(fleet, elsewhere, f"{ip} to leave {node}")
+    return status.seen[ip].at
+
+
+async def until(
+    fleet: Fleet, condition: Callable[[], bool], what: str, seconds: float = _MOVE_SECONDS
+) -> None:
+    """Wait for a condition as long as the controller lives."""
+
     async def holds() -> bool:
         fleet.process  # noqa: B018 - raises with its log once it is dead
         return condition()
 
-    await wait_for_async(holds, _MOVE_SECONDS, what, interval_seconds=0.02)
+    await wait_for_async(holds, seconds, what, interval_seconds=0.02)
 
 
-def _delete_pod(fleet: Fleet, name: str) -> float:
-    """Remove a pod at once; return when the API server had acknowledged it."""
-    path = f"/api/v1/namespaces/default/pods/{name}"
+def delete_pod(fleet: Fleet, node: str) -> float:
+    """Remove the workload's pod of a node at once; return when the API server acknowledged it."""
+    path = f"/api/v1/namespaces/default/pods/edge-{node}"
     fleet.cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
     return time.monotonic()

@@ -10,18 +10,21 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
 from moorage_testing.clouds.control import changes
 from moorage_testing.clouds.world import Instance
-from moorage_testing.processes import Command, Run
+from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import wait_for
 
 from .clouds import CHANGE_SECONDS, Cloud
+from .limited import OFF, ON
 from .options import Options
 from .planner import ip_text
 
+ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 
 
@@ -44,6 +47,7 @@ class EmulatedCloud:
     """One region of one cloud that is running."""
 
     cloud: Cloud
+    child: Child
     url: str
     region: str
     environment: dict[str, str]
@@ -54,9 +58,9 @@ class EmulatedCloud:
     def start(cls, run: Run, cloud: Cloud, options: Options) -> Self:
         """Start it with as many instances as there are nodes."""
         ips = ",".join(map(ip_text, range(options.addresses)))
-        argv = [sys.executable, "-m", f"moorage_testing.clouds.{cloud.name}"]
+        argv = [sys.executable, "-m", "tests.bench.limited", cloud.name]
         argv += ["--nodes", str(options.nodes), "--addresses", ips, "--cluster", "bench"]
-        child = run.start(Command(cloud.name, argv))
+        child = run.start(Command(cloud.name, argv, env={"PYTHONPATH": str(ROOT)}))
 
         def first_line() -> str:
             child.check()
@@ -66,6 +70,7 @@ class EmulatedCloud:
         told = json.loads(wait_for(first_line, START_SECONDS, f"{cloud.title} to serve"))
         return cls(
             cloud=cloud,
+            child=child,
             url=told["url"],
             region=told["region"],
             environment=told["environment"],
@@ -79,9 +84,13 @@ class EmulatedCloud:
             CloudCall(**call) for call in self._ask("GET", "moorage/calls") if call["at"] >= since
         ]
 
+    def holders(self) -> dict[str, str]:
+        """The instance that holds each reserved address, ``""`` = none does."""
+        return {one["ip"]: one["instance"] for one in self._ask("GET", "moorage/addresses")}
+
     def take_lent_addresses(self) -> None:
         """Leave the machines of Compute Engine that hold no reserved address without any."""
-        held = {address["instance"] for address in self._ask("GET", "moorage/addresses")}
+        held = set(self.holders().values())
         for instance in self.instances:
             if instance.id not in held:
                 project, zone, name = instance.provider_id.removeprefix("gce://").split("/")
@@ -91,12 +100,24 @@ class EmulatedCloud:
                     named = {"networkInterface": interface["name"], "accessConfig": config["name"]}
                     self._ask("POST", f"{path}/deleteAccessConfig?{urlencode(named)}")
 
-    @contextlib.contextmanager
-    def slow(self) -> Iterator[None]:
-        """Let every change take ``CHANGE_SECONDS`` more, before its answer or after it."""
+    def slow(self, seconds: float = CHANGE_SECONDS) -> contextlib.AbstractContextManager[None]:
+        """Let every change take so much more, before its answer or after it."""
         kind = "operation_seconds" if self.cloud.accepts_operations else "delay_seconds"
-        fault = {"op": self.cloud.change, kind: CHANGE_SECONDS, "times": None}
-        self._ask("POST", "moorage/faults", fault)
+        return self.struck({"op": self.cloud.change, kind: seconds})
+
+    @contextlib.contextmanager
+    def limited(self) -> Iterator[None]:
+        """Let it refuse the changes that come faster than ``limited.WRITES_PER_SECOND``."""
+        self.child.send(ON)
+        try:
+            yield
+        finally:
+            self.child.send(OFF)
+
+    @contextlib.contextmanager
+    def struck(self, fault: Mapping[str, Any]) -> Iterator[None]:
+        """Let a fault strike again and again; all that strike are gone in the end."""
+        self._ask("POST", "moorage/faults", {**fault, "times": None})
         try:
             yield
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -21,16 +22,16 @@ from moorage_testing.waiting import wait_for
 
 from .audit import Audit
 from .clouds import Cloud
-from .emulated import EmulatedCloud
+from .emulated import ROOT, EmulatedCloud
 from .options import Options
 from .planner import ip_text
 from .report import step
 
-ROOT = Path(__file__).resolve().parents[2]
 CRD = ROOT / "crds" / "netipallocations.netinfra.darkbrains.com.yaml"
 ALLOCATION = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/edge"
 NAMESPACE = "moorage-system"
 ACCOUNT = f"{NAMESPACE}/moorage-core"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/moorage-core"
 # The shortest there is.
 INTERVAL_SECONDS = 5
 # Long, so that the fake kubelets' heartbeats do not take the two cores from what is measured.
@@ -55,6 +56,7 @@ class Fleet:
         self.controller: Child | None = None
         self.ready_seconds = 0.0
         self.bound_seconds = 0.0
+        self._numbers = itertools.count(1)
 
     @property
     def process(self) -> psutil.Process:
@@ -70,21 +72,30 @@ class Fleet:
         argv += ["--kubeconfig", str(self.cluster.kubeconfig_for(ACCOUNT))]
         argv += ["--metrics-port", str(port), "--metrics-host", "127.0.0.1"]
         argv += ["--lease-namespace", NAMESPACE, *arguments]
-        return Command(name, argv, env=self.cloud.environment)
+        return Command(name, argv, env={**self.cloud.environment, "POD_NAME": name})
 
     def start_controller(self) -> None:
         """Start a controller and wait until it is ready."""
-        port = free_ports(1)[0]
         begun = time.monotonic()
-        child = self.run.start(self.command("core", port))
-        self.controller = child
+        self.controller = self.start_standby()
+        self.ready_seconds = time.monotonic() - begun
+
+    def start_standby(self) -> Child:
+        """Start another controller and wait until it is ready: to lead, once nobody does."""
+        port = free_ports(1)[0]
+        child = self.run.start(self.command(f"core-{next(self._numbers)}", port))
 
         def ready() -> bool:
             child.check()
             return _answers(port, "/readyz")
 
         wait_for(ready, START_SECONDS, "the controller to be ready", interval_seconds=0.02)
-        self.ready_seconds = time.monotonic() - begun
+        return child
+
+    def lease_holder(self) -> str:
+        """The controller that holds the Lease, ``""`` = none does."""
+        holder = self.cluster.request("GET", LEASE)["spec"].get("holderIdentity") or ""
+        return str(holder).rpartition("_")[0]
 
     def wait_bound(self, addresses: int) -> None:
         """Wait until so many are on a node, the labels are written and all is quiet."""

@@ -30,7 +30,11 @@ def move_rows(fleet: Fleet, options: Options) -> list[Row]:
     """Drain node after node; then some more with a cloud that takes its time."""
     rows: list[Row] = []
     cloud = fleet.cloud.cloud
-    ips = itertools.cycle(map(ip_text, range(options.addresses)))
+    # First those that T7 leaves alone: the others would go back to where they were, which in some
+    # clouds takes another call, since the first is taken for the one of then.
+    half = options.addresses // 2
+    numbers = (*range(half, options.addresses), *range(half))
+    ips = itertools.cycle(map(ip_text, numbers))
     if options.rows & {"T3", "T4"}:
         cpu = fleet.cpu_seconds()
         with step(f"{options.moves} drains"):

@@ -15,6 +15,8 @@ MOST_ADDRESSES = 512  # of one NetIPAllocation
 MOST_BY_DEFAULT = 500
 PODS_PER_NODE = 20
 MOST_FEW_MOVES = 5
+MOST_HANDOVERS = 3
+STORMS = 4
 
 _DESCRIPTION = """\
 Measures what Moorage promises in figures, here and now, and prints one table: target, measured,
@@ -22,12 +24,14 @@ the seed's way at the same size, verdict. Nothing is taken from an earlier run.
 
   T1  cloud reads per resync at rest                 T2  cloud writes and API requests at rest
   T3  cloud mutations per move                       T4  drained -> first cloud write
-  T5  drained -> bound elsewhere, slow cloud         T8  planner CPU, memory, time to readiness
+  T5  drained -> bound elsewhere, slow cloud         T6  leader killed or ended -> successor works
+  T7  half of the addresses fail over at once        T8  planner CPU, memory, time to readiness
+  T9  addresses lost or doubled in random runs       T10 labels and pods lost to a failing API
   J3  how the planner's cost grows with the cluster  SDK what cloud SDKs that are not used cost
 
-T1 to T5 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the cloud
+T1 to T7, T10 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the cloud
 emulated in a process of its own, and the real controller under its own rights; T1 does so again
-with a tenth of the nodes. A missed target is told, not an error.
+with a tenth of the nodes. T9 is a simulation. A missed target is told, not an error.
 """
 _EPILOG = """\
 Sizes below the default are for trying the tool out; the targets are meant for the default.
@@ -35,7 +39,8 @@ Sizes below the default are for trying the tool out; the targets are meant for t
   everything, full size, cloud after cloud:  python -m tests.bench
   one cloud, smaller:                        python -m tests.bench --cloud gcp --nodes 100
   the planner alone, in seconds:             python -m tests.bench --rows J3
-  small, as in CI:  python -m tests.bench --nodes 40 --pods 80 --resyncs 1 --moves 2
+  a figure of one cloud:                     python -m tests.bench --cloud aws --rows T7
+  small, as in CI:  python -m tests.bench --nodes 40 --pods 80 --resyncs 1 --moves 2 --storm 5
 """
 
 
@@ -49,6 +54,8 @@ class Options:
     pods: int
     resyncs: int
     moves: int
+    storm: int
+    random_runs: int
     rows: frozenset[str]
     json: Path
 
@@ -56,6 +63,16 @@ class Options:
     def few_moves(self) -> int:
         """Where a move takes seconds, or is only counted."""
         return min(self.moves, MOST_FEW_MOVES)
+
+    @property
+    def handovers(self) -> int:
+        """Where the leader is changed, each time for a fresh one."""
+        return min(1 + self.moves // 10, MOST_HANDOVERS)
+
+    @property
+    def most_moves(self) -> int:
+        """Moves of all rows, each to a fresh node; T7 leaves all nodes uncordoned."""
+        return self.moves + 2 * self.few_moves + 2 * self.handovers + STORMS
 
     def with_nodes(self, nodes: int) -> Options:
         """The same addresses with other nodes, each with nothing but its pod of the workload."""
@@ -82,6 +99,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         pods=given.pods or given.nodes * PODS_PER_NODE,
         resyncs=given.resyncs,
         moves=given.moves,
+        storm=given.storm,
+        random_runs=given.random_runs,
         rows=rows,
         json=given.json,
     )
@@ -104,7 +123,8 @@ def _complaint(options: Options) -> str:
     """Why these sizes make no sense, ``""`` = they do."""
     if options.addresses > MOST_ADDRESSES:
         return f"--addresses: one NetIPAllocation has at most {MOST_ADDRESSES}"
-    needed = options.addresses + options.moves + 2 * options.few_moves
+    # T7 alone moves half of the addresses at once.
+    needed = options.addresses + max(options.most_moves, options.addresses // 2)
     if options.nodes < needed:
         return (
             f"--nodes: {options.nodes} are too few; {options.addresses} addresses and up to"
@@ -133,6 +153,8 @@ def _parser() -> _Parser:
     count("--pods", None, "pods, spread over the nodes", f"{PODS_PER_NODE} for each node")
     count("--resyncs", 10, "looks at the cloud to count over, five seconds apart")
     count("--moves", 30, "drains to time, one after the other")
+    count("--storm", 20, "seconds for which all calls to the cloud fail, in four ways")
+    count("--random-runs", 10_000, "simulated lives of a small cluster")
     parser.add_argument(
         "--cloud",
         default=",".join(CLOUDS),

@@ -69,6 +69,8 @@ def write_json(path: Path, options: Options, rows: Sequence[Row]) -> None:
         "pods": options.pods,
         "resyncs": options.resyncs,
         "moves": options.moves,
+        "storm": options.storm,
+        "random_runs": options.random_runs,
         "machine": {
             "cpus": os.cpu_count(),
             "python": platform.python_version(),

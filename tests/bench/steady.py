@@ -10,7 +10,7 @@ from functools import cache
 
 from moorage_testing.waiting import wait_for
 
-from .audit import ApiCall
+from .audit import WRITES, ApiCall
 from .clouds import Cloud
 from .emulated import CloudCall
 from .fleet import INTERVAL_SECONDS, Fleet
@@ -22,7 +22,6 @@ from .seed import counted_reads, executed_reads, requests_at_rest
 # Calls of one resync arrive together; resyncs are five seconds apart.
 _GAP_SECONDS = 1.0
 _SMALL = ((3, 2), (10, 5), (50, 20))
-_WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +139,13 @@ def _quiet_rows(rest: Rest) -> list[Row]:
     writes = sum(not call.reads for call in rest.calls)
     own = [call for call in rest.asked if call.resource != "leases"]
     lists = [call for call in own if call.verb == "list"]
-    changes = [call for call in own if call.verb in _WRITES]
+    changes = [call for call in own if call.verb in WRITES]
     other = Counter(
         f"{call.verb} {call.resource}" for call in rest.asked if call not in lists + changes
     )
     seed = requests_at_rest(rest.seconds, INTERVAL_SECONDS)
     seed_lists = Seed(float(_total(seed, {"list"})), How.EXECUTED)
-    seed_writes = Seed(float(_total(seed, _WRITES)), How.EXECUTED)
+    seed_writes = Seed(float(_total(seed, WRITES)), How.EXECUTED)
     told = ", ".join(f"{count} {what}" for what, count in sorted(other.items())) or "none"
     window, name = f"over {rest.seconds:.0f} s", rest.cloud.name
     return [
