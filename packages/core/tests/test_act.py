@@ -43,6 +43,7 @@ from moorage_core.operations import Operations
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.projections import FINALIZER
 from moorage_core.scopes import Scopes
+from moorage_core.turns import Turns
 from moorage_kube.client import Client
 from moorage_kube.conditions import Condition
 from moorage_kube.errors import Conflict, NotFound
@@ -70,7 +71,7 @@ class Deck:
         self.cloud.add_address(IP1)
         self.caches = Caches()
         self.scopes = Scopes(lambda *_: MemoryProvider(self.cloud), lambda _: None)
-        self.operations = Operations(lambda: None, lambda *_: None, asyncio.Semaphore(5))
+        self.operations = Operations(lambda: None, lambda *_: None, Turns(5))
         self.observer = Observer(self.caches, self.scopes, self.operations)
         self.told: list[EventNote] = []
         self.actor = Actor(client, self.observer, self._publish)

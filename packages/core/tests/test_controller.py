@@ -44,6 +44,7 @@ from moorage_core.operations import Operations
 from moorage_core.rights import RIGHTS
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
+from moorage_core.turns import Turns
 from moorage_domain.errors import Denied
 from moorage_domain.plans import Plan
 from moorage_domain.provider import CloudAddress
@@ -223,7 +224,7 @@ class Passes:
 
     def __post_init__(self) -> None:
         cloud = MemoryCloud()
-        self.operations = Operations(lambda: None, lambda *_: None, asyncio.Semaphore(1))
+        self.operations = Operations(lambda: None, lambda *_: None, Turns(1))
         self.metrics = core_metrics(self.registry, None)
         scopes = Scopes(lambda *_: MemoryProvider(cloud), lambda _: None)
         self.observer = Observer(self.caches, scopes, self.operations)

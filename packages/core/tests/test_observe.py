@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -29,6 +28,7 @@ from moorage_core.observe import Observer
 from moorage_core.operations import Operations
 from moorage_core.pods import MisplacedPod
 from moorage_core.scopes import Scopes
+from moorage_core.turns import Turns
 from moorage_domain.errors import InvalidOptions
 from moorage_kube.plugins import PluginMissing
 from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud, MemoryProvider
@@ -72,7 +72,7 @@ class Harbour:
 
 
 def operations() -> Operations:
-    return Operations(lambda: None, lambda *_: None, asyncio.Semaphore(1))
+    return Operations(lambda: None, lambda *_: None, Turns(1))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from moorage_core.caches import uptime
 from moorage_core.model import Mutate, Mutation, Outcome
 from moorage_core.operations import Operations, carry_out
 from moorage_core.pacing import Pace
+from moorage_core.turns import Turns
 from moorage_domain.errors import (
     CloudError,
     Denied,
@@ -46,7 +47,7 @@ class Works:
         self.operations = Operations(
             fence=lambda: None,
             ended=lambda mutate, outcome: self.told.append((mutate, outcome)),
-            limit=asyncio.Semaphore(limit),
+            turns=Turns(limit),
         )
 
     def mutate(self, mutation: Mutation, ip: str, node: str = "n1", **fields: Any) -> Mutate:

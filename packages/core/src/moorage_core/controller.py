@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -26,6 +25,7 @@ from moorage_core.operations import Operations
 from moorage_core.report import notes
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
+from moorage_core.turns import Turns
 from moorage_domain.plans import Plan
 from moorage_domain.provider import Provider
 from moorage_kube.client import ListQuery
@@ -146,7 +146,7 @@ class Core:
             fence=ports.leadership.fence,
             ended=self._ended,
             accepted=lambda mutate: self.queue.add(mutate.allocation),
-            limit=asyncio.Semaphore(self._settings.cloud_calls),
+            turns=Turns(self._settings.cloud_calls),
         )
         Triggers(self.caches, self.queue.add)
         gauges = Gauges(

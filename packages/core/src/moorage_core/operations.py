@@ -13,6 +13,7 @@ from moorage_core.caches import uptime
 from moorage_core.decide.outcomes import node_at_fault
 from moorage_core.model import Mutate, Mutation, Outcome
 from moorage_core.pacing import Pace
+from moorage_core.turns import Turns
 from moorage_domain import errors
 from moorage_domain.provider import Machine, MachineHolder, Operation, Provider
 from moorage_kube.leadership import LeadershipLost
@@ -32,13 +33,13 @@ class Operations:
     Attributes:
         fence: raises when this process may not change anything any more.
         ended: called with a mutation and its outcome, once per mutation that ran to its end.
-        limit: how many may run at once.
+        turns: how many may run at once, and who comes first.
         accepted: called with a mutation that the cloud has accepted and not ended at once.
     """
 
     fence: Callable[[], None]
     ended: Callable[[Mutate, Outcome], None]
-    limit: asyncio.Semaphore
+    turns: Turns
     accepted: Callable[[Mutate], None] = lambda _: None
     in_flight: dict[str, Mutate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Operations:
     async def _run(self, provider: Provider, mutate: Mutate, pace: Pace) -> None:
         outcome: Outcome | None = None
         try:
-            async with self.limit:
+            async with self.turns.turn(mutate.mutation):
                 await pace.wait()
                 self.fence()
                 done = await carry_out(provider, mutate, self._accepted)

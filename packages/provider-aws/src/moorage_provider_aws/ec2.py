@@ -69,7 +69,9 @@ class Ec2:
         for name in _TALKATIVE_LOGGERS:
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
-        attempt_seconds = max(settings.timeout_seconds / ATTEMPTS, 1.0)
+        # A change may take EC2 seconds: two such attempts fill the deadline. The third is for what
+        # is refused at once.
+        attempt_seconds = max(settings.timeout_seconds / 2, 1.0)
         config = Config(
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             connect_timeout=min(_CONNECT_SECONDS, attempt_seconds),

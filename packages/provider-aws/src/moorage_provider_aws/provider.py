@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 # EC2 takes 200 values in one filter.
 ADDRESSES_PER_READ = 200
-# Above the mutations EC2 refills a second (5) there is nothing to be won.
-THREADS = 8
+# The core lets 20 mutations be under way, each of which holds a thread until EC2 has done it: reads
+# must not have to wait for those.
+THREADS = 32
 
 _log = logging.getLogger(__name__)
 
