@@ -486,6 +486,22 @@ async def test_a_provider_that_cannot_be_made_leaves_no_scope(opened: Opened) ->
     opened.scopes.unwant("a")
 
 
+async def test_a_provider_made_ready_is_the_one_that_is_used(opened: Opened) -> None:
+    await opened.scopes.make_ready("memory", "")
+    await opened.scopes.make_ready("memory", "")
+    assert dict(opened.scopes.items()) == {}
+    scope = opened.scopes.want(allocation(name="a"), {IP1})
+    assert scope.provider is opened.providers["memory", ""]
+    await opened.scopes.make_ready("memory", "")
+    assert list(opened.providers) == [("memory", "")]
+
+
+async def test_one_that_was_made_ready_in_vain_is_closed(opened: Opened) -> None:
+    await opened.scopes.make_ready("memory", "")
+    await opened.scopes.close()
+    assert opened.providers["memory", ""].closed
+
+
 async def test_at_the_end_all_readings_stop_and_all_providers_are_closed(opened: Opened) -> None:
     opened.scopes.want(allocation(name="a", region="r1", interval=0.01), {IP1})
     opened.scopes.want(allocation(name="b", region="r2", interval=0.01), {IP2})

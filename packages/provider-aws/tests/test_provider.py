@@ -47,6 +47,15 @@ def test_importing_and_creating_loads_no_sdk() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603  # our own command
 
 
+def test_reading_nothing_loads_it() -> None:
+    code = (
+        "import asyncio, sys; from moorage_provider_aws.provider import create;"
+        "asyncio.run(create({'region': 'eu-west-1'}).snapshot(()));"
+        "sys.exit('boto3' not in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603  # our own command
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])
 def test_a_deadline_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidOptions, match="timeout_seconds"):

@@ -25,6 +25,7 @@ from moorage_core.operations import Operations
 from moorage_core.report import notes
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
+from moorage_core.standby import Standby
 from moorage_core.turns import Turns
 from moorage_domain.plans import Plan
 from moorage_domain.provider import Provider
@@ -170,6 +171,7 @@ class Core:
             reconcile=ports.reconciler(steps, dry_run=False),
             reflectors=_reflectors(ports, self.caches),
             feeds=(Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations),),
+            tasks={"standby": Standby(self.caches.allocations, self.scopes).run},
             on_stopping=self._stop,
         )
 

@@ -225,6 +225,18 @@ class Scopes:
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._of: dict[str, tuple[str, str]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._ready: dict[tuple[str, str], Provider] = {}
+
+    async def make_ready(self, provider: str, region: str) -> None:
+        """Let a provider load its SDK and find its credentials, for a scope to be opened later."""
+        key = (provider, region)
+        if key in self._scopes or key in self._ready:
+            return
+        try:
+            made = self._ready[key] = self._create(*key)
+            await made.snapshot(())
+        except Exception:
+            log.debug("not ready for %s", "/".join(key), exc_info=True)
 
     def want(self, allocation: Allocation, addresses: Collection[str]) -> Scope:
         """The scope of an allocation, which from now on reads these addresses for it."""
@@ -263,17 +275,22 @@ class Scopes:
         """Stop reading and give the providers back."""
         for key in list(self._scopes):
             self._close(key)
+        for provider in self._ready.values():
+            self._give_back(provider)
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _open(self, key: tuple[str, str]) -> Scope:
-        scope = Scope(self._create(*key), self._changed)
+        provider = self._ready.pop(key) if key in self._ready else self._create(*key)
+        scope = Scope(provider, self._changed)
         self._scopes[key] = scope
         self._tasks[key] = asyncio.create_task(scope.run(), name=f"read {'/'.join(key)}")
         return scope
 
     def _close(self, key: tuple[str, str]) -> None:
         self._tasks.pop(key).cancel()
-        scope = self._scopes.pop(key)
-        closing = asyncio.create_task(scope.provider.close(), name=f"close {'/'.join(key)}")
+        self._give_back(self._scopes.pop(key).provider)
+
+    def _give_back(self, provider: Provider) -> None:
+        closing = asyncio.create_task(provider.close(), name=f"close {provider.name}")
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

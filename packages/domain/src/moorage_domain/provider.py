@@ -156,7 +156,8 @@ class Provider(Protocol):
         """Read all these addresses in bulk, cost independent of the number of machines.
 
         An address that is absent from the answer positively does not exist in this scope; where
-        that cannot be told, the call raises instead.
+        that cannot be told, the call raises instead. Of none at all nothing is read; it gets ready
+        for the calls to come, which may mean to load an SDK and to find credentials.
         """
         ...
 

@@ -75,6 +75,8 @@ class AwsProvider:
             for start in range(0, len(wanted), ADDRESSES_PER_READ)
         ]
         async with self._within("DescribeAddresses"):
+            if not chunks:
+                await self._sdk.run(lambda _: None)
             found = await asyncio.gather(*(self._read({"public-ip": chunk}) for chunk in chunks))
         return {address.ip: address for chunk in found for address in chunk}
 
