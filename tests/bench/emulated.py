@@ -81,12 +81,12 @@ class EmulatedCloud:
     def calls(self, since: float = 0.0) -> list[CloudCall]:
         """What came in after a moment, in order."""
         return [
-            CloudCall(**call) for call in self._ask("GET", "moorage/calls") if call["at"] >= since
+            CloudCall(**call) for call in self.ask("GET", "moorage/calls") if call["at"] >= since
         ]
 
     def holders(self) -> dict[str, str]:
         """The instance that holds each reserved address, ``""`` = none does."""
-        return {one["ip"]: one["instance"] for one in self._ask("GET", "moorage/addresses")}
+        return {one["ip"]: one["instance"] for one in self.ask("GET", "moorage/addresses")}
 
     def take_lent_addresses(self) -> None:
         """Leave the machines of Compute Engine that hold no reserved address without any."""
@@ -95,10 +95,10 @@ class EmulatedCloud:
             if instance.id not in held:
                 project, zone, name = instance.provider_id.removeprefix("gce://").split("/")
                 path = f"compute/v1/projects/{project}/zones/{zone}/instances/{name}"
-                (interface,) = self._ask("GET", path)["networkInterfaces"]
+                (interface,) = self.ask("GET", path)["networkInterfaces"]
                 for config in interface.get("accessConfigs", ()):
                     named = {"networkInterface": interface["name"], "accessConfig": config["name"]}
-                    self._ask("POST", f"{path}/deleteAccessConfig?{urlencode(named)}")
+                    self.ask("POST", f"{path}/deleteAccessConfig?{urlencode(named)}")
 
     def slow(self, seconds: float = CHANGE_SECONDS) -> contextlib.AbstractContextManager[None]:
         """Let every change take so much more, before its answer or after it."""
@@ -117,13 +117,14 @@ class EmulatedCloud:
     @contextlib.contextmanager
     def struck(self, fault: Mapping[str, Any]) -> Iterator[None]:
         """Let a fault strike again and again; all that strike are gone in the end."""
-        self._ask("POST", "moorage/faults", {**fault, "times": None})
+        self.ask("POST", "moorage/faults", {**fault, "times": None})
         try:
             yield
         finally:
-            self._ask("DELETE", "moorage/faults")
+            self.ask("DELETE", "moorage/faults")
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Call one of its paths, its own among them; body and answer are JSON."""
         request = urllib.request.Request(  # noqa: S310 - loopback, from the emulator itself
             f"{self.url}/{path}",
             data=None if body is None else json.dumps(body).encode(),

@@ -15,7 +15,7 @@ import psutil
 
 from moorage_core.rights import RIGHTS
 from moorage_kube.rights import cluster_role, role
-from moorage_testing.cluster import EmbeddedCluster, Node, Owner, Pod
+from moorage_testing.cluster import ApiError, EmbeddedCluster, Node, Owner, Pod
 from moorage_testing.cluster.control_plane import free_ports
 from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import wait_for
@@ -94,7 +94,10 @@ class Fleet:
 
     def lease_holder(self) -> str:
         """The controller that holds the Lease, ``""`` = none does."""
-        holder = self.cluster.request("GET", LEASE)["spec"].get("holderIdentity") or ""
+        try:
+            holder = self.cluster.request("GET", LEASE)["spec"].get("holderIdentity") or ""
+        except ApiError:
+            return ""
         return str(holder).rpartition("_")[0]
 
     def wait_bound(self, addresses: int) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
+from .arguments import Parser, positive
 from .clouds import CLOUDS, Cloud
 from .rows import FAMILIES
 
@@ -79,13 +78,6 @@ class Options:
         return replace(self, nodes=nodes, pods=nodes)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
-
-
 def parse(argv: Sequence[str] | None = None) -> Options:
     """Options from the command line; ``SystemExit`` 2 with one line where they make no sense."""
     parser = _parser()
@@ -110,7 +102,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 
 
 def _chosen(
-    parser: _Parser, what: str, asked: Sequence[str], known: Iterable[str]
+    parser: Parser, what: str, asked: Sequence[str], known: Iterable[str]
 ) -> frozenset[str]:
     chosen = frozenset(part.strip() for part in asked)
     if unknown := sorted(chosen - set(known)):
@@ -135,17 +127,12 @@ def _complaint(options: Options) -> str:
     return ""
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="python -m tests.bench",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> Parser:
+    parser = Parser("tests.bench", _DESCRIPTION, _EPILOG)
 
     def count(name: str, default: int | None, text: str, told: str = "") -> None:
         note = f"{text} (default {told or default})"
-        parser.add_argument(name, type=_positive, default=default, metavar="N", help=note)
+        parser.add_argument(name, type=positive, default=default, metavar="N", help=note)
 
     half = f"one for two nodes, but {MOST_BY_DEFAULT} at most"
     count("--nodes", 1000, "nodes, all of one pool")
@@ -167,18 +154,4 @@ def _parser() -> _Parser:
         metavar="IDS",
         help=f"only these, by commas: {','.join(FAMILIES)} (default all)",
     )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=Path("build/bench.json"),
-        metavar="PATH",
-        help="where to write the figures (default %(default)s)",
-    )
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return number

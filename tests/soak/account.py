@@ -33,33 +33,32 @@ class Account:
 
     def holders(self) -> dict[str, str]:
         """All reserved addresses, each with the machine that has it, ``""`` = none."""
-        rows = self.cloud._ask("GET", "moorage/addresses")
-        return {row["ip"]: row["instance"] for row in rows}
+        return self.cloud.holders()
 
     def violations(self) -> list[str]:
         """Requests so far that break the cloud's official description."""
-        told: list[str] = self.cloud._ask("GET", "moorage/violations")
+        told: list[str] = self.cloud.ask("GET", "moorage/violations")
         return told
 
     def terminate(self, machine: str) -> None:
         """Delete a machine; its address is free then."""
         held = [ip for ip, holder in self.holders().items() if holder == machine]
-        self.cloud._ask("POST", f"moorage/instances/{quote(machine, safe='')}/terminate")
+        self.cloud.ask("POST", f"moorage/instances/{quote(machine, safe='')}/terminate")
         if self.cloud.cloud.name == "azure":
             # Node pools delete the interface with the machine; here it stays, with the address.
             for ip in held:
-                self.cloud._ask("POST", f"moorage/addresses/{ip}/disassociate")
+                self.cloud.ask("POST", f"moorage/addresses/{ip}/disassociate")
 
     def fail(self, share: float) -> None:
         """Let this share of all calls fail from now on, each kind of failure equally often."""
         refusals = _REFUSALS[self.cloud.cloud.name]
         for fault in faults(share, refusals.throttled, refusals.broken):
             sent = {k: v for k, v in asdict(fault).items() if k not in ("error", "late_error")}
-            self.cloud._ask("POST", "moorage/faults", sent)
+            self.cloud.ask("POST", "moorage/faults", sent)
 
     def heal(self) -> None:
         """Let no call fail any more."""
-        self.cloud._ask("DELETE", "moorage/faults")
+        self.cloud.ask("DELETE", "moorage/faults")
 
 
 def faults(share: float, throttled: tuple[int, str], broken: tuple[int, str]) -> tuple[Fault, ...]:

@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
+from tests.bench.arguments import Parser, positive
 from tests.bench.clouds import CLOUDS, Cloud
 from tests.bench.options import MOST_ADDRESSES, PODS_PER_NODE
 
@@ -82,13 +83,6 @@ class Options:
         return math.floor(self.minutes * 60 / self.churn_seconds)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
-
-
 def parse(argv: Sequence[str] | None = None) -> Options:
     """Options from the command line; ``SystemExit`` 2 with one line where they make no sense."""
     parser = _parser()
@@ -128,21 +122,16 @@ def _complaint(options: Options) -> str:
     return ""
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="python -m tests.soak",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> Parser:
+    parser = Parser("tests.soak", _DESCRIPTION, _EPILOG)
 
     def number(name: str, kind: Callable[[str], T], default: T, text: str) -> None:
         told = f"{text} (default {default})"
         parser.add_argument(name, type=kind, default=default, metavar="N", help=told)
 
     number("--minutes", _positive, 30.0, "how long there is trouble")
-    number("--nodes", _count, 1000, "nodes, all of one pool")
-    number("--addresses", _count, 500, f"reserved addresses, at most {MOST_ADDRESSES}")
+    number("--nodes", positive, 1000, "nodes, all of one pool")
+    number("--addresses", positive, 500, f"reserved addresses, at most {MOST_ADDRESSES}")
     number("--errors", _share, 0.05, "share of the cloud's calls that fail")
     number("--memory", _share, 0.1, "share by which memory may differ; minutes need more")
     number("--kill-every", _positive, 60.0, "seconds between two kills of whoever leads")
@@ -157,26 +146,12 @@ def _parser() -> _Parser:
     )
     parser.add_argument(
         "--pods",
-        type=_count,
+        type=positive,
         metavar="N",
         help=f"pods, spread over the nodes (default {PODS_PER_NODE} for each node)",
     )
     parser.add_argument("--cloud", choices=CLOUDS, default="aws", help="default %(default)s")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        default=Path("build/soak.json"),
-        metavar="PATH",
-        help="where to write the figures (default %(default)s)",
-    )
     return parser
-
-
-def _count(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return number
 
 
 def _positive(text: str) -> float:

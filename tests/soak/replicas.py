@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
-from tests.bench.fleet import NAMESPACE, Fleet
+from tests.bench.fleet import Fleet
 
-from moorage_testing.cluster import ApiError
 from moorage_testing.cluster.control_plane import free_ports
 from moorage_testing.processes import Child
 from moorage_testing.waiting import wait_for_async
@@ -22,7 +21,6 @@ from moorage_testing.waiting import wait_for_async
 from .samples import Sample
 
 PROGRAM = Path(__file__).with_name("counted_core.py")
-LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/moorage-core"
 # Shorter than the defaults: the next leader is to have time before it is killed, too.
 LEASE_FLAGS = ("--lease-duration", "10", "--lease-renew-deadline", "8", "--lease-retry", "1")
 # Until there is a leader again, whatever else the machine is doing.
@@ -109,7 +107,7 @@ class Replicas:
         name, port = f"core-{next(self._numbers)}", free_ports(1)[0]
         command = self.fleet.command(name, port, *LEASE_FLAGS)
         argv = [sys.executable, str(PROGRAM), *command.argv[3:]]
-        command = replace(command, argv=argv, env={**command.env, "POD_NAME": name})
+        command = replace(command, argv=argv)
         replica = Replica(self.fleet.run.start(command), port)
         self.all.append(replica)
         return replica
@@ -119,7 +117,7 @@ class Replicas:
         found: list[Replica] = []
 
         async def leads() -> bool:
-            holder = await asyncio.to_thread(self._holder)
+            holder = await asyncio.to_thread(self.fleet.lease_holder)
             found[:] = [one for one in self.alive if one.child.name == holder]
             return bool(found)
 
@@ -164,11 +162,3 @@ class Replicas:
         """Those that have ended by themselves, once."""
         unasked = (one for one in self.all if not one.killed and not one.missed)
         return [one for one in unasked if not one.child.alive]
-
-    def _holder(self) -> str:
-        """The name of the replica that the Lease names."""
-        try:
-            lease = self.fleet.cluster.request("GET", LEASE)
-        except ApiError:
-            return ""
-        return str(lease["spec"].get("holderIdentity") or "").rpartition("_")[0]
