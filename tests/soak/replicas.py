@@ -106,8 +106,7 @@ class Replicas:
         """Start one more; do not wait for it."""
         name, port = f"core-{next(self._numbers)}", free_ports(1)[0]
         command = self.fleet.command(name, port, *LEASE_FLAGS)
-        argv = [sys.executable, str(PROGRAM), *command.argv[3:]]
-        command = replace(command, argv=argv)
+        command = replace(command, argv=[sys.executable, str(PROGRAM), *command.argv[3:]])
         replica = Replica(self.fleet.run.start(command), port)
         self.all.append(replica)
         return replica
