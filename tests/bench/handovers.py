@@ -129,6 +129,5 @@ def _told(handovers: Sequence[Handover]) -> str:
         f"worst of {len(handovers)}, from the signal to the first change that the successor, a"
         " standby with warm caches and the default times of the Lease, asks of the cloud. Of it"
         f" {worst.idle:.2f} s until the old leader could change nothing, {worst.led:.2f} s until"
-        f" the successor held the Lease, {worst.read:.2f} s until its first call to the cloud,"
-        " whose SDK it loads then."
+        f" the successor held the Lease, {worst.read:.2f} s until its first call to the cloud."
     )
