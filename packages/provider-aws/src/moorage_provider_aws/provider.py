@@ -86,9 +86,7 @@ class AwsProvider:
             zone = row["Placement"].get("AvailabilityZone", "")
             return rows.machine(row, ec2.border_group(zone))
 
-        async with deadline.within(
-            self._timeout_seconds, f"EC2: DescribeInstances of {machine_id}"
-        ):
+        async with self._within(f"DescribeInstances of {machine_id}"):
             return await self._sdk.run(read)
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
@@ -132,9 +130,7 @@ class AwsProvider:
         if isinstance(address.holder, OtherHolder):
             raise _held(address)
         _announce("detach", address, address.holder.machine_id, request_id)
-        async with deadline.within(
-            self._timeout_seconds, f"EC2: DisassociateAddress of {address.ip}"
-        ):
+        async with self._within(f"DisassociateAddress of {address.ip}"):
             try:
                 await self._sdk.run(lambda ec2: ec2.disassociate(address.token))
             except Stale:

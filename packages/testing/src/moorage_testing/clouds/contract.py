@@ -7,7 +7,7 @@ import ipaddress
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from moorage_testing.clouds.control import changes
 from moorage_testing.clouds.serving import HttpEmulator
@@ -18,8 +18,10 @@ from moorage_testing.faults import Fault
 # 198.18.0.0/15 is for benchmarks (RFC 2544): more addresses than the documentation ranges have.
 _FIRST_ADDRESS = ipaddress.IPv4Address("198.18.0.1")
 
+EmulatorT = TypeVar("EmulatorT", bound=HttpEmulator[Any])
 
-class EmulatedContractWorld(ContractWorld, abc.ABC):
+
+class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
     """``ContractWorld`` over an emulator that is running.
 
     Attributes:
@@ -35,7 +37,7 @@ class EmulatedContractWorld(ContractWorld, abc.ABC):
     refusals: ClassVar[Mapping[Failure, Fault]]
     uncounted: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, emulator: HttpEmulator[Any], secrets: tuple[str, ...]) -> None:
+    def __init__(self, emulator: EmulatorT, secrets: tuple[str, ...]) -> None:
         self._emulator = emulator
         self._world: World = emulator.world
         self.secrets = secrets

@@ -22,7 +22,7 @@ _CALLS: Mapping[Counted, tuple[int, int]] = {
 }
 
 
-class AwsContractWorld(EmulatedContractWorld):
+class AwsContractWorld(EmulatedContractWorld[Ec2Emulator]):
     """``ContractWorld`` over an ``Ec2Emulator`` that is running."""
 
     operations: ClassVar[Mapping[Asked, str]] = {
@@ -41,7 +41,6 @@ class AwsContractWorld(EmulatedContractWorld):
     def __init__(self, emulator: Ec2Emulator) -> None:
         secrets = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         super().__init__(emulator, tuple(emulator.environment[name] for name in secrets))
-        self._ec2 = emulator
 
     def _reserve_elsewhere(self, ip: str) -> None:
-        self._ec2.world.add_address(ip, border_group=f"{self._ec2.region}-wl1-lhr-wlz-1")
+        self._emulator.world.add_address(ip, border_group=f"{self._emulator.region}-wl1-lhr-wlz-1")

@@ -29,7 +29,7 @@ _CALLS: Mapping[Counted, tuple[int, int]] = {
 }
 
 
-class AzureContractWorld(EmulatedContractWorld):
+class AzureContractWorld(EmulatedContractWorld[ArmEmulator]):
     """``ContractWorld`` over an ``ArmEmulator`` that is running."""
 
     # Every public address is a resource that somebody reserved.
@@ -52,7 +52,6 @@ class AzureContractWorld(EmulatedContractWorld):
 
     def __init__(self, emulator: ArmEmulator) -> None:
         super().__init__(emulator, (ASSERTION, TOKEN))
-        self._arm = emulator
 
     def _reserve_elsewhere(self, ip: str) -> None:
-        self._arm.world.add_address(ip, location="brazilsouth")
+        self._emulator.world.add_address(ip, location="brazilsouth")

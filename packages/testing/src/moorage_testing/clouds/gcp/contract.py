@@ -28,7 +28,7 @@ _CALLS: Mapping[Counted, tuple[int, int]] = {
 }
 
 
-class GcpContractWorld(EmulatedContractWorld):
+class GcpContractWorld(EmulatedContractWorld[GceEmulator]):
     """``ContractWorld`` over a ``GceEmulator`` that is running."""
 
     accepts_operations = True
@@ -49,7 +49,6 @@ class GcpContractWorld(EmulatedContractWorld):
     def __init__(self, emulator: GceEmulator) -> None:
         # A line of the key, without its line breaks; the first ones are alike in all keys.
         super().__init__(emulator, (emulator.private_key.splitlines()[5], _TOKEN_START))
-        self._gce = emulator
 
     def _reserve_elsewhere(self, ip: str) -> None:
-        self._gce.world.add_address(ip, region=ELSEWHERE)
+        self._emulator.world.add_address(ip, region=ELSEWHERE)
