@@ -44,3 +44,11 @@ def core(lab: CoreLab) -> Iterator[Child]:
     child = lab.started()
     yield child
     assert child.stop() == 0, child.log_tail()
+
+
+@pytest.fixture
+def alone(lab: CoreLab) -> Iterator[None]:
+    """Nothing that one test left behind is retried during the next one."""
+    yield
+    lab.emulator.faults.clear()
+    lab.clear()

@@ -14,6 +14,8 @@ from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
 from moorage_testing.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 SELECTOR = {"ip.ready": "true"}
 PENDING = "example.com/address-pending"
 OTHER = {"key": "example.com/dedicated", "effect": "NoSchedule"}
@@ -109,14 +111,6 @@ def _sum(pattern: str, metrics: str) -> int:
     """The sum of all series whose line contains the pattern."""
     lines = [line for line in metrics.splitlines() if re.search(pattern, line)]
     return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines)
-
-
-@pytest.fixture(autouse=True)
-def alone(lab: CoreLab) -> Iterator[None]:
-    """Nothing that one test left behind is retried during the next one."""
-    yield
-    lab.emulator.faults.clear()
-    lab.clear()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -17,7 +16,7 @@ from moorage_testing.waiting import wait_for
 if TYPE_CHECKING:
     from moorage_testing.clouds.aws import Ec2Emulator
 
-pytestmark = pytest.mark.usefixtures("core")
+pytestmark = pytest.mark.usefixtures("core", "alone")
 
 RESYNC_SECONDS = 5.0
 
@@ -66,14 +65,6 @@ def _resyncs(lab: CoreLab, seconds: float) -> None:
         return lab.emulator.faults.ops(begun).count("DescribeAddresses") >= wanted
 
     wait_for(read, seconds + 30, f"{wanted} readings of the cloud")
-
-
-@pytest.fixture(autouse=True)
-def alone(lab: CoreLab) -> Iterator[None]:
-    """Nothing that one test left behind is retried during the next one."""
-    yield
-    lab.emulator.faults.clear()
-    lab.clear()
 
 
 @pytest.fixture
