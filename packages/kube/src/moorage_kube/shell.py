@@ -7,7 +7,7 @@ import itertools
 import logging
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -138,4 +138,17 @@ def _register_feed(registry: kopf.OperatorRegistry, feed: Feed[Any]) -> None:
         kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}.{kind.group}"
     )
     async def tell(event: kopf.RawEvent, **_: object) -> None:
-        feed.tell(event["type"], event["object"])
+        raw = cast("dict[str, Any]", event["object"])
+        feed.tell(event["type"], raw)
+        _let_go(raw)
+
+
+def _let_go(raw: dict[str, Any]) -> None:
+    """Take away what is large of an object that kopf tells of, and has no use for itself.
+
+    Kopf ties each into a cycle, which lasts until the garbage collector has counted enough of
+    them, however large they are: with 500 addresses 100 MiB in a quarter of an hour.
+    """
+    for part in ("spec", "status"):
+        raw.pop(part, None)
+    raw["metadata"].pop("managedFields", None)
