@@ -184,6 +184,11 @@ def test_calls_to_the_cloud_are_told(watched: Watched) -> None:
     assert calls["DescribeAddresses", "success"] >= 1
 
 
+def test_keys_have_no_end_to_warn_of(watched: Watched) -> None:
+    told = watched.prometheus.query("moorage_core_cloud_credentials_expiring")
+    assert {(one.labels["provider"], one.value) for one in told} == {("aws", 0)}
+
+
 def test_a_standby_tells_of_itself_only(watched: Watched) -> None:
     names = {one.partition("{")[0] for one in series(watched.standby)}
     assert {name for name in names if not OF_A_REPLICA.fullmatch(name)} == set()

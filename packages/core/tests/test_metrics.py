@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -38,7 +39,8 @@ class Scraped:
 
     def __init__(self, cluster: str | None = None) -> None:
         self.caches = Caches()
-        self.scopes = Scopes(lambda *_: MemoryProvider(MemoryCloud()), lambda _: None)
+        self.clouds: defaultdict[str, MemoryCloud] = defaultdict(MemoryCloud)
+        self.scopes = Scopes(lambda _, region: MemoryProvider(self.clouds[region]), lambda _: None)
         self.leading = True
         self.registry = CollectorRegistry()
         gauges = Gauges(self.caches, self.scopes, lambda: self.leading, cluster)
@@ -163,7 +165,7 @@ async def test_every_gauge_names_the_cluster_where_it_has_a_name() -> None:
     fill(scraped)
     scraped.scopes.want(allocation(IP1), {IP1})
     samples = [sample for metric in scraped.registry.collect() for sample in metric.samples]
-    assert len({sample.name for sample in samples}) == 8  # not read yet: no time of reading
+    assert len({sample.name for sample in samples}) == 9  # not read yet: no time of reading
     assert {sample.labels["cluster"] for sample in samples} == {"blue"}
     assert scraped.series(f"{PREFIX}node_ip_ready") == {
         ("blue", "a", "n1"): 1, ("blue", "a", "n2"): 0,
@@ -186,6 +188,24 @@ async def test_the_age_of_the_readings_is_told_by_provider_and_region(scraped: S
 async def test_a_scope_that_was_never_read_tells_no_time(scraped: Scraped) -> None:
     scraped.scopes.want(allocation(IP1), {IP1})
     assert scraped.series("moorage_core_cloud_read_timestamp_seconds") == {}
+
+
+async def test_credentials_that_end_are_told_by_provider_and_region(scraped: Scraped) -> None:
+    name = "moorage_core_cloud_credentials_expiring"
+    scraped.scopes.want(allocation(IP1, name="a", region="r1"), {IP1})
+    scraped.scopes.want(allocation(IP2, name="b", region="r2"), {IP2})
+    assert scraped.series(name) == {("memory", "r1"): 0, ("memory", "r2"): 0}
+    scraped.clouds["r2"].credentials_expiring = True
+    assert scraped.series(name) == {("memory", "r1"): 0, ("memory", "r2"): 1}
+    scraped.scopes.unwant("b")
+    assert scraped.series(name) == {("memory", "r1"): 0}
+
+
+async def test_a_standby_tells_nothing_of_credentials(scraped: Scraped) -> None:
+    scraped.scopes.want(allocation(IP1), {IP1})
+    scraped.clouds[""].credentials_expiring = True
+    scraped.leading = False
+    assert scraped.series("moorage_core_cloud_credentials_expiring") == {}
 
 
 # What every replica tells of itself.

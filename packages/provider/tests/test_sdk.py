@@ -36,9 +36,12 @@ async def test_after_rejected_credentials_the_client_is_made_anew() -> None:
         raise CredentialsRejected("no")
 
     sdk = Sdk("cloud", Client, 1)
+    assert sdk.client is None
     first = await sdk.run(lambda client: client)
+    assert sdk.client is first
     with pytest.raises(CredentialsRejected):
         await sdk.run(refuse)
+    assert sdk.client is None
     assert await sdk.run(lambda client: client) is not first
     sdk.close()
 

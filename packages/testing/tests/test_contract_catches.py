@@ -58,6 +58,10 @@ CASES = (
     Case(broken.ReadsOneByOne, "five_hundred_addresses_are_read_in_three_calls"),
     Case(broken.ReadsTwice, "no_addresses_are_read_in_no_call"),
     Case(
+        broken.TakesCredentialsWithoutEndForEnding,
+        "good_credentials_are_not_expiring_before_a_call_nor_after_it",
+    ),
+    Case(
         broken.ChecksNothing, "a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason"
     ),
     Case(broken.OnlySaysSo, "an_attached_address_is_on_the_machine"),

@@ -194,6 +194,7 @@ class Gauges:
         yield self._addresses(views)
         yield from self._nodes(views)
         yield self._cloud_age()
+        yield self._credentials_expiring()
 
     def _gauge(self, name: str, text: str, labels: Sequence[str]) -> GaugeMetricFamily:
         cluster = ["cluster"] if self.cluster_name else []
@@ -261,6 +262,17 @@ class Gauges:
         for (provider, region), scope in self.scopes.items():
             if scope.read_at:
                 gauge.add_metric(self._values(provider, region), scope.read_at)
+        return gauge
+
+    def _credentials_expiring(self) -> Metric:
+        gauge = self._gauge(
+            "moorage_core_cloud_credentials_expiring",
+            "1 = the credentials of the scope end soon and are not renewed.",
+            ["provider", "region"],
+        )
+        for (provider, region), scope in self.scopes.items():
+            expiring = scope.provider.credentials_expiring()
+            gauge.add_metric(self._values(provider, region), float(expiring))
         return gauge
 
 

@@ -199,6 +199,15 @@ class Provider(Protocol):
         """
         ...
 
+    def credentials_expiring(self) -> bool:
+        """Whether credentials were last used shortly before their end, without being renewed.
+
+        SDKs renew credentials well before their end, when they are used. Where that fails, every
+        call will be refused within minutes. ``False`` before the first call, and where credentials
+        have no end or it is not known. Pure; raises nothing.
+        """
+        ...
+
     async def poll(self, handle: str) -> Operation:
         """Look at an accepted mutation; raises what it failed with."""
         ...

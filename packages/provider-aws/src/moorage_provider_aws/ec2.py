@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 
 from moorage_domain.errors import CredentialsRejected, InvalidOptions, MachineNotFound
 from moorage_domain.provider import Request
@@ -50,6 +51,10 @@ class Ec2:
     """A client of one region; blocking, safe to use from several threads.
 
     Every method raises only ``CloudError`` and sends nothing once the caller's deadline passed.
+
+    Attributes:
+        region: where it asks.
+        credentials_expiring: those of the last request should have been renewed.
     """
 
     def __init__(
@@ -83,11 +88,13 @@ class Ec2:
         self._zones_guard = threading.Lock()
         self._zones: dict[str, str] = {}
         self.region = ""
+        self.credentials_expiring = False
         with _mapped("the configuration"):
             core = botocore.session.get_session()
             # As the session's default it also binds the calls to STS that fetch credentials.
             core.set_default_client_config(config)
             core.register("before-send", _check_deadline)
+            core.register("before-send.ec2", lambda **_: self._look_at_credentials(core))
             for operation in _MUTATIONS:
                 core.register(f"before-send.ec2.{operation}", lambda **_: fence())
             # boto3 reads only AWS_DEFAULT_REGION; AWS itself injects both into pods.
@@ -147,6 +154,17 @@ class Ec2:
         """End one association and no other."""
         with self._calling(f"DisassociateAddress of {association_id}"):
             self._client.disassociate_address(AssociationId=association_id)
+
+    def _look_at_credentials(self, core: botocore.session.Session) -> None:
+        """Find out, after a request was signed, whether its credentials were renewed in time.
+
+        botocore tries from 15 minutes before their end, and signs nothing from 10 minutes before
+        it, where that fails.
+        """
+        credentials = core.get_credentials()
+        self.credentials_expiring = (
+            isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed()
+        )
 
     @contextlib.contextmanager
     def _calling(self, action: str) -> Iterator[None]:

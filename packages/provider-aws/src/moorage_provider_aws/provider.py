@@ -144,6 +144,10 @@ class AwsProvider:
     async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 lends a new address itself
         return Operation()
 
+    def credentials_expiring(self) -> bool:
+        ec2 = self._sdk.client
+        return ec2 is not None and ec2.credentials_expiring
+
     async def poll(self, handle: str) -> Operation:
         raise Stale(f'EC2 has no operation "{handle}": its changes are done when they are answered')
 

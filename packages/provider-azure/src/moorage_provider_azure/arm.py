@@ -116,6 +116,11 @@ class Arm:
         self._network = NetworkManagementClient(self._credential, settings.subscription, **options)
         self._compute = ComputeManagementClient(self._credential, settings.subscription, **options)
 
+    @property
+    def credentials_expiring(self) -> bool:
+        """The token that was last asked for should have been renewed."""
+        return self._credential.expiring
+
     def addresses(self) -> Iterator[PublicIPAddress]:
         """All public addresses, those of Uniform scale sets excepted."""
         operations = self._network.public_ip_addresses

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from azure.core.credentials import AccessToken
+from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.identity import (
     AzureAuthorityHosts,
     ChainedTokenCredential,
@@ -26,12 +26,18 @@ _AUTHORITIES = {
 _WORKLOAD = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE")
 _CONNECT_SECONDS = 3.0
 _LIFETIME_SECONDS = 86_400
+# azure-core asks for another token so long before the end, where the token does not say when.
+_RENEWED_SECONDS = 300
+# A managed identity gives no token out that ends within five minutes: that is told as long before.
+_EXPIRING_SECONDS = 600
 
 
-class Credential(Protocol):
-    """What the SDK takes for a credential."""
+class _Credential(Protocol):
+    """What a credential of azure-identity can do."""
 
-    def get_token(self, *scopes: str, **options: Any) -> AccessToken:  # noqa: ANN401 - azure-core's own signature
+    def get_token_info(
+        self, *scopes: str, options: TokenRequestOptions | None = None
+    ) -> AccessTokenInfo:
         """A token for one of these scopes."""
         ...
 
@@ -43,11 +49,48 @@ class Credential(Protocol):
 class _Anonymous:
     """A token that opens nothing but an emulator."""
 
-    def get_token(self, *scopes: str, **options: object) -> AccessToken:  # noqa: ARG002 - the same for all
-        return AccessToken(ANONYMOUS, int(time.time()) + _LIFETIME_SECONDS)
+    def get_token_info(
+        self,
+        *scopes: str,  # noqa: ARG002 - the same for all
+        options: TokenRequestOptions | None = None,  # noqa: ARG002 - see above
+    ) -> AccessTokenInfo:
+        return AccessTokenInfo(ANONYMOUS, int(time.time()) + _LIFETIME_SECONDS)
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class Credential:
+    """Somebody's credential, as the SDK takes it, and whether its token is renewed in time.
+
+    The SDK keeps a token, and asks for another one when that is due.
+
+    Attributes:
+        expiring: the token last given out should have been renewed, and ends within minutes.
+    """
+
+    def __init__(self, inner: _Credential) -> None:
+        self._inner = inner
+        self.expiring = False
+
+    def get_token_info(
+        self, *scopes: str, options: TokenRequestOptions | None = None
+    ) -> AccessTokenInfo:
+        """A token for one of these scopes."""
+        token = self._inner.get_token_info(*scopes, options=options)
+        now = time.time()
+        due = token.refresh_on or token.expires_on - _RENEWED_SECONDS
+        self.expiring = due <= now and token.expires_on - now < _EXPIRING_SECONDS
+        return token
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:  # noqa: ANN401 - azure-core's own signature
+        """The same, as the SDK's types want it; azure-core prefers the other one."""
+        token = self.get_token_info(*scopes, options=cast("TokenRequestOptions", options))
+        return AccessToken(token.token, token.expires_on)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._inner.close()
 
 
 def credential(settings: Settings, read_seconds: float) -> Credential:
@@ -56,7 +99,7 @@ def credential(settings: Settings, read_seconds: float) -> Credential:
     None of those of azure-identity that ask a person or run a command.
     """
     if settings.anonymous:
-        return _Anonymous()
+        return Credential(_Anonymous())
     options: dict[str, Any] = {
         # The webhook of workload identity sets it, and it may be another one for private clouds.
         "authority": os.environ.get("AZURE_AUTHORITY_HOST") or _AUTHORITIES[settings.cloud],
@@ -76,4 +119,4 @@ def credential(settings: Settings, read_seconds: float) -> Credential:
             "the Azure identity is unusable: check AZURE_TENANT_ID, AZURE_CLIENT_ID and"
             " AZURE_AUTHORITY_HOST"
         ) from error
-    return ChainedTokenCredential(*chain)
+    return Credential(ChainedTokenCredential(*chain))

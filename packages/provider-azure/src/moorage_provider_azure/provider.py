@@ -93,6 +93,10 @@ class AzureProvider:
     async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - nothing was taken
         return Operation()
 
+    def credentials_expiring(self) -> bool:
+        arm = self._sdk.client
+        return arm is not None and arm.credentials_expiring
+
     async def poll(self, handle: str) -> Operation:
         async with self._within("operations.get"):
             done = await self._sdk.run(lambda arm: arm.is_done(handle))

@@ -108,14 +108,19 @@ class Compute:
         self._tell = tell
         self._attempt_seconds = max(timeout_seconds / ATTEMPTS, 1.0)
         with _mapped("the search for credentials", CloudError):
-            credentials, self.project = found(settings, fence)
+            self._credentials, self.project = found(settings, fence)
             options: dict[str, Any] = {
-                "credentials": credentials,
+                "credentials": self._credentials,
                 "client_options": ClientOptions(api_endpoint=settings.endpoint or None),
             }
             self._instances = InstancesClient(**options)
             self._addresses = AddressesClient(**options)
             self._operations = ZoneOperationsClient(**options)
+
+    @property
+    def credentials_expiring(self) -> bool:
+        """The token of the last request should have been renewed."""
+        return self._credentials.expiring
 
     def addresses(self, region: str, project: str, ip: str = "") -> Iterator[types.Address]:
         """The reserved external addresses of a region; of all regions where it is ``""``.

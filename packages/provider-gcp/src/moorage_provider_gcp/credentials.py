@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import google.auth
-from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.credentials import AnonymousCredentials, Credentials, TokenState
+from google.auth.exceptions import GoogleAuthError
 from google.oauth2 import service_account
 
 from moorage_domain.errors import InvalidOptions
@@ -22,12 +23,16 @@ class Gate(Credentials):
 
     The one public place in the SDK that comes before every attempt, those included that it
     makes itself when a token is refused.
+
+    Attributes:
+        expiring: the token of the last request should have been renewed.
     """
 
     def __init__(self, inner: Any, fence: Callable[[], None]) -> None:  # noqa: ANN401 - google-auth says little of its types
         super().__init__()  # type: ignore[no-untyped-call]  # google-auth says little of its types
         self._inner = inner
         self._fence = fence
+        self.expiring = False
 
     @property
     def universe_domain(self) -> str:
@@ -37,11 +42,25 @@ class Gate(Credentials):
     def before_request(self, request: Any, method: str, url: str, headers: Any) -> None:  # noqa: ANN401 - see above
         deadline.check()
         # It may fetch a token, which takes time.
-        self._inner.before_request(request, method, url, headers)
+        self._authorize(request, method, url, headers)
         deadline.check()
         # To wait for an operation is a POST that changes nothing.
         if method != "GET" and not url.endswith(_WAIT):
             self._fence()
+
+    def _authorize(self, request: Any, method: str, url: str, headers: Any) -> None:  # noqa: ANN401 - see above
+        """Put the token into the headers, renewed where that is due.
+
+        google-auth wants another one from 3 min 45 s before the end, and gives up at once where
+        there is none. The old one is good until its end, and until then people can mend it.
+        """
+        try:
+            self._inner.before_request(request, method, url, headers)
+        except (GoogleAuthError, OSError):
+            if self._inner.token_state is TokenState.INVALID:
+                raise
+            self._inner.apply(headers)
+        self.expiring = self._inner.token_state is TokenState.STALE
 
     def refresh(self, request: Any) -> None:  # noqa: ANN401 - see above
         deadline.check()

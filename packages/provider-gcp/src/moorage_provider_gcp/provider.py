@@ -104,6 +104,10 @@ class GcpProvider:
                 await self._sdk.run(lambda gce: binding.compensate(gce, machine, request_id))
             )
 
+    def credentials_expiring(self) -> bool:
+        gce = self._sdk.client
+        return gce is not None and gce.credentials_expiring
+
     async def poll(self, handle: str) -> Operation:
         async with self._within("zoneOperations.wait"):
             done = await self._sdk.run(lambda gce: gce.is_done(handle))

@@ -53,6 +53,11 @@ class Sdk(Generic[ClientT]):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, context.run, self._blocking, call)
 
+    @property
+    def client(self) -> ClientT | None:
+        """The client in use; ``None`` = there was no call, or its credentials were rejected."""
+        return self._client
+
     def close(self) -> None:
         """Give back threads and connections; calls under way end by their deadlines."""
         self._threads.shutdown(wait=False, cancel_futures=True)

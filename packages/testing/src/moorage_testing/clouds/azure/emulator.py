@@ -37,6 +37,7 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
     Attributes:
         page_size: how many resources a list shows at once.
         operation_seconds: how long an operation takes, where no fault says otherwise.
+        token_seconds: how long a token is good, as it is told; it is taken all the same.
     """
 
     def __init__(self, *, port: int = 0, region: str = "westeurope") -> None:
@@ -47,6 +48,7 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
         super().__init__(port=port, region=region, tls=context)
         self.page_size = PAGE_SIZE
         self.operation_seconds = 0.0
+        self.token_seconds = 3600
         self._authority = authority
         self._checked: set[tuple[str, str]] = set()
 
@@ -104,7 +106,7 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
         self, route: routes.Route, params: Mapping[str, str], request: Request, fault: Fault | None
     ) -> Response:
         if route.does == "token":
-            return _token(request)
+            return _token(request, self.token_seconds)
         _authorise(request, params)
         match route.does:
             case "get":
@@ -197,13 +199,12 @@ def _refusal(error: ArmError) -> Response:
     return json_response(error.status, body, error.headers)
 
 
-def _token(request: Request) -> Response:
+def _token(request: Request, seconds: int) -> Response:
     """A token for whoever has the right service account token, or asks as a machine does."""
     asserted = request.form.get("client_assertion", ASSERTION)
     if asserted != ASSERTION:
         answer = {"error": "invalid_client", "error_description": "AADSTS700211: no such issuer"}
         return json_response(401, answer)
-    seconds = 3600
     answer = {
         "token_type": "Bearer",
         "access_token": TOKEN,

@@ -36,6 +36,13 @@ class ClaimsEveryNode(MemoryProvider):
         return super().machine_id(provider_id) or provider_id
 
 
+class TakesCredentialsWithoutEndForEnding(MemoryProvider):
+    """Warns of credentials whose end it does not know."""
+
+    def credentials_expiring(self) -> bool:
+        return True
+
+
 class TakesLentAddressesForReserved(MemoryProvider):
     """Cannot tell a lent address from a reserved one."""
 

@@ -62,6 +62,7 @@ class MemoryCloud:
         after_mutation: called after each of these; what it raises reaches the caller as it is, so
             a test can end a controller there.
         latency_seconds: how long every call takes.
+        credentials_expiring: what its providers say of their credentials.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class MemoryCloud:
         self.mutations: list[tuple[str, frozenset[str]]] = []
         self.after_mutation: Callable[[str], None] | None = None
         self.latency_seconds = latency_seconds
+        self.credentials_expiring = False
         self._steps = operation_steps
         self._frees = frees_on_termination
         self._world = World(restores_ephemeral=not traits.clears_target_first)

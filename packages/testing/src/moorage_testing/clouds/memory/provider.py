@@ -92,6 +92,9 @@ class MemoryProvider:
     async def compensate(self, machine: Machine, request_id: str) -> Operation:
         return await self._mutate(self._cloud.compensating(machine), request_id)
 
+    def credentials_expiring(self) -> bool:
+        return self._cloud.credentials_expiring
+
     async def poll(self, handle: str) -> Operation:
         return await self._call("poll", (handle,), lambda _: self._cloud.poll(handle))
 

@@ -72,6 +72,14 @@ class ReadingContract:
         assert await provider.snapshot(()) == {}
         assert world.reads() - before <= 1
 
+    async def test_good_credentials_are_not_expiring_before_a_call_nor_after_it(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        before = provider.credentials_expiring()
+        ip = world.add_address()
+        assert set(await provider.snapshot((ip,))) == {ip}
+        assert (before, provider.credentials_expiring()) == (False, False)
+
     async def test_a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason(
         self, world: ContractWorld, provider: Provider
     ) -> None:
