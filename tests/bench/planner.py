@@ -9,16 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from moorage_core.actions import MarkNode, Mutate, WriteStatus
 from moorage_core.decide.allocation import decide
-from moorage_core.model import (
-    Allocation,
-    MarkNode,
-    Mutate,
-    Observed,
-    Present,
-    Workload,
-    WriteStatus,
-)
+from moorage_core.model import Allocation, Observed, Present, Workload
 from moorage_domain.nodes import Node
 from moorage_domain.provider import CloudAddress, MachineHolder
 

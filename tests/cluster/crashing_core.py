@@ -12,7 +12,7 @@ from typing import Any
 import moorage_core.operations
 from moorage_core.__main__ import main
 from moorage_core.act import Actor
-from moorage_core.model import Mutate, Reread
+from moorage_core.actions import Mutate, Reread
 
 CHANGES = itertools.count(1)
 

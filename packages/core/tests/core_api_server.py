@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -37,6 +37,7 @@ class Asked:
     path: str
     content_type: str
     body: Any
+    query: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass
@@ -51,7 +52,7 @@ class CoreApiServer:
 
     async def answer(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read() or b"null")
-        asked = Asked(request.method, request.path, request.content_type, body)
+        asked = Asked(request.method, request.path, request.content_type, body, dict(request.query))
         self.asked.append(asked)
         try:
             raw = self._stored(asked)

@@ -9,7 +9,8 @@ from typing import Literal
 from accidents import ApiError, Crash
 from simulation import Simulation
 
-from moorage_core.model import Mutate, Phase, Record, RemoveTaint, Workload
+from moorage_core.actions import Mutate, RemoveTaint
+from moorage_core.model import Phase, Record, Workload
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.errors import CloudError, Throttled, Unavailable
 from moorage_domain.provider import MachineHolder, OtherHolder

@@ -8,18 +8,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from moorage_core.actions import (
+    Action,
+    AddFinalizer,
+    MarkNode,
+    Mutate,
+    NodeChange,
+    RemoveFinalizer,
+    RemoveTaint,
+    UnmarkNode,
+    WriteStatus,
+)
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.marks import IP_LABEL, READY_LABEL, labelled
 from moorage_core.decide.outcomes import node_at_fault, reason_for
 from moorage_core.model import (
     Absent,
-    Action,
-    AddFinalizer,
     Allocation,
-    MarkNode,
-    Mutate,
     Mutation,
-    NodeChange,
     Observed,
     Outcome,
     Phase,
@@ -27,11 +33,7 @@ from moorage_core.model import (
     Present,
     Reading,
     Record,
-    RemoveFinalizer,
-    RemoveTaint,
-    UnmarkNode,
     Unread,
-    WriteStatus,
 )
 from moorage_core.operations import carry_out
 from moorage_core.pods import EvictPod, MisplacedPod
@@ -168,6 +170,7 @@ class Simulation:
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
+            counted=dict.fromkeys(self.nodes, True),
             misplaced=self._misplaced(stored.allocation),
             spoken_for=self._spoken_for(readings.values()),
             outcomes={
@@ -250,8 +253,6 @@ class Simulation:
             for node in self.nodes.values()
             if node.labels.get(READY_LABEL) == "true"
         }
-
-    # How it is done.
 
     def _miss(self, place: Place | None) -> None:
         node = self.nodes.get(place.node_name) if place else None

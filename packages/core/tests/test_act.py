@@ -23,21 +23,20 @@ from core_builders import (
 )
 
 from moorage_core.act import Actor
-from moorage_core.caches import Caches, uptime
-from moorage_core.model import (
+from moorage_core.actions import (
     Action,
     AddFinalizer,
-    Allocation,
-    Awaited,
+    CountPods,
     MarkNode,
     Mutate,
-    Mutation,
     RemoveFinalizer,
     RemoveTaint,
     Reread,
     UnmarkNode,
     WriteStatus,
 )
+from moorage_core.caches import Caches, uptime
+from moorage_core.model import Allocation, Awaited, Mutation
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
 from moorage_core.pods import EvictPod, MisplacedPod
@@ -99,6 +98,15 @@ async def deck() -> AsyncIterator[Deck]:
         yield deck
         await deck.operations.drain(0)
         await deck.scopes.close()
+
+
+async def test_pods_are_counted_by_the_api_server(deck: Deck) -> None:
+    deck.server.objects["/api/v1/pods"] = {
+        "metadata": {"resourceVersion": "5"}, "items": [raw_pod("unheard-of", "n1")],
+    }  # fmt: skip
+    (asked,) = await deck.act(CountPods(("n1",)))
+    assert (asked.method, asked.path) == ("GET", "/api/v1/pods")
+    assert deck.observer.counts.lately() == {"n1": False}
 
 
 # Finalizers.

@@ -25,20 +25,11 @@ from core_builders import (
 )
 from prometheus_client import CollectorRegistry
 
+from moorage_core.actions import Action, Mutate, WriteStatus
 from moorage_core.caches import Caches
 from moorage_core.controller import Core, CoreSteps, build
 from moorage_core.metrics import CoreMetrics, core_metrics
-from moorage_core.model import (
-    Action,
-    Mutate,
-    Mutation,
-    Observed,
-    Phase,
-    Present,
-    Record,
-    Unread,
-    WriteStatus,
-)
+from moorage_core.model import Mutation, Observed, Phase, Present, Record, Unread
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
 from moorage_core.rights import RIGHTS
@@ -110,10 +101,11 @@ def mutate(mutation: Mutation, ip: str = IP1, node: str = "n1") -> Mutate:
 async def test_it_watches_what_it_may_and_no_more_than_it_needs() -> None:
     async with core_of(MemoryCloud()) as (core, _):
         controller = core.controller()
-        watched = {one.name: one for one in controller.reflectors}
+        watched = {one.name: one for one in (*controller.reflectors, *controller.hints)}
         assert set(watched) == {
             "nodes", "pods", "deployments", "statefulsets", "daemonsets", "replicasets",
         }  # fmt: skip
+        assert [hint.name for hint in controller.hints] == ["pods"], "of all others are too few"
         assert [feed.name for feed in controller.feeds] == ["netipallocations"]
         granted = {
             resource for right in RIGHTS for resource in right.resources if "watch" in right.verbs

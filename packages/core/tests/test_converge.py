@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from random_life import ADDRESSES, NODES, Run
 from simulation import Simulation
 
-from moorage_core.model import MarkNode, Mutate, UnmarkNode, WriteStatus
+from moorage_core.actions import MarkNode, Mutate, UnmarkNode, WriteStatus
 
 RUNS = int(os.environ.get("MOORAGE_RANDOM_RUNS", "10000"))
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from core_builders import IP1, IP2, raw_allocation, record, seen
 from simulation import Simulation
 
-from moorage_core.decide.allocation import decide
-from moorage_core.model import (
+from moorage_core.actions import (
     Action,
     AddFinalizer,
-    Awaited,
+    CountPods,
     MarkNode,
     Mutate,
-    Phase,
-    Record,
     RemoveFinalizer,
     UnmarkNode,
     WriteStatus,
 )
+from moorage_core.decide.allocation import decide
+from moorage_core.model import Awaited, DrainMode, Observed, Phase, Record
 from moorage_core.projections import project_allocation
 from moorage_domain.plans import Plan
 
@@ -53,6 +54,51 @@ def test_the_old_node_is_unmarked_before_the_call_that_empties_it() -> None:
     simulation.settle()
     simulation.change_node("n1", unschedulable=True)
     assert kinds(simulation.plan("a")) == [UnmarkNode, WriteStatus, Mutate]
+
+
+def drained(**fields: Any) -> Observed:
+    """An address on a cordoned node without pods, and a free node, observed with these fields."""
+    simulation = world("n1", "n2")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    assert simulation.where(IP1) == "n1"
+    simulation.change_node("n1", unschedulable=True)
+    return replace(simulation.look("a"), **fields)
+
+
+def test_pods_are_counted_before_an_address_leaves_for_want_of_them() -> None:
+    plan = decide(drained(counted={"n2": True}))
+    assert plan.actions == (CountPods(("n1",)),)
+    assert plan.wait == timedelta(0)
+
+
+def test_pods_the_watch_has_not_told_of_keep_the_address() -> None:
+    plan = decide(drained(counted={"n1": False}))
+    assert kinds(plan) == [WriteStatus]
+    (told,) = written(plan).records
+    assert (told.phase, told.reason) == (Phase.HOLDING, "WorkloadRunning")
+    assert told.message == (
+        "node n1 is cordoned; pods run there that the watch has not told of yet"
+    )
+    assert plan.wait == timedelta(seconds=1)
+
+
+def test_where_pods_do_not_matter_none_are_counted() -> None:
+    at_once = drained(counted={})
+    at_once = replace(at_once, allocation=replace(at_once.allocation, drain=DrainMode.IMMEDIATE))
+    assert kinds(decide(at_once)) == [UnmarkNode, WriteStatus, Mutate]
+    leaving = drained(counted={})
+    nodes = {**leaving.nodes, "n1": replace(leaving.nodes["n1"], leaving="karpenter.sh/disrupted")}
+    assert kinds(decide(replace(leaving, nodes=nodes))) == [UnmarkNode, WriteStatus, Mutate]
+
+
+def test_a_dry_run_counts_too_and_tells_nothing_of_it() -> None:
+    world = drained(counted={})
+    world = replace(world, allocation=replace(world.allocation, dry_run=True))
+    plan = decide(world)
+    assert kinds(plan) == [CountPods, WriteStatus]
+    (told,) = (one for one in written(plan).conditions if one.type == "DryRun")
+    assert told.reason == "NothingToDo"
 
 
 def test_the_new_node_is_marked_once_the_status_can_say_bound() -> None:

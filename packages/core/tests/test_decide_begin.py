@@ -9,18 +9,11 @@ import pytest
 from core_builders import IP1, NOW, allocation, node, place, record, seen
 
 from moorage_core import reasons
+from moorage_core.actions import Mutate
 from moorage_core.decide.begin import Why, address_of, begin, begin_detach
 from moorage_core.decide.case import Case, Foreign, Holder, Nobody, OnGone, OnNode, Step, place_of
 from moorage_core.decide.targets import Targets
-from moorage_core.model import (
-    Absent,
-    ForeignPolicy,
-    Mutate,
-    Mutation,
-    Phase,
-    Present,
-    Record,
-)
+from moorage_core.model import Absent, ForeignPolicy, Mutation, Phase, Present, Record
 from moorage_domain.provider import CloudAddress, MachineHolder
 
 N1, N2 = node("n1"), node("n2")

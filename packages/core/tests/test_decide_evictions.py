@@ -11,23 +11,20 @@ import pytest
 from core_builders import IP1, IP2, UPTIME, allocation, node, place, record, seen
 
 from moorage_core import reasons
+from moorage_core.actions import MarkNode, Mutate, RemoveTaint, WriteStatus
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.evictions import until_next
 from moorage_core.model import (
     Absent,
     Allocation,
     Awaited,
-    MarkNode,
-    Mutate,
     Observed,
     Phase,
     Present,
     Reading,
     Record,
-    RemoveTaint,
     Unread,
     Workload,
-    WriteStatus,
 )
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.provider import CloudAddress, MachineHolder

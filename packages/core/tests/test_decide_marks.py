@@ -8,8 +8,9 @@ import pytest
 from core_builders import IP1, IP2, allocation, node, place, record, seen
 from simulation import Simulation
 
+from moorage_core.actions import Action, MarkNode, UnmarkNode
 from moorage_core.decide.marks import label_ready, marks
-from moorage_core.model import Action, MarkNode, Phase, UnmarkNode
+from moorage_core.model import Phase
 from moorage_domain.nodes import Node
 
 LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}

@@ -7,20 +7,11 @@ from typing import Any
 import pytest
 from core_builders import IP1, NOW, allocation, node, place, record, seen
 
+from moorage_core.actions import Reread
 from moorage_core.decide.case import Case, Step, locate
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.targets import Targets
-from moorage_core.model import (
-    Absent,
-    Awaited,
-    Mutation,
-    Phase,
-    Present,
-    Reading,
-    Record,
-    Reread,
-    Unread,
-)
+from moorage_core.model import Absent, Awaited, Mutation, Phase, Present, Reading, Record, Unread
 from moorage_core.reasons import DENIED
 from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
 

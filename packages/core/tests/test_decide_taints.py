@@ -6,17 +6,9 @@ import pytest
 from core_builders import IP1, allocation, node, place, record, seen
 
 from moorage_core import reasons
+from moorage_core.actions import RemoveTaint
 from moorage_core.decide.taints import settled
-from moorage_core.model import (
-    Absent,
-    Awaited,
-    Observed,
-    Phase,
-    Present,
-    Reading,
-    RemoveTaint,
-    Unread,
-)
+from moorage_core.model import Absent, Awaited, Observed, Phase, Present, Reading, Unread
 from moorage_domain.nodes import Node
 from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from core_builders import IP1, IP2, outcome, place, until
 
+from moorage_core.actions import Mutate
 from moorage_core.caches import uptime
-from moorage_core.model import Mutate, Mutation, Outcome
+from moorage_core.model import Mutation, Outcome
 from moorage_core.operations import Operations, carry_out
 from moorage_core.pacing import Pace
 from moorage_core.turns import Turns

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 
+from moorage_core.model import Mutation
 from moorage_core.pacing import LOOK_BACK_SECONDS, SLOWEST_PER_SECOND, Pace
 
 
@@ -86,7 +88,18 @@ def test_two_hundred_and_fifty_changes_at_five_a_second_take_less_than_a_minute(
     assert clock.now - began < 70.0
 
 
-async def test_waiting_takes_the_turn(pace: Pace) -> None:
-    await pace.wait()
+async def test_of_those_that_wait_what_ends_a_move_is_sent_first() -> None:
+    pace, sent = Pace(), []
+
+    async def send(mutation: Mutation) -> None:
+        await pace.wait(mutation)
+        sent.append(mutation)
+
+    for _ in range(1000):
+        pace.reserve()
     pace.throttled(retry_after=0.05)
-    await pace.wait()
+    async with asyncio.TaskGroup() as group:
+        for mutation in (Mutation.PREPARE, Mutation.COMPENSATE, Mutation.DETACH, Mutation.ATTACH):
+            group.create_task(send(mutation))
+    # The first of them was told its moment before the others came.
+    assert sent == [Mutation.PREPARE, Mutation.ATTACH, Mutation.DETACH, Mutation.COMPENSATE]

@@ -8,8 +8,9 @@ import pytest
 from core_builders import IP1, IP2
 from simulation import Simulation
 
+from moorage_core.actions import WriteStatus
 from moorage_core.decide.allocation import decide
-from moorage_core.model import Awaited, Phase, WriteStatus
+from moorage_core.model import Awaited, Phase
 from moorage_core.report import notes
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud
 

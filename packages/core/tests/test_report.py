@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 from core_builders import IP1, IP2, allocation, place, record, seen
 
-from moorage_core.model import (
-    Action,
-    AddFinalizer,
-    Phase,
-    Record,
-    RemoveFinalizer,
-    WriteStatus,
-)
+from moorage_core.actions import Action, AddFinalizer, RemoveFinalizer, WriteStatus
+from moorage_core.model import Phase, Record
 from moorage_core.report import notes, worth_telling
 from moorage_domain.plans import Plan
 from moorage_kube.events import EventNote

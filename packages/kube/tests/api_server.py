@@ -44,7 +44,10 @@ class Asked:
 
 @dataclass
 class Fault:
-    """What the next requests of a verb (a method or ``WATCH``) get; ``drop``: no answer at all."""
+    """What the next requests of a verb (a method or ``WATCH``) get; ``drop``: no answer at all.
+
+    ``path``: how the path of those requests ends.
+    """
 
     verb: str
     status: int = 500
@@ -53,6 +56,10 @@ class Fault:
     drop: bool = False
     hang: bool = False
     times: int = 1
+    path: str = ""
+
+    def meets(self, asked: Asked) -> bool:
+        return self.times > 0 and self.verb == asked.verb and asked.path.endswith(self.path)
 
 
 @dataclass
@@ -132,7 +139,7 @@ class ApiServer:
             request.method, request.raw_path.partition("?")[0], request.query, request.headers, told
         )
         self.asked.append(asked)
-        fault = next((f for f in self.faults if f.verb == asked.verb and f.times), None)
+        fault = next((fault for fault in self.faults if fault.meets(asked)), None)
         if fault is not None:
             fault.times -= 1
             return await self._fail(request, fault)

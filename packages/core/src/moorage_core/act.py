@@ -8,22 +8,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from moorage_core import reasons
-from moorage_core.caches import uptime
-from moorage_core.decide.evictions import RETRY_SECONDS
-from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
-from moorage_core.model import (
+from moorage_core.actions import (
     Action,
     AddFinalizer,
+    CountPods,
     MarkNode,
     Mutate,
     NodeChange,
-    Observed,
     RemoveFinalizer,
     RemoveTaint,
     Reread,
     UnmarkNode,
     WriteStatus,
 )
+from moorage_core.caches import uptime
+from moorage_core.decide.evictions import RETRY_SECONDS
+from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
+from moorage_core.model import Observed
 from moorage_core.observe import Observer
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.projections import FINALIZER, record_to_wire
@@ -62,10 +63,8 @@ class Actor:
         """Carry out one action; every one may be repeated."""
         name = world.allocation.name
         match action:
-            case AddFinalizer():
-                await self._finalizers(name, present=True)
-            case RemoveFinalizer():
-                await self._finalizers(name, present=False)
+            case AddFinalizer() | RemoveFinalizer():
+                await self._finalizers(name, present=isinstance(action, AddFinalizer))
             case MarkNode() | UnmarkNode() | RemoveTaint():
                 await self._change_node(action, world)
             case EvictPod(pod):
@@ -76,6 +75,8 @@ class Actor:
                 self._begin(name, action)
             case Reread(ip, after):
                 self._reread_after(after, name, ip)
+            case CountPods(node_names):
+                await self._observer.counts.count(self._client, node_names)
 
     async def _finalizers(self, name: str, *, present: bool) -> None:
         view = self._observer.caches.allocations.get(name)

@@ -7,19 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from moorage_core.act import Actor
+from moorage_core.actions import Action, Mutate, RemoveFinalizer, WriteStatus
 from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
 from moorage_core.handlers import Triggers
 from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
-from moorage_core.model import (
-    Action,
-    Mutate,
-    Mutation,
-    Observed,
-    Outcome,
-    RemoveFinalizer,
-    WriteStatus,
-)
+from moorage_core.model import Mutation, Observed, Outcome
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
 from moorage_core.report import notes
@@ -170,6 +163,7 @@ class Core:
             # A plan held back is told in the status, by the decision itself.
             reconcile=ports.reconciler(steps, dry_run=False),
             reflectors=_reflectors(ports, self.caches),
+            hints=(Reflector(ports.client, PODS, self.caches.pods, _RUNNING_PODS, PODS.plural),),
             feeds=(Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations),),
             tasks={"standby": Standby(self.caches.allocations, self.scopes).run},
             on_stopping=self._stop,
@@ -236,7 +230,6 @@ def _reflectors(ports: Ports, caches: Caches) -> tuple[Reflector[Any], ...]:
     )
     return (
         reflect(NODES, caches.nodes, ListQuery()),
-        reflect(PODS, caches.pods, _RUNNING_PODS),
         reflect(REPLICASETS, caches.replicasets, _METADATA),
         *(reflect(kind, caches.workloads[name], _METADATA) for kind, name in workloads),
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from moorage_core import reasons
 from moorage_core.caches import MARKED, Caches, uptime
+from moorage_core.counts import PodCounts
 from moorage_core.model import (
     ONE_CALL,
     Allocation,
@@ -42,6 +43,7 @@ class Observer:
         """Nodes that a plan still being carried out gives away, by allocation name."""
         self.label_errors: dict[str, str] = {}
         """Why the API server refused the labels, or one taint less, of a node, by its name."""
+        self.counts = PodCounts(caches.pods)
         self.evict_after: dict[str, float] = {}
         """Uptime before which a pod is not to be evicted again, by its uid."""
 
@@ -84,6 +86,7 @@ class Observer:
             busy=busy,
             workload_missing=missing,
             crowded=self.caches.pod_places.crowded,
+            counted=self.counts.lately(),
             misplaced=misplaced,
             spoken_for=self._spoken_for(misplaced),
             evict_after=self.evict_after,

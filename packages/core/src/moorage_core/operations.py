@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from moorage_core.actions import Mutate
 from moorage_core.caches import uptime
 from moorage_core.decide.outcomes import node_at_fault
-from moorage_core.model import Mutate, Mutation, Outcome
+from moorage_core.model import Mutation, Outcome
 from moorage_core.pacing import Pace
 from moorage_core.turns import Turns
 from moorage_domain import errors
@@ -85,7 +86,7 @@ class Operations:
         outcome: Outcome | None = None
         try:
             async with self.turns.turn(mutate.mutation):
-                await pace.wait()
+                await pace.wait(mutate.mutation)
                 self.fence()
                 done = await carry_out(provider, mutate, self._accepted)
             pace.accepted()

@@ -8,6 +8,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from moorage_core.model import Mutation
+from moorage_core.turns import Turns
+
 LOOK_BACK_SECONDS = 5.0
 SLOWEST_PER_SECOND = 0.2
 FASTEST_PER_SECOND = 100.0
@@ -27,16 +30,21 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_second = math.inf
         self._clock = clock
+        self._line = Turns(1)
         self._begun: deque[float] = deque()
         self._next = 0.0
         self._cut_at = -math.inf
         self._grown_at = 0.0
 
-    async def wait(self) -> None:
-        """Return when the next mutation may be sent."""
-        pause = self.reserve()
-        if pause > 0:
-            await asyncio.sleep(pause)
+    async def wait(self, mutation: Mutation) -> None:
+        """Return when this mutation may be sent; of those that wait, what ends a move comes first.
+
+        By order of arrival an address that has left its node would wait behind all that follow.
+        """
+        async with self._line.turn(mutation):
+            pause = self.reserve()
+            if pause > 0:
+                await asyncio.sleep(pause)
 
     def reserve(self) -> float:
         """Take the next turn; return in how many seconds it is."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from moorage_core import reasons
-from moorage_core.model import Action, Observed, Record, WriteStatus
+from moorage_core.actions import Action, WriteStatus
+from moorage_core.model import Observed, Record
 from moorage_domain.plans import Plan
 from moorage_kube.events import EventNote
 from moorage_kube.kinds import NETIPALLOCATIONS

@@ -32,7 +32,7 @@ class LeaseSettings:
         identity: unique among all processes, never used again by a later one.
         duration: a holder not heard of for this long may be replaced.
         renew_deadline: a holder that has not renewed for this long stops by itself.
-        retry: time between attempts to renew; a standby tries a little more often.
+        retry: time between attempts to renew; a standby looks about three times as often.
 
     Raises ``ValueError`` unless ``retry < renew_deadline < duration``.
     """
@@ -267,8 +267,9 @@ class Leadership:
 
     def _standby_pause(self) -> float:
         """Seconds until the next try: not past the moment at which the Lease may run out."""
-        # Less than `retry`, and never quite the same: standbys do not march in step.
-        pause = self.settings.retry * random.uniform(0.7, 0.9)  # noqa: S311  # spreads load only
+        # A Lease that is given up is nobody's until one of us looks. Never quite the same: standbys
+        # do not march in step.
+        pause = self.settings.retry * random.uniform(0.3, 0.4)  # noqa: S311  # spreads load only
         left = self._runs_out_at - self._clock()
         return min(pause, left + _JUST_AFTER) if left > 0 else pause
 

@@ -77,8 +77,11 @@ class Controller:
         queue: keys go in by the controller's own store subscriptions.
         reconcile: one pass over one key, usually a :class:`moorage_kube.reconcile.Reconciler`.
         reflectors: caches of high-volume kinds.
+        hints: caches of kinds too many to be listed at takeover. What they say may be old then:
+            whoever acts on it asks the API server first.
         feeds: caches of the kinds people write; kopf watches these.
-        on_leading: called at takeover, after every cache was listed afresh and before any pass.
+        on_leading: called at takeover, after every other cache was listed afresh and before any
+            pass.
         on_stopping: called once when the process stops, with the seconds that work in the
             background may still take: 0 where leadership is lost.
         tasks: whatever else must run as long as the process does, by name.
@@ -88,6 +91,7 @@ class Controller:
     queue: WorkQueue
     reconcile: Callable[[str], Awaitable[float | None]]
     reflectors: tuple[Reflector[Any], ...] = ()
+    hints: tuple[Reflector[Any], ...] = ()
     feeds: tuple[Feed[Any], ...] = ()
     on_leading: Callable[[], Awaitable[None]] | None = None
     on_stopping: Callable[[float], Awaitable[None]] | None = None
@@ -97,6 +101,11 @@ class Controller:
     @property
     def caches(self) -> tuple[Reflector[Any] | Feed[Any], ...]:
         """Every cache of the controller."""
+        return (*self.relisted, *self.hints)
+
+    @property
+    def relisted(self) -> tuple[Reflector[Any] | Feed[Any], ...]:
+        """Those that are listed afresh at takeover."""
         return (*self.reflectors, *self.feeds)
 
 
@@ -190,8 +199,11 @@ class Operation:
     async def _take_over(self) -> None:
         """The world may have changed since our caches last heard of it: look before acting."""
         async with asyncio.TaskGroup() as group:
-            for cache in self.controller.caches:
+            for cache in self.controller.relisted:
                 group.create_task(_relist(cache))
+            for hint in self.controller.hints:
+                # Listed at least once: a process that has just started knows nothing yet.
+                group.create_task(hint.listed.wait())
         if self.controller.on_leading is not None:
             await self.controller.on_leading()
         self.controller.queue.resume()

@@ -44,6 +44,8 @@ class Reflector(Generic[T]):
         self.store = store
         self.name = name or kind.plural
         """How probes and logs call it."""
+        self.listed = asyncio.Event()
+        """Set once the store has been complete."""
         self.last_contact: float | None = None
         """``time.monotonic()`` of the last object or bookmark that came; ``None`` = none yet.
 
@@ -114,6 +116,7 @@ class Reflector(Generic[T]):
                 # It takes tens of MB, and must not stay while the next one is read.
                 del page
         listing.finish()
+        self.listed.set()
         return version
 
     async def _follow(self) -> None:

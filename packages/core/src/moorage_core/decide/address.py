@@ -11,6 +11,7 @@ on a node                fit                             settle               Bo
 on a node                NotReady, not yet for long      stay                 Bound
 on a node                NotReady with most of the pool  stay                 MassNotReady
 on a node                cordoned, workload still there  stay                 WorkloadRunning
+on a node                cordoned, pods not counted yet  count them
 on a node                cordoned and drained            move to a free node  Drained
 on a node                NotReady for too long           move to a free node  NodeNotReady
 on a node                about to vanish, says a taint   move to a free node  NodeLeaving
@@ -24,6 +25,7 @@ must move, or nobody     no node of the pool is free     stay                 No
 from __future__ import annotations
 
 from moorage_core import reasons
+from moorage_core.actions import Reread
 from moorage_core.decide.begin import Why, address_of, begin
 from moorage_core.decide.case import (
     Case,
@@ -37,7 +39,7 @@ from moorage_core.decide.case import (
     settle,
 )
 from moorage_core.decide.owed import give_back, give_back_to_refused_target, unpaid
-from moorage_core.decide.targets import patience, why_leave
+from moorage_core.decide.targets import Leave, patience, why_leave
 from moorage_core.model import (
     Absent,
     Awaited,
@@ -46,7 +48,6 @@ from moorage_core.model import (
     Mutation,
     Phase,
     Record,
-    Reread,
     Unread,
 )
 from moorage_domain.nodes import Node
@@ -56,6 +57,8 @@ from moorage_domain.reasons import Reason
 
 # EC2 shows an association within seconds; after this long the cloud is believed over our memory.
 VERIFY_SECONDS = 30.0
+# How soon to look again where a node has pods that the watch has not told of yet.
+BEHIND_SECONDS = 1.0
 # A freeze ends by time alone when what is gone stays gone.
 LOOK_AGAIN_SECONDS = 60.0
 # No failure is waited out for longer, whatever a clock says.
@@ -166,17 +169,27 @@ def freeze_when_most_of_the_pool_is_down(case: Case) -> Step | None:
 
 def hold_while_workload_runs(case: Case) -> Step | None:
     """A drain is over when the pods that need the address are gone."""
-    match case.holder:
-        case OnNode(node):
-            leave = why_leave(node, case.world)
-        case _:
-            return None
-    begun = case.world.traits.clears_target_first and case.record.operation
-    if leave is None or not leave.gentle or begun or not (pods := _pods_left(case, node)):
+    if (draining := _draining(case)) is None:
         return None
-    message = f"{leave.message}; {pods} still run there"
-    record = _on(case, node, Phase.HOLDING, reasons.WORKLOAD_RUNNING, message)
-    return give_back(case, Step(record, wait=patience(node, case.world) or None))
+    node, leave = draining
+    if not (pods := _pods_left(case, node)):
+        return None
+    return _hold(case, node, f"{leave.message}; {pods} still run there", patience(node, case.world))
+
+
+def count_pods_of_drained_node(case: Case) -> Step | None:
+    """What the watch told may be old: it is made sure of before the address leaves."""
+    if (draining := _draining(case)) is None:
+        return None
+    node, leave = draining
+    match case.world.counted.get(node.name):
+        case None:
+            return Step(case.record, count=node.name, wait=0.0)
+        case False:
+            message = f"{leave.message}; pods run there that the watch has not told of yet"
+            return _hold(case, node, message, BEHIND_SECONDS)
+        case True:
+            return None
 
 
 def wait_for_gone_node(case: Case) -> Step | None:
@@ -227,6 +240,7 @@ RULES = (
     settle_on_fit_node,
     freeze_when_most_of_the_pool_is_down,
     hold_while_workload_runs,
+    count_pods_of_drained_node,
     wait_for_gone_node,
     back_off,
     go_on,
@@ -302,21 +316,34 @@ def _nowhere(case: Case, reason: Reason, message: str) -> Record:
     )  # fmt: skip
 
 
+def _draining(case: Case) -> tuple[Node, Leave] | None:
+    """The node that the address is to leave once its pods are gone; ``None`` = none, or at once."""
+    match case.holder:
+        case OnNode(node):
+            leave = why_leave(node, case.world)
+        case _:
+            return None
+    begun = case.world.traits.clears_target_first and case.record.operation
+    at_once = case.world.allocation.drain is DrainMode.IMMEDIATE
+    return None if leave is None or not leave.gentle or begun or at_once else (node, leave)
+
+
+def _hold(case: Case, node: Node, message: str, wait: float) -> Step:
+    record = _on(case, node, Phase.HOLDING, reasons.WORKLOAD_RUNNING, message)
+    return give_back(case, Step(record, wait=wait or None))
+
+
 def _pods_left(case: Case, node: Node) -> str:
     """Which pods hold the address back, in plain words; ``""`` = none."""
     world = case.world
-    match world.allocation.drain:
-        case DrainMode.IMMEDIATE:
-            return ""
-        case DrainMode.ALL_PODS_GONE:
-            return "pods" if node.name in world.crowded else ""
-        case DrainMode.WORKLOAD_GONE:
-            if node.name not in world.busy:
-                return ""
-            workload = world.allocation.workload
-            if world.workload_missing:
-                return f"there is no {workload}, so all count that are of no DaemonSet: pods"
-            return f"pods of {workload}" if workload else "pods"
+    if world.allocation.drain is DrainMode.ALL_PODS_GONE:
+        return "pods" if node.name in world.crowded else ""
+    if node.name not in world.busy:
+        return ""
+    workload = world.allocation.workload
+    if world.workload_missing:
+        return f"there is no {workload}, so all count that are of no DaemonSet: pods"
+    return f"pods of {workload}" if workload else "pods"
 
 
 def _machine_of_holder(case: Case) -> str:

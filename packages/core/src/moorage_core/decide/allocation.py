@@ -6,6 +6,15 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from moorage_core import reasons
+from moorage_core.actions import (
+    Action,
+    AddFinalizer,
+    CountPods,
+    MarkNode,
+    RemoveFinalizer,
+    UnmarkNode,
+    WriteStatus,
+)
 from moorage_core.decide import rehearsal
 from moorage_core.decide.address import decide_address
 from moorage_core.decide.case import Case, Step, locate, settle
@@ -18,19 +27,7 @@ from moorage_core.decide.rehearsal import rehearse
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.taints import settled
 from moorage_core.decide.targets import Targets
-from moorage_core.model import (
-    Action,
-    AddFinalizer,
-    Awaited,
-    MarkNode,
-    Observed,
-    Phase,
-    Present,
-    Record,
-    RemoveFinalizer,
-    UnmarkNode,
-    WriteStatus,
-)
+from moorage_core.model import Awaited, Observed, Phase, Present, Record
 from moorage_domain.plans import Plan
 from moorage_domain.provider import MachineHolder
 from moorage_kube.conditions import Condition
@@ -123,6 +120,8 @@ def _plan(world: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Pl
     actions.extend(change for change in changes if isinstance(change, MarkNode))
     actions.extend(settled(world, records))
     actions.extend(evictions(world, steps))
+    if uncounted := tuple(sorted({step.count for step in steps if step.count})):
+        actions.append(CountPods(uncounted))
     ready = told[0]
     return Plan(ready.reason, ready.message, tuple(actions), _wait(world, steps))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
+from moorage_core.actions import Mutate
 from moorage_core.decide.case import (
     Case,
     Foreign,
@@ -15,7 +16,7 @@ from moorage_core.decide.case import (
     place_of,
     settle,
 )
-from moorage_core.model import ForeignPolicy, Mutate, Mutation, Phase, Place, Present, Record
+from moorage_core.model import ForeignPolicy, Mutation, Phase, Place, Present, Record
 from moorage_domain.provider import CloudAddress
 from moorage_domain.reasons import Reason
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from moorage_core.actions import Mutate, Reread
 from moorage_core.decide.targets import Targets
-from moorage_core.model import Mutate, Observed, Place, Present, Reading, Record, Reread
+from moorage_core.model import Observed, Place, Present, Reading, Record
 from moorage_domain.nodes import Node
 from moorage_domain.provider import MachineHolder
 from moorage_domain.reasons import Reason
@@ -66,12 +67,14 @@ class Step:
         record: how it is remembered, ``None`` = forgotten.
         mutate: the mutation to begin.
         reread: read it again soon.
+        count: name of the node whose pods must be counted first.
         wait: seconds until it must be looked at again, ``None`` = only on a change.
     """
 
     record: Record | None
     mutate: Mutate | None = None
     reread: Reread | None = None
+    count: str = ""
     wait: float | None = None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from moorage_core.model import MarkNode, Observed, Phase, Record, UnmarkNode
+from moorage_core.actions import MarkNode, UnmarkNode
+from moorage_core.model import Observed, Phase, Record
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 

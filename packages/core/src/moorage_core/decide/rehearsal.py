@@ -5,18 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from moorage_core import reasons
+from moorage_core.actions import Action, AddFinalizer, CountPods, Mutate, Reread, WriteStatus
 from moorage_core.decide.conditions import conditions, rejected, serves
 from moorage_core.decide.merging import merged
-from moorage_core.model import (
-    Action,
-    AddFinalizer,
-    Mutate,
-    Observed,
-    Phase,
-    Record,
-    Reread,
-    WriteStatus,
-)
+from moorage_core.model import Observed, Phase, Record
 from moorage_domain.plans import Plan
 from moorage_kube.conditions import Condition
 
@@ -31,7 +23,7 @@ def rehearse(world: Observed, plan: Plan[Action]) -> Plan[Action]:
     held_back = [
         str(action)
         for action in plan.actions
-        if not isinstance(action, WriteStatus | Reread | AddFinalizer)
+        if not isinstance(action, WriteStatus | Reread | AddFinalizer | CountPods)
     ]
     records = _records(world, plan, mutations)
     problem = world.allocation.problem
@@ -43,11 +35,12 @@ def rehearse(world: Observed, plan: Plan[Action]) -> Plan[Action]:
     told = (*usual, _told(held_back, records))
     all_conditions = merged(world, told)
     seen = world.seen_generation == world.allocation.generation
-    actions: tuple[Action, ...] = ()
+    # To count changes nothing, and what would be done depends on it.
+    actions: list[Action] = [one for one in plan.actions if isinstance(one, CountPods)]
     if records != world.records or all_conditions is not world.conditions or not seen:
-        actions = (WriteStatus(records, all_conditions, sum(map(serves, records))),)
+        actions.append(WriteStatus(records, all_conditions, sum(map(serves, records))))
     message = f"dry run: {_told(held_back, records).message}"
-    return Plan(reasons.DRY_RUN.name, message, actions, plan.wait)
+    return Plan(reasons.DRY_RUN.name, message, tuple(actions), plan.wait)
 
 
 def _records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage_core import reasons
+from moorage_core.actions import Reread
 from moorage_core.decide.address import (
     VERIFY_SECONDS,
     back_off,
@@ -13,7 +14,7 @@ from moorage_core.decide.address import (
 from moorage_core.decide.begin import begin_detach
 from moorage_core.decide.case import Case, Foreign, Nobody, Step, changed
 from moorage_core.decide.owed import give_back, unpaid
-from moorage_core.model import Absent, Mutation, Phase, Reread, Unread
+from moorage_core.model import Absent, Mutation, Phase, Unread
 from moorage_domain.plans import first_hit
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from moorage_core.model import Observed, Phase, Present, Record, RemoveTaint
+from moorage_core.actions import RemoveTaint
+from moorage_core.model import Observed, Phase, Present, Record
 from moorage_domain.provider import MachineHolder
 
 

@@ -1,0 +1,143 @@
+"""What the core controller can do: the actions a plan is made of, each of which may be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from moorage_core.model import Mutation, Place, Record
+from moorage_core.pods import EvictPod
+from moorage_domain.nodes import Node
+from moorage_domain.provider import CloudAddress
+from moorage_kube.conditions import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class AddFinalizer:
+    """Make the API server keep the object until its addresses are released."""
+
+    def __str__(self) -> str:
+        return "add the finalizer"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Let the object go."""
+
+    def __str__(self) -> str:
+        return "remove the finalizer"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkNode:
+    """Label a node that verifiably holds an address."""
+
+    node: Node
+    ip: str
+
+    def __str__(self) -> str:
+        return f"label node {self.node.name} with {self.ip}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnmarkNode:
+    """Take the labels off a node that holds no address of ours."""
+
+    node: Node
+
+    def __str__(self) -> str:
+        return f"take the labels off node {self.node.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTaint:
+    """Let pods onto a node that was to have none before its address."""
+
+    node: Node
+    key: str
+
+    def __str__(self) -> str:
+        return f"take the taint {self.key} off node {self.node.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """Write the intention, or what came of it, before going on.
+
+    Attributes:
+        serving: how many addresses are where their workload can use them.
+    """
+
+    records: tuple[Record, ...]
+    conditions: tuple[Condition, ...]
+    serving: int = 0
+
+    def __str__(self) -> str:
+        told = (f"{r.ip} {r.phase} ({r.message or 'not looked at yet'})" for r in self.records)
+        return f"write the status: {'; '.join(told)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutate:
+    """Begin a mutation; it goes on in the background, one per address and per node.
+
+    Attributes:
+        allocation: name of the object it is for.
+        ip: the address.
+        address: the reading it rests on, whose token fences it.
+        place: the target, or for a detach the node it is taken from.
+        machine_id: the target's machine, ``""`` for a detach.
+        request_id: the same for every repeat of this step.
+        only_unmanaged: refuse when the present holder belongs to another cluster.
+        may_strip: it is written down that the target's own public address is taken.
+        handle: the cloud has accepted it before: only ask how it ended.
+    """
+
+    mutation: Mutation
+    allocation: str
+    ip: str
+    address: CloudAddress
+    place: Place | None
+    machine_id: str
+    request_id: str
+    only_unmanaged: bool = False
+    may_strip: bool = False
+    handle: str = ""
+
+    def __str__(self) -> str:
+        node = f" for node {self.place.node_name}" if self.place else ""
+        return f"ask the cloud to {self.mutation} {self.ip}{node}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Read one address again after some seconds: the cloud has not shown a change yet."""
+
+    ip: str
+    after: float
+
+    def __str__(self) -> str:
+        return f"read {self.ip} again"
+
+
+@dataclass(frozen=True, slots=True)
+class CountPods:
+    """Ask the API server which pods run on nodes: what a watch told may be old."""
+
+    node_names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"count the pods of {', '.join(self.node_names)}"
+
+
+NodeChange: TypeAlias = MarkNode | UnmarkNode | RemoveTaint
+Action: TypeAlias = (
+    AddFinalizer
+    | RemoveFinalizer
+    | NodeChange
+    | WriteStatus
+    | Mutate
+    | Reread
+    | CountPods
+    | EvictPod
+)
