@@ -103,10 +103,13 @@ def repo(session: nox.Session) -> None:
 def cluster(session: nox.Session) -> None:
     """Every controller on a real control plane; builds it on the first run."""
     # With uv, which builds the plug-in of a third party.
-    tools = (*group("test"), *group("demo"), *group("bootstrap"))
+    tools = (*group("test"), *group("parallel"), *group("demo"), *group("bootstrap"))
     install(session, PACKAGES, *tools, *go_where_there_is_none())
+    # Most of the time they wait: for Leases to run out, nodes to be missed, leaders to be killed.
+    # Two at a time, each process with a control plane of its own.
+    arguments = ("-n", "2", "--dist", "loadfile", *session.posargs)
     # Each start of a controller with a large SDK takes seconds.
-    session.run("pytest", "tests/cluster", *session.posargs, env={"MOORAGE_CRASH_STRIDE": "3"})
+    session.run("pytest", "tests/cluster", *arguments, env={"MOORAGE_CRASH_STRIDE": "3"})
 
 
 @nox.session

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from core_api_server import serve
 from core_builders import IP1, raw_allocation, until
 
 from moorage_core import standby
@@ -10,6 +11,8 @@ from moorage_core.caches import Caches
 from moorage_core.scopes import Scopes
 from moorage_core.standby import Standby
 from moorage_domain.errors import InvalidOptions
+from moorage_kube.feed import Feed
+from moorage_kube.kinds import NETIPALLOCATIONS
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 
@@ -26,20 +29,27 @@ async def test_the_clouds_that_allocations_name_are_made_ready(
         return MemoryProvider(MemoryCloud())
 
     caches, scopes = Caches(), Scopes(create, lambda _: None)
-    task = asyncio.create_task(Standby(caches.allocations, scopes).run())
-    for name, cloud in (
-        ("a", {"provider": "memory", "region": "r1"}),
-        ("b", {"provider": "broken", "region": "r1"}),
-        ("c", {"provider": "memory", "region": "r2"}),
-        ("d", {"provider": ""}),
-    ):
-        raw = raw_allocation(name, IP1)
-        raw["spec"]["cloud"] = cloud
-        caches.allocations.apply(raw)
-    await until(lambda: ("memory", "r2") in made, "the last one")
-    await until(lambda: made.count(("broken", "r1")) > 2, "another try")
-    assert made.count(("memory", "r1")) == made.count(("memory", "r2")) == 1
-    assert dict(scopes.items()) == {}
-    task.cancel()
-    await asyncio.wait({task})
-    await scopes.close()
+    async with serve() as (_, client):
+        feed = Feed(client, NETIPALLOCATIONS, caches.allocations)
+        waiting = Standby(feed, scopes)
+        task = asyncio.create_task(waiting.run())
+        await asyncio.sleep(0)
+        assert waiting.check() == "the clouds' SDKs are not loaded yet"
+        for name, cloud in (
+            ("a", {"provider": "memory", "region": "r1"}),
+            ("b", {"provider": "broken", "region": "r1"}),
+            ("c", {"provider": "memory", "region": "r2"}),
+            ("d", {"provider": ""}),
+        ):
+            raw = raw_allocation(name, IP1)
+            raw["spec"]["cloud"] = cloud
+            caches.allocations.apply(raw)
+        feed.listed.set()
+        await until(lambda: waiting.check() is None, "the first look")
+        assert ("memory", "r2") in made
+        await until(lambda: made.count(("broken", "r1")) > 2, "another try")
+        assert made.count(("memory", "r1")) == made.count(("memory", "r2")) == 1
+        assert dict(scopes.items()) == {}
+        task.cancel()
+        await asyncio.wait({task})
+        await scopes.close()

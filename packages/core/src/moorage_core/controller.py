@@ -158,14 +158,17 @@ class Core:
         dry_run = self._settings.dry_run
         observer = Observer(self.caches, self.scopes, self.operations, dry_run=dry_run)
         steps = CoreSteps(ports, observer, self._metrics)
+        allocations = Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations)
+        standby = Standby(allocations, self.scopes)
         return Controller(
             queue=self.queue,
             # A plan held back is told in the status, by the decision itself.
             reconcile=ports.reconciler(steps, dry_run=False),
             reflectors=_reflectors(ports, self.caches),
             hints=(Reflector(ports.client, PODS, self.caches.pods, _RUNNING_PODS, PODS.plural),),
-            feeds=(Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations),),
-            tasks={"standby": Standby(self.caches.allocations, self.scopes).run},
+            feeds=(allocations,),
+            tasks={"standby": standby.run},
+            checks={"clouds": standby.check},
             on_stopping=self._stop,
         )
 
