@@ -44,6 +44,20 @@ def test_a_refusal_halves_what_was_sent_lately_and_pauses(pace: Pace, clock: Clo
     assert pace.reserve() == pytest.approx(0.4)
 
 
+def test_who_comes_late_for_a_turn_does_not_hold_up_the_others(pace: Pace, clock: Clock) -> None:
+    for _ in range(50):
+        pace.reserve()
+    pace.throttled(retry_after=1.0)
+    clock.now += pace.reserve()
+    # Three turns of 0.2 s went by while the process was busy, and are still there.
+    clock.now += 0.6
+    assert [pytest.approx(pace.reserve()) for _ in range(4)] == [0.0, 0.0, 0.0, 0.2]
+    # What nobody wanted for long is not saved up.
+    clock.now += 60.0
+    assert [pace.reserve() for _ in range(6)] == [0.0] * 6
+    assert pace.reserve() == pytest.approx(0.2)
+
+
 def test_one_burst_of_refusals_is_one_refusal(pace: Pace) -> None:
     for _ in range(50):
         pace.reserve()

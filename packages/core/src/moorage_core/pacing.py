@@ -17,6 +17,8 @@ FASTEST_PER_SECOND = 100.0
 """Above this rate nothing is held back any more."""
 _CUT = 0.5
 _GROWTH_PER_SECOND = 1.0
+# Turns that were taken late, because the process was busy, are made up for: so much of them.
+_CAUGHT_UP_SECONDS = 1.0
 # What is under way at a refusal is refused with it: that is one refusal, not many.
 _SAME_REFUSAL_SECONDS = 1.0
 
@@ -49,9 +51,10 @@ class Pace:
     def reserve(self) -> float:
         """Take the next turn; return in how many seconds it is."""
         now = self._clock()
-        turn = max(now, self._next)
+        turn = max(now - _CAUGHT_UP_SECONDS, self._next)
         if self.per_second < math.inf:
             self._next = turn + 1 / self.per_second
+        turn = max(now, turn)
         self._begun.append(turn)
         while self._begun[0] < now - LOOK_BACK_SECONDS:
             self._begun.popleft()
