@@ -143,12 +143,13 @@ def at_rest(world: Observed) -> Observed:
 
 
 def all_to_move(settled: Observed) -> Observed:
-    """Every node with an address is drained."""
+    """Every node with an address is drained, and its pods were counted."""
     held = {record.place.node_name for record in settled.records if record.place}
     nodes = {
         name: replace(node, unschedulable=name in held) for name, node in settled.nodes.items()
     }
-    world = replace(settled, nodes=nodes, busy=frozenset(nodes.keys() - held))
+    busy, counted = frozenset(nodes.keys() - held), dict.fromkeys(held, True)
+    world = replace(settled, nodes=nodes, busy=busy, counted=counted)
     free = len(nodes) - len(held)
     _expect(_mutations(world), min(len(held), free), "all to move")
     return world
