@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from moorage_domain.errors import (
@@ -19,14 +18,10 @@ from moorage_domain.provider import (
     MachineHolder,
     Operation,
     OtherHolder,
-    Request,
     Traits,
-    unfenced,
-    unobserved,
 )
-from moorage_provider import deadline
+from moorage_provider.base import SdkProvider
 from moorage_provider.options import timeout_seconds
-from moorage_provider.sdk import Sdk
 from moorage_provider_aws import rows
 from moorage_provider_aws.identity import instance_id
 
@@ -51,17 +46,13 @@ def create(options: Mapping[str, str]) -> AwsProvider:
     return AwsProvider(options.get("region", ""), timeout_seconds(options))
 
 
-class AwsProvider:
+class AwsProvider(SdkProvider["Ec2"]):
     """One region of one AWS account; see ``moorage_domain.provider.Provider``."""
 
-    def __init__(self, region: str, timeout_seconds: float) -> None:
-        self.name = "aws"
-        self.traits = Traits(moves_in_one_call=True, clears_target_first=False)
-        self.fence: Callable[[], None] = unfenced
-        self.on_request: Callable[[Request], None] = unobserved
-        self._region = region
-        self._timeout_seconds = timeout_seconds
-        self._sdk = Sdk("moorage-aws", self._connect, THREADS)
+    name = "aws"
+    cloud = "EC2"
+    traits = Traits(moves_in_one_call=True, clears_target_first=False)
+    threads = THREADS
 
     def machine_id(self, provider_id: str) -> str | None:
         return instance_id(provider_id)
@@ -144,18 +135,8 @@ class AwsProvider:
     async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 lends a new address itself
         return Operation()
 
-    def credentials_expiring(self) -> bool:
-        ec2 = self._sdk.client
-        return ec2 is not None and ec2.credentials_expiring
-
     async def poll(self, handle: str) -> Operation:
         raise Stale(f'EC2 has no operation "{handle}": its changes are done when they are answered')
-
-    async def close(self) -> None:
-        self._sdk.close()
-
-    def _within(self, what: str) -> AbstractAsyncContextManager[None]:
-        return deadline.within(self._timeout_seconds, f"EC2: {what}")
 
     async def _associate(
         self, address: CloudAddress, machine: Machine, *, reassociate: bool
@@ -210,8 +191,7 @@ class AwsProvider:
         from moorage_provider_aws.ec2 import Ec2, Settings  # noqa: PLC0415 - boto3 loads for 0.3 s, not on the event loop
 
         settings = Settings(self._region, self._timeout_seconds, THREADS)
-        # Both are set anew by the caller.
-        return Ec2(settings, lambda: self.fence(), lambda request: self.on_request(request))  # noqa: PLW0108 - see above
+        return Ec2(settings, self._check_fence, self._tell)
 
 
 def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from moorage_domain.errors import MachineNotFound, Unsupported
@@ -13,14 +12,10 @@ from moorage_domain.provider import (
     Machine,
     MachineHolder,
     Operation,
-    Request,
     Traits,
-    unfenced,
-    unobserved,
 )
-from moorage_provider import deadline
+from moorage_provider.base import SdkProvider
 from moorage_provider.options import timeout_seconds
-from moorage_provider.sdk import Sdk
 from moorage_provider_azure import binding, fitness, identity
 
 if TYPE_CHECKING:
@@ -42,17 +37,16 @@ def create(options: Mapping[str, str]) -> AzureProvider:
     return AzureProvider(options.get("region", ""), timeout_seconds(options))
 
 
-class AzureProvider:
+class AzureProvider(SdkProvider["Arm"]):
     """One Azure subscription, or one region of it; see ``moorage_domain.provider.Provider``."""
 
+    name = "azure"
+    cloud = "Azure"
+    traits = Traits(moves_in_one_call=False, clears_target_first=False)
+    threads = THREADS
+
     def __init__(self, region: str, timeout_seconds: float) -> None:
-        self.name = "azure"
-        self.traits = Traits(moves_in_one_call=False, clears_target_first=False)
-        self.fence: Callable[[], None] = unfenced
-        self.on_request: Callable[[Request], None] = unobserved
-        self._region = region.replace(" ", "").lower()
-        self._timeout_seconds = timeout_seconds
-        self._sdk = Sdk("moorage-azure", self._connect, THREADS)
+        super().__init__(region.replace(" ", "").lower(), timeout_seconds)
 
     def machine_id(self, provider_id: str) -> str | None:
         return identity.machine_id(provider_id)
@@ -93,32 +87,21 @@ class AzureProvider:
     async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - nothing was taken
         return Operation()
 
-    def credentials_expiring(self) -> bool:
-        arm = self._sdk.client
-        return arm is not None and arm.credentials_expiring
-
     async def poll(self, handle: str) -> Operation:
         async with self._within("operations.get"):
             done = await self._sdk.run(lambda arm: arm.is_done(handle))
         return _accepted("" if done else handle)
 
-    async def close(self) -> None:
-        self._sdk.close()
-
     def _is_here(self, location: str) -> bool:
         return not self._region or location in ("", self._region)
-
-    def _within(self, what: str) -> AbstractAsyncContextManager[None]:
-        return deadline.within(self._timeout_seconds, f"Azure: {what}")
 
     def _connect(self) -> Arm:
         from moorage_provider_azure.arm import Arm  # noqa: PLC0415 - azure loads for 0.5 s, not on the event loop
 
-        # Both are set anew by the caller.
         return Arm(
             self._timeout_seconds,
-            lambda: self.fence(),  # noqa: PLW0108 - see above
-            lambda request: self.on_request(request),  # noqa: PLW0108 - see above
+            self._check_fence,
+            self._tell,
         )
 
 

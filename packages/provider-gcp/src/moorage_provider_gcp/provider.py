@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from moorage_domain.errors import MachineNotFound, Unsupported
@@ -13,14 +12,10 @@ from moorage_domain.provider import (
     Machine,
     MachineHolder,
     Operation,
-    Request,
     Traits,
-    unfenced,
-    unobserved,
 )
-from moorage_provider import deadline
+from moorage_provider.base import SdkProvider
 from moorage_provider.options import timeout_seconds
-from moorage_provider.sdk import Sdk
 from moorage_provider_gcp import binding, fitness, identity, settings
 
 if TYPE_CHECKING:
@@ -43,17 +38,13 @@ def create(options: Mapping[str, str]) -> GcpProvider:
     return GcpProvider(settings.region(options.get("region", "")), timeout_seconds(options))
 
 
-class GcpProvider:
+class GcpProvider(SdkProvider["Compute"]):
     """One project, or one region of it; see ``moorage_domain.provider.Provider``."""
 
-    def __init__(self, region: str, timeout_seconds: float) -> None:
-        self.name = "gcp"
-        self.traits = Traits(moves_in_one_call=False, clears_target_first=True)
-        self.fence: Callable[[], None] = unfenced
-        self.on_request: Callable[[Request], None] = unobserved
-        self._region = region
-        self._timeout_seconds = timeout_seconds
-        self._sdk = Sdk("moorage-gcp", self._connect, THREADS)
+    name = "gcp"
+    cloud = "GCP"
+    traits = Traits(moves_in_one_call=False, clears_target_first=True)
+    threads = THREADS
 
     def machine_id(self, provider_id: str) -> str | None:
         return identity.machine_id(provider_id)
@@ -104,29 +95,18 @@ class GcpProvider:
                 await self._sdk.run(lambda gce: binding.compensate(gce, machine, request_id))
             )
 
-    def credentials_expiring(self) -> bool:
-        gce = self._sdk.client
-        return gce is not None and gce.credentials_expiring
-
     async def poll(self, handle: str) -> Operation:
         async with self._within("zoneOperations.wait"):
             done = await self._sdk.run(lambda gce: gce.is_done(handle))
         return _accepted("" if done else handle)
 
-    async def close(self) -> None:
-        self._sdk.close()
-
-    def _within(self, what: str) -> AbstractAsyncContextManager[None]:
-        return deadline.within(self._timeout_seconds, f"GCP: {what}")
-
     def _connect(self) -> Compute:
         from moorage_provider_gcp.compute import Compute  # noqa: PLC0415 - the SDK loads for a second, not on the event loop
 
-        # Both are set anew by the caller.
         return Compute(
             self._timeout_seconds,
-            lambda: self.fence(),  # noqa: PLW0108 - see above
-            lambda request: self.on_request(request),  # noqa: PLW0108 - see above
+            self._check_fence,
+            self._tell,
         )
 
 

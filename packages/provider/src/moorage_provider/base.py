@@ -1,0 +1,67 @@
+"""What all providers have in common whose cloud is reached through a blocking SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Generic, Protocol, TypeVar
+
+from moorage_domain.provider import Request, Traits, unfenced, unobserved
+from moorage_provider import deadline
+from moorage_provider.sdk import Closes, Sdk
+
+
+class Client(Closes, Protocol):
+    """A client of a cloud that knows whether its credentials are renewed in time."""
+
+    @property
+    def credentials_expiring(self) -> bool:
+        """Those of the last request should have been renewed."""
+        ...
+
+
+ClientT = TypeVar("ClientT", bound=Client)
+
+
+class SdkProvider(Generic[ClientT]):
+    """The part of ``moorage_domain.provider.Provider`` that no cloud does in its own way.
+
+    Attributes:
+        cloud: as errors call it.
+        threads: how many calls may be under way at once.
+    """
+
+    name: str
+    traits: Traits
+    cloud: str
+    threads: int
+
+    def __init__(self, region: str, timeout_seconds: float) -> None:
+        self.fence: Callable[[], None] = unfenced
+        self.on_request: Callable[[Request], None] = unobserved
+        self._region = region
+        self._timeout_seconds = timeout_seconds
+        self._sdk = Sdk(f"moorage-{self.name}", self._connect, self.threads)
+
+    def credentials_expiring(self) -> bool:
+        client = self._sdk.client
+        return client is not None and client.credentials_expiring
+
+    async def close(self) -> None:
+        self._sdk.close()
+
+    def _connect(self) -> ClientT:
+        """Make the client, in one of the threads: there the SDK is loaded."""
+        raise NotImplementedError
+
+    def _within(self, what: str) -> AbstractAsyncContextManager[None]:
+        """The deadline of one operation."""
+        return deadline.within(self._timeout_seconds, f"{self.cloud}: {what}")
+
+    # The client is given these: the caller sets the attributes behind them anew.
+
+    def _check_fence(self) -> None:
+        self.fence()
+
+    def _tell(self, request: Request) -> None:
+        self.on_request(request)
