@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from moorage_core.decide.outcomes import reason_for
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 # Addresses dirtied within this time are read in one call.
 GATHER_SECONDS = 0.01
 _LONGEST_BACKOFF = 60.0
+MOST_MACHINES = 32_768
+"""Of the machine ids worked out, for nodes come and go: several times those of a large cluster."""
 
 
 @dataclass(slots=True)
@@ -56,10 +59,13 @@ class Scope:
     _asked: set[str] = field(default_factory=set)
     _unread: dict[str, CloudError] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _machines: dict[str, str | None] = field(default_factory=dict)
+    _machine_id: Callable[[str], str | None] = field(init=False)
     _failures: int = 0
     _due: float = 0.0
     _again: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._machine_id = lru_cache(MOST_MACHINES)(self.provider.machine_id)
 
     def want(self, allocation: str, addresses: Collection[str], interval: float) -> None:
         """Say which addresses an allocation needs read, and how often in seconds."""
@@ -109,11 +115,6 @@ class Scope:
         """Machine ids by ``spec.providerID``; what is no machine of this cloud is left out."""
         ids = {text: self._machine_id(text) for text in provider_ids if text}
         return {text: machine_id for text, machine_id in ids.items() if machine_id}
-
-    def _machine_id(self, provider_id: str) -> str | None:
-        if provider_id not in self._machines:
-            self._machines[provider_id] = self.provider.machine_id(provider_id)
-        return self._machines[provider_id]
 
     async def run(self) -> None:
         """Read all at every interval, and what is dirty at once; never ends by itself."""
