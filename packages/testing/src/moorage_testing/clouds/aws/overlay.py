@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.models.availability_zones_and_regions import Zone
+from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
-from moto.ec2.utils import generate_dns_from_ip
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, generate_dns_from_ip, get_prefix
 
 from moorage_testing.clouds.aws import elastic_ips
 from moorage_testing.clouds.aws.elastic_ips import CONSISTENCY, refuse
@@ -264,6 +265,17 @@ def _border_group_of_address(eip: ElasticAddress) -> str:
 def _service_of_address(eip: ElasticAddress) -> str | None:
     service: str | None = vars(eip).get(elastic_ips.SERVICE)
     return service
+
+
+@_replaces(TaggedEC2Resource, "get_tags")
+def _get_tags(resource: Any) -> list[dict[str, str]]:  # noqa: ANN401 - anything that has an id
+    """The same; moto looks through the tags of all resources for those of one."""
+    tags = resource.ec2_backend.tags.get(resource.id, {})
+    kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "") if tags else ""
+    return [
+        {"resource_id": resource.id, "key": key, "value": value, "resource_type": kind}
+        for key, value in tags.items()
+    ]
 
 
 @_replaces(Zone, "network_border_group", adds=True)
