@@ -15,6 +15,7 @@ from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
 from moorage_core.model import Mutation, Observed, Outcome
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
+from moorage_core.projections import NOT_ENDED
 from moorage_core.report import notes
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
@@ -43,9 +44,7 @@ from moorage_kube.store import Store
 
 _PLUGINS = "moorage.providers"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
-_RUNNING_PODS = ListQuery(
-    field_selector="spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
-)
+_RUNNING_PODS = ListQuery(field_selector=f"spec.nodeName!=,{NOT_ENDED}")
 _METADATA = ListQuery(metadata_only=True)
 
 

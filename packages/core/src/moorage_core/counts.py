@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from moorage_core.caches import uptime
 from moorage_core.decide.address import BEHIND_SECONDS
-from moorage_core.projections import PodView, project_pod
+from moorage_core.projections import NOT_ENDED, PodView, project_pod
 from moorage_kube.client import Client, ListQuery
 from moorage_kube.kinds import PODS
 from moorage_kube.store import Store, key_of
@@ -43,7 +43,7 @@ class PodCounts:
             await asyncio.gather(*(self._count(client, name) for name in some))
 
     async def _count(self, client: Client, node_name: str) -> None:
-        selector = f"spec.nodeName={node_name},status.phase!=Succeeded,status.phase!=Failed"
+        selector = f"spec.nodeName={node_name},{NOT_ENDED}"
         raws = await client.list_all(PODS, ListQuery(field_selector=selector))
         agreed = all(key_of(raw) in self.pods for raw in raws if project_pod(raw))
         seconds = AGREED_SECONDS if agreed else BEHIND_SECONDS

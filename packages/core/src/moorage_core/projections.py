@@ -38,6 +38,8 @@ MOST_KEPT = 4096
 """Of what was read and written, so that cost grows with changes and not with addresses."""
 _ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _MIRROR = "kubernetes.io/config.mirror"
+NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
+"""As a field selector: the API server keeps pods from us that :func:`project_pod` would drop."""
 
 
 @dataclass(frozen=True, slots=True)
