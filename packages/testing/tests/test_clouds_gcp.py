@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -588,16 +590,23 @@ def test_an_emulator_starts_empty_after_another(emulator: GceEmulator) -> None:
 # Its own process.
 
 
-def test_the_process_serves_what_it_printed_and_obeys_over_http() -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_process_serves_what_it_printed_obeys_over_http_and_leaves_nothing(
+    tmp_path: Path, end: signal.Signals
+) -> None:
     command = [sys.executable, "-m", "moorage_testing.clouds.gcp", "--nodes", "2"]
     command += ["--addresses", f"{IP},{OTHER_IP}", "--cluster", "demo"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:  # noqa: S603 - our own command
         try:
             assert process.stdout is not None
-            check_process(json.loads(process.stdout.readline()))
+            made = json.loads(process.stdout.readline())
+            assert list(tmp_path.iterdir()) != []
+            check_process(made)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             assert process.wait(10) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def check_process(made: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -56,6 +57,8 @@ def run(program: Program, opening: Callable[..., HttpEmulator[WorldT]]) -> int:
         }
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
+        # Asked to end, it removes what it has written: keys and certificates.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0
