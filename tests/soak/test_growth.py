@@ -37,7 +37,7 @@ def test_a_process_that_only_works_does_not_grow() -> None:
 
 @pytest.mark.parametrize(
     ("leak", "told"),
-    [({"fds": 20}, "descriptors"), ({"threads": 40}, "threads"), ({"tasks": 40}, "tasks")],
+    [({"fds": 40}, "descriptors"), ({"threads": 40}, "threads"), ({"tasks": 40}, "tasks")],
 )
 def test_what_a_process_leaks_is_told(leak: dict[str, float], told: str) -> None:
     assert over_time(over(400, **leak), 0.0, 400.0, "it").grown(POOLED) == [told]
@@ -45,6 +45,10 @@ def test_what_a_process_leaks_is_told(leak: dict[str, float], told: str) -> None
 
 def test_threads_that_fill_a_pool_are_no_leak() -> None:
     assert over_time(over(400, threads=8), 0.0, 400.0, "it").grown(POOLED) == []
+
+
+def test_connections_that_a_pool_keeps_are_no_leak() -> None:
+    assert over_time(over(400, fds=4, tasks=4), 0.0, 400.0, "it").grown(POOLED) == []
 
 
 def test_memory_is_compared_after_warming_up() -> None:
@@ -59,7 +63,7 @@ def test_generations_are_compared_without_the_first_and_by_their_last_seconds() 
     first = [replace(one, rss_mib=10.0) for one in over(60)]
     standby = [replace(one, leads=False, tasks=10) for one in over(60)]
     alike = [*standby, *(replace(one, at=one.at + 60) for one in over(60))]
-    heavy = [replace(one, rss_mib=one.rss_mib + 15, tasks=one.tasks + 9) for one in alike]
+    heavy = [replace(one, rss_mib=one.rss_mib + 15, tasks=one.tasks + 12) for one in alike]
     growth = over_generations([first, alike, heavy, heavy], "leaders")
     assert growth.rss_share == pytest.approx(0.15)
     assert growth.grown(POOLED) == ["tasks"]
