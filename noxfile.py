@@ -132,11 +132,10 @@ def live_randomly(session: nox.Session, runs: str) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """All of the above."""
-    for name in ("lint", "types", "imports", "repo", "build", "clouds", "cluster"):
+    """All of the above, the longest at the end."""
+    units = [f"unit({package})" for package in PACKAGES]
+    for name in ("lint", "types", "imports", "repo", *units, "build", "clouds", "cluster"):
         session.notify(name)
-    for package in PACKAGES:
-        session.notify(f"unit({package})")
 
 
 @nox.session

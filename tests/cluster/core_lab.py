@@ -22,12 +22,13 @@ from moorage_testing.clouds.world import Instance, World
 from moorage_testing.cluster import EmbeddedCluster, Node
 from moorage_testing.cluster.api import ApiError
 from moorage_testing.processes import Child, Command, Run
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
+# Of those whose leaders die: as short as a busy machine allows.
+BRIEF_LEASE = ("--lease-duration", "6", "--lease-renew-deadline", "4.5", "--lease-retry", "0.8")
 GROUP = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
 ACCOUNT = "moorage-system/moorage-core"
 MUTATIONS = ("AssociateAddress", "DisassociateAddress")
-SECONDS = 30.0
 
 
 @dataclass
@@ -53,6 +54,7 @@ class CoreLab:
 
     # Of all labs: they may share a cluster.
     _numbers = itertools.count(1)
+    _leases = itertools.count(1)
     _addresses = itertools.count(10)
 
     def __init__(
@@ -90,11 +92,15 @@ class CoreLab:
         environment = {**self.emulator.environment, **here, **env}
         return self._run.start(Command(name, argv, env=environment, grace_seconds=10.0))
 
+    def own_lease(self) -> dict[str, str]:
+        """No controller waits for the Lease of one that was killed and never comes back."""
+        return {"LEASE_NAME": f"own-{next(self._leases)}"}
+
     def started(self, name: str = "", *flags: str, **env: str) -> Child:
         """Start a controller and wait until it works."""
         child = self.start(name, *flags, **env)
         try:
-            wait_for(lambda: self.works(child), SECONDS, f"{child.name} to work")
+            wait_for(lambda: self.works(child), PATIENCE, f"{child.name} to work")
         except BaseException:
             child.stop()
             raise
@@ -113,6 +119,27 @@ class CoreLab:
         with urllib.request.urlopen(url, timeout=10) as answer:  # loopback
             text: str = answer.read().decode()
             return text
+
+    def writes(self, child: Child) -> list[str]:
+        """Counters of its writes to the API server, but for the Lease's."""
+        verbs = ("create", "patch", "update", "delete")
+        return [
+            line
+            for line in self.metrics(child).splitlines()
+            if line.startswith("moorage_core_kube_requests_total{")
+            and 'resource="leases"' not in line
+            and any(f'verb="{verb}"' in line for verb in verbs)
+        ]
+
+    def rests(self, child: Child) -> list[str]:
+        """Wait until it writes nothing from one look at EC2 to the next; return the counters."""
+
+        def quiet() -> list[str]:
+            before = self.writes(child)
+            self.looked(1)
+            return before if self.writes(child) == before else []
+
+        return wait_for(quiet, PATIENCE, f"{child.name} to write no more")
 
     # The world.
 
@@ -178,7 +205,7 @@ class CoreLab:
         """Delete every allocation and wait until its addresses are released."""
         self.cluster.kubectl("delete", "nia", "--all", "--wait=false")
         wait_for(
-            lambda: not self.cluster.request("GET", GROUP)["items"], 2 * SECONDS, "all to be gone"
+            lambda: not self.cluster.request("GET", GROUP)["items"], PATIENCE, "all to be gone"
         )
 
     def workload(self, pool: Pool, kind: str = "Deployment", **options: Any) -> str:
@@ -303,7 +330,16 @@ class CoreLab:
 
     # Waiting.
 
-    def wait_bound(self, name: str, ip: str, node: str = "", seconds: float = SECONDS) -> str:
+    def looked(self, times: int) -> None:
+        """Wait until EC2 was asked for its addresses so many times."""
+        begun = len(self.emulator.faults.ops())
+
+        def asked() -> bool:
+            return self.emulator.faults.ops(begun).count("DescribeAddresses") >= times
+
+        wait_for(asked, PATIENCE, f"{times} looks at the cloud")
+
+    def wait_bound(self, name: str, ip: str, node: str = "", seconds: float = PATIENCE) -> str:
         """Wait until an address is Bound (on that node) and its label is there; return the node."""
 
         def bound() -> str:
@@ -318,7 +354,7 @@ class CoreLab:
         raw = self.cluster.request("GET", f"/api/v1/nodes/{node}")
         return str(raw["metadata"]["labels"].get("moorage.dev/ip", ""))
 
-    def wait_reason(self, name: str, ip: str, reason: str, seconds: float = SECONDS) -> None:
+    def wait_reason(self, name: str, ip: str, reason: str, seconds: float = PATIENCE) -> None:
         """Wait until an address gives a reason."""
         wait_for(
             lambda: self.record(name, ip).get("reason") == reason,

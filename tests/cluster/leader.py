@@ -48,7 +48,7 @@ async def main(kubeconfig: str, namespace: str, identity: str) -> int:
     async def stopped() -> None:
         say("stopped")
 
-    settings = LeaseSettings("leader", namespace, identity, 4.0, 3.0, 1.0)
+    settings = LeaseSettings("leader", namespace, identity, 6.0, 5.0, 1.0)
     async with Client(load_connection(kubeconfig), user_agent="leader/0") as client:
         leadership = Leadership(client, settings)
         try:

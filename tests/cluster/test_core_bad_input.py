@@ -10,7 +10,7 @@ from core_lab import CoreLab
 from moorage_testing.cluster import EmbeddedCluster, Node
 from moorage_testing.cluster.embedded import KubectlError
 from moorage_testing.processes import Child
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 MANIFEST = """
 apiVersion: netinfra.darkbrains.com/v1alpha1
@@ -63,12 +63,12 @@ def test_an_unknown_provider_is_told_with_what_is_installed(lab: CoreLab, core: 
     lab.wait_reason(name, ips[0], "ProviderMissing")
     message = lab.condition(name, "Ready")["message"]
     assert all(word in message for word in ("nimbus", "aws", "moorage-provider-nimbus"))
-    wait_for(lambda: "ProviderMissing" in dict(lab.events(name)), 10, "the Event")
+    wait_for(lambda: "ProviderMissing" in dict(lab.events(name)), PATIENCE, "the Event")
     assert core.alive
     with pytest.raises(KubectlError, match="cannot be changed"):
         lab.allocate(pool, ips)
     lab.delete(name)
-    wait_for(lambda: lab.gone(name), 20, "it to go")
+    wait_for(lambda: lab.gone(name), PATIENCE, "it to go")
     lab.allocate(pool, ips)
     lab.wait_bound(name, ips[0])
 
@@ -76,9 +76,11 @@ def test_an_unknown_provider_is_told_with_what_is_installed(lab: CoreLab, core: 
 def test_an_empty_provider_is_told(lab: CoreLab, core: Child) -> None:
     pool, ips = lab.pool(1), lab.addresses(1)
     name = lab.allocate(pool, ips, cloud={})
-    wait_for(lambda: lab.condition(name, "Ready").get("reason") == "InvalidSpec", 20, "InvalidSpec")
+    wait_for(
+        lambda: lab.condition(name, "Ready").get("reason") == "InvalidSpec", PATIENCE, "InvalidSpec"
+    )
     assert "spec.cloud.provider" in lab.condition(name, "Ready")["message"]
-    wait_for(lambda: "InvalidSpec" in dict(lab.events(name)), 10, "the Event")
+    wait_for(lambda: "InvalidSpec" in dict(lab.events(name)), PATIENCE, "the Event")
     assert core.alive
 
 
@@ -115,7 +117,7 @@ def test_a_malformed_kubeconfig_is_one_line_and_exit_2(
     path = tmp_path / "kubeconfig"
     path.write_text(text)
     child = lab.start("", "--kubeconfig", str(path))
-    wait_for(lambda: not child.alive, 15, "it to end")
+    wait_for(lambda: not child.alive, PATIENCE, "it to end")
     lines = child.log.read_text().strip().splitlines()
     assert child.returncode == 2
     assert len(lines) == 1
@@ -136,7 +138,7 @@ def test_bad_settings_are_one_line_and_exit_2(
     lab: CoreLab, flags: tuple[str, ...], env: dict[str, str], told: str
 ) -> None:
     child = lab.start("", *flags, **env)
-    wait_for(lambda: not child.alive, 15, "it to end")
+    wait_for(lambda: not child.alive, PATIENCE, "it to end")
     lines = child.log.read_text().strip().splitlines()
     assert child.returncode == 2
     assert len(lines) == 1
@@ -145,7 +147,7 @@ def test_bad_settings_are_one_line_and_exit_2(
 
 def test_help_teaches(lab: CoreLab, cluster: EmbeddedCluster) -> None:
     child = lab.start("", "--help")
-    wait_for(lambda: not child.alive, 15, "it to end")
+    wait_for(lambda: not child.alive, PATIENCE, "it to end")
     text = child.log.read_text()
     assert child.returncode == 0
     assert all(word in text for word in ("--kubeconfig", "MOORAGE_", "LEASE_NAME", "--dry-run"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -12,18 +11,14 @@ import pytest
 from core_lab import CoreLab
 
 from moorage_testing.processes import Child
-from moorage_testing.waiting import WaitTimeoutError, wait_for
+from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
 
 CRASHING = Path(__file__).parent / "crashing_core.py"
 MOST_POINTS = 40
+# The last change may be seen before the process dies of it: Events are written behind the status.
+LAST_WORDS_SECONDS = 10.0
 # Every point where there is time; ./nox -s cluster takes each third, of one cloud after the other.
 STRIDE = int(os.environ.get("MOORAGE_CRASH_STRIDE", "1"))
-_LEASES = itertools.count(1)
-
-
-def _own_lease() -> dict[str, str]:
-    """No controller here waits for the Lease of one that was killed and never comes back."""
-    return {"LEASE_NAME": f"crash-{next(_LEASES)}"}
 
 
 class Crashes:
@@ -40,17 +35,19 @@ class Crashes:
         node = lab.wait_bound(self.name, self.ip)
         (target,) = set(self.pool.names) - {node}
         lab.cordon(target, on=False)
-        crashing = lab.start(program=str(CRASHING), CRASH_AFTER=str(point), **_own_lease())
+        crashing = lab.start(program=str(CRASHING), CRASH_AFTER=str(point), **lab.own_lease())
         try:
             lab.cordon(node)
             died = self._dies(crashing, target)
         finally:
             crashing.stop()
-        mends = lab.started(**_own_lease())
+        mends = lab.started(**lab.own_lease())
         try:
-            lab.wait_bound(self.name, self.ip, target, 60)
+            lab.wait_bound(self.name, self.ip, target)
             assert lab.where(self.pool, self.ip) == target
-            wait_for(self._owes_only_the_holder, 30, "the old node to have its own address again")
+            wait_for(
+                self._owes_only_the_holder, PATIENCE, "the old node to have its own address again"
+            )
         finally:
             assert mends.stop() == 0, mends.log_tail()
         return died
@@ -66,10 +63,9 @@ class Crashes:
             marked = set(self.lab.labelled(self.pool)) == {target}
             return there and marked and self._owes_only_the_holder()
 
-        wait_for(lambda: not crashing.alive or over(), 60, "a crash, or the end")
+        wait_for(lambda: not crashing.alive or over(), PATIENCE, "a crash, or the end")
         try:
-            # The last change may be seen a moment before the process dies of it.
-            wait_for(lambda: not crashing.alive, 1, "it to die")
+            wait_for(lambda: not crashing.alive, LAST_WORDS_SECONDS, "it to die")
         except WaitTimeoutError:
             return False
         assert crashing.returncode == -signal.SIGKILL, crashing.log_tail()
@@ -79,12 +75,12 @@ class Crashes:
 @pytest.fixture
 def crashes(cloud_lab: CoreLab) -> Iterator[Crashes]:
     """An address at rest on a node; it is released at the end."""
-    first = cloud_lab.started(**_own_lease())
+    first = cloud_lab.started(**cloud_lab.own_lease())
     crashes = Crashes(cloud_lab)
     cloud_lab.wait_bound(crashes.name, crashes.ip)
     assert first.stop() == 0, first.log_tail()
     yield crashes
-    last = cloud_lab.started(**_own_lease())
+    last = cloud_lab.started(**cloud_lab.own_lease())
     cloud_lab.clear()
     assert last.stop() == 0, last.log_tail()
 

@@ -11,7 +11,7 @@ from lab_clouds import AZURE, GCP
 from moorage_testing.contract import ContractWorld, Failure
 from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +71,14 @@ def test_a4_an_operation_that_fails_late_moves_nothing(lab: CoreLab, cloud: Cont
     cloud.fail("attach", Failure.LATE)
     begun = len(lab.emulator.faults.ops())
     name = lab.allocate(pool, [ip])
-    wait_for(lambda: (lab.record(name, ip).get("attempts") or 0) >= 1, 30, "the attach to fail")
+    wait_for(
+        lambda: (lab.record(name, ip).get("attempts") or 0) >= 1, PATIENCE, "the attach to fail"
+    )
     assert lab.changes(begun)
     assert lab.where(pool, ip) == ""
     assert lab.labelled(pool) == {}
     lab.emulator.faults.clear()
-    node = lab.wait_bound(name, ip, seconds=60)
+    node = lab.wait_bound(name, ip)
     assert lab.where(pool, ip) == node
 
 
@@ -89,9 +91,9 @@ def test_b2_a_drained_node_is_left_in_as_few_changes_as_the_cloud_allows(lab: Co
     assert lab.where(pool, ip) == target
     assert set(lab.labelled(pool)) == {target}
     whole = lab.cloud.changes + lab.cloud.afterwards
-    wait_for(lambda: len(lab.changes(begun)) == whole, 10, f"{whole} changes in all")
+    wait_for(lambda: len(lab.changes(begun)) == whole, PATIENCE, f"{whole} changes in all")
     expected = [target] if lab.cloud.afterwards else []
-    wait_for(lambda: owed(lab, name, ip) == expected, 10, f"{expected} to be owed an address")
+    wait_for(lambda: owed(lab, name, ip) == expected, PATIENCE, f"{expected} to be owed an address")
 
 
 def test_c2_a_lost_machine_is_left(lab: CoreLab) -> None:
@@ -113,7 +115,7 @@ def test_e1_a_throttled_cloud_costs_nobody_an_address(lab: CoreLab, cloud: Contr
     assert lab.changes(begun) == []
     assert set(lab.labelled(pool)) == {node}
     lab.emulator.faults.clear()
-    assert lab.wait_bound(name, ip, seconds=60) == node
+    assert lab.wait_bound(name, ip) == node
 
 
 def test_e2_a_missing_right_is_named(lab: CoreLab, cloud: ContractWorld) -> None:
@@ -126,7 +128,7 @@ def test_e2_a_missing_right_is_named(lab: CoreLab, cloud: ContractWorld) -> None
     }[lab.cloud.name]  # fmt: skip
     assert permission in lab.condition(name, "Degraded")["message"]
     lab.emulator.faults.clear()
-    assert lab.wait_bound(name, ip, seconds=60) == node
+    assert lab.wait_bound(name, ip) == node
 
 
 def test_f1_an_address_of_another_location_is_refused_before_anything_is_touched(
@@ -136,7 +138,9 @@ def test_f1_an_address_of_another_location_is_refused_before_anything_is_touched
     lab.emulator.world.add_address(ip, **lab.cloud.elsewhere)
     begun = len(lab.emulator.faults.ops())
     name = lab.allocate(pool, [ip])
-    wait_for(lambda: lab.record(name, ip).get("phase") in ("Waiting", "Blocked"), 30, "the refusal")
+    wait_for(
+        lambda: lab.record(name, ip).get("phase") in ("Waiting", "Blocked"), PATIENCE, "the refusal"
+    )
     (place,) = lab.cloud.elsewhere.values()
     found = lab.record(name, ip)
     assert found["reason"] in ("NoEligibleNode", "MachineUnfit", "NotFound"), found
@@ -157,7 +161,7 @@ def test_f4_what_is_no_machine_keeps_its_address(lab: CoreLab) -> None:
 def test_h1_a_deleted_allocation_gives_its_address_up(lab: CoreLab) -> None:
     pool, ip, name, _ = bound(lab)
     lab.delete(name)
-    wait_for(lambda: lab.gone(name), 30, "the allocation to be gone")
+    wait_for(lambda: lab.gone(name), PATIENCE, "the allocation to be gone")
     assert lab.where(pool, ip) == ""
     assert lab.labelled(pool) == {}
 
@@ -191,7 +195,7 @@ def test_f2_an_address_of_another_tier_or_sku_is_refused_or_named_with_it(lab: C
         return
     lab.emulator.world.add_address(ip, sku="Basic")
     name = lab.allocate(pool, [ip])
-    wait_for(lambda: "Basic" in lab.record(name, ip).get("message", ""), 30, "the refusal")
+    wait_for(lambda: "Basic" in lab.record(name, ip).get("message", ""), PATIENCE, "the refusal")
     assert lab.changes(begun) == []
 
 
@@ -203,7 +207,7 @@ def test_f3_an_instance_of_a_uniform_scale_set_is_refused_and_never_faked(lab: C
     lab.adopt(pool, members)
     begun = len(lab.emulator.faults.ops())
     name = lab.allocate(pool, [ip])
-    wait_for(lambda: "niform" in lab.record(name, ip).get("message", ""), 30, "the refusal")
+    wait_for(lambda: "niform" in lab.record(name, ip).get("message", ""), PATIENCE, "the refusal")
     assert lab.where(pool, ip) == ""
     assert lab.labelled(pool) == {}
     assert lab.changes(begun) == []

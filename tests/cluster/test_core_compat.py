@@ -6,7 +6,7 @@ import pytest
 from core_lab import CoreLab
 
 from moorage_testing.processes import Child
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 FULL = """
 apiVersion: netinfra.darkbrains.com/v1alpha1
@@ -62,7 +62,7 @@ def test_the_full_manifest_applies_strictly_and_says_what_is_missing(
     assert all(word in stored for word in (kind, "us-west1-b", "external-ip-node", "60"))
     lab.wait_reason(name, "34.123.45.67", "CredentialsRejected")
     lab.delete(name)
-    wait_for(lambda: lab.gone(name), 20, "it to go")
+    wait_for(lambda: lab.gone(name), PATIENCE, "it to go")
     assert core.alive
 
 
@@ -80,7 +80,7 @@ def test_deployment_ref_is_accepted_and_honoured(lab: CoreLab, core: Child) -> N
         mine = [pod for pod in pods if pod["metadata"]["name"].startswith(f"{app}-")]
         return any(pod["spec"].get("nodeName") == node for pod in mine)
 
-    wait_for(runs_there, 20, "the workload to run where the label is")
+    wait_for(runs_there, PATIENCE, "the workload to run where the label is")
     lab.cordon(node)
     lab.wait_reason(name, ip, "WorkloadRunning")
     assert f"Deployment default/{app}" in lab.record(name, ip)["message"]

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from core_lab import MUTATIONS, CoreLab, Pool
+from core_lab import BRIEF_LEASE, MUTATIONS, CoreLab, Pool
 
 from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
-from moorage_testing.waiting import WaitTimeoutError, wait_for
+from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
 
-LEASE = ("--lease-duration", "2", "--lease-renew-deadline", "1.4", "--lease-retry", "0.4")
 CRASHING = Path(__file__).parent / "crashing_core.py"
 MOST_POINTS = 12
+# The last change may be seen before the process dies of it: Events are written behind the status.
+LAST_WORDS_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def children() -> Iterator[list[Child]]:
 
 def bound(lab: CoreLab, children: list[Child]) -> tuple[Pool, str, str, str]:
     """One address at rest on one of two nodes; its controller has ended."""
-    children.append(lab.started("", *LEASE))
+    children.append(lab.started("", *BRIEF_LEASE))
     pool, (ip,) = lab.pool(2), lab.addresses(1)
     name = lab.allocate(pool, [ip])
     node = lab.wait_bound(name, ip)
@@ -84,16 +85,16 @@ class Change:
 def test_d1_a_crash_after_every_single_change_converges(
     lab: CoreLab, children: list[Child], kind: str
 ) -> None:
-    children.append(lab.started("", *LEASE))
+    children.append(lab.started(**lab.own_lease()))
     for point in range(1, MOST_POINTS):
         change = Change(lab, kind)
         assert children.pop().stop() == 0
         change.begin()
-        crashing = lab.start("", *LEASE, program=str(CRASHING), CRASH_AFTER=str(point))
+        crashing = lab.start(program=str(CRASHING), CRASH_AFTER=str(point), **lab.own_lease())
         children.append(crashing)
         died = _dies_of(crashing, change)
-        children.append(lab.started("", *LEASE))
-        wait_for(change.over, 30, f"{kind} to be over after a crash at change {point}")
+        children.append(lab.started(**lab.own_lease()))
+        wait_for(change.over, PATIENCE, f"{kind} to be over after a crash at change {point}")
         change.check()
         if not died:
             assert point > 3, "a change of so few writes says nothing"
@@ -103,10 +104,9 @@ def test_d1_a_crash_after_every_single_change_converges(
 
 def _dies_of(crashing: Child, change: Change) -> bool:
     """Wait until the process ended by its own hand, or the change is over and it did not."""
-    wait_for(lambda: not crashing.alive or change.over(), 30, "a crash, or the end")
+    wait_for(lambda: not crashing.alive or change.over(), PATIENCE, "a crash, or the end")
     try:
-        # The last change may be seen a moment before the process dies of it.
-        wait_for(lambda: not crashing.alive, 1, "it to die")
+        wait_for(lambda: not crashing.alive, LAST_WORDS_SECONDS, "it to die")
     except WaitTimeoutError:
         crashing.stop()
         return False
@@ -127,7 +127,7 @@ def _moves_there_and_back(lab: CoreLab, pool: Pool, name: str, node: str) -> Non
 def _wakes_and_changes_nothing(lab: CoreLab, leader: Child, ip: str) -> None:
     calls = lab.associations([ip])
     leader.send(signal.SIGCONT)
-    wait_for(lambda: not leader.alive, 10, "the woken leader to give up")
+    wait_for(lambda: not leader.alive, PATIENCE, "the woken leader to give up")
     assert leader.returncode == 1, leader.log_tail()
     assert lab.associations([ip]) == calls
 
@@ -136,10 +136,10 @@ def test_d2_a_frozen_leader_changes_nothing_when_it_wakes(
     lab: CoreLab, children: list[Child]
 ) -> None:
     pool, ip, name, node = bound(lab, children)
-    first = lab.started("", *LEASE)
+    first = lab.started("", *BRIEF_LEASE)
     children.append(first)
-    wait_for(lambda: "DescribeAddresses" in lab.emulator.faults.ops(), 10, "it to look")
-    second = lab.start("", *LEASE)
+    wait_for(lambda: "DescribeAddresses" in lab.emulator.faults.ops(), PATIENCE, "it to look")
+    second = lab.start("", *BRIEF_LEASE)
     children.append(second)
     first.send(signal.SIGSTOP)
     lab.cordon(node)
@@ -152,15 +152,15 @@ def test_d2_a_leader_frozen_in_the_middle_of_a_mutation(
     lab: CoreLab, children: list[Child]
 ) -> None:
     pool, ip, name, node = bound(lab, children)
-    first = lab.started("", *LEASE)
+    first = lab.started("", *BRIEF_LEASE)
     children.append(first)
-    second = lab.start("", *LEASE)
+    second = lab.start("", *BRIEF_LEASE)
     children.append(second)
     # The answer is lost, so the SDK of the first would send its request again when it wakes.
-    lab.emulator.faults.inject(Fault(op="AssociateAddress", delay_seconds=1.0, drop="before"))
+    lab.emulator.faults.inject(Fault(op="AssociateAddress", delay_seconds=3.0, drop="before"))
     begun = len(lab.emulator.faults.ops())
     lab.cordon(node)
-    wait_for(lambda: "AssociateAddress" in lab.emulator.faults.ops(begun), 10, "the move")
+    wait_for(lambda: "AssociateAddress" in lab.emulator.faults.ops(begun), PATIENCE, "the move")
     first.send(signal.SIGSTOP)
     _moves_there_and_back(lab, pool, name, node)
     _wakes_and_changes_nothing(lab, first, ip)
@@ -171,30 +171,30 @@ def test_d3_a_dead_leader_is_replaced_and_its_move_goes_on(
     lab: CoreLab, children: list[Child]
 ) -> None:
     pool, ip, name, node = bound(lab, children)
-    first = lab.started("", *LEASE)
+    first = lab.started("", *BRIEF_LEASE)
     children.append(first)
-    children.append(lab.start("", *LEASE))
+    children.append(lab.start("", *BRIEF_LEASE))
     first.send(signal.SIGKILL)
     lab.cordon(node)
     (target,) = set(pool.names) - {node}
-    lab.wait_bound(name, ip, target, seconds=2 + 2 + 3)
+    lab.wait_bound(name, ip, target)
     assert lab.where(pool, ip) == target
 
 
 def test_d4_sigterm_finishes_the_step_in_hand(lab: CoreLab, children: list[Child]) -> None:
     pool, ip, name, node = bound(lab, children)
-    first = lab.started("", *LEASE)
+    first = lab.started("", *BRIEF_LEASE)
     children.append(first)
-    second = lab.start("", *LEASE)
+    second = lab.start("", *BRIEF_LEASE)
     children.append(second)
     lab.emulator.faults.inject(Fault(op="AssociateAddress", delay_seconds=2.0))
     begun = len(lab.emulator.faults.ops())
     lab.cordon(node)
-    wait_for(lambda: "AssociateAddress" in lab.emulator.faults.ops(begun), 10, "the move")
+    wait_for(lambda: "AssociateAddress" in lab.emulator.faults.ops(begun), PATIENCE, "the move")
     first.send(signal.SIGTERM)
-    wait_for(lambda: not first.alive, 2 + 3, "the first to end")
+    wait_for(lambda: not first.alive, PATIENCE, "the first to end")
     assert first.returncode == 0
-    wait_for(lambda: lab.works(second), 3, "the second to work")
+    wait_for(lambda: lab.works(second), PATIENCE, "the second to work")
     (target,) = set(pool.names) - {node}
     lab.wait_bound(name, ip, target)
     moves = [op for op in lab.emulator.faults.ops(begun) if op in MUTATIONS]

@@ -22,7 +22,7 @@ def test_rejected_credentials_are_told_and_nothing_is_lost(lab: CoreLab) -> None
         assert set(lab.labelled(pool)) == {node}
         assert "secret" not in child.log.read_text()
         lab.emulator.faults.clear()
-        lab.wait_reason(name, ips[0], "Bound", 70)
+        lab.wait_reason(name, ips[0], "Bound")
     finally:
         lab.emulator.faults.clear()
         child.stop()

@@ -12,7 +12,7 @@ from core_lab import CoreLab
 from moorage_testing.cluster.embedded import KubectlError
 from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -51,13 +51,13 @@ class Misplaced:
         self.app = self.lab.workload(self.pool, node_selector=wanted)
         for key, value in selector.items():
             self.lab.cluster.kubectl("label", "node", self.node, f"{key}={value}")
-        (self.uid,) = wait_for(self.pods, 30, "the pod to run")
+        (self.uid,) = wait_for(self.pods, PATIENCE, "the pod to run")
 
     def bound(self, **spec: Any) -> str:
         """Allocate; wait until the address is bound and no other node says that it has one."""
         self.allocate(**spec)
         node = self.lab.wait_bound(self.name, self.ips[0], self.pool.names[0])
-        wait_for(lambda: set(self.lab.labelled(self.pool)) == {node}, 20, "the label to go")
+        wait_for(lambda: set(self.lab.labelled(self.pool)) == {node}, PATIENCE, "the label to go")
         return node
 
     def pods(self) -> set[str]:
@@ -69,15 +69,15 @@ class Misplaced:
             if pod["spec"].get("nodeName") and "deletionTimestamp" not in pod["metadata"]
         }
 
-    def evicted(self, seconds: float = 40.0) -> None:
+    def evicted(self) -> None:
         """Wait until the pod was evicted and people were told."""
-        wait_for(lambda: self.uid not in self.pods(), seconds, "the pod to be evicted")
-        wait_for(lambda: "Evicted" in dict(self.lab.events(self.name)), 10, "the Event")
+        wait_for(lambda: self.uid not in self.pods(), PATIENCE, "the pod to be evicted")
+        wait_for(lambda: "Evicted" in dict(self.lab.events(self.name)), PATIENCE, "the Event")
 
     def stays(self, passes: int = 3) -> None:
         """Let the controller decide some times; each time the pod is left where it is."""
         begun, asked = self._passes(), self.asked()
-        wait_for(lambda: self._passes() >= begun + passes, 90, f"{passes} decisions")
+        wait_for(lambda: self._passes() >= begun + passes, PATIENCE, f"{passes} decisions")
         assert self.pods() == {self.uid}
         assert self.asked() == asked
 
@@ -87,7 +87,7 @@ class Misplaced:
         generation = int(self.lab.cluster.kubectl(*path))
         wait_for(
             lambda: self.lab.status(self.name).get("observedGeneration") == generation,
-            20,
+            PATIENCE,
             "a decision",
         )
 
@@ -159,12 +159,12 @@ def test_a_pod_whose_address_was_taken_off_the_list_goes_where_another_one_is(
     spec: dict[str, Any] = {"workloadRef": reference, "evictMisplacedPods": True}
     name = lab.allocate(pool, ips, **spec)
     nodes = {lab.wait_bound(name, ip): ip for ip in ips}
-    node = wait_for(lambda: _node_of(lab, app, pool.label), 30, "the pod to run")
+    node = wait_for(lambda: _node_of(lab, app, pool.label), PATIENCE, "the pod to run")
     kept = [ip for ip in ips if ip != nodes[node]]
     lab.allocate(pool, kept, name, **spec)
     (other,) = set(pool.names) - {node}
-    wait_for(lambda: _node_of(lab, app, pool.label) == other, 40, f"the pod to be on {other}")
-    wait_for(lambda: "Evicted" in dict(lab.events(name)), 10, "the Event")
+    wait_for(lambda: _node_of(lab, app, pool.label) == other, PATIENCE, f"the pod to be on {other}")
+    wait_for(lambda: "Evicted" in dict(lab.events(name)), PATIENCE, "the Event")
     assert core.alive
     lab.cluster.kubectl("delete", "deployment", app, "--wait=false")
 
@@ -184,12 +184,14 @@ def test_i1_a_refused_eviction_is_told_tried_again_and_never_forced(
     try:
         misplaced.bound()
         told = wait_for(
-            lambda: dict(lab.events(misplaced.name)).get("EvictionRefused", ""), 30, "the Event"
+            lambda: dict(lab.events(misplaced.name)).get("EvictionRefused", ""),
+            PATIENCE,
+            "the Event",
         )
         assert f"pod default/{misplaced.app}-" in told
         assert "disruption budget" in told
         asked = misplaced.asked()
-        wait_for(lambda: misplaced.asked() > asked, 40, "the eviction to be tried again")
+        wait_for(lambda: misplaced.asked() > asked, PATIENCE, "the eviction to be tried again")
         assert misplaced.pods() == {misplaced.uid}
         assert "Evicted" not in dict(lab.events(misplaced.name))
     finally:
@@ -216,7 +218,7 @@ def test_t10_e1_while_the_cloud_cannot_be_read_nobody_is_evicted(
     misplaced.stays()
     assert set(lab.labelled(misplaced.pool)) == {node}
     lab.emulator.faults.clear()
-    misplaced.evicted(90)
+    misplaced.evicted()
 
 
 def test_while_nothing_is_bound_nobody_is_evicted(lab: CoreLab, misplaced: Misplaced) -> None:
@@ -229,7 +231,7 @@ def test_while_nothing_is_bound_nobody_is_evicted(lab: CoreLab, misplaced: Mispl
     lab.wait_reason(misplaced.name, ip, "PermissionDenied")
     misplaced.stays()
     lab.emulator.faults.clear()
-    misplaced.evicted(90)
+    misplaced.evicted()
 
 
 def test_a_pod_that_selects_no_address_is_left_alone(misplaced: Misplaced) -> None:
@@ -261,7 +263,9 @@ def test_a_dry_run_names_the_pod_and_leaves_it(lab: CoreLab, misplaced: Misplace
     misplaced.allocate()
     told = f"evict pod default/{misplaced.app}-"
     wait_for(
-        lambda: told in lab.condition(misplaced.name, "DryRun").get("message", ""), 20, "the pod"
+        lambda: told in lab.condition(misplaced.name, "DryRun").get("message", ""),
+        PATIENCE,
+        "the pod",
     )
     assert misplaced.pods() == {misplaced.uid}
     lab.cluster.kubectl("annotate", "nia", misplaced.name, "moorage.dev/dry-run-")
@@ -300,12 +304,12 @@ def test_the_settled_taint_leaves_only_after_the_address_is_bound(
         seen.append(taints_of(lab, pool.names[0]))
         return bool(lab.where(pool, ip))
 
-    wait_for(associated, 30, "the address to be associated")
+    wait_for(associated, PATIENCE, "the address to be associated")
     # The last look may have come after the association.
     assert len(seen) > 1
     assert all(PENDING in taints for taints in seen[:-1])
     assert lab.wait_bound(name, ip) == pool.names[0]
-    wait_for(lambda: taints_of(lab, pool.names[0]) == [OTHER["key"]], 20, "the taint to go")
+    wait_for(lambda: taints_of(lab, pool.names[0]) == [OTHER["key"]], PATIENCE, "the taint to go")
     assert taints_of(lab, pool.names[1]).count(PENDING) == 2
     assert core.alive
 
@@ -317,7 +321,7 @@ def test_a_settled_taint_that_comes_late_goes_at_once_and_others_stay(
     name = lab.allocate(pool, [ip], settledTaint=PENDING)
     node = lab.wait_bound(name, ip)
     taint(lab, node)
-    wait_for(lambda: taints_of(lab, node) == [OTHER["key"]], 20, "the taint to go")
+    wait_for(lambda: taints_of(lab, node) == [OTHER["key"]], PATIENCE, "the taint to go")
     assert core.alive
 
 

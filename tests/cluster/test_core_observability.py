@@ -18,7 +18,7 @@ from moorage_testing.cluster import ToolMissingError, toolchain
 from moorage_testing.cluster.control_plane import free_ports
 from moorage_testing.processes import Child, Run
 from moorage_testing.prometheus import Prometheus, PromtoolError, panels, promtool
-from moorage_testing.waiting import WaitTimeoutError, wait_for
+from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
 
 # The first run of all builds Prometheus.
 pytestmark = pytest.mark.timeout(1200)
@@ -28,7 +28,6 @@ RULES = DASHBOARDS / "rules.yaml"
 TESTS = sorted((DASHBOARDS / "tests").glob("*.yaml"))
 PANELS = panels(DASHBOARDS / "grafana.json")
 CLUSTER = "blue"
-SECONDS = 60.0
 # The first version's names, kept as they are: they are gauges, and only counters end in _total.
 KNOWN_LINT = {
     f'netipallocation_{what}_ips_total non-counter metrics should not have "_total" suffix'
@@ -97,7 +96,7 @@ def watched(lab: CoreLab) -> Iterator[Watched]:
         leader = lab.started("observed-0", CLUSTER_NAME=CLUSTER)
         standby = lab.start("observed-1", CLUSTER_NAME=CLUSTER)
         try:
-            wait_for(lambda: answer(standby, "/readyz")[0] == 200, SECONDS, "the standby")
+            wait_for(lambda: answer(standby, "/readyz")[0] == 200, PATIENCE, "the standby")
             lab.clear()  # what other tests left in trouble would raise alerts
             pool, (ip,) = lab.pool(2), lab.addresses(1)
             node = lab.wait_bound(lab.allocate(pool, [ip]), ip)
@@ -149,7 +148,7 @@ def test_every_panel_shows_something(watched: Watched, chosen: str) -> None:
         return [query for query in queries if not watched.prometheus.query(query)]
 
     with contextlib.suppress(WaitTimeoutError):  # which would not tell the queries
-        wait_for(lambda: not empty(), SECONDS, "data in every panel")
+        wait_for(lambda: not empty(), PATIENCE, "data in every panel")
     assert empty() == []
 
 
@@ -162,9 +161,9 @@ def test_a_panel_shows_nothing_of_another_cluster(watched: Watched) -> None:
 
 def test_all_rules_are_evaluated_and_no_alert_is_pending(watched: Watched) -> None:
     prometheus = watched.prometheus
-    wait_for(lambda: set(prometheus.rules().values()) == {"ok"}, SECONDS, "every rule to be ok")
+    wait_for(lambda: set(prometheus.rules().values()) == {"ok"}, PATIENCE, "every rule to be ok")
     # Before the first scrape there was no leader.
-    wait_for(lambda: prometheus.alerts() == [], SECONDS, "no alert")
+    wait_for(lambda: prometheus.alerts() == [], PATIENCE, "no alert")
 
 
 def test_the_metrics_are_named_as_they_should_be(watched: Watched) -> None:
@@ -210,7 +209,7 @@ def test_a_process_whose_caches_are_cold_lives_and_is_not_ready(
     nowhere.write_text(re.sub(r"(https://127\.0\.0\.1):\d+", rf"\1:{port}", text))
     cold = lab.start("cold", "--kubeconfig", str(nowhere))
     try:
-        wait_for(lambda: answer(cold, "/healthz")[0] == 200, SECONDS, "it to live")
+        wait_for(lambda: answer(cold, "/healthz")[0] == 200, PATIENCE, "it to live")
         status, why = answer(cold, "/readyz")
         assert status == 503
         assert "cache of nodes: not listed yet" in why
@@ -226,9 +225,9 @@ def test_a_process_whose_caches_are_cold_lives_and_is_not_ready(
 def test_a_node_that_is_gone_has_no_series(watched: Watched) -> None:
     assert not gone(watched, watched.node)()
     watched.lab.remove_node(watched.node)
-    wait_for(gone(watched, watched.node), SECONDS, "its series to go")
+    wait_for(gone(watched, watched.node), PATIENCE, "its series to go")
     selector = f'{{node="{watched.node}"}}'
-    wait_for(lambda: not watched.prometheus.query(selector), SECONDS, "Prometheus to see it")
+    wait_for(lambda: not watched.prometheus.query(selector), PATIENCE, "Prometheus to see it")
 
 
 def test_an_allocation_and_an_address_that_are_gone_have_no_series(watched: Watched) -> None:
@@ -239,8 +238,8 @@ def test_an_allocation_and_an_address_that_are_gone_have_no_series(watched: Watc
         lab.wait_bound(name, ip)
     assert not gone(watched, second)()
     lab.allocate(pool, [first], name)
-    wait_for(gone(watched, second), SECONDS, "the series of the address to go")
+    wait_for(gone(watched, second), PATIENCE, "the series of the address to go")
     assert not gone(watched, first)()
     lab.delete(name)
-    wait_for(lambda: lab.gone(name), SECONDS, "it to go")
-    wait_for(gone(watched, name), SECONDS, "its series to go, the counters among them")
+    wait_for(lambda: lab.gone(name), PATIENCE, "it to go")
+    wait_for(gone(watched, name), PATIENCE, "its series to go, the counters among them")

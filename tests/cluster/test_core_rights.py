@@ -10,7 +10,7 @@ from core_lab import CoreLab, Pool, log_lines
 
 from moorage_core.rights import RIGHTS
 from moorage_testing.processes import Child
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 NOT_COUNTED_HERE = {
     # A second Event with the same text within ten minutes; seen in the unit tests of events.
@@ -35,15 +35,15 @@ def test_every_right_is_used_and_none_is_missing(lab: CoreLab, core: Child) -> N
     name = lab.allocate(pool, ips, evictMisplacedPods=True, workloadRef=reference)
     node, target = pool.names
     lab.wait_bound(name, ips[0], node)
-    wait_for(lambda: "Evicted" in dict(lab.events(name)), 30, "the pod to be evicted")
+    wait_for(lambda: "Evicted" in dict(lab.events(name)), PATIENCE, "the pod to be evicted")
     lab.cluster.kubectl("delete", "deployment", app, "--wait=false")
     lab.cordon(node)
     lab.wait_bound(name, ips[0], target)
     lab.delete(name)
-    wait_for(lambda: lab.gone(name), 20, "the release")
+    wait_for(lambda: lab.gone(name), PATIENCE, "the release")
     granted = {(res, verb) for right in RIGHTS for res in right.resources for verb in right.verbs}
     granted -= NOT_COUNTED_HERE
-    wait_for(lambda: granted <= _used(lab, core), 20, f"{granted} to be used")
+    wait_for(lambda: granted <= _used(lab, core), PATIENCE, f"{granted} to be used")
     refused = re.findall(r'kube_requests_total\{code="40[13]".*', lab.metrics(core))
     assert refused == []
     assert [line for line in log_lines(core) if line["level"] in ("error", "critical")] == []
@@ -56,7 +56,7 @@ def _run_where_no_address_will_be(lab: CoreLab, pool: Pool) -> str:
     path = f"/api/v1/namespaces/default/pods?labelSelector=app={app}-{pool.label}"
     wait_for(
         lambda: [p for p in lab.cluster.request("GET", path)["items"] if "nodeName" in p["spec"]],
-        30,
+        PATIENCE,
         "the pod to run",
     )
     return app

@@ -10,20 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from core_lab import GROUP, CoreLab, Pool
+from core_lab import BRIEF_LEASE, GROUP, CoreLab, Pool
 
 from moorage_testing.faults import Call, Fault
 from moorage_testing.processes import Child
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
-LEASE = ("--lease-duration", "2", "--lease-renew-deadline", "1.4", "--lease-retry", "0.4")
 RESYNCS = 3
 RESYNC_SECONDS = 5
-SECONDS = 60.0
 AT_ONCE = 3
 # What the leader asks for last takes longer than a takeover: it comes true when the successor has
 # begun to ask for the same.
-SLOW_SECONDS, SLOWEST_SECONDS = 1.0, 12.0
+SLOW_SECONDS, SLOWEST_SECONDS = 1.0, 15.0
 CALLS = ("--cloud-calls", str(AT_ONCE), "--cloud-timeout", "60")
 
 
@@ -55,30 +53,11 @@ class Rest:
 
 def rest(lab: CoreLab, core: Child, pool: Pool, name: str) -> Rest:
     """Watch it for some resyncs."""
-    looked(lab, 1)
+    writes, version = lab.rests(core), state(lab, pool, name)
     begun = len(lab.emulator.faults.ops())
-    writes, version = kube_writes(lab, core), state(lab, pool, name)
-    looked(lab, RESYNCS)
+    lab.looked(RESYNCS)
     reads = Counter(lab.emulator.faults.ops(begun))
-    return Rest(reads, (writes, kube_writes(lab, core)), (version, state(lab, pool, name)))
-
-
-def looked(lab: CoreLab, times: int) -> None:
-    """Wait until it has looked at the cloud so many times."""
-    begun = len(lab.emulator.faults.ops())
-    wait_for(lambda: len(lab.emulator.faults.ops()) >= begun + times, SECONDS, "it to look")
-
-
-def kube_writes(lab: CoreLab, core: Child) -> list[str]:
-    """What the controller tells of its writes to the API server."""
-    verbs = ("create", "patch", "update", "delete")
-    return [
-        line
-        for line in lab.metrics(core).splitlines()
-        if line.startswith("moorage_core_kube_requests_total{")
-        and 'resource="leases"' not in line
-        and any(f'verb="{verb}"' in line for verb in verbs)
-    ]
+    return Rest(reads, (writes, lab.writes(core)), (version, state(lab, pool, name)))
 
 
 def state(lab: CoreLab, pool: Pool, name: str) -> tuple[str, dict[str, str]]:
@@ -114,7 +93,7 @@ class Failover:
         self.lab = lab
         self.pool, self.ips = lab.pool(40), lab.addresses(20)
         self.name = lab.allocate(self.pool, self.ips)
-        wait_for(lambda: len(self.bound()) == len(self.ips), SECONDS, "all to be bound")
+        wait_for(lambda: len(self.bound()) == len(self.ips), PATIENCE, "all to be bound")
         self.before = self.holders()
         self.leaving = {self.before[ip] for ip in self.ips[::2]}
         self.calls = len(lab.emulator.faults.calls)
@@ -168,18 +147,18 @@ class Failover:
 def test_j2_a_leader_that_dies_amid_a_failover_moves_nothing_twice(
     lab: CoreLab, children: list[Child]
 ) -> None:
-    leader = lab.started("", *LEASE, *CALLS)
+    leader = lab.started("", *BRIEF_LEASE, *CALLS)
     children.append(leader)
     lab.clear()
     failover = Failover(lab)
-    children.append(lab.start("", *LEASE, *CALLS))
+    children.append(lab.start("", *BRIEF_LEASE, *CALLS))
     failover.begin()
-    wait_for(failover.half_done, SECONDS, "half of the moves")
+    wait_for(failover.half_done, PATIENCE, "half of the moves")
     leader.send(signal.SIGKILL)
-    wait_for(lambda: not leader.alive, 5, "the leader to die")
+    wait_for(lambda: not leader.alive, PATIENCE, "the leader to die")
     done, before = failover.moved(), failover.asked()
-    wait_for(failover.at_rest, SECONDS, "the successor to finish")
-    looked(lab, math.ceil(SLOWEST_SECONDS / RESYNC_SECONDS))
+    wait_for(failover.at_rest, PATIENCE, "the successor to finish")
+    lab.looked(math.ceil(SLOWEST_SECONDS / RESYNC_SECONDS))
     assert failover.at_rest()
 
     assert failover.bound() == failover.holders()

@@ -20,11 +20,9 @@ import pytest
 
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import FOLDER_PREFIX, Child, Command, Run, sweep
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[2]
-DEMO_SECONDS = 90.0
-CLEAR_UP_SECONDS = 20.0
 FAST = ("--fast", "--nodes", "4")
 A, B = "203.0.113.10", "203.0.113.11"
 # With one of these the demo would fail or call somebody else.
@@ -99,10 +97,10 @@ class Demo:
         def said() -> bool:
             return text in self.text or not self.child.alive
 
-        wait_for(said, DEMO_SECONDS, f"the demo to say {text!r}")
+        wait_for(said, PATIENCE, f"the demo to say {text!r}")
         assert text in self.text, self.text
 
-    def exit_code(self, seconds: float) -> int | None:
+    def exit_code(self, seconds: float = PATIENCE) -> int | None:
         wait_for(lambda: not self.child.alive, seconds, "the demo to end")
         return self.child.returncode
 
@@ -153,7 +151,7 @@ def all_clouds(
     """The demo after all clouds, played once, by somebody who has accounts of their own."""
     with Run.open() as run:
         demo = start(run, tmp_path_factory.mktemp("all"), *FAST, "--cloud", "all", **OWN_SETTINGS)
-        code = demo.exit_code(len(CLOUDS) * DEMO_SECONDS)
+        code = demo.exit_code(len(CLOUDS) * PATIENCE)
         assert code == 0, demo.text
         yield demo
 
@@ -202,10 +200,10 @@ def test_kept_running_it_can_be_used_with_the_commands_it_tells(run: Run, tmp_pa
 
     kubectl(*shlex.split(create)[1:])
     bound = ("get", "netipallocation", "aws", "-o", "jsonpath={.status.bound}")
-    wait_for(lambda: kubectl(*bound) == "2", 30, "the controller to work on")
+    wait_for(lambda: kubectl(*bound) == "2", PATIENCE, "the controller to work on")
     processes = processes_of(demo)
     demo.child.send(signal.SIGINT)
-    assert demo.exit_code(CLEAR_UP_SECONDS) == 0, demo.text
+    assert demo.exit_code() == 0, demo.text
     assert running(processes) == []
     assert demo.folders == []
 
@@ -227,10 +225,10 @@ def test_killed_half_way_it_leaves_no_process_no_port_and_no_folder(
     assert len(ports) >= 5
     assert len(demo.folders) == 2
     demo.child.send(number)
-    code = demo.exit_code(CLEAR_UP_SECONDS)
+    code = demo.exit_code()
     assert code == (-number if number == signal.SIGKILL else 128 + number), demo.text
-    wait_for(lambda: not running(processes), 5, "every process to end")
-    wait_for(lambda: not ports & open_ports(), 5, f"ports {ports} to be free")
+    wait_for(lambda: not running(processes), PATIENCE, "every process to end")
+    wait_for(lambda: not ports & open_ports(), PATIENCE, f"ports {ports} to be free")
     if number == signal.SIGKILL:
         # What nobody could remove, the next start removes.
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -246,7 +244,7 @@ def test_a_step_that_does_not_happen_is_named_with_the_controllers_log(
     # The emulator serves by then; the controller, which has nothing to do yet, does not.
     demo.wait_for("4 nodes are joining")
     refuse(demo, "AssociateAddress", "UnauthorizedOperation")
-    assert demo.exit_code(DEMO_SECONDS) == 1, demo.text
+    assert demo.exit_code() == 1, demo.text
     assert "step 'bound' was not observed within" in demo.text
     assert "Missing: cloud: each address on a node of its own" in demo.text
     log = demo.text.partition("The last lines of the controller's log:")[2]
@@ -285,13 +283,13 @@ def test_wrong_options_end_with_2_before_anything_starts(
     run: Run, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     demo = start(run, tmp_path, *flags)
-    assert demo.exit_code(30) == 2
+    assert demo.exit_code() == 2
     assert "e2e.demo: error: " in demo.lines[-1]
 
 
 def test_help_tells_what_happens_and_what_the_exit_codes_mean(run: Run, tmp_path: Path) -> None:
     demo = start(run, tmp_path, "--help")
-    assert demo.exit_code(30) == 0
+    assert demo.exit_code() == 0
     for word in (
         "kubectl drain",
         "--cloud",

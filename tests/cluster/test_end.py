@@ -12,7 +12,7 @@ import pytest
 
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Command, Run
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 PROGRAM = Path(__file__).parent / "slow_controller.py"
 
@@ -57,7 +57,7 @@ def test_sigterm_lets_the_step_in_hand_end_before_the_lease_is_given_up(
     cluster: EmbeddedCluster, run: Run, namespace: str
 ) -> None:
     controller = start(cluster, run, namespace)
-    wait_for(lambda: "begun" in data(cluster, namespace), 30, "the step to begin")
+    wait_for(lambda: "begun" in data(cluster, namespace), PATIENCE, "the step to begin")
     controller.send(signal.SIGTERM)
     seen = []
 
@@ -66,7 +66,7 @@ def test_sigterm_lets_the_step_in_hand_end_before_the_lease_is_given_up(
         seen.append((holder(cluster, namespace) == "", "ended" in data(cluster, namespace)))
         return not controller.alive
 
-    wait_for(ended, 10, "the controller to end")
+    wait_for(ended, PATIENCE, "the controller to end")
     assert controller.returncode == 0
     assert seen[0] == (False, False)
     assert seen[-1] == (True, True)
@@ -77,7 +77,7 @@ def test_a_task_that_dies_takes_the_process_with_it(
     cluster: EmbeddedCluster, run: Run, namespace: str
 ) -> None:
     controller = start(cluster, run, namespace, "--way", "dies")
-    wait_for(lambda: not controller.alive, 30, "the controller to end")
+    wait_for(lambda: not controller.alive, PATIENCE, "the controller to end")
     assert controller.returncode == 1
     assert "sink ended, and so does the process" in controller.log.read_text()
     assert "water in the hold" in controller.log.read_text()
@@ -88,10 +88,10 @@ def test_a_lease_taken_away_ends_the_process_at_once_with_the_step_unfinished(
     cluster: EmbeddedCluster, run: Run, namespace: str
 ) -> None:
     controller = start(cluster, run, namespace)
-    wait_for(lambda: "begun" in data(cluster, namespace), 30, "the step to begin")
+    wait_for(lambda: "begun" in data(cluster, namespace), PATIENCE, "the step to begin")
     lease = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/moorage-slow"
     cluster.request("PATCH", lease, {"spec": {"holderIdentity": "thief"}})
-    wait_for(lambda: not controller.alive, 5, "the controller to end")
+    wait_for(lambda: not controller.alive, PATIENCE, "the controller to end")
     assert controller.returncode == 1
     log = controller.log.read_text()
     assert "was taken from" in log

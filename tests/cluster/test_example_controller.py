@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from moorage_kube.rights import cluster_role, role
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Command, Run
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "example_controller.py"
@@ -173,17 +173,17 @@ def test_labels_follow_the_namespace_and_stay(harbour: Harbour) -> None:
     harbour.cluster.apply([menu(harbour.namespace)])
     harbour.berth("north")
     replica = harbour.start()
-    wait_for(lambda: harbour.label("menu") == "north", 30, "the label of an old ConfigMap")
+    wait_for(lambda: harbour.label("menu") == "north", PATIENCE, "the label of an old ConfigMap")
     harbour.berth("south")
-    wait_for(lambda: harbour.label("menu") == "south", 10, "the label to follow")
+    wait_for(lambda: harbour.label("menu") == "south", PATIENCE, "the label to follow")
     harbour.cluster.apply([menu(harbour.namespace, "late")])
-    wait_for(lambda: harbour.label("late") == "south", 10, "the label of a new ConfigMap")
+    wait_for(lambda: harbour.label("late") == "south", PATIENCE, "the label of a new ConfigMap")
     harbour.cluster.kubectl(
         "label", "-n", harbour.namespace, "configmap", "menu", "example.moorage.dev/berth-"
     )
-    wait_for(lambda: harbour.label("menu") == "south", 10, "the label put back")
+    wait_for(lambda: harbour.label("menu") == "south", PATIENCE, "the label put back")
     harbour.berth(None)
-    wait_for(lambda: harbour.label("menu") is None, 10, "the label taken off")
+    wait_for(lambda: harbour.label("menu") is None, PATIENCE, "the label taken off")
     assert replica.child.alive
     status, metrics = replica.ask("/metrics")
     assert status == 200
@@ -204,10 +204,10 @@ def test_kopf_leaves_the_objects_it_watches_alone_marks_of_a_predecessor_too(
     harbour.cluster.request("PATCH", path, {"metadata": {"finalizers": [mark]}})
     try:
         replica = harbour.start()
-        wait_for(lambda: replica.leads, 30, "the controller to work")
+        wait_for(lambda: replica.leads, PATIENCE, "the controller to work")
         harbour.cluster.apply([menu(harbour.namespace)])
         harbour.berth("south")
-        wait_for(lambda: harbour.label("menu") == "south", 10, "kopf's watch to tell")
+        wait_for(lambda: harbour.label("menu") == "south", PATIENCE, "kopf's watch to tell")
         meta = harbour.cluster.request("GET", path)["metadata"]
         assert meta["finalizers"] == [mark]
         assert [key for key in meta["annotations"] if "kopf" in key] == []
@@ -218,9 +218,9 @@ def test_kopf_leaves_the_objects_it_watches_alone_marks_of_a_predecessor_too(
 
 def test_a_standby_is_ready_but_does_nothing(harbour: Harbour) -> None:
     leader = harbour.start()
-    wait_for(lambda: leader.leads, 30, "the leader to work")
+    wait_for(lambda: leader.leads, PATIENCE, "the leader to work")
     standby = harbour.start()
-    wait_for(standby.ready, 30, "the standby to be ready")
+    wait_for(standby.ready, PATIENCE, "the standby to be ready")
     assert not standby.leads
     assert "moorage_example_leader 0.0" in standby.ask("/metrics")[1]
 
@@ -229,19 +229,17 @@ def test_a_dry_run_labels_nothing_and_says_what_it_would(harbour: Harbour) -> No
     harbour.cluster.apply([menu(harbour.namespace)])
     harbour.berth("north")
     replica = harbour.start("--dry-run")
-    wait_for(lambda: replica.said("dry run, not done: SetLabel"), 30, "the dry run to speak")
+    wait_for(lambda: replica.said("dry run, not done: SetLabel"), PATIENCE, "the dry run to speak")
     assert harbour.label("menu") is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_controller_ends_clean_within_three_seconds(
-    harbour: Harbour, number: signal.Signals
-) -> None:
+def test_an_idle_controller_ends_clean(harbour: Harbour, number: signal.Signals) -> None:
     replica = harbour.start()
-    wait_for(lambda: replica.leads, 30, "the controller to work")
+    wait_for(lambda: replica.leads, PATIENCE, "the controller to work")
     assert harbour.holder() != ""
     replica.child.send(number)
-    wait_for(lambda: not replica.child.alive, 3, "the controller to end")
+    wait_for(lambda: not replica.child.alive, PATIENCE, "the controller to end")
     assert replica.child.returncode == 0
     assert harbour.holder() == ""
     assert [line for line in replica.lines if line["level"] in ("error", "warning")] == []
@@ -250,20 +248,20 @@ def test_an_idle_controller_ends_clean_within_three_seconds(
 def test_a_controller_that_waits_for_its_kinds_ends_clean_too(harbour: Harbour) -> None:
     harbour.cluster.kubectl("delete", "clusterrolebinding", harbour.namespace)
     replica = harbour.start()
-    wait_for(lambda: replica.said("namespaces cannot be listed"), 30, "the complaint")
+    wait_for(lambda: replica.said("namespaces cannot be listed"), PATIENCE, "the complaint")
     assert replica.ask("/healthz")[0] == 200
     assert "cache of namespaces: not listed yet" in replica.ask("/readyz")[1]
     replica.child.send(signal.SIGTERM)
-    wait_for(lambda: not replica.child.alive, 3, "the controller to end")
+    wait_for(lambda: not replica.child.alive, PATIENCE, "the controller to end")
     assert replica.child.returncode == 0
 
 
 def test_a_taken_port_ends_with_one_line(harbour: Harbour) -> None:
     first = harbour.start()
-    wait_for(lambda: first.said("listening"), 30, "the first to listen")
+    wait_for(lambda: first.said("listening"), PATIENCE, "the first to listen")
     port = next(line["port"] for line in first.lines if "port" in line)
     second = harbour.start("--metrics-port", str(port))
-    wait_for(lambda: not second.child.alive, 10, "the second to end")
+    wait_for(lambda: not second.child.alive, PATIENCE, "the second to end")
     assert second.child.returncode == 2
     (line,) = second.child.log.read_text().splitlines()
     assert line.startswith(f"moorage-example: cannot listen on 127.0.0.1:{port}")
@@ -271,7 +269,7 @@ def test_a_taken_port_ends_with_one_line(harbour: Harbour) -> None:
 
 def test_a_kubeconfig_that_is_not_there_ends_with_one_line(harbour: Harbour) -> None:
     replica = harbour.start("--kubeconfig", "nowhere.yaml")
-    wait_for(lambda: not replica.child.alive, 10, "the controller to end")
+    wait_for(lambda: not replica.child.alive, PATIENCE, "the controller to end")
     assert replica.child.returncode == 2
     (line,) = replica.child.log.read_text().splitlines()
     assert line.startswith("moorage-example: ")

@@ -12,7 +12,7 @@ import pytest
 
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Command, Run
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 HERE = Path(__file__).parent
 LEASE_SECONDS = 15.0
@@ -32,11 +32,11 @@ def namespace(cluster: EmbeddedCluster) -> Iterator[str]:
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def controller(cluster: EmbeddedCluster, run: Run, namespace: str, name: str) -> Child:
-    """One replica of the example controller with the Lease times everybody gets."""
+def controller(cluster: EmbeddedCluster, run: Run, namespace: str, name: str, *flags: str) -> Child:
+    """One replica of the example controller, with the Lease times everybody gets without flags."""
     argv = [sys.executable, str(HERE / "example_controller.py")]
     argv += ["--kubeconfig", str(cluster.kubeconfig), "--lease-namespace", namespace]
-    argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1"]
+    argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1", *flags]
     return run.start(Command(name, argv, env={"POD_NAME": name}))
 
 
@@ -51,12 +51,12 @@ def leads(child: Child) -> bool:
     return '"working"' in child.log.read_text()
 
 
-def pair(cluster: EmbeddedCluster, run: Run, namespace: str) -> tuple[Child, Child]:
+def pair(cluster: EmbeddedCluster, run: Run, namespace: str, *flags: str) -> tuple[Child, Child]:
     """A leader at work and a standby that has seen it lead."""
-    leader = controller(cluster, run, namespace, "first")
-    wait_for(lambda: leads(leader), 30, "the first to lead")
-    standby = controller(cluster, run, namespace, "second")
-    wait_for(lambda: "listening" in standby.log.read_text(), 30, "the second to stand by")
+    leader = controller(cluster, run, namespace, "first", *flags)
+    wait_for(lambda: leads(leader), PATIENCE, "the first to lead")
+    standby = controller(cluster, run, namespace, "second", *flags)
+    wait_for(lambda: "listening" in standby.log.read_text(), PATIENCE, "the second to stand by")
     return leader, standby
 
 
@@ -72,9 +72,7 @@ def test_a_dead_holder_is_replaced_though_its_pod_is_still_there(
     }
     cluster.apply([pod])
     leader.send(signal.SIGKILL)
-    died = time.monotonic()
-    wait_for(lambda: leads(standby), LEASE_SECONDS + 2, "the second to lead")
-    assert time.monotonic() - died <= LEASE_SECONDS + 2
+    wait_for(lambda: leads(standby), PATIENCE, "the second to lead")
     assert holder(cluster, namespace) == "second"
     assert cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods/first")
 
@@ -90,18 +88,18 @@ def test_a_standby_does_not_take_over_from_a_holder_that_lives(
         renewed.add(cluster.request("GET", path)["spec"]["renewTime"])
         return len(renewed) > LEASE_SECONDS / 2
 
-    wait_for(outlived, 60, "renewals for longer than the Lease lasts")
+    wait_for(outlived, PATIENCE, "renewals for longer than the Lease lasts")
     assert holder(cluster, namespace) == "first"
     assert not leads(standby)
 
 
-def test_sigterm_hands_over_within_three_seconds(
+def test_sigterm_hands_over_before_the_lease_runs_out(
     cluster: EmbeddedCluster, run: Run, namespace: str
 ) -> None:
-    leader, standby = pair(cluster, run, namespace)
+    leader, standby = pair(cluster, run, namespace, "--lease-duration", f"{5 * PATIENCE:g}")
     leader.send(signal.SIGTERM)
-    wait_for(lambda: leads(standby), 3, "the second to lead")
-    wait_for(lambda: not leader.alive, 3, "the first to end")
+    wait_for(lambda: leads(standby), PATIENCE, "the second to lead")
+    wait_for(lambda: not leader.alive, PATIENCE, "the first to end")
     assert leader.returncode == 0
     assert holder(cluster, namespace) == "second"
 
@@ -111,9 +109,9 @@ def test_a_frozen_controller_ends_with_1_once_it_runs_again(
 ) -> None:
     leader, standby = pair(cluster, run, namespace)
     leader.send(signal.SIGSTOP)
-    wait_for(lambda: leads(standby), LEASE_SECONDS + 2, "the second to lead")
+    wait_for(lambda: leads(standby), PATIENCE, "the second to lead")
     leader.send(signal.SIGCONT)
-    wait_for(lambda: not leader.alive, 3, "the first to end")
+    wait_for(lambda: not leader.alive, PATIENCE, "the first to end")
     assert leader.returncode == 1
     assert holder(cluster, namespace) == "second"
 
@@ -133,16 +131,16 @@ def test_a_frozen_leader_writes_nothing_once_it_runs_again(
         return run.start(Command(name, argv))
 
     frozen = start("frozen")
-    wait_for(lambda: writer() == "frozen", 30, "the first to write")
+    wait_for(lambda: writer() == "frozen", PATIENCE, "the first to write")
     successor = start("successor")
     frozen.send(signal.SIGSTOP)
-    wait_for(lambda: writer() == "successor", 10, "the second to write")
+    wait_for(lambda: writer() == "successor", PATIENCE, "the second to write")
     successor.send(signal.SIGTERM)
-    wait_for(lambda: not successor.alive, 5, "the second to end")
+    wait_for(lambda: not successor.alive, PATIENCE, "the second to end")
     # Nobody else writes now: whatever changes from here on is the frozen one's doing.
     version = cluster.request("GET", path)["metadata"]["resourceVersion"]
     frozen.send(signal.SIGCONT)
-    wait_for(lambda: not frozen.alive, 5, "the first to end")
+    wait_for(lambda: not frozen.alive, PATIENCE, "the first to end")
     assert frozen.returncode == 1
     log = frozen.log.read_text()
     assert "lost: lease" in log

@@ -8,6 +8,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 INTERVAL_SECONDS = 0.05
+PATIENCE = 120.0
+"""Seconds, for what is to come however busy the machine is; how fast it is, benchmarks measure."""
 
 
 class WaitTimeoutError(TimeoutError):
