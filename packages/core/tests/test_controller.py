@@ -49,6 +49,16 @@ from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider, published
 
 A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"
 N1 = "/api/v1/nodes/n1"
+# A provider from before credentials_expiring was asked of it.
+OLDER = """
+from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
+
+class Older(MemoryProvider):
+    credentials_expiring = property()
+
+def create(options):
+    return Older(MemoryCloud())
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -58,8 +68,11 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: harbour\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text(
-        "[moorage.providers]\nmemory = moorage_testing.clouds.memory:create\n"
+        "[moorage.providers]\n"
+        "memory = moorage_testing.clouds.memory:create\n"
+        "older = older_provider:create\n"
     )
+    (tmp_path / "older_provider.py").write_text(OLDER)
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
@@ -145,6 +158,18 @@ async def test_a_plug_in_that_is_not_installed_is_told_as_such() -> None:
         reading = world.readings[IP1]
         assert isinstance(reading, Unread)
         assert (reading.reason.name, "memory" in reading.message) == ("ProviderMissing", True)
+
+
+async def test_a_plug_in_that_was_made_for_another_version_is_told_as_such() -> None:
+    async with core_of(MemoryCloud()) as (core, _):
+        spec = {"cloud": {"provider": "older"}}
+        core.caches.allocations.apply(raw_allocation("a", IP1, spec=spec))
+        world = Observer(core.caches, core.scopes, core.operations).look("a")
+        assert world is not None
+        reading = world.readings[IP1]
+        assert isinstance(reading, Unread)
+        assert reading.reason.name == "ProviderMissing"
+        assert "plug-in 'older' lacks credentials_expiring; install a version" in reading.message
 
 
 async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:

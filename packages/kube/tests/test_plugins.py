@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from moorage_kube.plugins import PluginConflict, PluginMissing, load
+from moorage_kube.plugins import PluginConflict, PluginMissing, PluginUnfit, load, require
 
 GROUP = "moorage.providers"
 
@@ -49,3 +50,31 @@ def test_two_distributions_of_one_name_are_refused(installed: Path) -> None:
     with pytest.raises(PluginConflict, match="cloud-one, cloud-two"):
         load(GROUP, "same")
     assert not {"cloud_same_one", "cloud_same_two"} & set(sys.modules)
+
+
+class Ship(Protocol):
+    """What is asked of a plug-in here."""
+
+    name: str
+
+    def sail(self) -> None: ...
+
+    def anchor(self) -> None: ...
+
+
+class Whole:
+    name = "whole"
+
+    def sail(self) -> None: ...
+
+    def anchor(self) -> None: ...
+
+
+class Raft:
+    def sail(self) -> None: ...
+
+
+def test_what_a_plug_in_lacks_is_named_at_once() -> None:
+    require(GROUP, "whole", Whole(), Ship)
+    with pytest.raises(PluginUnfit, match="'raft' lacks anchor, name; install a version of it"):
+        require(GROUP, "raft", Raft(), Ship)

@@ -36,7 +36,7 @@ from moorage_kube.kinds import (
     Kind,
 )
 from moorage_kube.operation import Controller, Ports
-from moorage_kube.plugins import load
+from moorage_kube.plugins import load, require
 from moorage_kube.queue import WorkQueue
 from moorage_kube.reconcile import Failure
 from moorage_kube.reflector import Reflector
@@ -175,6 +175,7 @@ class Core:
         factory = cast("Callable[[dict[str, str]], Provider]", load(_PLUGINS, name))
         timeout = str(self._settings.cloud_timeout)
         provider = factory({"region": region, "timeout_seconds": timeout})
+        require(_PLUGINS, name, provider, Provider)
         provider.fence = self._ports.leadership.fence
         provider.on_request = self._metrics.observer(name)
         return provider

@@ -53,7 +53,9 @@ CONFLICT = Reason(
 INVALID_ADDRESS = Reason("InvalidAddress", "The text is no public IP address.", warning=True)
 INVALID_SPEC = Reason("InvalidSpec", "The spec cannot be carried out as it is.", warning=True)
 PROVIDER_MISSING = Reason(
-    "ProviderMissing", "The cloud plug-in that spec.cloud.provider names is absent.", warning=True
+    "ProviderMissing",
+    "The cloud plug-in that spec.cloud.provider names is absent or unfit.",
+    warning=True,
 )
 THROTTLED = Reason("Throttled", "The cloud asks for fewer calls; tried again later.", warning=True)
 LOCKED = Reason("Locked", "Another operation holds this resource; tried again later.")

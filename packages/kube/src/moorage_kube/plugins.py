@@ -17,6 +17,10 @@ class PluginConflict(PluginError):
     """Two installed distributions offer a plug-in of the same name."""
 
 
+class PluginUnfit(PluginError):
+    """What the plug-in makes lacks something that is asked of it here."""
+
+
 def load(group: str, name: str) -> object:
     """The object that the entry point ``name`` of ``group`` names.
 
@@ -41,6 +45,22 @@ def load(group: str, name: str) -> object:
         raise PluginConflict(msg)
     plugin: object = found[0].load()
     return plugin
+
+
+def require(group: str, name: str, made: object, protocol: type) -> None:
+    """Raise :class:`PluginUnfit` where ``made`` lacks a public member of ``protocol``.
+
+    A plug-in may have been written for another version; found out here, it is told once and
+    clearly, and not wherever the member is used first.
+    """
+    members = {*vars(protocol), *protocol.__annotations__}
+    public = sorted(member for member in members if not member.startswith("_"))
+    if missing := [member for member in public if not hasattr(made, member)]:
+        msg = (
+            f"the {group} plug-in {name!r} lacks {', '.join(missing)}; "
+            "install a version of it that was made for this one"
+        )
+        raise PluginUnfit(msg)
 
 
 def _package(group: str, name: str) -> str:
