@@ -223,6 +223,20 @@ def test_c4_same_name_recreated_is_another_node(lab: CoreLab) -> None:
     assert lab.associations(ips) == 2
 
 
+def test_c4_another_object_for_the_same_machine_moves_nothing(bound: Bound) -> None:
+    lab = bound.lab
+    raw = lab.cluster.request("GET", f"/api/v1/nodes/{bound.node}")
+    provider_id = raw["spec"]["providerID"]
+    # A kubelet that comes back under another name leaves its old object behind.
+    for name, pool in ((f"z-{bound.node}", "nowhere"), (f"a-{bound.node}", bound.pool.label)):
+        lab.cluster.add_nodes([Node(name, labels={"pool": pool}, provider_id=provider_id)])
+    bound.stays(2, calls=2)
+    assert set(lab.labelled(bound.pool)) == {bound.node, bound.other}
+    (ip,) = lab.addresses(1)
+    lab.allocate(bound.pool, [*bound.ips, ip])
+    assert lab.wait_bound(bound.name, ip) == bound.free
+
+
 def test_c5_a_termination_taint_moves_at_once(lab: CoreLab) -> None:
     # Nothing but the taint itself can begin the move while the test waits for it.
     bound = Bound(lab, reconcileInterval=600)

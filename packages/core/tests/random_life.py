@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from accidents import ApiError, Crash
@@ -60,7 +60,7 @@ class Run:
                 (
                     self.allocate, self.allocate, self.delete, self.cordon, self.break_node,
                     self.lose_node, self.lose_machine, self.add_node, self.detach_by_hand,
-                    self.move_by_hand, self.workload, self.recreate, self.run_pods,
+                    self.move_by_hand, self.workload, self.recreate, self.run_pods, self.rename,
                 )
             )()  # fmt: skip
             self.pass_time(self.rng.choice((0, 1, 20, 90)))
@@ -123,6 +123,17 @@ class Run:
     def add_node(self) -> None:
         if missing := [name for name in NODES if name not in self.world.nodes]:
             self.add(missing[0])
+
+    def rename(self) -> None:
+        """A kubelet comes back under another name; its old object is left behind."""
+        missing = [name for name in NODES if name not in self.world.nodes]
+        name = self.some_node()
+        if not name or not missing:
+            return
+        machine = self.world.machine_of(self.world.nodes[name])
+        if machine in self.world.cloud.machine_ids:
+            self.world.add_node(missing[0], machine=machine)
+            self.world.change_node(name, ready=self.rng.random() < 0.3)
 
     def add(self, name: str) -> None:
         """A node on a new machine."""
@@ -290,12 +301,12 @@ class Run:
         world = self.world
         used = {world.where(ip) for ip in world.cloud.holders}
         used |= {r.place.node_name for s in world.stored.values() for r in s.records if r.place}
-        alive = world.cloud.machine_ids
+        busy = {world.machine_of(node) for node in world.nodes.values() if node.name in used}
+        alive = set(world.cloud.machine_ids) - busy
         return [
             node.name
             for node in world.nodes.values()
-            if node.ready and not node.unschedulable and node.name not in used
-            and self.world.machine_of(node) in alive
+            if node.ready and not node.unschedulable and world.machine_of(node) in alive
         ]  # fmt: skip
 
     def check_nothing_leaked(self) -> None:
@@ -330,7 +341,12 @@ class Run:
                 continue
             if all(r.phase is Phase.BOUND for r in stored.records) and stored.records:
                 pods = {node for key, node in world.pods.items() if key.startswith(f"{name}/")}
-                assert pods & world.nodes.keys() <= world.labelled().keys()
+                assert self.machines(pods) <= self.machines(world.labelled())
+
+    def machines(self, names: Iterable[str]) -> set[str]:
+        """The machines behind those of these nodes that are there."""
+        nodes = (self.world.nodes.get(name) for name in names)
+        return {self.world.machine_of(node) for node in nodes if node}
 
     def check_labels(self) -> None:
         """A node says it holds an address exactly when a living allocation's is on it."""

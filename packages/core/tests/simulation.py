@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from moorage_core.actions import (
@@ -22,6 +23,7 @@ from moorage_core.actions import (
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.marks import IP_LABEL, READY_LABEL, labelled
 from moorage_core.decide.outcomes import node_at_fault, reason_for
+from moorage_core.decide.targets import by_machine
 from moorage_core.model import (
     Absent,
     Allocation,
@@ -161,7 +163,7 @@ class Simulation:
             readings=readings,
             traits=self.cloud.traits,
             nodes=dict(self.nodes),
-            by_machine={machine_of[n.provider_id]: n.name for n in self.nodes.values()},
+            by_machine=by_machine(self.nodes.values(), machine_of, stored.allocation, records),
             machine_of=machine_of,
             owned=[n.name for n in self.nodes.values() if n.owner == stored.allocation.uid],
             taken=self._taken(name),
@@ -228,13 +230,14 @@ class Simulation:
         return next(record for record in self.stored[name].records if record.ip == ip)
 
     def where(self, ip: str) -> str | None:
-        """The node, or else the machine, that holds an address in the cloud."""
+        """Who holds an address: the node (of two objects that in a record), or the machine."""
         holder = self.cloud.holder(ip)
-        if holder is None:
-            return None
-        machine = holder.machine_id if isinstance(holder, MachineHolder) else str(holder)
-        named = {self.provider.machine_id(n.provider_id): n.name for n in self.nodes.values()}
-        return named.get(machine, machine)
+        if not isinstance(holder, MachineHolder):
+            return str(holder) if holder else None
+        uids = {r.place.node_uid for s in self.stored.values() for r in s.records if r.place}
+        nodes = [n for n in self.nodes.values() if self.machine_of(n) == holder.machine_id]
+        names = [n.name for n in sorted(nodes, key=lambda n: n.uid not in uids)]
+        return names[0] if names else holder.machine_id
 
     def machine_of(self, node: Node) -> str:
         """The id of the machine behind a node."""
@@ -373,6 +376,7 @@ class Simulation:
 
     def _mutate(self, mutate: Mutate) -> None:
         uid = mutate.place.node_uid if mutate.place else ""
+        ended = partial(Outcome, mutate.mutation, mutate.allocation)
         try:
             done = _run(carry_out(self.provider, mutate, poll_seconds=0.0))
         except CloudError as error:
@@ -380,13 +384,9 @@ class Simulation:
                 self.memory.unpaid.setdefault(mutate.ip, {})[uid] = self.now + 2.0
             elif node_at_fault(error):
                 self.memory.avoided.setdefault(mutate.ip, {})[uid] = self.now + 60.0
-            self.memory.outcomes[mutate.ip] = Outcome(
-                mutate.mutation, mutate.allocation, error, uid, retry_in=2.0
-            )
+            self.memory.outcomes[mutate.ip] = ended(error, uid, retry_in=2.0)
         else:
-            self.memory.outcomes[mutate.ip] = Outcome(
-                mutate.mutation, mutate.allocation, None, uid, lent=not done
-            )
+            self.memory.outcomes[mutate.ip] = ended(None, uid, lent=not done)
 
 
 _LOOP = asyncio.new_event_loop()

@@ -41,6 +41,37 @@ def test_two_node_objects_of_one_machine_move_nothing_to_itself(world: Simulatio
     assert set(world.labelled()) == {"again"}
 
 
+def test_an_old_node_object_out_of_the_pool_takes_no_address_away(world: Simulation) -> None:
+    world.add_node("z-old", machine="vm-n1", labels={"pool": "b"})
+    before = len(world.cloud.mutations)
+    world.settle(seconds=100)
+    assert world.record("a", IP1).phase is Phase.BOUND
+    assert world.cloud.mutations[before:] == []
+    assert set(world.labelled()) == {"n1"}
+
+
+def test_a_machine_gets_no_second_address_by_its_other_node_object(world: Simulation) -> None:
+    for name in ("n2", "n3"):
+        world.remove_node(name)
+    world.add_node("again", machine="vm-n1")
+    before = len(world.cloud.mutations)
+    world.allocate("a", IP1, IP2)
+    world.settle(seconds=100)
+    assert world.cloud.mutations[before:] == []
+    assert world.record("a", IP1).phase is Phase.BOUND
+    assert world.record("a", IP2).reason == "NoEligibleNode"
+
+
+def test_a_machine_gets_no_second_address_from_another_allocation(world: Simulation) -> None:
+    world.add_node("b1", machine="vm-n1", labels={"pool": "b"})
+    before = len(world.cloud.mutations)
+    world.allocate("b", IP2, selector=(("pool", "b"),))
+    world.settle(seconds=100)
+    assert world.cloud.mutations[before:] == []
+    assert world.record("b", IP2).reason == "NoEligibleNode"
+    assert set(world.labelled()) == {"n1"}
+
+
 def test_a_move_never_targets_the_machine_that_holds_the_address(world: Simulation) -> None:
     for name in ("n2", "n3"):
         world.remove_node(name)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from moorage_core import reasons
 from moorage_core.caches import MARKED, Caches, uptime
 from moorage_core.counts import PodCounts
+from moorage_core.decide.targets import by_machine
 from moorage_core.model import (
     ONE_CALL,
     Allocation,
@@ -74,7 +75,7 @@ class Observer:
             traits=scope.provider.traits if scope else ONE_CALL,
             nodes=nodes,
             uptime=uptime(),
-            by_machine=_by_machine(nodes.values(), machine_of),
+            by_machine=by_machine(nodes.values(), machine_of, allocation, view.records),
             machine_of=machine_of,
             owned=self.caches.nodes_by_owner.get(allocation.uid),
             taken=taken,
@@ -242,17 +243,3 @@ def _settled(view: AllocationView) -> bool:
         and view.seen_generation == allocation.generation
         and not any(record.phase in (Phase.PENDING, Phase.UNKNOWN) for record in view.records)
     )
-
-
-def _by_machine(nodes: Iterable[Node], machine_of: Mapping[str, str]) -> dict[str, str]:
-    """Node names by machine id; of two objects for one machine, the one that can serve."""
-    best: dict[str, Node] = {}
-    for node in nodes:
-        machine_id = machine_of.get(node.provider_id)
-        if machine_id and (machine_id not in best or _rank(node) > _rank(best[machine_id])):
-            best[machine_id] = node
-    return {machine_id: node.name for machine_id, node in best.items()}
-
-
-def _rank(node: Node) -> tuple[bool, bool, str]:
-    return node.ready, not (node.unschedulable or node.leaving), node.name

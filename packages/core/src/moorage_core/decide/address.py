@@ -215,7 +215,7 @@ def back_off(case: Case) -> Step | None:
 
 def go_on(case: Case) -> Step:
     """Give the address to its node, or take it from where it must not stay to a free one."""
-    target = case.targets.pick(case.record, _machine_of_holder(case))
+    target = case.targets.pick(case.record)
     if target is None:
         return _stay_without_target(case)
     traits, why = case.world.traits, _why(case, target)
@@ -344,11 +344,6 @@ def _pods_left(case: Case, node: Node) -> str:
     if world.workload_missing:
         return f"there is no {workload}, so all count that are of no DaemonSet: pods"
     return f"pods of {workload}" if workload else "pods"
-
-
-def _machine_of_holder(case: Case) -> str:
-    holder = address_of(case).holder
-    return holder.machine_id if isinstance(holder, MachineHolder) else ""
 
 
 def _shown(case: Case) -> bool:

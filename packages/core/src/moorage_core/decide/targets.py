@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +37,31 @@ def in_pool(node: Node, allocation: Allocation) -> bool:
     return node.matches(allocation.selector) and (
         not allocation.zones or node.zone in allocation.zones
     )
+
+
+def by_machine(
+    nodes: Iterable[Node],
+    machine_of: Mapping[str, str],
+    allocation: Allocation,
+    records: Iterable[Record],
+) -> dict[str, str]:
+    """Node names by machine id; of two objects for one machine, the one that stands for it.
+
+    A kubelet that comes back under another name leaves its old object behind. The one that can
+    serve this allocation counts; else an address would be moved from a machine to itself, for ever.
+    """
+    placed = {record.place.node_uid for record in records if record.place}
+
+    def rank(node: Node) -> tuple[bool, bool, bool, bool, str]:
+        usable = not (node.unschedulable or node.leaving)
+        return node.ready, in_pool(node, allocation), usable, node.uid in placed, node.name
+
+    best: dict[str, Node] = {}
+    for node in nodes:
+        machine_id = machine_of.get(node.provider_id)
+        if machine_id and (machine_id not in best or rank(node) > rank(best[machine_id])):
+            best[machine_id] = node
+    return {machine_id: node.name for machine_id, node in best.items()}
 
 
 def why_leave(node: Node, world: Observed) -> Leave | None:
@@ -74,21 +99,13 @@ class Targets:
         """Remember that a node holds, or will hold, an address."""
         self._promised.setdefault(node_name, ip)
 
-    def pick(self, record: Record, machine_id: str = "") -> Node | None:
-        """The node this address gets: the one already chosen if it can, else the first free.
-
-        Args:
-            record: the address.
-            machine_id: the machine that holds it. Two Node objects may be one machine, and moving
-                there would move nothing, for ever.
-        """
+    def pick(self, record: Record) -> Node | None:
+        """The node this address gets: the one already chosen if it can, else the first free."""
         avoided = self._world.avoided.get(record.ip, {})
         for node in self._candidates(record):
             if avoided.get(node.uid, 0.0) > self._world.uptime:
                 continue
             if self._owed.get(node.name, record.ip) != record.ip:
-                continue
-            if machine_id and self._world.machine_of.get(node.provider_id) == machine_id:
                 continue
             self._promised[node.name] = record.ip
             self._free.pop(node.name, None)
@@ -96,13 +113,18 @@ class Targets:
         return None
 
     def can_use(self, node: Node) -> bool:
-        """Whether an address may come to this node."""
+        """Whether an address may come to this node.
+
+        Two Node objects may be one machine. Only that one may which stands for it: by the other,
+        the machine would be given a second address, or its own again, for ever.
+        """
+        world = self._world
         return (
             node.ready
             and not node.unschedulable
             and not node.leaving
-            and node.provider_id in self._world.machine_of
-            and in_pool(node, self._world.allocation)
+            and world.by_machine.get(world.machine_of.get(node.provider_id, "")) == node.name
+            and in_pool(node, world.allocation)
         )
 
     @cached_property
@@ -150,8 +172,12 @@ class Targets:
     @cached_property
     def _free(self) -> dict[str, Node]:
         """The usable nodes nobody has, by name, in order; each leaves when it is given away."""
-        usable = filter(self.can_use, self._world.nodes.values())
-        free = [node for node in usable if node.name not in self._promised]
+        nodes, machine_of = self._world.nodes, self._world.machine_of
+        given = (nodes[name].provider_id for name in self._promised if name in nodes)
+        # By their machines: for another allocation another object may stand for the same one.
+        machines = {machine_of.get(provider_id) for provider_id in given}
+        usable = filter(self.can_use, nodes.values())
+        free = [node for node in usable if machine_of[node.provider_id] not in machines]
         return {node.name: node for node in sorted(free, key=lambda node: node.name)}
 
 
