@@ -34,7 +34,9 @@ def cloud_lab(request: pytest.FixtureRequest, cluster: EmbeddedCluster) -> Itera
         yield request.getfixturevalue("aws_lab")
         return
     with cloud.start() as emulator, Run.open() as run:
-        yield CoreLab(cluster, emulator, run, cloud)
+        lab = CoreLab(cluster, emulator, run, cloud)
+        yield lab
+        lab.leave()
         assert emulator.violations == []
 
 

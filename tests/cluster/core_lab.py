@@ -7,26 +7,26 @@ import json
 import re
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from lab_clouds import AWS, LabCloud
+from lab_rights import bindings
 
-from moorage_core.rights import RIGHTS
 from moorage_kube.api.crds import ALL
-from moorage_kube.rights import cluster_role, role
 from moorage_testing.clouds.control import changes
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import Instance, World
 from moorage_testing.cluster import EmbeddedCluster, Node
 from moorage_testing.cluster.api import ApiError
 from moorage_testing.processes import Child, Command, Run
-from moorage_testing.waiting import PATIENCE, wait_for
+from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
 
 # Of those whose leaders die: as short as a busy machine allows.
 BRIEF_LEASE = ("--lease-duration", "6", "--lease-renew-deadline", "4.5", "--lease-retry", "0.8")
 GROUP = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
+T = TypeVar("T")
 ACCOUNT = "moorage-system/moorage-core"
 MUTATIONS = ("AssociateAddress", "DisassociateAddress")
 
@@ -68,11 +68,12 @@ class CoreLab:
         self.emulator = emulator
         self.cloud = cloud
         self._run = run
+        self._nodes: list[str] = []
         cluster.apply([make() for make in ALL])
         plural = "netipallocations.netinfra.darkbrains.com"
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}")
         self.kubeconfig = cluster.kubeconfig_for(ACCOUNT)
-        cluster.apply(_bindings())
+        cluster.apply(bindings(ACCOUNT))
 
     # The controller.
 
@@ -158,6 +159,7 @@ class CoreLab:
         """Make nodes of machines; return their names."""
         first = len(pool.machines)
         names = [f"{pool.label}-n{first + n + 1}" for n in range(len(instances))]
+        self._nodes += names
         pool.machines.update(dict(zip(names, (i.id for i in instances), strict=True)))
         self.cluster.add_nodes(
             Node(
@@ -204,9 +206,11 @@ class CoreLab:
     def clear(self) -> None:
         """Delete every allocation and wait until its addresses are released."""
         self.cluster.kubectl("delete", "nia", "--all", "--wait=false")
-        wait_for(
-            lambda: not self.cluster.request("GET", GROUP)["items"], PATIENCE, "all to be gone"
-        )
+        self._wait(lambda: not self.cluster.request("GET", GROUP)["items"], "all to be gone")
+
+    def leave(self) -> None:
+        """Delete its nodes: the next emulator of this cloud may call its machines the same."""
+        self.cluster.kubectl("delete", "nodes", "--ignore-not-found", *self._nodes)
 
     def workload(self, pool: Pool, kind: str = "Deployment", **options: Any) -> str:
         """A workload with one pod on every labelled node of the pool; return its name."""
@@ -339,7 +343,7 @@ class CoreLab:
 
         wait_for(asked, PATIENCE, f"{times} looks at the cloud")
 
-    def wait_bound(self, name: str, ip: str, node: str = "", seconds: float = PATIENCE) -> str:
+    def wait_bound(self, name: str, ip: str, node: str = "") -> str:
         """Wait until an address is Bound (on that node) and its label is there; return the node."""
 
         def bound() -> str:
@@ -348,46 +352,29 @@ class CoreLab:
             right = there and node in ("", there)
             return there if right and self._label(there) == ip.replace(".", "-") else ""
 
-        return wait_for(bound, seconds, f"{ip} of {name} to be Bound on {node or 'a node'}")
+        return self._wait(bound, f"{ip} of {name} to be Bound on {node or 'a node'}")
 
     def _label(self, node: str) -> str:
         raw = self.cluster.request("GET", f"/api/v1/nodes/{node}")
         return str(raw["metadata"]["labels"].get("moorage.dev/ip", ""))
 
-    def wait_reason(self, name: str, ip: str, reason: str, seconds: float = PATIENCE) -> None:
+    def wait_reason(self, name: str, ip: str, reason: str) -> None:
         """Wait until an address gives a reason."""
-        wait_for(
-            lambda: self.record(name, ip).get("reason") == reason,
-            seconds,
-            f"{ip} of {name} to say {reason}, it says {self.record(name, ip)}",
+        self._wait(
+            lambda: self.record(name, ip).get("reason") == reason, f"{ip} of {name} to say {reason}"
         )
 
-
-def _bindings() -> list[dict[str, Any]]:
-    """The controller's own ClusterRole and Role, bound to its ServiceAccount."""
-    namespace, account = ACCOUNT.split("/")
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
-    group = "rbac.authorization.k8s.io"
-    wide, narrow = cluster_role(account, RIGHTS), role(account, RIGHTS)
-    narrow["metadata"]["namespace"] = namespace
-    return [
-        wide,
-        narrow,
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": account},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": account},
-            "subjects": [subject],
-        },
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": account, "namespace": namespace},
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
-            "subjects": [subject],
-        },
-    ]
+    def _wait(self, predicate: Callable[[], T], what: str) -> T:
+        """Wait; where it takes too long, tell what the objects and the controllers say."""
+        try:
+            return wait_for(predicate, PATIENCE, what)
+        except WaitTimeoutError as error:
+            for item in self.cluster.request("GET", GROUP)["items"]:
+                error.add_note(json.dumps({"name": item["metadata"]["name"], **item["status"]}))
+            for child in self._run.children:
+                if child.alive:
+                    error.add_note(f"{child.name}: {child.log_tail()}")
+            raise
 
 
 def log_lines(child: Child) -> list[dict[str, Any]]:
