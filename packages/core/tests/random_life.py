@@ -130,9 +130,10 @@ class Run:
         name = self.some_node()
         if not name or not missing:
             return
-        machine = self.world.machine_of(self.world.nodes[name])
+        old = self.world.nodes[name]
+        machine = self.world.machine_of(old)
         if machine in self.world.cloud.machine_ids:
-            self.world.add_node(missing[0], machine=machine)
+            self.world.add_node(missing[0], machine=machine, provider_id=old.provider_id)
             self.world.change_node(name, ready=self.rng.random() < 0.3)
 
     def add(self, name: str) -> None:

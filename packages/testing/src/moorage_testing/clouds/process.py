@@ -57,8 +57,10 @@ def run(program: Program, opening: Callable[..., HttpEmulator[WorldT]]) -> int:
         }
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
-        # Asked to end, it removes what it has written: keys and certificates.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # However it is asked to end, it removes what it has written: keys and certificates. A shell
+        # lets what it starts in the background ignore the first of these.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0
