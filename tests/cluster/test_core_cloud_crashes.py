@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from core_lab import CoreLab
+from lab_crashes import CRASHING, dies
 
 from moorage_testing.processes import Child
-from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
-CRASHING = Path(__file__).parent / "crashing_core.py"
 MOST_POINTS = 40
-# The last change may be seen before the process dies of it: Events are written behind the status.
-LAST_WORDS_SECONDS = 10.0
 # Every point where there is time; ./nox -s cluster takes each third, of one cloud after the other.
 STRIDE = int(os.environ.get("MOORAGE_CRASH_STRIDE", "1"))
 
@@ -63,13 +59,7 @@ class Crashes:
             marked = set(self.lab.labelled(self.pool)) == {target}
             return there and marked and self._owes_only_the_holder()
 
-        wait_for(lambda: not crashing.alive or over(), PATIENCE, "a crash, or the end")
-        try:
-            wait_for(lambda: not crashing.alive, LAST_WORDS_SECONDS, "it to die")
-        except WaitTimeoutError:
-            return False
-        assert crashing.returncode == -signal.SIGKILL, crashing.log_tail()
-        return True
+        return dies(crashing, over)
 
 
 @pytest.fixture

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from core_lab import BRIEF_LEASE, MUTATIONS, CoreLab, Pool
+from lab_crashes import CRASHING, dies
 
 from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
-from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
-CRASHING = Path(__file__).parent / "crashing_core.py"
 MOST_POINTS = 12
-# The last change may be seen before the process dies of it: Events are written behind the status.
-LAST_WORDS_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -92,7 +89,8 @@ def test_d1_a_crash_after_every_single_change_converges(
         change.begin()
         crashing = lab.start(program=str(CRASHING), CRASH_AFTER=str(point), **lab.own_lease())
         children.append(crashing)
-        died = _dies_of(crashing, change)
+        died = dies(crashing, change.over)
+        crashing.stop()
         children.append(lab.started(**lab.own_lease()))
         wait_for(change.over, PATIENCE, f"{kind} to be over after a crash at change {point}")
         change.check()
@@ -100,18 +98,6 @@ def test_d1_a_crash_after_every_single_change_converges(
             assert point > 3, "a change of so few writes says nothing"
             return
     raise AssertionError(f"{kind} still crashes after {MOST_POINTS} changes")
-
-
-def _dies_of(crashing: Child, change: Change) -> bool:
-    """Wait until the process ended by its own hand, or the change is over and it did not."""
-    wait_for(lambda: not crashing.alive or change.over(), PATIENCE, "a crash, or the end")
-    try:
-        wait_for(lambda: not crashing.alive, LAST_WORDS_SECONDS, "it to die")
-    except WaitTimeoutError:
-        crashing.stop()
-        return False
-    assert crashing.returncode == -signal.SIGKILL, crashing.log_tail()
-    return True
 
 
 def _moves_there_and_back(lab: CoreLab, pool: Pool, name: str, node: str) -> None:

@@ -149,27 +149,25 @@ async def test_every_provider_is_fenced_by_the_lease_and_has_its_deadline() -> N
         assert ports.metrics.registry.get_sample_value("moorage_core_leader") == 0
 
 
-async def test_a_plug_in_that_is_not_installed_is_told_as_such() -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("absent", "memory"),
+        ("older", "plug-in 'older' lacks credentials_expiring; install a version"),
+    ],
+)
+async def test_a_plug_in_that_is_not_installed_or_unfit_is_told_as_such(
+    name: str, told: str
+) -> None:
     async with core_of(MemoryCloud()) as (core, _):
-        spec = {"cloud": {"provider": "absent"}}
-        core.caches.allocations.apply(raw_allocation("a", IP1, spec=spec))
-        world = Observer(core.caches, core.scopes, core.operations).look("a")
-        assert world is not None
-        reading = world.readings[IP1]
-        assert isinstance(reading, Unread)
-        assert (reading.reason.name, "memory" in reading.message) == ("ProviderMissing", True)
-
-
-async def test_a_plug_in_that_was_made_for_another_version_is_told_as_such() -> None:
-    async with core_of(MemoryCloud()) as (core, _):
-        spec = {"cloud": {"provider": "older"}}
+        spec = {"cloud": {"provider": name}}
         core.caches.allocations.apply(raw_allocation("a", IP1, spec=spec))
         world = Observer(core.caches, core.scopes, core.operations).look("a")
         assert world is not None
         reading = world.readings[IP1]
         assert isinstance(reading, Unread)
         assert reading.reason.name == "ProviderMissing"
-        assert "plug-in 'older' lacks credentials_expiring; install a version" in reading.message
+        assert told in reading.message
 
 
 async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:
