@@ -210,7 +210,8 @@ class CoreLab:
 
     def leave(self) -> None:
         """Delete its nodes: the next emulator of this cloud may call its machines the same."""
-        self.cluster.kubectl("delete", "nodes", "--ignore-not-found", *self._nodes)
+        if self._nodes:
+            self.cluster.kubectl("delete", "nodes", "--ignore-not-found", *self._nodes)
 
     def workload(self, pool: Pool, kind: str = "Deployment", **options: Any) -> str:
         """A workload with one pod on every labelled node of the pool; return its name."""
@@ -370,7 +371,9 @@ class CoreLab:
             return wait_for(predicate, PATIENCE, what)
         except WaitTimeoutError as error:
             for item in self.cluster.request("GET", GROUP)["items"]:
-                error.add_note(json.dumps({"name": item["metadata"]["name"], **item["status"]}))
+                error.add_note(
+                    json.dumps({"name": item["metadata"]["name"], **item.get("status", {})})
+                )
             for child in self._run.children:
                 if child.alive:
                     error.add_note(f"{child.name}: {child.log_tail()}")
