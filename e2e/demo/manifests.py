@@ -7,8 +7,8 @@ from typing import Any
 
 from e2e.demo.cloud import ADDRESSES, Cloud
 from e2e.demo.options import Options
-from moorage_core.rights import RIGHTS
-from moorage_kube.rights import cluster_role, role
+from moorage_core.rbac import RIGHTS
+from moorage_domain.rbac import cluster_role, role
 
 CRDS = Path(__file__).parents[2] / "crds"
 NAMESPACE = "demo"

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from moorage_kube.client import Client, ListQuery, Target
-from moorage_kube.connection import load_connection
-from moorage_kube.errors import KubeError
-from moorage_kube.kinds import NETIPALLOCATIONS, NODES
+from moorage_api.netipallocation import NETIPALLOCATIONS
+from moorage_kube.client.client import Client, ListQuery, Target
+from moorage_kube.client.connection import load_connection
+from moorage_kube.client.errors import KubeError
+from moorage_kube.client.kinds import NODES
 from moorage_testing.waiting import wait_for_async
 
 from .fleet import Fleet

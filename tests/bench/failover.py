@@ -10,8 +10,8 @@ from statistics import median
 from time import monotonic
 
 from moorage_core.settings import CoreSettings
-from moorage_kube.client import Target
-from moorage_kube.kinds import NODES
+from moorage_kube.client.client import Target
+from moorage_kube.client.kinds import NODES
 
 from .clouds import Cloud
 from .drains import Status, until, watched

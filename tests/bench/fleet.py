@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from moorage_core.rights import RIGHTS
-from moorage_kube.rights import cluster_role, role
+from moorage_core.rbac import RIGHTS
+from moorage_domain.rbac import cluster_role, role
 from moorage_testing.cluster import ApiError, EmbeddedCluster, Node, Owner, Pod
 from moorage_testing.cluster.control_plane import free_ports
 from moorage_testing.processes import Child, Command, Run

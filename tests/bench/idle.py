@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from moorage_api.netipallocation import MAX_ADDRESSES
 from moorage_core.caches import Caches
-from moorage_core.handlers import Triggers
 from moorage_core.model import Observed
 from moorage_core.projections import FINALIZER, record_to_wire
+from moorage_core.triggers import Triggers
 from moorage_domain.nodes import Node
-from moorage_kube.api.netipallocation import MAX_ADDRESSES
 
 from .planner import at_rest, first_binding
 from .report import step

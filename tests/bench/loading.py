@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import cast
 
 import moorage_core.controller  # noqa: F401 - what a controller has loaded before its first provider
-from moorage_kube.plugins import load
+from moorage_kube.manager.plugins import load
 
 
 def main() -> int:

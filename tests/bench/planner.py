@@ -13,7 +13,7 @@ from moorage_core.actions import MarkNode, Mutate, WriteStatus
 from moorage_core.decide.allocation import decide
 from moorage_core.model import Allocation, Observed, Present, Workload
 from moorage_domain.nodes import Node
-from moorage_domain.provider import CloudAddress, MachineHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder
 
 from .report import say, step
 from .rows import NO_SEED, How, Row, Seed

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from moorage_domain.provider import MachineHolder, OtherHolder, Traits
+from moorage_provider.protocol import MachineHolder, OtherHolder, Traits
 from moorage_testing.clouds.azure import ArmWorld
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import World

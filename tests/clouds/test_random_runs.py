@@ -20,7 +20,7 @@ from moorage_testing.clouds.azure import ArmEmulator
 from moorage_testing.clouds.gcp import GceEmulator
 
 if TYPE_CHECKING:
-    from moorage_domain.provider import Provider
+    from moorage_provider.protocol import Provider
     from moorage_testing.clouds.memory import MemoryCloud
     from moorage_testing.clouds.serving import HttpEmulator
     from moorage_testing.faults import Fault

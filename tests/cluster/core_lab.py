@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from lab_clouds import AWS, LabCloud
 from lab_rights import bindings
 
-from moorage_kube.api.crds import ALL
+from moorage_api import DEFINITIONS
+from moorage_api.crds import crd
 from moorage_testing.clouds.control import changes
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import Instance, World
@@ -69,7 +70,7 @@ class CoreLab:
         self.cloud = cloud
         self._run = run
         self._nodes: list[str] = []
-        cluster.apply([make() for make in ALL])
+        cluster.apply([crd(definition) for definition in DEFINITIONS])
         plural = "netipallocations.netinfra.darkbrains.com"
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}")
         self.kubeconfig = cluster.kubeconfig_for(ACCOUNT)

@@ -7,16 +7,16 @@ from typing import ClassVar
 from prometheus_client import Gauge
 
 from moorage_domain.plans import Plan, first_hit
-from moorage_kube.client import ListQuery, Target
-from moorage_kube.feed import Feed
-from moorage_kube.kinds import CONFIGMAPS, NAMESPACES
-from moorage_kube.queue import WorkQueue
-from moorage_kube.reconcile import Failure
-from moorage_kube.reflector import Reflector
-from moorage_kube.rights import SHELL_RIGHTS, Right
-from moorage_kube.settings import CommonSettings, load
-from moorage_kube.shell import Controller, Ports, Shell
-from moorage_kube.store import Change, Store
+from moorage_domain.rbac import SHELL_RIGHTS, Right
+from moorage_kube.cache.informer import Reflector
+from moorage_kube.cache.kopf_source import Feed
+from moorage_kube.cache.store import Change, Store
+from moorage_kube.client.client import ListQuery, Target
+from moorage_kube.client.kinds import CONFIGMAPS, NAMESPACES
+from moorage_kube.manager.process import Controller, Ports, Shell
+from moorage_kube.manager.settings import CommonSettings, load
+from moorage_kube.reconcile.queue import WorkQueue
+from moorage_kube.reconcile.reconciler import Failure
 
 BERTH = "example.moorage.dev/berth"
 RIGHTS = (

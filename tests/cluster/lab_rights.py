@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage_core.rights import RIGHTS
-from moorage_kube.rights import cluster_role, role
+from moorage_core.rbac import RIGHTS
+from moorage_domain.rbac import cluster_role, role
 
 
 def bindings(full_name: str) -> list[dict[str, Any]]:

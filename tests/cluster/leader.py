@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from moorage_kube.client import Client, Target
-from moorage_kube.connection import load_connection
-from moorage_kube.errors import Conflict
-from moorage_kube.kinds import CONFIGMAPS
-from moorage_kube.leadership import Leadership, LeadershipLost, LeaseSettings
+from moorage_kube.client.client import Client, Target
+from moorage_kube.client.connection import load_connection
+from moorage_kube.client.errors import Conflict
+from moorage_kube.client.kinds import CONFIGMAPS
+from moorage_kube.election.lease import Leadership, LeadershipLost, LeaseSettings
 
 PAUSE_SECONDS = 0.02
 

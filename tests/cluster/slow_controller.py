@@ -6,11 +6,11 @@ import asyncio
 import sys
 from typing import ClassVar, Literal
 
-from moorage_kube.client import Target
-from moorage_kube.kinds import CONFIGMAPS
-from moorage_kube.queue import WorkQueue
-from moorage_kube.settings import CommonSettings, load
-from moorage_kube.shell import Controller, Ports, Shell
+from moorage_kube.client.client import Target
+from moorage_kube.client.kinds import CONFIGMAPS
+from moorage_kube.manager.process import Controller, Ports, Shell
+from moorage_kube.manager.settings import CommonSettings, load
+from moorage_kube.reconcile.queue import WorkQueue
 
 STEP_SECONDS = 2.0
 

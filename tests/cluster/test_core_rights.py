@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from core_lab import CoreLab, Pool, log_lines
 
-from moorage_core.rights import RIGHTS
+from moorage_core.rbac import RIGHTS
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 

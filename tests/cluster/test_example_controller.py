@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_kube.rights import cluster_role, role
+from moorage_domain.rbac import cluster_role, role
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import PATIENCE, wait_for

@@ -19,7 +19,7 @@ _FILE = re.compile(r"^#### (\S+)\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILIN
 _CREATE_ALL = f"""
 import contextlib, sys
 from importlib.metadata import entry_points
-from moorage_domain.errors import CloudError
+from moorage_provider.errors import CloudError
 
 for point in entry_points(group="moorage.providers"):
     create = point.load()

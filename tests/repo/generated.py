@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from moorage_kube.api.__main__ import main as write_crds
+from moorage_api.__main__ import main as write_crds
 
 from . import tables
 

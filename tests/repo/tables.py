@@ -10,17 +10,18 @@ from typing import Any
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
+from moorage_api.crds import crd
+from moorage_api.netipallocation import DEFINITION
 from moorage_core.caches import Caches
 from moorage_core.decide import address
 from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
+from moorage_core.rbac import RIGHTS
 from moorage_core.reasons import ALL
-from moorage_core.rights import RIGHTS
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
-from moorage_domain.provider import Provider
-from moorage_kube.api.crds import netipallocations
-from moorage_kube.metrics import ControllerMetrics, controller_metrics
-from moorage_kube.settings import environment_names
+from moorage_kube.manager.settings import environment_names
+from moorage_kube.telemetry.metrics import ControllerMetrics, controller_metrics
+from moorage_provider.protocol import Provider
 
 Row = tuple[str, ...]
 
@@ -140,7 +141,7 @@ def status() -> str:
 
 
 def _schema() -> dict[str, Any]:
-    (version,) = netipallocations()["spec"]["versions"]
+    (version,) = crd(DEFINITION)["spec"]["versions"]
     properties: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]
     return properties
 

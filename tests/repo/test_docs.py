@@ -136,7 +136,8 @@ def test_every_package_is_linked_from_the_readme() -> None:
 
 def test_a_name_that_is_gone_is_noticed() -> None:
     gone = "moorage_" + "kube.client.Cliant"
-    text = f"See `{gone}` and `moorage_kube.client.Client`.\n```python\nfrom {gone} import x\n```\n"
+    there = "moorage_kube.client.client.Client"
+    text = f"See `{gone}` and `{there}`.\n```python\nfrom {gone} import x\n```\n"
     assert names_without_a_thing(text) == [gone, f"{gone}.x"]
 
 

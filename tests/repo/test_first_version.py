@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from moorage_core.decide.marks import READY_LABEL
+from moorage_api.crds import crd
+from moorage_api.netipallocation import DEFINITION
+from moorage_core.decide.node_labels import READY_LABEL
 from moorage_core.metrics import VERSION_VARIABLE, Replica
 from moorage_core.settings import CoreSettings
-from moorage_kube.api.crds import netipallocations
-from moorage_kube.metrics import ProbedRegistry
-from moorage_kube.settings import load
+from moorage_kube.manager.settings import load
+from moorage_kube.telemetry.metrics import ProbedRegistry
 from moorage_testing.prometheus import alerts
 
 from .files import ROOT
@@ -95,7 +96,7 @@ PANELS = [
 
 def field(path: str) -> dict[str, Any]:
     """The schema of a field of the spec, with ``required`` told by the object it is in."""
-    (version,) = netipallocations()["spec"]["versions"]
+    (version,) = crd(DEFINITION)["spec"]["versions"]
     found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     required = False
     for name in path.replace("[]", ".[]").split("."):
@@ -150,7 +151,7 @@ def test_the_selector_is_a_map_to_strings() -> None:
 
 
 def test_the_kind_keeps_its_names() -> None:
-    spec = netipallocations()["spec"]
+    spec = crd(DEFINITION)["spec"]
     names = spec["names"]
     assert (spec["group"], spec["scope"]) == ("netinfra.darkbrains.com", "Cluster")
     assert [version["name"] for version in spec["versions"]] == ["v1alpha1"]

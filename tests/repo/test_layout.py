@@ -13,7 +13,7 @@ from .files import ROOT, repository_files, shown
 
 PROJECTS = sorted((ROOT / "packages").glob("*/pyproject.toml"))
 CONTROLLER_FILES = (
-    "__main__", "settings", "handlers", "observe", "decide", "act", "reasons", "rights", "metrics",
+    "__main__", "settings", "triggers", "observe", "decide", "act", "reasons", "rbac", "metrics",
 )  # fmt: skip
 HATCH_VERSION = {
     "path": "../../pyproject.toml",
@@ -43,7 +43,7 @@ def module(path: Path) -> Path:
 
 
 def test_there_are_packages() -> None:
-    assert {path.parent.name for path in PROJECTS} >= {"domain", "kube", "core", "testing"}
+    assert {path.parent.name for path in PROJECTS} >= {"domain", "api", "kube", "core", "testing"}
 
 
 @pytest.mark.parametrize("path", PROJECTS, ids=shown)

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
+from moorage_api.crds import crd
+from moorage_api.netipallocation import DEFINITION
 from moorage_core import reasons
-from moorage_core.decide import marks, rehearsal
+from moorage_core.decide import dry_run as rehearsal
+from moorage_core.decide import node_labels as marks
 from moorage_core.decide.conditions import rejected
 from moorage_core.metrics import VERSION_VARIABLE
 from moorage_core.model import Phase
 from moorage_core.projections import DRY_RUN_ANNOTATION, FINALIZER, FORCE_ANNOTATION
 from moorage_core.settings import CoreSettings
-from moorage_kube.api.crds import netipallocations
-from moorage_kube.settings import environment_names
+from moorage_kube.manager.settings import environment_names
 from moorage_testing.prometheus import alerts
 
 from .files import ROOT, blocks, code_spans
@@ -113,7 +115,7 @@ def promised(text: str) -> set[str]:
 
 def fields() -> set[str]:
     """Every path of the CRD's schema, whole and below ``spec``."""
-    (version,) = netipallocations()["spec"]["versions"]
+    (version,) = crd(DEFINITION)["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
     parts = {name: schema["properties"][name] for name in ("spec", "status")}
     whole = set(_paths({"properties": parts}, ""))
@@ -142,7 +144,7 @@ def words() -> set[str]:
     """Every word in CamelCase that means something here: reasons, phases, conditions, choices."""
     conditions = {one.type for one in rejected(reasons.INVALID_SPEC, "")} | {rehearsal.CONDITION}
     told = {alert.name for alert in alerts(ROOT / "dashboards" / "rules.yaml")}
-    return {*reasons.ALL, *Phase, *conditions, *choices(netipallocations()), *told}
+    return {*reasons.ALL, *Phase, *conditions, *choices(crd(DEFINITION)), *told}
 
 
 def flags() -> set[str]:

@@ -8,8 +8,8 @@ from prometheus_client import Gauge
 
 from moorage_core import controller
 from moorage_core.settings import CoreSettings
-from moorage_kube.settings import load
-from moorage_kube.shell import Controller, Ports, Shell, leave
+from moorage_kube.manager.process import Controller, Ports, Shell, leave
+from moorage_kube.manager.settings import load
 
 TASKS = "soak_asyncio_tasks"
 

@@ -13,9 +13,9 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from moorage_kube.client import Client
-from moorage_kube.connection import Connection, Credentials
-from moorage_kube.connection.credentials import FixedCredentials
+from moorage_kube.client.client import Client
+from moorage_kube.client.connection import Connection, Credentials
+from moorage_kube.client.connection.credentials import FixedCredentials
 
 # All that the real one says where a JSON patch cannot be applied, a failed test included.
 NOT_APPLICABLE = "the server rejected our request due to an error in our request"

@@ -9,8 +9,8 @@ from typing import Any
 
 from moorage_core.model import Allocation, Mutation, Observed, Outcome, Phase, Place, Record
 from moorage_core.projections import record_to_wire
-from moorage_domain.errors import CloudError
 from moorage_domain.nodes import Node
+from moorage_provider.errors import CloudError
 
 DEADLINE = 10.0
 IP1, IP2, IP3 = "203.0.113.10", "203.0.113.11", "203.0.113.12"

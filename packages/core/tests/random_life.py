@@ -12,8 +12,8 @@ from simulation import Simulation
 from moorage_core.actions import Mutate, RemoveTaint
 from moorage_core.model import Phase, Record, Workload
 from moorage_core.pods import EvictPod, MisplacedPod
-from moorage_domain.errors import CloudError, Throttled, Unavailable
-from moorage_domain.provider import MachineHolder, OtherHolder
+from moorage_provider.errors import CloudError, Throttled, Unavailable
+from moorage_provider.protocol import MachineHolder, OtherHolder
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud
 from moorage_testing.faults import Fault
 

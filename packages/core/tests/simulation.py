@@ -21,7 +21,7 @@ from moorage_core.actions import (
     WriteStatus,
 )
 from moorage_core.decide.allocation import decide
-from moorage_core.decide.marks import IP_LABEL, READY_LABEL, labelled
+from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL, labelled
 from moorage_core.decide.outcomes import node_at_fault, reason_for
 from moorage_core.decide.targets import by_machine
 from moorage_core.model import (
@@ -41,11 +41,11 @@ from moorage_core.operations import carry_out
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.addresses import label_value
 from moorage_domain.claims import Claim, winner
-from moorage_domain.errors import CloudError
+from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
 from moorage_domain.plans import Plan
-from moorage_domain.provider import Machine, MachineHolder, Provider
-from moorage_kube.conditions import Condition
+from moorage_provider.errors import CloudError
+from moorage_provider.protocol import Machine, MachineHolder, Provider
 from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
 
 T = TypeVar("T")

@@ -43,11 +43,11 @@ from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.projections import FINALIZER
 from moorage_core.scopes import Scopes
 from moorage_core.turns import Turns
-from moorage_kube.client import Client
-from moorage_kube.conditions import Condition
-from moorage_kube.errors import Conflict, NotFound
-from moorage_kube.events import EventNote
-from moorage_kube.store import Store
+from moorage_domain.conditions import Condition
+from moorage_kube.cache.store import Store
+from moorage_kube.client.client import Client
+from moorage_kube.client.errors import Conflict, NotFound
+from moorage_kube.telemetry.events import EventNote
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"

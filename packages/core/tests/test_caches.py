@@ -24,7 +24,7 @@ from moorage_core.caches import MARKED, Caches, PodPlaces, uptime
 from moorage_core.model import Workload
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import project_pod
-from moorage_kube.store import Store
+from moorage_kube.cache.store import Store
 
 WEB = Workload("Deployment", "default", "web")
 NODES = st.sampled_from(["n1", "n2", "n3", None])

@@ -32,19 +32,19 @@ from moorage_core.metrics import CoreMetrics, core_metrics
 from moorage_core.model import Mutation, Observed, Phase, Present, Record, Unread
 from moorage_core.observe import Observer
 from moorage_core.operations import Operations
-from moorage_core.rights import RIGHTS
+from moorage_core.rbac import RIGHTS
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
 from moorage_core.turns import Turns
-from moorage_domain.errors import Denied
 from moorage_domain.plans import Plan
-from moorage_domain.provider import CloudAddress
-from moorage_kube.client import Client
-from moorage_kube.events import EventRecorder
-from moorage_kube.leadership import Leadership, LeadershipLost
-from moorage_kube.metrics import controller_metrics
-from moorage_kube.operation import Ports
-from moorage_kube.reconcile import Failure, FailureKind
+from moorage_kube.client.client import Client
+from moorage_kube.election.lease import Leadership, LeadershipLost
+from moorage_kube.manager.manager import Ports
+from moorage_kube.reconcile.reconciler import Failure, FailureKind
+from moorage_kube.telemetry.events import EventRecorder
+from moorage_kube.telemetry.metrics import controller_metrics
+from moorage_provider.errors import Denied
+from moorage_provider.protocol import CloudAddress
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider, published
 
 A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"

@@ -12,7 +12,7 @@ from moorage_core import counts
 from moorage_core.caches import Caches
 from moorage_core.counts import AGREED_SECONDS, PodCounts
 from moorage_core.decide.address import BEHIND_SECONDS
-from moorage_kube.errors import NotFound
+from moorage_kube.client.errors import NotFound
 
 PODS = "/api/v1/pods"
 

@@ -14,7 +14,7 @@ from moorage_core.decide.begin import Why, address_of, begin, begin_detach
 from moorage_core.decide.case import Case, Foreign, Holder, Nobody, OnGone, OnNode, Step, place_of
 from moorage_core.decide.targets import Targets
 from moorage_core.model import Absent, ForeignPolicy, Mutation, Phase, Present, Record
-from moorage_domain.provider import CloudAddress, MachineHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder
 
 N1, N2 = node("n1"), node("n2")
 P2 = place_of(N2)

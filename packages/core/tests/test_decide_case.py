@@ -17,7 +17,7 @@ from moorage_core.decide.case import (
 )
 from moorage_core.model import Absent, Awaited, Phase, Present, Reading, Record, Unread
 from moorage_core.reasons import DENIED
-from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
 N1 = node("n1")
 WORLD = seen(

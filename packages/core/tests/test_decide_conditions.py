@@ -11,7 +11,7 @@ from moorage_core import reasons
 from moorage_core.decide.conditions import conditions as conditions_of
 from moorage_core.decide.conditions import rejected, serves, troubled
 from moorage_core.model import Allocation, Phase, Record
-from moorage_kube.conditions import Condition
+from moorage_domain.conditions import Condition
 
 FINE = record(IP1, "n1", message="on node n1")
 CALM = (

@@ -27,7 +27,7 @@ from moorage_core.model import (
     Workload,
 )
 from moorage_core.pods import EvictPod, MisplacedPod
-from moorage_domain.provider import CloudAddress, MachineHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder
 
 LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
 N1 = node("n1", labels=LABELS, owner="uid-a")

@@ -11,8 +11,8 @@ from core_builders import IP1, NOW, outcome, place, record
 from moorage_core import reasons
 from moorage_core.decide.outcomes import node_at_fault, reason_for, record_outcome
 from moorage_core.model import Mutation, Phase, Record
-from moorage_domain import errors
 from moorage_domain.reasons import Reason
+from moorage_provider import errors
 
 EVERY = [
     kind

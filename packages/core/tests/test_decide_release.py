@@ -13,7 +13,7 @@ from moorage_core.decide.release import decide_release
 from moorage_core.decide.targets import Targets
 from moorage_core.model import Absent, Awaited, Mutation, Phase, Present, Reading, Record, Unread
 from moorage_core.reasons import DENIED
-from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
 BOUND = record(IP1, "n1")
 

@@ -10,7 +10,7 @@ from moorage_core.actions import RemoveTaint
 from moorage_core.decide.taints import settled
 from moorage_core.model import Absent, Awaited, Observed, Phase, Present, Reading, Unread
 from moorage_domain.nodes import Node
-from moorage_domain.provider import CloudAddress, MachineHolder, OtherHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
 KEY = "example.com/pending"
 TAINTED = node("n1", taints=("other", KEY))

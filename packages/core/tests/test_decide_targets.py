@@ -13,7 +13,7 @@ from simulation import Simulation
 from moorage_core import reasons
 from moorage_core.decide.targets import Leave, Targets, by_machine, in_pool, patience, why_leave
 from moorage_core.model import Observed, Record
-from moorage_domain.provider import MachineHolder
+from moorage_provider.protocol import MachineHolder
 
 
 def picked(world: Observed, one: Record | None = None) -> str | None:

@@ -10,9 +10,9 @@ from simulation import Simulation
 from moorage_core import reasons
 from moorage_core.actions import MarkNode, Mutate, RemoveFinalizer, UnmarkNode, WriteStatus
 from moorage_core.decide.allocation import decide
-from moorage_core.decide.marks import marks
+from moorage_core.decide.node_labels import marks
 from moorage_core.model import Mutation, Outcome, Phase
-from moorage_domain.errors import Unavailable
+from moorage_provider.errors import Unavailable
 
 IP1, IP2 = "203.0.113.10", "203.0.113.11"
 

@@ -25,9 +25,9 @@ from moorage_core.metrics import (
 )
 from moorage_core.model import Phase, Record
 from moorage_core.scopes import Scopes
-from moorage_domain.errors import CloudError
-from moorage_domain.provider import Request
-from moorage_kube.metrics import ProbedRegistry
+from moorage_kube.telemetry.metrics import ProbedRegistry
+from moorage_provider.errors import CloudError
+from moorage_provider.protocol import Request
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 PREFIX = "netipallocation_"

@@ -29,8 +29,8 @@ from moorage_core.operations import Operations
 from moorage_core.pods import MisplacedPod
 from moorage_core.scopes import Scopes
 from moorage_core.turns import Turns
-from moorage_domain.errors import InvalidOptions
-from moorage_kube.plugins import PluginMissing
+from moorage_kube.manager.plugins import PluginMissing
+from moorage_provider.errors import InvalidOptions
 from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud, MemoryProvider
 
 

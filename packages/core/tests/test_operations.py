@@ -20,7 +20,8 @@ from moorage_core.model import Mutation, Outcome
 from moorage_core.operations import Operations, carry_out
 from moorage_core.pacing import Pace
 from moorage_core.turns import Turns
-from moorage_domain.errors import (
+from moorage_kube.election.lease import LeadershipLost
+from moorage_provider.errors import (
     CloudError,
     Denied,
     InUse,
@@ -32,8 +33,7 @@ from moorage_domain.errors import (
     Unavailable,
     Unsupported,
 )
-from moorage_domain.provider import MachineHolder
-from moorage_kube.leadership import LeadershipLost
+from moorage_provider.protocol import MachineHolder
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud, MemoryProvider
 from moorage_testing.faults import Fault
 

@@ -9,6 +9,7 @@ from core_builders import ASKS, raw_allocation, raw_node, raw_owned, raw_pod, re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moorage_api.netipallocation import AddressStatus
 from moorage_core.model import (
     Allocation,
     DrainMode,
@@ -30,7 +31,6 @@ from moorage_core.projections import (
     record_to_wire,
 )
 from moorage_domain.nodes import Node
-from moorage_kube.api.netipallocation import AddressStatus
 
 IP = "203.0.113.10"
 WORDS = st.text(max_size=20)

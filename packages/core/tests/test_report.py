@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from core_builders import IP1, IP2, allocation, place, record, seen
 
+from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core.actions import Action, AddFinalizer, RemoveFinalizer, WriteStatus
 from moorage_core.model import Phase, Record
 from moorage_core.report import notes, worth_telling
 from moorage_domain.plans import Plan
-from moorage_kube.events import EventNote
-from moorage_kube.kinds import NETIPALLOCATIONS
+from moorage_kube.telemetry.events import EventNote
 
 BOUND = record(IP1, "n1", message="on node n1")
 HELD = record(IP1, "n1", phase=Phase.HOLDING, reason="NodeNotReady", message="n1 is NotReady")

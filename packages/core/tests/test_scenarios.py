@@ -11,8 +11,8 @@ from moorage_core import reasons
 from moorage_core.actions import Mutate, WriteStatus
 from moorage_core.decide.allocation import decide
 from moorage_core.model import Awaited, DrainMode, ForeignPolicy, Mutation, Phase, Record
-from moorage_domain.errors import CloudError, Denied, QuotaExceeded, Throttled
-from moorage_domain.provider import OtherHolder
+from moorage_provider.errors import CloudError, Denied, QuotaExceeded, Throttled
+from moorage_provider.protocol import OtherHolder
 from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud
 from moorage_testing.faults import Fault
 

@@ -15,7 +15,7 @@ from core_builders import IP1, IP2, IP3, allocation, until
 from moorage_core import reasons
 from moorage_core.model import Absent, Awaited, Present, Reading, Unread
 from moorage_core.scopes import Scope, Scopes
-from moorage_domain.errors import CloudError, Denied, InvalidOptions, Throttled, Unavailable
+from moorage_provider.errors import CloudError, Denied, InvalidOptions, Throttled, Unavailable
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 from moorage_testing.faults import Fault
 

@@ -8,7 +8,7 @@ import pytest
 
 from moorage_core.__main__ import main
 from moorage_core.settings import CoreSettings
-from moorage_kube.settings import load
+from moorage_kube.manager.settings import load
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:

@@ -15,9 +15,9 @@ import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from moorage_kube.client import Client
-from moorage_kube.connection import Connection, Credentials
-from moorage_kube.connection.credentials import FixedCredentials
+from moorage_kube.client.client import Client
+from moorage_kube.client.connection import Connection, Credentials
+from moorage_kube.client.connection.credentials import FixedCredentials
 
 DEADLINE = 30.0
 TOKEN = "s3cret-token"  # noqa: S105 - of this server only

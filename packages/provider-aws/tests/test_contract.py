@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from moorage_domain.provider import Provider
+from moorage_provider.protocol import Provider
 from moorage_provider_aws.provider import create
 from moorage_testing.clouds.aws import Ec2Emulator
 from moorage_testing.clouds.aws.contract import AwsContractWorld

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage_domain.errors import CredentialsRejected
+from moorage_provider.errors import CredentialsRejected
 from moorage_provider_aws.provider import AwsProvider
 from moorage_testing.clouds.aws import Ec2Emulator
 from moorage_testing.faults import Fault

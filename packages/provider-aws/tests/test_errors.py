@@ -4,7 +4,7 @@ import pytest
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     CredentialsRejected,

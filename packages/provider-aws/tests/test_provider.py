@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     CredentialsRejected,
     InUse,
     InvalidOptions,
@@ -17,7 +17,7 @@ from moorage_domain.errors import (
     Stale,
     Unavailable,
 )
-from moorage_domain.provider import CloudAddress, Machine, MachineHolder
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder
 from moorage_provider_aws.provider import THREADS, AwsProvider, create
 from moorage_testing.clouds.aws import Ec2Emulator
 from moorage_testing.faults import Fault

@@ -7,8 +7,8 @@ import pytest
 from azure.core.pipeline import PipelineContext, PipelineRequest
 from azure.core.rest import HttpRequest
 
-from moorage_domain.errors import Unavailable
 from moorage_provider import deadline
+from moorage_provider.errors import Unavailable
 from moorage_provider_azure.arm import Arm, _Gate
 from moorage_testing.clouds.azure import ArmEmulator
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from moorage_domain.provider import Provider
+from moorage_provider.protocol import Provider
 from moorage_provider_azure.provider import create
 from moorage_testing.clouds.azure import ArmEmulator
 from moorage_testing.clouds.azure.contract import AzureContractWorld

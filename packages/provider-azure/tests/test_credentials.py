@@ -8,7 +8,7 @@ from azure.core import AzureClouds
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.mgmt.core.tools import get_arm_endpoints
 
-from moorage_domain.errors import CredentialsRejected, InvalidOptions
+from moorage_provider.errors import CredentialsRejected, InvalidOptions
 from moorage_provider_azure.arm import Arm
 from moorage_provider_azure.credentials import Credential
 from moorage_provider_azure.provider import AzureProvider, create

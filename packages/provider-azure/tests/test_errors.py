@@ -8,7 +8,7 @@ import pytest
 from azure.core import exceptions as azure
 from azure.identity import CredentialUnavailableError
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     CredentialsRejected,

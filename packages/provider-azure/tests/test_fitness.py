@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from moorage_domain.provider import CloudAddress, Machine
+from moorage_provider.protocol import CloudAddress, Machine
 from moorage_provider_azure.fitness import refusal
-from moorage_provider_azure.rows import AzureAddress
+from moorage_provider_azure.mapping import AzureAddress
 
 ADDRESS = AzureAddress("203.0.113.10", "ip-1", None, "", "westeurope")
 MACHINE = Machine("vm-1", "nic-1", "10.0.0.4", running=True, location="westeurope", zone="1")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     InUse,
@@ -20,10 +20,10 @@ from moorage_domain.errors import (
     Unavailable,
     Unsupported,
 )
-from moorage_domain.provider import CloudAddress, Machine, MachineHolder, Operation, OtherHolder
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, Operation, OtherHolder
 from moorage_provider_azure.binding import FEW_INTERFACES
+from moorage_provider_azure.mapping import MACHINE_TAG
 from moorage_provider_azure.provider import THREADS, AzureProvider, create
-from moorage_provider_azure.rows import MACHINE_TAG
 from moorage_testing.clouds.azure import ArmEmulator
 from moorage_testing.faults import Fault
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moorage_domain.errors import InvalidOptions
+from moorage_provider.errors import InvalidOptions
 from moorage_provider_azure.settings import Cloud, Settings, from_environment
 
 SUBSCRIPTION = {"AZURE_SUBSCRIPTION_ID": "0000-1"}

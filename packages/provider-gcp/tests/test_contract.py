@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from moorage_domain.provider import Provider
+from moorage_provider.protocol import Provider
 from moorage_provider_gcp.provider import create
 from moorage_testing.clouds.gcp import GceEmulator
 from moorage_testing.clouds.gcp.contract import ELSEWHERE, GcpContractWorld

@@ -10,7 +10,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import RefreshError
 
-from moorage_domain.errors import CredentialsRejected
+from moorage_provider.errors import CredentialsRejected
 from moorage_provider_gcp.credentials import Gate
 from moorage_provider_gcp.provider import GcpProvider
 from moorage_testing.clouds.gcp import GceEmulator

@@ -10,7 +10,7 @@ from google.auth import exceptions as auth
 from google.cloud import compute_v1
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # none of its own
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     CloudError,
     CredentialsRejected,
     Denied,

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from moorage_domain.provider import Operation
+from moorage_provider.protocol import Operation
 from moorage_provider_gcp.provider import GcpProvider, create
 from moorage_testing.clouds.gcp import GceEmulator
 

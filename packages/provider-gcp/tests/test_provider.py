@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     CloudError,
     CredentialsRejected,
     InUse,
@@ -24,9 +24,9 @@ from moorage_domain.errors import (
     Unavailable,
     Unsupported,
 )
-from moorage_domain.provider import CloudAddress, Machine, MachineHolder, Operation, OtherHolder
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, Operation, OtherHolder
+from moorage_provider_gcp.mapping import GcpMachine
 from moorage_provider_gcp.provider import GcpProvider, create
-from moorage_provider_gcp.rows import GcpMachine
 from moorage_testing.clouds.gcp import GceEmulator
 from moorage_testing.faults import Fault
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moorage_domain.errors import InvalidOptions
+from moorage_provider.errors import InvalidOptions
 from moorage_provider_gcp.settings import Settings, from_environment, region
 
 

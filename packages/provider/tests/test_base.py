@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from moorage_domain.errors import Unavailable
-from moorage_domain.provider import Request, Traits
 from moorage_provider.base import SdkProvider
+from moorage_provider.errors import Unavailable
+from moorage_provider.protocol import Request, Traits
 
 
 class Client:

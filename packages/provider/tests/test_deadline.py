@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from moorage_domain.errors import Unavailable
 from moorage_provider import deadline
+from moorage_provider.errors import Unavailable
 
 
 async def test_what_takes_too_long_ends_in_unavailable() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moorage_domain.errors import InvalidOptions
+from moorage_provider.errors import InvalidOptions
 from moorage_provider.options import DEFAULT_TIMEOUT_SECONDS, timeout_seconds
 
 

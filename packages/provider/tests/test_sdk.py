@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from moorage_domain.errors import AddressNotFound, CredentialsRejected, Unavailable
-from moorage_domain.provider import Request
 from moorage_provider import deadline
+from moorage_provider.errors import AddressNotFound, CredentialsRejected, Unavailable
+from moorage_provider.protocol import Request
 from moorage_provider.sdk import Sdk, observed, outcome_of
 
 

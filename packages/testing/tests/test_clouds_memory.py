@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     InUse,
     InvalidOptions,
     Locked,
@@ -14,7 +14,7 @@ from moorage_domain.errors import (
     Unavailable,
     Unsupported,
 )
-from moorage_domain.provider import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
 from moorage_testing.clouds.memory import (
     ONE_CALL,
     TWO_STEPS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from moorage_domain.provider import Traits
+from moorage_provider.protocol import Traits
 from moorage_testing.clouds.memory import (
     ONE_CALL,
     TWO_STEPS,

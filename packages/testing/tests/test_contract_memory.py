@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from moorage_domain.provider import Provider, Traits
+from moorage_provider.protocol import Provider, Traits
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud, MemoryProvider
 from moorage_testing.clouds.memory.contract import MemoryContractWorld
 from moorage_testing.contract import ContractWorld, ProviderContract

@@ -6,8 +6,8 @@ from typing import NoReturn
 
 from moorage_core.controller import build
 from moorage_core.settings import CoreSettings
-from moorage_kube.settings import load
-from moorage_kube.shell import Shell, leave
+from moorage_kube.manager.process import Shell, leave
+from moorage_kube.manager.settings import load
 
 
 def main() -> NoReturn:

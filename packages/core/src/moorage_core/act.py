@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core import reasons
 from moorage_core.actions import (
     Action,
@@ -23,17 +24,17 @@ from moorage_core.actions import (
 )
 from moorage_core.caches import uptime
 from moorage_core.decide.evictions import RETRY_SECONDS
-from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
+from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import Observed
 from moorage_core.observe import Observer
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.projections import FINALIZER, record_to_wire
 from moorage_core.report import note
 from moorage_domain.addresses import label_value
+from moorage_domain.conditions import to_wire
 from moorage_domain.nodes import Node
-from moorage_kube.client import Client, Target
-from moorage_kube.conditions import to_wire
-from moorage_kube.errors import (
+from moorage_kube.client.client import Client, Target
+from moorage_kube.client.errors import (
     Conflict,
     Forbidden,
     Invalid,
@@ -41,8 +42,8 @@ from moorage_kube.errors import (
     Throttled,
     Unavailable,
 )
-from moorage_kube.events import EventNote
-from moorage_kube.kinds import NETIPALLOCATIONS, NODES, PODS
+from moorage_kube.client.kinds import NODES, PODS
+from moorage_kube.telemetry.events import EventNote
 
 Publish: TypeAlias = Callable[[EventNote], Awaitable[None]]
 

@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from moorage_core.model import Mutation, Place, Record
 from moorage_core.pods import EvictPod
+from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
-from moorage_domain.provider import CloudAddress
-from moorage_kube.conditions import Condition
+from moorage_provider.protocol import CloudAddress
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from moorage_core.decide.marks import label_ready, labelled
+from moorage_core.decide.node_labels import label_ready, labelled
 from moorage_core.model import Workload
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import (
@@ -19,7 +19,7 @@ from moorage_core.projections import (
     project_pod,
 )
 from moorage_domain.nodes import Node
-from moorage_kube.store import Change, Index, Store
+from moorage_kube.cache.store import Change, Index, Store
 
 _FORGET_GONE_AFTER = 86400.0
 # Index key of the nodes that say they hold an address.

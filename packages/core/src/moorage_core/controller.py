@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core.act import Actor
 from moorage_core.actions import Action, Mutate, RemoveFinalizer, WriteStatus
 from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
-from moorage_core.handlers import Triggers
 from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
 from moorage_core.model import Mutation, Observed, Outcome
 from moorage_core.observe import Observer
@@ -19,28 +19,28 @@ from moorage_core.projections import NOT_ENDED
 from moorage_core.report import notes
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
-from moorage_core.standby import Standby
+from moorage_core.triggers import Triggers
 from moorage_core.turns import Turns
+from moorage_core.warmup import Standby
+from moorage_domain.kinds import Kind
 from moorage_domain.plans import Plan
-from moorage_domain.provider import Provider
-from moorage_kube.client import ListQuery
-from moorage_kube.feed import Feed
-from moorage_kube.kinds import (
+from moorage_kube.cache.informer import Reflector
+from moorage_kube.cache.kopf_source import Feed
+from moorage_kube.cache.store import Store
+from moorage_kube.client.client import ListQuery
+from moorage_kube.client.kinds import (
     DAEMONSETS,
     DEPLOYMENTS,
-    NETIPALLOCATIONS,
     NODES,
     PODS,
     REPLICASETS,
     STATEFULSETS,
-    Kind,
 )
-from moorage_kube.operation import Controller, Ports
-from moorage_kube.plugins import load, require
-from moorage_kube.queue import WorkQueue
-from moorage_kube.reconcile import Failure
-from moorage_kube.reflector import Reflector
-from moorage_kube.store import Store
+from moorage_kube.manager.manager import Controller, Ports
+from moorage_kube.manager.plugins import load, require
+from moorage_kube.reconcile.queue import WorkQueue
+from moorage_kube.reconcile.reconciler import Failure
+from moorage_provider.protocol import Provider
 
 _PLUGINS = "moorage.providers"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from moorage_core.caches import uptime
 from moorage_core.decide.address import BEHIND_SECONDS
 from moorage_core.projections import NOT_ENDED, PodView, project_pod
-from moorage_kube.client import Client, ListQuery
-from moorage_kube.kinds import PODS
-from moorage_kube.store import Store, key_of
+from moorage_kube.cache.store import Store, key_of
+from moorage_kube.client.client import Client, ListQuery
+from moorage_kube.client.kinds import PODS
 
 AGREED_SECONDS = 10.0
 """How long it counts that the cache knew every pod there was."""

@@ -11,12 +11,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from moorage_core.caches import Caches
-from moorage_core.decide.marks import label_ready
+from moorage_core.decide.node_labels import label_ready
 from moorage_core.model import Phase, Place, Record
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scopes
-from moorage_domain.provider import Request
-from moorage_kube.metrics import ProbedRegistry, StateCollector
+from moorage_kube.telemetry.metrics import ProbedRegistry, StateCollector
+from moorage_provider.protocol import Request
 
 VERSION_VARIABLE = "CONTROLLER_VERSION"
 """The first version's way to say which version the metrics tell of; else it is the package's."""

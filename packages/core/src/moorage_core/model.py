@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from moorage_core.pods import MisplacedPod
-from moorage_domain.errors import CloudError
+from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
-from moorage_domain.provider import CloudAddress, Traits
 from moorage_domain.reasons import Reason
-from moorage_kube.conditions import Condition
+from moorage_provider.errors import CloudError
+from moorage_provider.protocol import CloudAddress, Traits
 
 
 class Phase(StrEnum):

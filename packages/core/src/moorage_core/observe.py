@@ -25,9 +25,9 @@ from moorage_core.pods import MisplacedPod
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import Claim, winner
-from moorage_domain.errors import CloudError
 from moorage_domain.nodes import Node
-from moorage_kube.plugins import PluginError
+from moorage_kube.manager.plugins import PluginError
+from moorage_provider.errors import CloudError
 
 
 class Observer:

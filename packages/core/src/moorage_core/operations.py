@@ -15,9 +15,9 @@ from moorage_core.decide.outcomes import node_at_fault
 from moorage_core.model import Mutation, Outcome
 from moorage_core.pacing import Pace
 from moorage_core.turns import Turns
-from moorage_domain import errors
-from moorage_domain.provider import Machine, MachineHolder, Operation, Provider
-from moorage_kube.leadership import LeadershipLost
+from moorage_kube.election.lease import LeadershipLost
+from moorage_provider import errors
+from moorage_provider.protocol import Machine, MachineHolder, Operation, Provider
 
 log = logging.getLogger(__name__)
 

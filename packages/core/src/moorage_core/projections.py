@@ -12,7 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from moorage_core.decide.marks import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
+from moorage_api.netipallocation import (
+    AddressStatus,
+    NetIPAllocationSpec,
+    OwedNode,
+)
+from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
     Allocation,
     DrainMode,
@@ -23,13 +28,8 @@ from moorage_core.model import (
     Workload,
 )
 from moorage_domain.addresses import InvalidAddress, public
+from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import LEAVING_TAINTS, Node
-from moorage_kube.api.netipallocation import (
-    AddressStatus,
-    NetIPAllocationSpec,
-    OwedNode,
-)
-from moorage_kube.conditions import Condition, from_wire
 
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"

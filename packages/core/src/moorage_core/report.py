@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core import reasons
 from moorage_core.actions import Action, WriteStatus
 from moorage_core.model import Observed, Record
 from moorage_domain.plans import Plan
-from moorage_kube.events import EventNote
-from moorage_kube.kinds import NETIPALLOCATIONS
+from moorage_kube.telemetry.events import EventNote
 
 # Steps on the way that need no telling; the condition Progressing shows them.
 _QUIET = frozenset({"", reasons.VERIFYING.name, reasons.STALE.name})

@@ -15,8 +15,8 @@ from typing import TypeAlias
 from moorage_core.decide.outcomes import reason_for
 from moorage_core.model import Absent, Allocation, Awaited, Present, Reading, Unread
 from moorage_core.pacing import Pace
-from moorage_domain.errors import CloudError, Retry, Unavailable
-from moorage_domain.provider import CloudAddress, MachineHolder, Provider
+from moorage_provider.errors import CloudError, Retry, Unavailable
+from moorage_provider.protocol import CloudAddress, MachineHolder, Provider
 
 # (provider name, region) -> provider
 CreateProvider: TypeAlias = Callable[[str, str], Provider]

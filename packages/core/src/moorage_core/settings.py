@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from moorage_kube.settings import CommonSettings, in_group
+from moorage_kube.manager.settings import CommonSettings, in_group
 
 
 class CoreSettings(CommonSettings):

@@ -15,9 +15,9 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
-from moorage_domain.errors import CredentialsRejected, InvalidOptions, MachineNotFound
-from moorage_domain.provider import Request
 from moorage_provider import deadline
+from moorage_provider.errors import CredentialsRejected, InvalidOptions, MachineNotFound
+from moorage_provider.protocol import Request
 from moorage_provider.sdk import observed
 from moorage_provider_aws.errors import RAISED_BY_BOTO, cloud_error
 

@@ -6,7 +6,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     CredentialsRejected,

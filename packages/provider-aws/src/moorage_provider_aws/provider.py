@@ -7,12 +7,14 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from moorage_domain.errors import (
+from moorage_provider.base import SdkProvider
+from moorage_provider.errors import (
     AddressNotFound,
     InUse,
     Stale,
 )
-from moorage_domain.provider import (
+from moorage_provider.options import timeout_seconds
+from moorage_provider.protocol import (
     CloudAddress,
     Machine,
     MachineHolder,
@@ -20,9 +22,7 @@ from moorage_domain.provider import (
     OtherHolder,
     Traits,
 )
-from moorage_provider.base import SdkProvider
-from moorage_provider.options import timeout_seconds
-from moorage_provider_aws import rows
+from moorage_provider_aws import mapping as rows
 from moorage_provider_aws.identity import instance_id
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def create(options: Mapping[str, str]) -> AwsProvider:
 
 
 class AwsProvider(SdkProvider["Ec2"]):
-    """One region of one AWS account; see ``moorage_domain.provider.Provider``."""
+    """One region of one AWS account; see ``moorage_provider.protocol.Provider``."""
 
     name = "aws"
     cloud = "EC2"

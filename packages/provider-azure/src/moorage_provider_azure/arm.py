@@ -15,7 +15,8 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.network import NetworkManagementClient
 
-from moorage_domain.errors import (
+from moorage_provider import deadline
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     CredentialsRejected,
@@ -23,8 +24,7 @@ from moorage_domain.errors import (
     MachineNotFound,
     Stale,
 )
-from moorage_domain.provider import Request
-from moorage_provider import deadline
+from moorage_provider.protocol import Request
 from moorage_provider.sdk import observed
 from moorage_provider_azure.credentials import credential
 from moorage_provider_azure.errors import RAISED_BY_AZURE, cloud_error, operation_error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     InUse,
@@ -14,8 +14,8 @@ from moorage_domain.errors import (
     Stale,
     Unsupported,
 )
-from moorage_domain.provider import CloudAddress, Machine, MachineHolder, OtherHolder
-from moorage_provider_azure import rows
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider_azure import mapping as rows
 from moorage_provider_azure.fitness import UNIFORM
 from moorage_provider_azure.identity import is_uniform
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from azure.mgmt.network.models import NetworkInterface, PublicIPAddress
 
     from moorage_provider_azure.arm import Arm
-    from moorage_provider_azure.rows import AzureAddress
+    from moorage_provider_azure.mapping import AzureAddress
 
 FEW_INTERFACES = 3
 """So few are read one by one: the list has those of all machines, and takes the SDK long."""

@@ -15,7 +15,7 @@ from azure.identity import (
     WorkloadIdentityCredential,
 )
 
-from moorage_domain.errors import InvalidOptions
+from moorage_provider.errors import InvalidOptions
 from moorage_provider_azure.settings import ANONYMOUS, Cloud, Settings
 
 _AUTHORITIES = {

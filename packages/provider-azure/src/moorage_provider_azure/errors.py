@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.core import exceptions as azure
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     CredentialsRejected,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from moorage_domain.provider import CloudAddress, Machine
+from moorage_provider.protocol import CloudAddress, Machine
 from moorage_provider_azure.identity import is_uniform
-from moorage_provider_azure.rows import AzureAddress
+from moorage_provider_azure.mapping import AzureAddress
 
 UNIFORM = (
     "instances of a Uniform scale set cannot be given a chosen address: Azure gives them one of"

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from moorage_domain.errors import MachineNotFound, Unsupported
-from moorage_domain.provider import (
+from moorage_provider.base import SdkProvider
+from moorage_provider.errors import MachineNotFound, Unsupported
+from moorage_provider.options import timeout_seconds
+from moorage_provider.protocol import (
     CloudAddress,
     Machine,
     MachineHolder,
     Operation,
     Traits,
 )
-from moorage_provider.base import SdkProvider
-from moorage_provider.options import timeout_seconds
 from moorage_provider_azure import binding, fitness, identity
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def create(options: Mapping[str, str]) -> AzureProvider:
 
 
 class AzureProvider(SdkProvider["Arm"]):
-    """One Azure subscription, or one region of it; see ``moorage_domain.provider.Provider``."""
+    """One Azure subscription, or one region of it; see ``moorage_provider.protocol.Provider``."""
 
     name = "azure"
     cloud = "Azure"

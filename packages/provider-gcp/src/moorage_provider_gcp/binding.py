@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     InUse,
@@ -19,11 +19,12 @@ from moorage_domain.errors import (
     MachineUnfit,
     Stale,
 )
-from moorage_domain.provider import CloudAddress, Machine, MachineHolder, OtherHolder
-from moorage_provider_gcp import identity, rows
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider_gcp import identity
+from moorage_provider_gcp import mapping as rows
 from moorage_provider_gcp.identity import InZone
+from moorage_provider_gcp.mapping import GcpAddress, GcpMachine
 from moorage_provider_gcp.refused import Refused
-from moorage_provider_gcp.rows import GcpAddress, GcpMachine
 
 if TYPE_CHECKING:
     from google.cloud.compute_v1 import Instance, NetworkInterface

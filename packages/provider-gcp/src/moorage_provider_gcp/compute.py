@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import requests
 from google.api_core.client_options import ClientOptions
 
-from moorage_domain.errors import (
+from moorage_provider import deadline
+from moorage_provider.errors import (
     CloudError,
     CredentialsRejected,
     InvalidOptions,
@@ -22,8 +23,7 @@ from moorage_domain.errors import (
     Stale,
     Unavailable,
 )
-from moorage_domain.provider import Request
-from moorage_provider import deadline
+from moorage_provider.protocol import Request
 from moorage_provider.sdk import observed
 from moorage_provider_gcp import identity
 from moorage_provider_gcp.clients import (
@@ -35,7 +35,7 @@ from moorage_provider_gcp.clients import (
 from moorage_provider_gcp.credentials import found
 from moorage_provider_gcp.errors import RAISED_BY_GOOGLE, cloud_error, operation_error
 from moorage_provider_gcp.identity import InZone
-from moorage_provider_gcp.rows import PREMIUM
+from moorage_provider_gcp.mapping import PREMIUM
 from moorage_provider_gcp.settings import from_environment
 
 AnswerT = TypeVar("AnswerT")

@@ -10,8 +10,8 @@ from google.auth.credentials import AnonymousCredentials, Credentials, TokenStat
 from google.auth.exceptions import GoogleAuthError
 from google.oauth2 import service_account
 
-from moorage_domain.errors import InvalidOptions
 from moorage_provider import deadline
+from moorage_provider.errors import InvalidOptions
 from moorage_provider_gcp.settings import Settings
 
 _SCOPES = ("https://www.googleapis.com/auth/compute",)

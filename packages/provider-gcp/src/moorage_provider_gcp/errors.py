@@ -11,7 +11,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # it has no types of its own
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     CloudError,
     CredentialsRejected,
     Denied,

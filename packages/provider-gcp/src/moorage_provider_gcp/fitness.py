@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moorage_domain.provider import CloudAddress, Machine
-from moorage_provider_gcp.rows import GcpAddress, GcpMachine
+from moorage_provider.protocol import CloudAddress, Machine
+from moorage_provider_gcp.mapping import GcpAddress, GcpMachine
 
 
 def refusal(address: CloudAddress, machine: Machine) -> str | None:

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from moorage_domain.errors import MachineNotFound, Unsupported
-from moorage_domain.provider import (
+from moorage_provider.base import SdkProvider
+from moorage_provider.errors import MachineNotFound, Unsupported
+from moorage_provider.options import timeout_seconds
+from moorage_provider.protocol import (
     CloudAddress,
     Machine,
     MachineHolder,
     Operation,
     Traits,
 )
-from moorage_provider.base import SdkProvider
-from moorage_provider.options import timeout_seconds
 from moorage_provider_gcp import binding, fitness, identity, settings
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def create(options: Mapping[str, str]) -> GcpProvider:
 
 
 class GcpProvider(SdkProvider["Compute"]):
-    """One project, or one region of it; see ``moorage_domain.provider.Provider``."""
+    """One project, or one region of it; see ``moorage_provider.protocol.Provider``."""
 
     name = "gcp"
     cloud = "GCP"

@@ -1,6 +1,6 @@
 """The refusal whose reason only a look at the world tells."""
 
-from moorage_domain.errors import CloudError
+from moorage_provider.errors import CloudError
 
 
 class Refused(CloudError):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from moorage_domain.errors import InvalidOptions
+from moorage_provider.errors import InvalidOptions
 
 ANONYMOUS = "anonymous"
 _INTERFACE = re.compile(r"nic\d{1,2}")

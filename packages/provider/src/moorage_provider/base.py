@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, Protocol, TypeVar
 
-from moorage_domain.provider import Request, Traits, unfenced, unobserved
 from moorage_provider import deadline
+from moorage_provider.protocol import Request, Traits, unfenced, unobserved
 from moorage_provider.sdk import Closes, Sdk
 
 
@@ -24,7 +24,7 @@ ClientT = TypeVar("ClientT", bound=Client)
 
 
 class SdkProvider(Generic[ClientT]):
-    """The part of ``moorage_domain.provider.Provider`` that no cloud does in its own way.
+    """The part of ``moorage_provider.protocol.Provider`` that no cloud does in its own way.
 
     Attributes:
         cloud: as errors call it.

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
-from moorage_domain.errors import Unavailable
+from moorage_provider.errors import Unavailable
 
 _ends_at: ContextVar[float] = ContextVar("moorage_deadline")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from moorage_domain.errors import InvalidOptions
+from moorage_provider.errors import InvalidOptions
 
 DEFAULT_TIMEOUT_SECONDS = 15.0
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
 
-from moorage_domain.errors import CloudError, CredentialsRejected
-from moorage_domain.provider import Request
 from moorage_provider import deadline
+from moorage_provider.errors import CloudError, CredentialsRejected
+from moorage_provider.protocol import Request
 
 T = TypeVar("T")
 

@@ -38,7 +38,7 @@ from moorage_core.decide.case import (
     place_of,
     settle,
 )
-from moorage_core.decide.owed import give_back, give_back_to_refused_target, unpaid
+from moorage_core.decide.restore import give_back, give_back_to_refused_target, unpaid
 from moorage_core.decide.targets import Leave, patience, why_leave
 from moorage_core.model import (
     Absent,
@@ -52,8 +52,8 @@ from moorage_core.model import (
 )
 from moorage_domain.nodes import Node
 from moorage_domain.plans import first_hit
-from moorage_domain.provider import MachineHolder
 from moorage_domain.reasons import Reason
+from moorage_provider.protocol import MachineHolder
 
 # EC2 shows an association within seconds; after this long the cloud is believed over our memory.
 VERIFY_SECONDS = 30.0

@@ -15,22 +15,22 @@ from moorage_core.actions import (
     UnmarkNode,
     WriteStatus,
 )
-from moorage_core.decide import rehearsal
+from moorage_core.decide import dry_run as rehearsal
 from moorage_core.decide.address import decide_address
 from moorage_core.decide.case import Case, Step, locate, settle
 from moorage_core.decide.conditions import conditions, rejected, serves
+from moorage_core.decide.dry_run import rehearse
 from moorage_core.decide.evictions import evictions, until_next
-from moorage_core.decide.marks import marks
 from moorage_core.decide.merging import merged
+from moorage_core.decide.node_labels import marks
 from moorage_core.decide.outcomes import record_outcome
-from moorage_core.decide.rehearsal import rehearse
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.taints import settled
 from moorage_core.decide.targets import Targets
 from moorage_core.model import Awaited, Observed, Phase, Present, Record
+from moorage_domain.conditions import Condition
 from moorage_domain.plans import Plan
-from moorage_domain.provider import MachineHolder
-from moorage_kube.conditions import Condition
+from moorage_provider.protocol import MachineHolder
 
 # A refusal is mended by people, elsewhere, and nobody tells us.
 LABEL_RETRY_SECONDS = 60.0

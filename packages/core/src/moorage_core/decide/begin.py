@@ -17,8 +17,8 @@ from moorage_core.decide.case import (
     settle,
 )
 from moorage_core.model import ForeignPolicy, Mutation, Phase, Place, Present, Record
-from moorage_domain.provider import CloudAddress
 from moorage_domain.reasons import Reason
+from moorage_provider.protocol import CloudAddress
 
 _REQUESTS = UUID("6f0f3d0c-5d0e-4e0e-9b57-6d6f6f726167")
 _PHASES = {

@@ -9,8 +9,8 @@ from moorage_core.actions import Mutate, Reread
 from moorage_core.decide.targets import Targets
 from moorage_core.model import Observed, Place, Present, Reading, Record
 from moorage_domain.nodes import Node
-from moorage_domain.provider import MachineHolder
 from moorage_domain.reasons import Reason
+from moorage_provider.protocol import MachineHolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from moorage_core import reasons
 from moorage_core.model import Allocation, Phase, Record
+from moorage_domain.conditions import Condition, Status
 from moorage_domain.reasons import Reason
-from moorage_kube.conditions import Condition, Status
 
 MOVING = frozenset(
     {

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from moorage_core.decide.case import Step
 from moorage_core.decide.conditions import MOVING
-from moorage_core.decide.marks import label_ready
+from moorage_core.decide.node_labels import label_ready
 from moorage_core.model import Absent, Observed, Phase, Present, Record
 from moorage_core.pods import EvictPod
 

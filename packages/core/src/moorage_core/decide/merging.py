@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from moorage_core.model import Observed
-from moorage_kube.conditions import Condition, merge
+from moorage_domain.conditions import Condition, merge
 
 
 def merged(world: Observed, told: Iterable[Condition]) -> tuple[Condition, ...]:

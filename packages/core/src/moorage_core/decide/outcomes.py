@@ -8,8 +8,8 @@ from dataclasses import replace
 from moorage_core import reasons
 from moorage_core.decide.case import settle
 from moorage_core.model import Mutation, Outcome, Phase, Record
-from moorage_domain import errors
 from moorage_domain.reasons import Reason
+from moorage_provider import errors
 
 # The first class that fits names the reason.
 _REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (

@@ -13,7 +13,7 @@ from moorage_core.decide.address import (
 )
 from moorage_core.decide.begin import begin_detach
 from moorage_core.decide.case import Case, Foreign, Nobody, Step, changed
-from moorage_core.decide.owed import give_back, unpaid
+from moorage_core.decide.restore import give_back, unpaid
 from moorage_core.model import Absent, Mutation, Phase, Unread
 from moorage_domain.plans import first_hit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage_core.actions import RemoveTaint
 from moorage_core.model import Observed, Phase, Present, Record
-from moorage_domain.provider import MachineHolder
+from moorage_provider.protocol import MachineHolder
 
 
 def settled(world: Observed, records: tuple[Record, ...]) -> tuple[RemoveTaint, ...]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from moorage_domain.errors import Locked
-from moorage_domain.provider import CloudAddress, Machine, Operation, Provider
+from moorage_provider.errors import Locked
+from moorage_provider.protocol import CloudAddress, Machine, Operation, Provider
 from moorage_testing.contract.world import PATIENT_SECONDS, ContractWorld, Counted
 
 Opening = Callable[[float], Provider]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     Denied,
     InUse,
@@ -20,7 +20,7 @@ from moorage_domain.errors import (
     Throttled,
     Unavailable,
 )
-from moorage_domain.provider import CloudAddress, Machine, Operation, Request, unfenced
+from moorage_provider.protocol import CloudAddress, Machine, Operation, Request, unfenced
 from moorage_testing.clouds.memory.cloud import MemoryCloud, Mutation
 from moorage_testing.clouds.memory.provider import MemoryProvider
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from moorage_domain.errors import InUse, Locked, MachineUnfit, Stale, Unsupported
-from moorage_domain.provider import (
+from moorage_provider.errors import InUse, Locked, MachineUnfit, Stale, Unsupported
+from moorage_provider.protocol import (
     CloudAddress,
     Machine,
     MachineHolder,

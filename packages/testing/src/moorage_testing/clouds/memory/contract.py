@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from moorage_domain.errors import CloudError, Denied, QuotaExceeded, Throttled, Unavailable
-from moorage_domain.provider import OtherHolder
+from moorage_provider.errors import CloudError, Denied, QuotaExceeded, Throttled, Unavailable
+from moorage_provider.protocol import OtherHolder
 from moorage_testing.clouds.memory.cloud import MemoryCloud
 from moorage_testing.contract import (
     IMPATIENT_SECONDS,

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeVar
 
-from moorage_domain.errors import CloudError, InvalidOptions, Unavailable
-from moorage_domain.provider import (
+from moorage_provider.errors import CloudError, InvalidOptions, Unavailable
+from moorage_provider.protocol import (
     CloudAddress,
     Machine,
     Operation,
@@ -51,7 +51,7 @@ def create(options: Mapping[str, str]) -> MemoryProvider:
 
 
 class MemoryProvider:
-    """``moorage_domain.provider.Provider`` over a ``MemoryCloud``; any number may share one."""
+    """``moorage_provider.protocol.Provider`` over a ``MemoryCloud``; any number may share one."""
 
     def __init__(
         self, cloud: MemoryCloud, timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from moorage_domain.errors import AddressNotFound, MachineNotFound
-from moorage_domain.provider import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.errors import AddressNotFound, MachineNotFound
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
 
 # Where ephemeral public addresses come from: 198.18.0.0/15 (RFC 2544), nobody's reserved one.
 _EPHEMERAL_POOL = 198 << 24 | 18 << 16

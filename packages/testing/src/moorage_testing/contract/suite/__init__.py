@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from moorage_domain.provider import Provider
+from moorage_provider.protocol import Provider
 from moorage_testing.contract.steps import Opening, opened
 from moorage_testing.contract.suite.attaching import AttachingContract
 from moorage_testing.contract.suite.counting import CountingContract

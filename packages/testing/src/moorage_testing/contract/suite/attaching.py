@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_domain.provider import MachineHolder, Provider
+from moorage_provider.protocol import MachineHolder, Provider
 from moorage_testing.contract.steps import attached, done, fresh_request, new_machine, read
 from moorage_testing.contract.world import ContractWorld
 

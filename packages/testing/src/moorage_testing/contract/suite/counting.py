@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_domain.provider import Provider, Request
+from moorage_provider.protocol import Provider, Request
 from moorage_testing.contract.steps import (
     arranged,
     asking,

@@ -10,8 +10,8 @@ from typing import Literal
 
 import pytest
 
-from moorage_domain.errors import CloudError, Denied, Throttled, Unavailable
-from moorage_domain.provider import MachineHolder, Provider
+from moorage_provider.errors import CloudError, Denied, Throttled, Unavailable
+from moorage_provider.protocol import MachineHolder, Provider
 from moorage_testing.contract.steps import (
     arranged,
     asking,

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_domain.errors import InUse
-from moorage_domain.provider import MachineHolder, Provider
+from moorage_provider.errors import InUse
+from moorage_provider.protocol import MachineHolder, Provider
 from moorage_testing.contract.steps import (
     attached,
     done,

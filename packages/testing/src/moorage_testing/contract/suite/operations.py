@@ -7,8 +7,8 @@ import contextlib
 
 import pytest
 
-from moorage_domain.errors import CloudError
-from moorage_domain.provider import MachineHolder, Operation, Provider
+from moorage_provider.errors import CloudError
+from moorage_provider.protocol import MachineHolder, Operation, Provider
 from moorage_testing.contract.steps import (
     Opening,
     arranged,

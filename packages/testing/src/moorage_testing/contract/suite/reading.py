@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_domain.errors import MachineNotFound
-from moorage_domain.provider import Provider
+from moorage_provider.errors import MachineNotFound
+from moorage_provider.protocol import Provider
 from moorage_testing.contract.steps import new_machine, read
 from moorage_testing.contract.world import ContractWorld
 

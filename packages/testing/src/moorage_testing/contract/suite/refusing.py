@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_domain.errors import (
+from moorage_provider.errors import (
     AddressNotFound,
     InUse,
     MachineNotFound,
@@ -13,7 +13,7 @@ from moorage_domain.errors import (
     Stale,
     Unsupported,
 )
-from moorage_domain.provider import OtherHolder, Provider
+from moorage_provider.protocol import OtherHolder, Provider
 from moorage_testing.contract.steps import (
     arranged,
     attached,

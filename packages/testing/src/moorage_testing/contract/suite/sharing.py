@@ -7,8 +7,8 @@ import asyncio
 
 import pytest
 
-from moorage_domain.errors import InUse, Locked, MachineNotFound, Stale
-from moorage_domain.provider import MachineHolder, Provider, Request
+from moorage_provider.errors import InUse, Locked, MachineNotFound, Stale
+from moorage_provider.protocol import MachineHolder, Provider, Request
 from moorage_testing.contract.steps import (
     Opening,
     arranged,

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from moorage_domain.errors import Unavailable
-from moorage_domain.provider import MachineHolder, Provider
+from moorage_provider.errors import Unavailable
+from moorage_provider.protocol import MachineHolder, Provider
 from moorage_testing.contract.steps import (
     Opening,
     arranged,

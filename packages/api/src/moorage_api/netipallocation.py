@@ -1,0 +1,256 @@
+"""NetIPAllocation: reserved cloud addresses that healthy nodes of a pool must hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from moorage_api.conditions import WireCondition
+from moorage_api.crds import Column, Definition
+from moorage_api.wire import Wire, rule
+from moorage_domain.addresses import NOT_PUBLIC
+from moorage_domain.kinds import Kind
+
+NETIPALLOCATIONS = Kind(
+    "netinfra.darkbrains.com", "v1alpha1", "netipallocations", "NetIPAllocation", namespaced=False
+)
+
+# A status entry takes about 600 bytes, and etcd takes no object over 1.5 MiB.
+MAX_ADDRESSES = 512
+
+_IS_PRIVATE = (
+    "[" + ", ".join(f"'{network}'" for network in NOT_PUBLIC) + "]"
+    ".exists(n, cidr(n).containsIP(self))"
+)
+
+# Together with the list being a set, the canonical form makes a duplicate visible at linear cost.
+_ADDRESS_RULES: list[JsonValue] = [
+    rule(
+        "isIP(self)",
+        "is no IP address; write one like 203.0.113.10 or 2001:db8::1",
+    ),
+    rule(
+        f"!isIP(self) || !{_IS_PRIVATE}",
+        "is private, loopback, link-local or multicast, so no cloud can reserve it;"
+        " list the public address instead",
+    ),
+    rule(
+        "!isIP(self) || ip.isCanonical(self)",
+        "is not in the shortest form, in which duplicates show; write 2001:db8::1 for"
+        " 2001:0db8::0001",
+    ),
+]
+# The address is held where it was bound: looking for it elsewhere would lose it.
+_CLOUD_RULES: list[JsonValue] = [
+    rule(
+        "!has(oldSelf.provider) || oldSelf.provider == '' || (has(self.provider)"
+        " && self.provider == oldSelf.provider"
+        " && (has(self.region) ? self.region : '') == (has(oldSelf.region) ? oldSelf.region : ''))",
+        "provider and region cannot be changed, since the addresses are held there; delete the"
+        " allocation and create it anew (releasePolicy Retain leaves the addresses where they are)",
+    ),
+]
+# Of Kubernetes' qualified names: a DNS name of 253 characters, a slash, and 63 more.
+_MAX_TAINT_KEY = 317
+_DNS_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_TAINT_KEY_RULES: list[JsonValue] = [
+    rule(
+        "self == '' || (self.indexOf('/') <= 253 && self.matches("
+        f"'^({_DNS_LABEL}([.]{_DNS_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$'))",
+        "is no taint key; write one like example.com/address-pending, without value and effect",
+    ),
+]
+Address = Annotated[
+    str, Field(max_length=39, json_schema_extra={"x-kubernetes-validations": _ADDRESS_RULES})
+]
+
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class WorkloadRef(Wire):
+    """The workload whose pods keep an address on a node that is being drained."""
+
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(
+        description="Kind of the workload."
+    )
+    name: Name = Field(description="Name of the workload.")
+    namespace: Annotated[str, Field(max_length=63)] = Field(
+        default="default", description="Namespace of the workload."
+    )
+
+
+class DeploymentRef(Wire):
+    """The first version's way to name a Deployment; read only where workloadRef is absent."""
+
+    name: Name = Field(description="Name of the Deployment.")
+    namespace: Annotated[str, Field(max_length=63)] = Field(
+        default="default", description="Namespace of the Deployment."
+    )
+
+
+class Cloud(Wire):
+    """Where the addresses are reserved."""
+
+    provider: Annotated[str, Field(max_length=63)] = Field(
+        default="",
+        description="Cloud plug-in: aws, gcp, azure or any other that is installed.",
+    )
+    region: Annotated[str, Field(max_length=63)] = Field(
+        default="",
+        description="Region of the addresses; empty: the region of the controller's environment.",
+    )
+    zones: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
+        default_factory=list,
+        description="Only nodes of these zones may get an address; empty: all.",
+    )
+
+
+class Failover(Wire):
+    """When an address leaves a node that is in trouble."""
+
+    not_ready_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(
+        default=40, description="How long a node must be NotReady before its address moves."
+    )
+    node_gone_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(
+        default=60,
+        description="How long a Node object must be gone before its address moves, so that a"
+        " kubelet that registers again is no failover.",
+    )
+    drain: Literal["WorkloadGone", "AllPodsGone", "Immediate"] = Field(
+        default="WorkloadGone",
+        description="What an address on a cordoned node waits for: the workload's pods to leave"
+        " (all pods but those of DaemonSets where no workload is named), all pods to leave, or"
+        " nothing.",
+    )
+
+
+class NetIPAllocationSpec(Wire):
+    """What is wanted."""
+
+    reserved_ips: Annotated[list[Address], Field(max_length=MAX_ADDRESSES)] = Field(
+        description="Reserved public addresses; each is kept on one node of the pool.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    workload_ref: WorkloadRef | None = None
+    deployment_ref: DeploymentRef | None = Field(
+        default=None, description="Deprecated: use workloadRef with kind Deployment."
+    )
+    node_selector: dict[str, str] = Field(
+        default_factory=dict,
+        description="Labels of the nodes that may hold an address; empty: every node.",
+    )
+    cloud: Cloud = Field(json_schema_extra={"x-kubernetes-validations": _CLOUD_RULES})
+    reconcile_interval: Annotated[int, Field(ge=5, le=86400)] = Field(
+        default=30, description="Seconds between two looks at the cloud."
+    )
+    release_policy: Literal["Detach", "Retain"] = Field(
+        default="Detach",
+        description="What happens to an address that is no longer listed: taken off its node, or"
+        " left where it is. The reservation itself is never given back.",
+    )
+    foreign_policy: Literal["Never", "IfUnmanaged", "Always"] = Field(
+        default="Never",
+        description="Whether an address may be taken from a machine that is no node of this"
+        " cluster: never, if it belongs to no other cluster, or always. Load balancers and other"
+        " services are never touched.",
+    )
+    failover: Failover = Field(default_factory=Failover)
+    evict_misplaced_pods: bool = Field(
+        default=False,
+        description="Whether pods of the workload that select ip.ready or moorage.dev/ip, and run"
+        " on a node without it, are asked to leave by the Eviction API, as soon as an address of"
+        " this allocation is on another node. PodDisruptionBudgets are honoured.",
+    )
+    settled_taint: Annotated[str, Field(max_length=_MAX_TAINT_KEY)] = Field(
+        default="",
+        description="Key of a taint with which nodes are registered, so that nothing runs there"
+        " too early: it is taken off once the cloud shows an address on the node, whatever its"
+        " effect, and never put back; empty: none.",
+        json_schema_extra={"x-kubernetes-validations": _TAINT_KEY_RULES},
+    )
+
+
+class OwedNode(Wire):
+    """A node that gave up its own public address for a reserved one."""
+
+    node_name: str = Field(description="Its name.")
+    node_uid: str = Field(description="Its uid.")
+    provider_id: str = Field(description="Its spec.providerID.")
+
+
+class AddressStatus(Wire):
+    """Where one address is, and why."""
+
+    ip: str = Field(description="The address, in its canonical form.")
+    phase: str = Field(description="Where the address is on its way.")
+    reason: str = Field(default="", description="One word for why.")
+    message: str = Field(default="", description="The same in plain words.")
+    node_name: str | None = Field(default=None, description="Node that holds it, or will.")
+    node_uid: str | None = Field(default=None, description="That node's uid.")
+    provider_id: str | None = Field(default=None, description="That node's spec.providerID.")
+    previous_node: str | None = Field(default=None, description="Node it is being taken from.")
+    previous_node_uid: str | None = Field(default=None, description="That node's uid.")
+    previous_provider_id: str | None = Field(
+        default=None, description="That node's spec.providerID."
+    )
+    cloud_ref: str | None = Field(default=None, description="The cloud's id of the reservation.")
+    operation: str | None = Field(
+        default=None, description="Mutation begun and not yet seen to end, with its request id."
+    )
+    handle: str | None = Field(
+        default=None, description="What the cloud knows that mutation by once it has accepted it."
+    )
+    owed: list[OwedNode] | None = Field(
+        default=None,
+        description="Nodes that gave up their own public address for this one, and get one again"
+        " when it has left them.",
+    )
+    attempts: int | None = Field(default=None, description="Failed attempts in a row.")
+    next_attempt: str | None = Field(default=None, description="Not tried again before.")
+    observed_at: str | None = Field(
+        default=None, description="When the cloud was read that this rests on."
+    )
+    since: str = Field(default="", description="When it came into this phase.")
+
+
+class NetIPAllocationStatus(Wire):
+    """What is, as of the last change."""
+
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the spec that this status answers."
+    )
+    reserved: int | None = Field(default=None, description="Number of addresses listed.")
+    bound: int | None = Field(default=None, description="Number of addresses on their node.")
+    addresses: list[AddressStatus] = Field(
+        default_factory=list,
+        description="One entry per address.",
+        # It has one writer, which writes it whole. As a map the API server would keep a third of
+        # the object, and half of the time of each write, for who wrote which field of which entry.
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    conditions: list[WireCondition] = Field(
+        default_factory=list,
+        description="Ready, Progressing, Degraded and Conflict.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
+
+
+DEFINITION = Definition(
+    kind=NETIPALLOCATIONS,
+    description="Reserved cloud addresses that healthy nodes of a pool must hold.",
+    spec=NetIPAllocationSpec,
+    status=NetIPAllocationStatus,
+    short_names=("nia",),
+    columns=(
+        Column("Provider", "string", ".spec.cloud.provider"),
+        Column("Reserved", "integer", ".status.reserved"),
+        Column("Bound", "integer", ".status.bound"),
+        Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+        Column("Age", "date", ".metadata.creationTimestamp"),
+    ),
+)

@@ -1,0 +1,45 @@
+"""What the core controller may do in the cluster."""
+
+from __future__ import annotations
+
+from moorage_domain.rbac import SHELL_RIGHTS, Right
+
+RIGHTS: tuple[Right, ...] = (
+    *SHELL_RIGHTS,
+    Right(
+        group="netinfra.darkbrains.com",
+        resources=("netipallocations",),
+        verbs=("list", "watch", "patch"),
+        why="read what is wanted; keep the finalizer that lets addresses be released first",
+    ),
+    Right(
+        group="netinfra.darkbrains.com",
+        resources=("netipallocations/status",),
+        verbs=("patch",),
+        why="write the intention down before the cloud is changed, and what came of it",
+    ),
+    Right(
+        group="",
+        resources=("nodes",),
+        verbs=("list", "watch", "patch"),
+        why="choose healthy nodes; label those that hold an address, take the settled taint off",
+    ),
+    Right(
+        group="",
+        resources=("pods",),
+        verbs=("list", "watch"),
+        why="an address stays on a cordoned node while the workload's pods run there",
+    ),
+    Right(
+        group="",
+        resources=("pods/eviction",),
+        verbs=("create",),
+        why="with spec.evictMisplacedPods, have pods leave nodes that hold no address",
+    ),
+    Right(
+        group="apps",
+        resources=("deployments", "statefulsets", "daemonsets", "replicasets"),
+        verbs=("list", "watch"),
+        why="follow the chain of owners from a pod to its workload",
+    ),
+)

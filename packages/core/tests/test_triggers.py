@@ -1,0 +1,346 @@
+"""Which allocations are looked at when something changes, and which are left in peace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core_builders import (
+    ASKS,
+    IP1,
+    IP2,
+    IP3,
+    place,
+    raw_allocation,
+    raw_node,
+    raw_owned,
+    raw_pod,
+    record,
+)
+
+from moorage_core.caches import Caches
+from moorage_core.model import Phase, Record
+from moorage_core.triggers import Triggers
+
+WAITING = Record(IP2, Phase.WAITING, "NoEligibleNode")
+IN_CONFLICT = Record(IP1, Phase.BLOCKED, "Conflict")
+HELD_BACK = record(IP1, "n1", phase=Phase.HOLDING, reason="WorkloadRunning")
+
+
+class Watched:
+    """Caches with triggers; ``keys`` are those added since it was last asked."""
+
+    def __init__(self) -> None:
+        self.caches = Caches()
+        self._keys: list[str] = []
+        Triggers(self.caches, self._keys.append)
+
+    @property
+    def keys(self) -> set[str]:
+        keys = set(self._keys)
+        self._keys.clear()
+        return keys
+
+    def allocate(self, name: str, *ips: str, pool: str = "a", **fields: Any) -> set[str]:
+        """Create or change an allocation; which keys that adds."""
+        spec = {"nodeSelector": {"pool": pool}} | fields.pop("spec", {})
+        self.caches.allocations.apply(raw_allocation(name, *ips, spec=spec, **fields))
+        return self.keys
+
+    def pod(self, name: str, node: str) -> set[str]:
+        self.caches.pods.apply(raw_pod(name, node, "rs-1"))
+        return self.keys
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """``a`` is bound to n1 in pool a, ``b`` to m1 in pool b."""
+    watched = Watched()
+    for name, pool in (("n1", "a"), ("n2", "a"), ("m1", "b")):
+        watched.caches.nodes.apply(raw_node(name, labels={"pool": pool}))
+    watched.allocate("a", IP1, records=(record(IP1, "n1"),))
+    watched.allocate("b", IP2, pool="b", records=(record(IP2, "m1"),))
+    return watched
+
+
+# Allocations.
+
+
+def test_an_allocation_is_looked_at_when_it_comes_changes_and_goes(watched: Watched) -> None:
+    assert watched.allocate("c", IP3) == {"c"}
+    assert watched.allocate("c", IP3, generation=2) == {"c"}
+    watched.caches.allocations.forget("c")
+    assert watched.keys == {"c"}
+
+
+def test_nothing_is_looked_at_for_the_same_again(watched: Watched) -> None:
+    assert watched.allocate("a", IP1, records=(record(IP1, "n1"),)) == set()
+
+
+def test_who_lists_an_address_is_looked_at_when_another_one_does(watched: Watched) -> None:
+    assert watched.allocate("c", IP1, IP3) == {"a", "c"}
+    assert watched.allocate("c", IP3) == {"a", "c"}
+
+
+def test_who_waits_is_looked_at_when_a_node_or_an_address_becomes_free(watched: Watched) -> None:
+    watched.allocate("c", IP3, records=(WAITING,))
+    watched.allocate("d", IP1, records=(IN_CONFLICT,))
+    assert watched.allocate("a", IP1, records=(record(IP1, "n2"),)) == {"a", "c", "d"}
+    assert watched.allocate("a", IP1, records=(record(IP1, "n2"),), generation=2) == {"a"}
+    watched.caches.allocations.forget("a")
+    assert watched.keys == {"a", "c", "d"}
+
+
+def test_who_waits_is_looked_at_when_an_address_is_let_go_that_was_on_no_node_any_more(
+    watched: Watched,
+) -> None:
+    """It was taken off its node, no other was free, and then it was taken off the list."""
+    left = Record(IP1, Phase.WAITING, "NoEligibleNode", previous=place("n1"))
+    watched.allocate("a", records=(left,))
+    watched.allocate("d", IP1, records=(IN_CONFLICT,))
+    assert watched.caches.claims.get(IP1) == {"a", "d"}
+    assert watched.allocate("a") == {"a", "d"}
+
+
+# Nodes.
+
+
+def test_a_free_node_concerns_who_has_all_it_wants_not_at_all(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n3"))
+    watched.caches.nodes.apply(raw_node("n3", ready=False))
+    watched.caches.nodes.forget("n3")
+    assert watched.keys == set()
+
+
+def test_the_node_an_address_is_on_concerns_it_whatever_changes(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n1", ready=False))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.apply(raw_node("n1", labels={"pool": "x"}))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.forget("n1")
+    assert watched.keys == {"a"}
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (record(IP1, "n1"), WAITING),
+        (record(IP1, "n1"),),  # IP2 was never looked at
+        (record(IP1, "n1"), record(IP2, "n2"), record(IP3, "n9", phase=Phase.RELEASING)),
+        (record(IP1, "n1"), record(IP2, "n2", phase=Phase.HOLDING)),
+    ],
+)
+def test_a_node_that_comes_changes_or_goes_concerns_who_has_not_all_it_wants(
+    watched: Watched, records: tuple[Record, ...]
+) -> None:
+    watched.allocate("a", IP1, IP2, records=records)
+    watched.caches.nodes.apply(raw_node("n3"))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.apply(raw_node("n3", ready=False))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.forget("n3")
+    assert watched.keys == {"a"}
+
+
+def test_a_node_of_no_pool_concerns_nobody(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("x1", labels={"pool": "x"}))
+    watched.caches.nodes.apply(raw_node("x1", labels={"pool": "x"}, cordoned=True))
+    watched.caches.nodes.forget("x1")
+    assert watched.keys == set()
+
+
+def test_a_heartbeat_of_a_node_concerns_nobody(watched: Watched) -> None:
+    raw = raw_node("n1", resourceVersion="2")
+    raw["status"]["images"] = ["new"]
+    watched.caches.nodes.apply(raw)
+    assert watched.keys == set()
+
+
+def test_a_change_that_makes_a_node_no_fitter_concerns_nobody_who_is_not_on_it(
+    watched: Watched,
+) -> None:
+    watched.allocate("a", IP1, IP2, records=(record(IP1, "n1"), WAITING))
+    owned: dict[str, Any] = {"annotations": {"moorage.dev/owner": "uid-a"}}
+    watched.caches.nodes.apply(raw_node("n2", **owned))
+    assert watched.keys == set()
+    marks = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+    watched.caches.nodes.apply(raw_node("n2", labels=marks, **owned))
+    assert watched.keys == set()
+
+
+def test_a_label_nobody_answers_for_concerns_its_pool(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n2", labels={"pool": "a", "ip.ready": "true"}))
+    assert watched.keys == {"a"}
+
+
+def test_a_node_that_changes_its_pool_concerns_both(watched: Watched) -> None:
+    watched.allocate("a", IP1, IP2, records=(WAITING,))
+    watched.allocate("b", IP3, pool="b", records=(WAITING,))
+    watched.caches.nodes.apply(raw_node("n2", labels={"pool": "b"}))
+    assert watched.keys == {"a", "b"}
+
+
+@pytest.mark.parametrize("role", ["place", "previous"])
+def test_a_node_outside_the_pool_concerns_whose_address_is_on_it(
+    watched: Watched, role: str
+) -> None:
+    here = record(IP1, "n1", **{role: place("x1")})
+    watched.allocate("a", IP1, records=(here,))
+    watched.caches.nodes.apply(raw_node("x1", labels={"pool": "x"}))
+    assert watched.keys == {"a"}
+
+
+def test_an_allocation_without_a_selector_wants_to_know_of_every_node(watched: Watched) -> None:
+    watched.caches.allocations.apply(raw_allocation("c", IP3, spec={"nodeSelector": {}}))
+    assert watched.keys == {"c"}
+    watched.caches.nodes.apply(raw_node("x1", labels={"pool": "x"}))
+    assert watched.keys == {"c"}
+
+
+def test_a_taint_concerns_whose_address_is_on_the_node_and_nobody_else(watched: Watched) -> None:
+    watched.allocate("c", IP3, records=(WAITING,))
+    watched.caches.nodes.apply(raw_node("n1", taints=("example.com/pending",)))
+    assert watched.keys == {"a"}
+    watched.caches.nodes.apply(raw_node("n2", taints=("example.com/pending",)))
+    assert watched.keys == set()
+
+
+def test_a_taint_that_makes_a_node_leave_concerns_who_waits_for_one(watched: Watched) -> None:
+    watched.allocate("c", IP3, records=(WAITING,))
+    watched.caches.nodes.apply(raw_node("n2", taints=("karpenter.sh/disrupted",)))
+    assert watched.keys == {"c"}
+
+
+# Pods.
+
+
+def test_a_pod_concerns_nobody_while_no_address_waits_for_it(watched: Watched) -> None:
+    watched.caches.nodes.apply(raw_node("n1", cordoned=True))
+    assert watched.keys == {"a"}
+    assert watched.pod("p", "n1") == set()
+    watched.caches.pods.forget("default/p")
+    assert watched.keys == set()
+
+
+def test_a_pod_concerns_the_address_that_waits_on_its_node_for_it_to_leave(
+    watched: Watched,
+) -> None:
+    watched.allocate("a", IP1, records=(HELD_BACK,))
+    assert watched.pod("p", "n1") == {"a"}
+    assert watched.pod("q", "n2") == set()
+    watched.caches.pods.forget("default/p")
+    assert watched.keys == {"a"}
+
+
+def test_a_pod_that_is_made_again_elsewhere_concerns_the_node_it_left(watched: Watched) -> None:
+    watched.pod("p", "n1")
+    watched.allocate("a", IP1, records=(HELD_BACK,))
+    assert watched.pod("p", "n2") == {"a"}
+
+
+def test_pods_concern_nobody_any_more_once_the_wait_is_over(watched: Watched) -> None:
+    watched.allocate("a", IP1, records=(HELD_BACK,))
+    watched.allocate("b", IP2, pool="b", records=(record(IP2, "n1", reason="WorkloadRunning"),))
+    watched.allocate("a", IP1, records=(record(IP1, "n1"),))
+    assert watched.pod("p", "n1") == {"b"}
+    watched.caches.allocations.forget("b")
+    assert watched.keys == {"b"}
+    assert watched.pod("q", "n1") == set()
+
+
+# Pods where their address is not.
+
+
+@pytest.fixture
+def evicting(watched: Watched) -> Watched:
+    """``c`` evicts misplaced pods; ``a`` and ``b`` do not."""
+    watched.allocate("c", IP3, spec={"evictMisplacedPods": True})
+    return watched
+
+
+def test_a_misplaced_pod_concerns_who_evicts_such(evicting: Watched) -> None:
+    asking = raw_pod("p", "n2", "rs-1", **ASKS)
+    evicting.caches.pods.apply(asking)
+    assert evicting.keys == {"c"}
+    evicting.caches.pods.apply(asking)
+    assert evicting.keys == set()
+    assert evicting.pod("q", "n2") == set()  # asks for nothing
+    evicting.caches.pods.forget("default/p")
+    assert evicting.keys == set()
+
+
+def test_a_pod_on_a_node_with_an_address_concerns_nobody_until_the_label_goes(
+    evicting: Watched,
+) -> None:
+    owned: dict[str, Any] = {"annotations": {"moorage.dev/owner": "uid-x"}}
+    labels = {"pool": "x", "ip.ready": "true"}
+    evicting.caches.nodes.apply(raw_node("x1", labels=labels, **owned))
+    evicting.caches.pods.apply(raw_pod("p", "x1", "rs-1", **ASKS))
+    assert evicting.keys == set()
+    evicting.caches.nodes.apply(raw_node("x1", labels={"pool": "x"}, **owned))
+    assert evicting.keys == {"c"}
+
+
+def test_who_evicts_looks_again_when_a_misplaced_pod_may_have_got_an_owner(
+    evicting: Watched,
+) -> None:
+    evicting.caches.replicasets.apply(raw_owned("web-1", "rs-1", "d-1"))
+    assert evicting.keys == set()
+    evicting.caches.pods.apply(raw_pod("p", "n2", "rs-2", **ASKS))
+    assert evicting.keys == {"c"}
+    evicting.caches.replicasets.apply(raw_owned("web-2", "rs-2", "d-1"))
+    assert evicting.keys == {"c"}
+
+
+def test_who_does_not_evict_any_more_is_left_in_peace(evicting: Watched) -> None:
+    evicting.allocate("c", IP3)
+    evicting.caches.pods.apply(raw_pod("p", "n2", "rs-1", **ASKS))
+    assert evicting.keys == set()
+    evicting.allocate("c", IP3, spec={"evictMisplacedPods": True})
+    evicting.caches.allocations.forget("c")
+    assert evicting.keys == {"c"}
+    evicting.caches.pods.apply(raw_pod("q", "n2", "rs-1", **ASKS))
+    assert evicting.keys == set()
+
+
+# Workloads and ReplicaSets.
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"])
+def test_who_waits_for_pods_is_looked_at_when_an_owner_comes_or_goes(
+    watched: Watched, kind: str
+) -> None:
+    watched.allocate("a", IP1, records=(HELD_BACK,))
+    caches = watched.caches
+    store = caches.replicasets if kind == "ReplicaSet" else caches.workloads[kind]
+    store.apply(raw_owned("web", "uid-1", "uid-0"))
+    assert watched.keys == {"a"}
+    store.apply(raw_owned("web", "uid-1", "uid-0"))
+    assert watched.keys == set()
+    store.forget("default/web")
+    assert watched.keys == {"a"}
+
+
+def test_a_workload_made_again_during_a_silence_concerns_who_waits_for_its_pods(
+    watched: Watched,
+) -> None:
+    """After a lost watch, a list shows the new one in place of the old: one change, both there."""
+    store = watched.caches.workloads["Deployment"]
+    store.apply(raw_owned("web", "uid-1"))
+    watched.allocate("a", IP1, records=(HELD_BACK,))
+    store.replace_all([raw_owned("web", "uid-2")])
+    assert watched.keys == {"a"}
+
+
+def test_a_replicaset_that_changes_hands_concerns_who_waits_for_its_pods(watched: Watched) -> None:
+    store = watched.caches.replicasets
+    store.apply(raw_owned("web-1", "uid-rs", "uid-d"))
+    watched.allocate("a", IP1, records=(HELD_BACK,))
+    store.apply(raw_owned("web-1", "uid-rs", ""))
+    assert watched.keys == {"a"}
+
+
+def test_owners_concern_nobody_while_nobody_waits_for_pods(watched: Watched) -> None:
+    watched.caches.workloads["Deployment"].apply(raw_owned("web", "uid-1"))
+    watched.caches.replicasets.apply(raw_owned("web-1", "uid-rs", "uid-1"))
+    assert watched.keys == set()

@@ -1,0 +1,55 @@
+"""A replica that stands by has loaded what it will need, and asks the cloud for nothing."""
+
+import asyncio
+
+import pytest
+from core_api_server import serve
+from core_builders import IP1, raw_allocation, until
+
+from moorage_api.netipallocation import NETIPALLOCATIONS
+from moorage_core import warmup as standby
+from moorage_core.caches import Caches
+from moorage_core.scopes import Scopes
+from moorage_core.warmup import Standby
+from moorage_kube.cache.kopf_source import Feed
+from moorage_provider.errors import InvalidOptions
+from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
+
+
+async def test_the_clouds_that_allocations_name_are_made_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(standby, "LOOK_SECONDS", 0.01)
+    made: list[tuple[str, str]] = []
+
+    def create(name: str, region: str) -> MemoryProvider:
+        made.append((name, region))
+        if name == "broken":
+            raise InvalidOptions("no region is set")
+        return MemoryProvider(MemoryCloud())
+
+    caches, scopes = Caches(), Scopes(create, lambda _: None)
+    async with serve() as (_, client):
+        feed = Feed(client, NETIPALLOCATIONS, caches.allocations)
+        waiting = Standby(feed, scopes)
+        task = asyncio.create_task(waiting.run())
+        await asyncio.sleep(0)
+        assert waiting.check() == "the clouds' SDKs are not loaded yet"
+        for name, cloud in (
+            ("a", {"provider": "memory", "region": "r1"}),
+            ("b", {"provider": "broken", "region": "r1"}),
+            ("c", {"provider": "memory", "region": "r2"}),
+            ("d", {"provider": ""}),
+        ):
+            raw = raw_allocation(name, IP1)
+            raw["spec"]["cloud"] = cloud
+            caches.allocations.apply(raw)
+        feed.listed.set()
+        await until(lambda: waiting.check() is None, "the first look")
+        assert ("memory", "r2") in made
+        await until(lambda: made.count(("broken", "r1")) > 2, "another try")
+        assert made.count(("memory", "r1")) == made.count(("memory", "r2")) == 1
+        assert dict(scopes.items()) == {}
+        task.cancel()
+        await asyncio.wait({task})
+        await scopes.close()

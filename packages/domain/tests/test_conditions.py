@@ -1,0 +1,48 @@
+"""Conditions keep their transition times and are the same tuple while nothing changed."""
+
+from __future__ import annotations
+
+from moorage_domain.conditions import Condition, from_wire, merge, to_wire
+
+EARLIER, NOW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+READY = Condition("Ready", "True", "Bound", "bound to n1", 3, EARLIER)
+DEGRADED = Condition("Degraded", "False", "Fine", "", 3, EARLIER)
+
+
+def test_the_very_tuple_comes_back_when_nothing_changed() -> None:
+    old = (READY, DEGRADED)
+    assert merge(old, [Condition("Ready", "True", "Bound", "bound to n1", 3)], NOW) is old
+
+
+def test_a_new_reason_with_the_same_status_keeps_the_transition_time() -> None:
+    assert merge((READY,), [Condition("Ready", "True", "Moved", "bound to n2", 4)], NOW) == (
+        Condition("Ready", "True", "Moved", "bound to n2", 4, EARLIER),
+    )
+
+
+def test_a_new_status_takes_the_time_of_now() -> None:
+    assert merge((READY, DEGRADED), [Condition("Ready", "False", "Lost")], NOW) == (
+        Condition("Ready", "False", "Lost", "", None, NOW),
+        DEGRADED,
+    )
+
+
+def test_a_type_not_seen_before_is_added_at_the_end() -> None:
+    assert merge((READY,), [Condition("Conflict", "False", "None_")], NOW) == (
+        READY,
+        Condition("Conflict", "False", "None_", last_transition_time=NOW),
+    )
+
+
+def test_conditions_survive_the_wire() -> None:
+    conditions = (READY, Condition("Progressing", "Unknown", "Starting", "", None, NOW))
+    assert from_wire(to_wire(conditions)) == conditions
+
+
+def test_an_unstated_generation_is_not_written() -> None:
+    assert "observedGeneration" not in to_wire([Condition("Ready", "True", "Bound")])[0]
+
+
+def test_what_is_no_condition_on_the_wire_is_left_out() -> None:
+    assert from_wire([{"type": "Ready"}, {"type": "Ready", "status": "Maybe"}]) == ()
+    assert from_wire(None) == ()

@@ -1,0 +1,45 @@
+"""Roles are made from rights: sorted, merged, split by where they hold."""
+
+from __future__ import annotations
+
+from moorage_domain.rbac import SHELL_RIGHTS, Right, cluster_role, role
+
+
+def test_rules_are_merged_by_group_and_verbs_and_sorted() -> None:
+    rights = [
+        Right("", ("pods",), ("watch", "list"), "see where work runs"),
+        Right("", ("nodes", "nodes/status"), ("list", "watch"), "see where addresses go"),
+        Right("", ("nodes",), ("patch",), "label them"),
+        Right("apps", ("deployments",), ("list", "watch"), "see owners"),
+    ]
+    assert cluster_role("moorage-core", rights) == {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "moorage-core"},
+        "rules": [
+            {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "patch", "watch"]},
+            {
+                "apiGroups": [""],
+                "resources": ["nodes/status", "pods"],
+                "verbs": ["list", "watch"],
+            },
+            {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list", "watch"]},
+        ],
+    }
+
+
+def test_the_order_in_which_rights_are_written_does_not_matter() -> None:
+    assert cluster_role("x", SHELL_RIGHTS) == cluster_role("x", tuple(reversed(SHELL_RIGHTS)))
+
+
+def test_the_lease_is_a_right_in_the_own_namespace_only() -> None:
+    assert role("x", SHELL_RIGHTS)["rules"] == [
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "verbs": ["create", "get", "update"],
+        }
+    ]
+    assert cluster_role("x", SHELL_RIGHTS)["rules"] == [
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}
+    ]

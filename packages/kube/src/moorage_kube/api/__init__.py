@@ -1,1 +1,0 @@
-"""The kinds Moorage defines: their wire types, and the CRDs generated from them."""

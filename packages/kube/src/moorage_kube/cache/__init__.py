@@ -1,0 +1,1 @@
+"""Caches: what is kept of the cluster, and how it is kept true."""

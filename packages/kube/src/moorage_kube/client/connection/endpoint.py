@@ -1,0 +1,87 @@
+"""Connection: one API server, how it is verified and who we are to it."""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moorage_kube.client.connection.credentials import Credentials, CredentialSource
+from moorage_kube.client.connection.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach one API server.
+
+    Attributes:
+        server: URL without a slash at its end; may have a path.
+        source: where the credentials come from.
+        origin: where all this was read, for messages.
+        ca: certificates to verify the server with, PEM; ``None`` = the system's.
+        insecure: the server is not verified at all; only where the kubeconfig says so.
+        server_name: name the server's certificate is checked for; ``None`` = the host of the URL.
+        proxy: URL of an HTTP proxy on the way.
+        namespace: where we are at home; ``None`` = not told.
+    """
+
+    server: str
+    source: CredentialSource = field(repr=False)
+    origin: str = ""
+    ca: str | None = field(default=None, repr=False)
+    insecure: bool = False
+    server_name: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may carry a password
+    namespace: str | None = None
+
+    async def credentials(self) -> Credentials:
+        """Who we are now; may run a plug-in, without blocking the loop.
+
+        Raises :class:`moorage_kube.client.errors.Unavailable` where there are no credentials now.
+        """
+        return await self.source.current()
+
+    def reject(self, credentials: Credentials) -> None:
+        """The API server answered 401 to these."""
+        self.source.reject(credentials)
+
+    def tls(self, credentials: Credentials) -> ssl.SSLContext:
+        """A new TLS context for these credentials; keep it as long as they stay the same.
+
+        Raises :class:`ConfigError` where a certificate or key is none.
+        """
+        context = _verifying(self.ca, self.origin)
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if credentials.certificate and credentials.key:
+            _prove(context, credentials.certificate, credentials.key, self.origin)
+        return context
+
+
+def _verifying(ca: str | None, origin: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(
+            f"{origin}: the certificate authority is not a PEM certificate: put one there"
+        ) from error
+    # Clusters make their own authorities, which RFC 5280 in its strict reading does not fit.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    return context
+
+
+def _prove(context: ssl.SSLContext, certificate: str, key: str, origin: str) -> None:
+    # The ssl module takes a client certificate from a file only.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "client.pem"
+        path.touch(mode=0o600)
+        path.write_text(f"{key.strip()}\n{certificate.strip()}\n")
+        try:
+            context.load_cert_chain(path)
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigError(
+                f"{origin}: the client certificate and its key are not a pair in PEM form, "
+                "unencrypted: put such a pair there"
+            ) from error

@@ -1,0 +1,202 @@
+"""Kubeconfig: its current context as a connection."""
+
+from __future__ import annotations
+
+import shutil
+from base64 import b64encode
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+
+from moorage_kube.client.connection.credentials import (
+    Credentials,
+    CredentialSource,
+    FixedCredentials,
+    TokenFile,
+)
+from moorage_kube.client.connection.endpoint import Connection
+from moorage_kube.client.connection.exec_plugin import ExecPlugin, ExecSettings
+from moorage_kube.client.connection.files import Entry, Kubeconfig
+
+_EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_EXEC_EXTENSION = "client.authentication.k8s.io/exec"
+_IMPERSONATION = "this would be somebody else: give that identity's own credentials"
+_REFUSED_USER_FIELDS = {
+    "auth-provider": "Kubernetes dropped it with 1.26: use exec",
+    "as": _IMPERSONATION,
+    "as-uid": _IMPERSONATION,
+    "as-groups": _IMPERSONATION,
+    "as-user-extra": _IMPERSONATION,
+}
+
+
+class _Dashed(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=AliasGenerator(validation_alias=lambda name: name.replace("_", "-"))
+    )
+
+
+class _Context(_Dashed):
+    cluster: str
+    user: str = ""
+    namespace: str = ""
+
+
+class _Cluster(_Dashed):
+    server: str
+    certificate_authority: str = ""
+    certificate_authority_data: str = ""
+    insecure_skip_tls_verify: bool = False
+    tls_server_name: str = ""
+    proxy_url: str = ""
+    extensions: list[dict[str, Any]] = []
+
+
+class _Variable(BaseModel):
+    name: str
+    value: str = ""
+
+
+class _Exec(BaseModel):
+    api_version: str = Field(validation_alias="apiVersion")
+    command: str
+    args: list[str] = []
+    env: list[_Variable] = []
+    install_hint: str = Field("", validation_alias="installHint")
+    interactive_mode: str = Field("", validation_alias="interactiveMode")
+    provide_cluster_info: bool = Field(default=False, validation_alias="provideClusterInfo")
+
+
+class _User(_Dashed):
+    token: str = ""
+    token_file: str = Field("", validation_alias="tokenFile")
+    client_certificate: str = ""
+    client_certificate_data: str = ""
+    client_key: str = ""
+    client_key_data: str = ""
+    username: str = ""
+    password: str = ""
+    exec: _Exec | None = None
+
+
+def from_kubeconfig(paths: Iterable[Path]) -> Connection:
+    """The connection that the current context of these files describes.
+
+    Raises :class:`ConfigError` where it cannot work, or needs what is not supported here.
+    """
+    config = Kubeconfig(paths)
+    context_entry = config.find("context", config.current_context, "current-context")
+    context = context_entry.checked(_Context)
+    mention = f'context "{context_entry.name}": {{}}'
+    cluster_entry = config.find("cluster", context.cluster, mention.format("cluster"))
+    cluster = cluster_entry.checked(_Cluster)
+    ca = _authority(cluster_entry, cluster)
+    source: CredentialSource = FixedCredentials(Credentials())
+    if context.user:
+        user_entry = config.find("user", context.user, mention.format("user"))
+        source = _source(user_entry, _told_plugin(cluster, ca))
+    return Connection(
+        server=_server(cluster_entry, cluster),
+        source=source,
+        origin=f"kubeconfig {config.names}",
+        ca=ca,
+        insecure=cluster.insecure_skip_tls_verify,
+        server_name=cluster.tls_server_name or None,
+        proxy=_proxy(cluster_entry, cluster),
+        namespace=context.namespace or None,
+    )
+
+
+def _server(entry: Entry, cluster: _Cluster) -> str:
+    parts = urlsplit(cluster.server)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        entry.refuse(f'server "{cluster.server}" is no URL: write it like https://host:6443')
+    return cluster.server.rstrip("/")
+
+
+def _proxy(entry: Entry, cluster: _Cluster) -> str | None:
+    scheme = urlsplit(cluster.proxy_url).scheme
+    if cluster.proxy_url and scheme not in ("http", "https"):
+        entry.refuse(f'proxy-url is of scheme "{scheme}": use a proxy of http or https')
+    return cluster.proxy_url or None
+
+
+def _authority(entry: Entry, cluster: _Cluster) -> str | None:
+    ca = entry.text(
+        "certificate-authority", cluster.certificate_authority_data, cluster.certificate_authority
+    )
+    if ca and cluster.insecure_skip_tls_verify:
+        entry.refuse("insecure-skip-tls-verify is true beside a certificate-authority: drop one")
+    return ca
+
+
+def _told_plugin(cluster: _Cluster, ca: str | None) -> dict[str, Any]:
+    """What a plug-in that asks for it is told of the cluster."""
+    told: dict[str, Any] = {
+        "server": cluster.server,
+        "tls-server-name": cluster.tls_server_name,
+        "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
+        "certificate-authority-data": b64encode(ca.encode()).decode() if ca else "",
+        "proxy-url": cluster.proxy_url,
+    }
+    for extension in cluster.extensions:
+        if extension.get("name") == _EXEC_EXTENSION:
+            told["config"] = extension.get("extension")
+    return {name: value for name, value in told.items() if value}
+
+
+def _source(entry: Entry, told_plugin: dict[str, Any]) -> CredentialSource:
+    for field, way_out in _REFUSED_USER_FIELDS.items():
+        if entry.values.get(field):
+            entry.refuse(f"{field} is not supported: {way_out}")
+    user = entry.checked(_User)
+    if user.exec is not None:
+        return ExecPlugin(_exec(entry, user.exec, told_plugin))
+    fixed = _fixed(entry, user)
+    if user.token_file:
+        path = entry.file.parent / user.token_file
+        if not path.is_file():
+            entry.refuse(f"tokenFile {user.token_file} is no file: correct it")
+        return TokenFile(path, fixed)
+    return FixedCredentials(fixed)
+
+
+def _fixed(entry: Entry, user: _User) -> Credentials:
+    certificate = entry.text(
+        "client-certificate", user.client_certificate_data, user.client_certificate
+    )
+    key = entry.text("client-key", user.client_key_data, user.client_key)
+    if (certificate is None) != (key is None):
+        present, absent = ("client-certificate", "client-key")[:: 1 if certificate else -1]
+        entry.refuse(f"{present} comes without a {absent}: give both")
+    return Credentials(
+        token=user.token or None,
+        username=user.username or None,
+        password=user.password or None,
+        certificate=certificate,
+        key=key,
+    )
+
+
+def _exec(entry: Entry, told: _Exec, cluster: dict[str, Any]) -> ExecSettings:
+    if told.api_version not in _EXEC_VERSIONS:
+        choice = " or ".join(_EXEC_VERSIONS)
+        entry.refuse(f'exec.apiVersion "{told.api_version}" is not supported: use {choice}')
+    if told.interactive_mode == "Always":
+        entry.refuse("exec.interactiveMode is Always, but nobody is here to answer: use Never")
+    # As in kubectl: what has a slash starts at the kubeconfig's folder, all else is in PATH.
+    nested = "/" in told.command
+    command = shutil.which(str(entry.file.parent / told.command) if nested else told.command)
+    if command is None:
+        hint = " ".join(told.install_hint.split()) or "install it or correct its path"
+        entry.refuse(f'exec.command "{told.command}" is not there: {hint}')
+    return ExecSettings(
+        api_version=told.api_version,
+        command=command,
+        arguments=tuple(told.args),
+        environment={variable.name: variable.value for variable in told.env},
+        cluster=cluster if told.provide_cluster_info else None,
+    )

@@ -1,0 +1,1 @@
+"""A process: settings, start, plug-ins, shutdown."""

@@ -1,0 +1,1 @@
+"""The loop over one object: queue, reconciler."""

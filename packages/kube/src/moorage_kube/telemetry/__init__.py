@@ -1,0 +1,1 @@
+"""What the process reports: metrics, probes, logs, Events."""

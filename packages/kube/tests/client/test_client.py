@@ -1,0 +1,221 @@
+"""The client asks for exactly what is meant, and says what went wrong in terms of what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import aiohttp
+import pytest
+from api_server import TOKEN, ApiServer, serve_with_client, until
+
+from moorage_kube.client import client as client_module
+from moorage_kube.client.client import Client, ListQuery, Target, WatchEvent
+from moorage_kube.client.errors import (
+    AlreadyExists,
+    Forbidden,
+    Gone,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
+from moorage_kube.client.kinds import LEASES, NODES, PODS
+
+Pair = tuple[ApiServer, Client]
+
+
+@pytest.fixture(name="pair")
+async def server_and_client() -> AsyncIterator[Pair]:
+    async with serve_with_client() as pair:
+        yield pair
+
+
+async def watched(client: Client, version: int, count: int) -> list[WatchEvent]:
+    """The first events of a watch from this version; fewer if it ends before."""
+    told = []
+    async with aclosing(client.watch(NODES, ListQuery(), str(version))) as events:
+        async for event in events:
+            told.append(event)
+            if len(told) == count:
+                break
+    return told
+
+
+async def test_an_object_is_read_with_our_name_and_token(pair: Pair) -> None:
+    server, client = pair
+    node = await server.put("n1", spec={"podCIDR": "10.0.0.0/24"})
+    assert await client.get(NODES, "n1") == node
+    asked = server.asked[0]
+    assert (asked.method, asked.path) == ("GET", "/api/v1/nodes/n1")
+    assert asked.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert asked.headers["User-Agent"] == "moorage"
+
+
+async def test_a_name_cannot_lead_to_another_path(pair: Pair) -> None:
+    server, client = pair
+    with pytest.raises(NotFound):
+        await client.get(PODS, "../../../nodes/n1", "port")
+    assert server.asked[0].path == "/api/v1/namespaces/port/pods/..%2F..%2F..%2Fnodes%2Fn1"
+
+
+async def test_a_list_comes_in_pages_that_show_one_moment(pair: Pair) -> None:
+    server, client = pair
+    for number in range(5):
+        await server.put(f"n{number}")
+    pages = []
+    async for page in client.pages(NODES, ListQuery(limit=2)):
+        pages.append(page)
+        await server.put("late")
+    assert [[raw["metadata"]["name"] for raw in page.items] for page in pages] == [
+        ["n0", "n1"],
+        ["n2", "n3"],
+        ["n4"],
+    ]
+    assert {page.resource_version for page in pages} == {"105"}
+
+
+async def test_an_empty_list_has_one_empty_page(pair: Pair) -> None:
+    _, client = pair
+    assert [page.items async for page in client.pages(NODES, ListQuery())] == [[]]
+
+
+async def test_a_list_that_takes_too_long_is_gone(pair: Pair) -> None:
+    server, client = pair
+    for name in ("a", "b", "c"):
+        await server.put(name)
+    pages = client.pages(NODES, ListQuery(limit=1))
+    await anext(pages)
+    await server.put("later")
+    server.forget_history()
+    with pytest.raises(Gone):
+        await anext(pages)
+
+
+async def test_what_is_wanted_is_selected_by_the_server(pair: Pair) -> None:
+    server, client = pair
+    query = ListQuery("a in (b,c),d=+e%2F", "spec.nodeName!=", "port", metadata_only=True, limit=7)
+    assert await client.list_all(PODS, query) == []
+    asked = server.asked[0]
+    assert asked.path == "/api/v1/namespaces/port/pods"
+    assert dict(asked.query) == {
+        "labelSelector": "a in (b,c),d=+e%2F",
+        "fieldSelector": "spec.nodeName!=",
+        "limit": "7",
+    }
+    accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    assert asked.headers["Accept"] == accept
+
+
+async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
+    server, client = pair
+    lease = {"metadata": {"name": "l", "namespace": "port"}, "spec": {"holderIdentity": "a"}}
+    made = await client.create(LEASES, lease, "port")
+    await client.replace(LEASES, made | {"spec": {"holderIdentity": "b"}})
+    await client.replace(LEASES, made, subresource="status")
+    await client.patch(LEASES, Target("l", "port"), {"spec": None})
+    await client.patch(LEASES, Target("l", "port", "status"), [{"op": "remove", "path": "/x"}])
+    await client.patch(LEASES, Target("l", "port"), {}, "application/apply-patch+yaml")
+    eviction = {"metadata": {"name": "p", "namespace": "port"}}
+    await client.create_under(PODS, Target("p", "port", "eviction"), eviction)
+    await client.delete(LEASES, "l", "port", uid="uid-l")
+    one = "/apis/coordination.k8s.io/v1/namespaces/port/leases/l"
+    kinds = [(a.method, a.path, a.headers["Content-Type"].split("/")[1]) for a in server.asked]
+    assert kinds == [
+        ("POST", one.removesuffix("/l"), "json"),
+        ("PUT", one, "json"),
+        ("PUT", f"{one}/status", "json"),
+        ("PATCH", one, "merge-patch+json"),
+        ("PATCH", f"{one}/status", "json-patch+json"),
+        ("PATCH", one, "apply-patch+yaml"),
+        ("POST", "/api/v1/namespaces/port/pods/p/eviction", "json"),
+        ("DELETE", one, "json"),
+    ]
+    assert server.asked[0].body == lease
+    assert server.asked[3].body == {"spec": None}
+    assert server.asked[6].body == eviction
+    assert server.asked[7].body == {"preconditions": {"uid": "uid-l"}}
+
+
+async def test_a_refusal_is_told_by_its_class_object_and_number(pair: Pair) -> None:
+    server, client = pair
+    body = {"metadata": {"name": "l", "namespace": "port"}}
+    await client.create(LEASES, body)
+    with pytest.raises(AlreadyExists) as taken:
+        await client.create(LEASES, body)
+    assert str(taken.value) == "POST leases/port: l already exists (409 AlreadyExists)"
+    server.fail("GET", status=403, body={"reason": "Forbidden", "message": "not you"})
+    with pytest.raises(Forbidden) as refused:
+        await client.get(PODS, "p", "port")
+    assert str(refused.value) == "GET pods/port/p: not you (403 Forbidden)"
+
+
+async def test_a_throttled_call_is_not_repeated_but_told(pair: Pair) -> None:
+    server, client = pair
+    server.fail("GET", status=429, headers={"Retry-After": "7"}, body={"reason": "Throttled"})
+    with pytest.raises(Throttled) as refusal:
+        await client.get(NODES, "n1")
+    assert refusal.value.retry_after == 7.0
+    assert len(server.asked) == 1
+
+
+async def test_a_watch_tells_what_happens_after_the_version(pair: Pair) -> None:
+    server, client = pair
+    await server.put("before")
+    telling = asyncio.create_task(watched(client, server.version, 4))
+    await until(lambda: server.watches, "the watch")
+    await server.put("n1")
+    await server.put("n1", spec={})
+    await server.bookmark()
+    await server.remove("n1")
+    told = [(e.type, e.object["metadata"].get("name")) for e in await telling]
+    assert told == [("ADDED", "n1"), ("MODIFIED", "n1"), ("BOOKMARK", None), ("DELETED", "n1")]
+    asked = server.seen("WATCH")[0].query
+    assert (asked["allowWatchBookmarks"], asked["resourceVersion"]) == ("true", "101")
+    assert 270 <= int(asked["timeoutSeconds"]) <= 330
+
+
+async def test_a_watch_takes_the_largest_object_there_can_be(pair: Pair) -> None:
+    server, client = pair
+    telling = asyncio.create_task(watched(client, server.version, 2))
+    await until(lambda: server.watches, "the watch")
+    await server.put("big", data="x" * 3_000_000)
+    await server.put("small")
+    assert [len(event.object.get("data", "")) for event in await telling] == [3_000_000, 0]
+
+
+async def test_a_watch_ends_quietly_when_the_server_ends_it(pair: Pair) -> None:
+    server, client = pair
+    telling = asyncio.create_task(watched(client, server.version, 99))
+    await until(lambda: server.watches, "the watch")
+    await server.put("n1")
+    await server.end_watches()
+    assert len(await telling) == 1
+
+
+async def test_a_watch_that_breaks_off_is_an_error_not_an_end(pair: Pair) -> None:
+    server, client = pair
+    telling = asyncio.create_task(watched(client, server.version, 99))
+    await until(lambda: server.watches, "the watch")
+    await server.end_watches("break")
+    with pytest.raises(Unavailable):
+        await telling
+
+
+async def test_a_silent_watch_is_given_up(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, client = pair
+    assert client_module._WATCH_TIMEOUT.sock_read == client_module.SILENCE_SECONDS
+    silence = aiohttp.ClientTimeout(sock_read=0.2)
+    monkeypatch.setattr(client_module, "_WATCH_TIMEOUT", silence)
+    async with asyncio.timeout(5):
+        assert await watched(client, server.version, 1) == []
+    await server.end_watches()
+
+
+async def test_a_watch_from_too_long_ago_is_gone(pair: Pair) -> None:
+    server, client = pair
+    await server.put("n1")
+    server.forget_history()
+    with pytest.raises(Gone) as gone:
+        await watched(client, 1, 1)
+    assert str(gone.value) == "GET nodes: too old resource version (410 Expired)"

@@ -1,0 +1,345 @@
+"""Leadership passes on when the holder is gone, and never while it may still be acting."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from moorage_domain.kinds import Kind
+from moorage_kube.client.errors import AlreadyExists, Conflict, KubeError, NotFound, Unavailable
+from moorage_kube.election.lease import Leadership, LeadershipLost, LeaseSettings
+
+DEADLINE = 10.0
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refusal(kind: type[KubeError], status: int) -> KubeError:
+    return kind(status=status, reason=kind.__name__, message="refused", what="PUT leases/harbour")
+
+
+@dataclass
+class LeaseServer:
+    """The API server's Leases: one object, its resourceVersion precondition, and bad days."""
+
+    lease: dict[str, Any] | None = None
+    writes: list[str] = field(default_factory=list)
+    calls: int = 0
+    failure: KubeError | None = None
+    version: int = 0
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
+        await self._arrive()
+        assert (kind.plural, name, namespace) == ("leases", "harbour", "port")
+        if self.lease is None:
+            raise refusal(NotFound, 404)
+        return copy.deepcopy(self.lease)
+
+    async def create(
+        self, kind: Kind, body: dict[str, Any], namespace: str | None = None
+    ) -> dict[str, Any]:
+        await self._arrive()
+        assert (kind.plural, namespace) == ("leases", "port")
+        if self.lease is not None:
+            raise refusal(AlreadyExists, 409)
+        return self._write(body)
+
+    async def replace(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
+        await self._arrive()
+        assert kind.plural == "leases"
+        if self.lease is None:
+            raise refusal(NotFound, 404)
+        if body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+            raise refusal(Conflict, 409)
+        return self._write(body)
+
+    def put(self, holder: str, **spec: object) -> None:
+        """Somebody else writes the Lease."""
+        meta = {"name": "harbour", "namespace": "port"}
+        self._write({"metadata": meta, "spec": {"holderIdentity": holder} | spec})
+        self.writes.pop()
+
+    @property
+    def holder(self) -> str | None:
+        return None if self.lease is None else self.lease["spec"]["holderIdentity"]
+
+    async def _arrive(self) -> None:
+        await asyncio.sleep(0)
+        self.calls += 1
+        if self.failure is not None:
+            raise self.failure
+
+    def _write(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        self.lease = copy.deepcopy(body)
+        self.lease["metadata"]["resourceVersion"] = str(self.version)
+        self.writes.append(self.lease["spec"]["holderIdentity"])
+        return copy.deepcopy(self.lease)
+
+
+@dataclass
+class Candidate:
+    """One process that wants to lead."""
+
+    leadership: Leadership
+    task: asyncio.Task[None]
+    stopped: asyncio.Event
+
+
+async def nothing() -> None:
+    """What a leader does at its start in most tests."""
+
+
+@asynccontextmanager
+async def candidate(
+    server: LeaseServer,
+    clock: Clock,
+    identity: str = "me",
+    on_started: Callable[[], Awaitable[None]] = nothing,
+) -> AsyncIterator[Candidate]:
+    settings = LeaseSettings("harbour", "port", identity, 15.0, DEADLINE, retry=0.01)
+    leadership = Leadership(server, settings, clock)
+    stopped = asyncio.Event()
+
+    async def on_stopped() -> None:
+        stopped.set()
+
+    task = asyncio.create_task(leadership.run(on_started, on_stopped))
+    try:
+        yield Candidate(leadership, task, stopped)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the server of this test tells nobody
+            await asyncio.sleep(0.001)
+
+
+async def rounds(server: LeaseServer, count: int) -> None:
+    """Wait until the server was asked so many times more."""
+    asked = server.calls
+    await until(lambda: server.calls >= asked + count)
+
+
+async def test_a_lease_that_nobody_has_is_taken() -> None:
+    server = LeaseServer()
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.leadership.is_leader)
+        me.leadership.fence()
+    assert server.lease is not None
+    spec = server.lease["spec"]
+    assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("me", 15)
+    assert spec["leaseTransitions"] == 0
+
+
+async def test_a_standby_waits_while_the_holder_renews_whatever_its_clock_says() -> None:
+    server, clock = LeaseServer(), Clock()
+    server.put("other", leaseDurationSeconds=15, renewTime="1999-01-01T00:00:00.000000Z")
+    async with candidate(server, clock) as me:
+        for _ in range(5):
+            await rounds(server, 2)
+            clock.now += 14
+            server.put("other", leaseDurationSeconds=15, renewTime="1999-01-01T00:00:00.000000Z")
+        await rounds(server, 2)
+        assert not me.leadership.is_leader
+        with pytest.raises(LeadershipLost, match="not held by me"):
+            me.leadership.fence()
+    assert server.writes == []
+
+
+async def test_a_silent_holder_is_replaced_after_its_lease_and_not_before() -> None:
+    server, clock = LeaseServer(), Clock()
+    server.put("other", leaseDurationSeconds=15, leaseTransitions=4)
+    async with candidate(server, clock) as me:
+        await rounds(server, 2)
+        clock.now += 15
+        await rounds(server, 2)
+        assert not me.leadership.is_leader
+        clock.now += 0.1
+        await until(lambda: me.leadership.is_leader)
+    assert server.lease is not None
+    assert server.lease["spec"]["leaseTransitions"] == 5
+
+
+async def test_a_standby_is_there_the_moment_the_lease_runs_out() -> None:
+    server = LeaseServer()
+    server.put("other", leaseDurationSeconds=1)
+    settings = LeaseSettings("harbour", "port", "me", duration=15, renew_deadline=10, retry=9)
+    leadership = Leadership(server, settings)
+    task = asyncio.create_task(leadership.run(nothing, nothing))
+    began = time.monotonic()
+    await until(lambda: leadership.is_leader)
+    assert 1.0 <= time.monotonic() - began < 5.0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_released_lease_is_taken_at_once() -> None:
+    server, clock = LeaseServer(), Clock()
+    server.put("", leaseDurationSeconds=1, leaseTransitions=1)
+    async with candidate(server, clock) as me:
+        await until(lambda: me.leadership.is_leader)
+    assert clock.now == 1000.0
+
+
+async def test_of_two_that_want_it_one_gets_it() -> None:
+    server, clock = LeaseServer(), Clock()
+    async with candidate(server, clock, "a") as a, candidate(server, clock, "b") as b:
+        await rounds(server, 10)
+        assert [a.leadership.is_leader, b.leadership.is_leader].count(True) == 1
+
+
+async def test_a_frozen_leader_is_fenced_before_its_loop_notices_and_writes_nothing() -> None:
+    server, clock = LeaseServer(), Clock()
+    async with candidate(server, clock) as me:
+        await until(lambda: me.leadership.is_leader)
+        await rounds(server, 2)
+        clock.now += DEADLINE + 0.1
+        before = list(server.writes)
+        with pytest.raises(LeadershipLost, match=r"last renewed 10\.1 s ago"):
+            me.leadership.fence()
+        assert not me.leadership.is_leader
+        with pytest.raises(LeadershipLost):
+            await me.task
+        assert me.stopped.is_set()
+        # One renewal may have been on its way when the clock jumped.
+        assert len(server.writes) <= len(before) + 1
+
+
+async def test_a_leader_survives_an_outage_shorter_than_its_deadline() -> None:
+    server, clock = LeaseServer(), Clock()
+    async with candidate(server, clock) as me:
+        await until(lambda: me.leadership.is_leader)
+        server.failure = refusal(Unavailable, 503)
+        clock.now += DEADLINE - 1
+        await rounds(server, 3)
+        server.failure = None
+        await rounds(server, 2)
+        clock.now += DEADLINE - 1
+        await rounds(server, 2)
+        me.leadership.fence()
+
+
+async def test_a_leader_stops_when_the_outage_outlives_its_deadline() -> None:
+    server, clock = LeaseServer(), Clock()
+    async with candidate(server, clock) as me:
+        await until(lambda: me.leadership.is_leader)
+        server.failure = refusal(Unavailable, 503)
+        await rounds(server, 2)
+        clock.now += DEADLINE + 0.1
+        with pytest.raises(LeadershipLost):
+            await me.task
+        assert me.stopped.is_set()
+
+
+async def test_a_lease_touched_by_somebody_without_taking_it_stays_ours() -> None:
+    server = LeaseServer()
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.leadership.is_leader)
+        server.put("me", leaseDurationSeconds=15)
+        await rounds(server, 4)
+        me.leadership.fence()
+
+
+async def test_a_lease_taken_by_another_is_lost() -> None:
+    server = LeaseServer()
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.leadership.is_leader)
+        server.put("other", leaseDurationSeconds=15)
+        with pytest.raises(LeadershipLost, match="was taken from me"):
+            await me.task
+        assert me.stopped.is_set()
+    assert server.holder == "other"
+
+
+async def test_a_lease_deleted_by_somebody_is_made_again() -> None:
+    server = LeaseServer()
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.leadership.is_leader)
+        server.lease = None
+        await until(lambda: server.holder == "me")
+        me.leadership.fence()
+
+
+async def test_release_hands_over_without_waiting() -> None:
+    server, clock = LeaseServer(), Clock()
+    async with candidate(server, clock, "a") as a, candidate(server, clock, "b") as b:
+        await until(lambda: a.leadership.is_leader or b.leadership.is_leader)
+        leader, standby = (a, b) if a.leadership.is_leader else (b, a)
+        leader.task.cancel()
+        await asyncio.gather(leader.task, return_exceptions=True)
+        await leader.leadership.release()
+        with pytest.raises(LeadershipLost):
+            leader.leadership.fence()
+        await until(lambda: standby.leadership.is_leader)
+    assert clock.now == 1000.0
+
+
+async def test_release_leaves_anothers_lease_alone() -> None:
+    server, clock = LeaseServer(), Clock()
+    async with candidate(server, clock) as me:
+        await until(lambda: me.leadership.is_leader)
+        me.task.cancel()
+        await asyncio.gather(me.task, return_exceptions=True)
+        server.put("other")
+        await me.leadership.release()
+    assert server.holder == "other"
+
+
+async def test_release_of_what_is_not_held_asks_nothing() -> None:
+    server = LeaseServer()
+    settings = LeaseSettings("harbour", "port", "me")
+    await Leadership(server, settings, Clock()).release()
+    assert server.calls == 0
+
+
+async def test_what_goes_wrong_at_takeover_ends_the_run() -> None:
+    async def break_down() -> None:
+        raise ValueError("no list")
+
+    async with candidate(LeaseServer(), Clock(), on_started=break_down) as me:
+        with pytest.raises(ValueError, match="no list"):
+            await me.task
+
+
+async def test_the_lease_is_renewed_while_the_takeover_takes_its_time() -> None:
+    async def look_around() -> None:
+        await asyncio.Event().wait()
+
+    server = LeaseServer()
+    async with candidate(server, Clock(), on_started=look_around) as me:
+        await until(lambda: server.writes.count("me") > 3)
+        me.leadership.fence()
+
+
+async def test_a_loop_that_does_not_come_round_is_called_stalled() -> None:
+    server, clock = LeaseServer(), Clock()
+    leadership = Leadership(server, LeaseSettings("harbour", "port", "me"), clock)
+    assert not leadership.stalled
+    clock.now += 16
+    assert leadership.stalled
+
+
+@pytest.mark.parametrize("times", [(10.0, 10.0, 2.0), (15.0, 10.0, 10.0), (15.0, 10.0, 0.0)])
+def test_times_that_do_not_grow_are_refused(times: tuple[float, float, float]) -> None:
+    duration, deadline, retry = times
+    with pytest.raises(ValueError, match="must grow in this order"):
+        LeaseSettings("harbour", "port", "me", duration, deadline, retry)

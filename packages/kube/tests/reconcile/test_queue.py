@@ -1,0 +1,290 @@
+"""Keys are handled once at a time, in time, and never lost. Time is simulated."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import selectors
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from moorage_kube.reconcile.queue import Handler, WorkQueue
+
+Look = tuple[str, float]
+
+
+class SkippingSelector(selectors.DefaultSelector):
+    """Never waits: where the loop would sleep until its next timer, the clock jumps there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if not ready and timeout is not None:
+            self.now += timeout
+        return ready
+
+
+def simulate(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run the story on a loop whose time is simulated; it starts at 0."""
+
+    def loop() -> asyncio.AbstractEventLoop:
+        selector = SkippingSelector()
+        made = asyncio.SelectorEventLoop(selector)
+        made.time = lambda: selector.now  # type: ignore[method-assign]  # the one thing to change
+        return made
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(story())
+
+
+class Worker:
+    """A handler that writes down what it looks at and when, and takes its time."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.looks: list[Look] = []
+        self.answers: dict[str, list[float | Exception | None]] = defaultdict(list)
+        self.running: list[str] = []
+        self.most_at_once = 0
+
+    async def __call__(self, key: str) -> float | None:
+        assert key not in self.running
+        self.running.append(key)
+        self.most_at_once = max(self.most_at_once, len(self.running))
+        self.looks.append((key, round(asyncio.get_running_loop().time(), 3)))
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.running.remove(key)
+        answer = self.answers[key].pop(0) if self.answers[key] else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def work(
+    queue: WorkQueue,
+    handler: Handler,
+    seconds: float = 10_000.0,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Let the workers run for so many simulated seconds."""
+    running = asyncio.create_task(queue.run(handler, workers=2))
+    if meanwhile is not None:
+        await meanwhile()
+    await asyncio.sleep(seconds)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def test_keys_are_handled_once_each_in_the_order_they_came() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+        for key in ("a", "b", "a", "c", "b"):
+            queue.add(key)
+        assert queue.depth == 3
+        await work(queue, worker)
+        assert worker.looks == [("a", 0.0), ("b", 0.0), ("c", 0.0)]
+        assert queue.depth == 0
+
+    simulate(story)
+
+
+def test_so_many_keys_as_workers_are_handled_at_the_same_time() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=1.0)
+        for key in "abcd":
+            queue.add(key)
+        await work(queue, worker)
+        assert worker.most_at_once == 2
+        assert [at for _, at in worker.looks] == [0.0, 0.0, 1.0, 1.0]
+
+    simulate(story)
+
+
+def test_a_key_added_while_it_is_handled_is_handled_once_more_afterwards() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=5.0)
+
+        async def meanwhile() -> None:
+            queue.add("a")
+            await asyncio.sleep(1.0)
+            queue.add("a")
+            queue.add("a")
+            assert queue.depth == 1
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert worker.looks == [("a", 0.0), ("a", 5.0)]
+
+    simulate(story)
+
+
+def test_of_several_wishes_for_later_the_earliest_counts() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+        queue.add_after("late", 5.0)
+        queue.add_after("late", 60.0)
+        queue.add_after("early", 60.0)
+        queue.add_after("early", 7.0)
+        assert queue.depth == 0
+        await work(queue, worker)
+        assert worker.looks == [("late", 5.0), ("early", 7.0)]
+
+    simulate(story)
+
+
+def test_a_look_now_meets_the_wish_for_a_later_one() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+        queue.add_after("a", 60.0)
+        queue.add("a")
+        queue.add_after("a", 30.0)
+        await work(queue, worker)
+        assert worker.looks == [("a", 0.0)]
+
+    simulate(story)
+
+
+def test_the_handler_says_when_it_wants_to_look_again() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+        worker.answers["a"] = [30.0, 0.0, None]
+        queue.add("a")
+        await work(queue, worker)
+        assert worker.looks == [("a", 0.0), ("a", 30.0), ("a", 30.0)]
+
+    simulate(story)
+
+
+def test_a_wish_that_comes_due_during_a_look_is_met_after_it() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=5.0)
+
+        async def meanwhile() -> None:
+            queue.add("a")
+            await asyncio.sleep(1.0)
+            queue.add_after("a", 1.0)
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert worker.looks == [("a", 0.0), ("a", 5.0)]
+
+    simulate(story)
+
+
+def test_a_bug_is_told_and_tried_again_ever_more_slowly(caplog: pytest.LogCaptureFixture) -> None:
+    bug = RuntimeError("the rope broke")
+
+    async def story() -> None:
+        told: list[tuple[str, Exception]] = []
+        queue, worker = WorkQueue(lambda key, error: told.append((key, error))), Worker()
+        worker.answers["a"] = [bug] * 11
+        queue.add("a")
+        queue.add("b")
+        await work(queue, worker)
+        looks = [at for key, at in worker.looks if key == "a"]
+        pauses = [after - before for before, after in itertools.pairwise(looks)]
+        assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+        assert ("b", 0.0) in worker.looks
+        assert told == [("a", bug)] * 11
+
+    simulate(story)
+    record = caplog.records[0]
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == "a failed, next try in 1 s"
+    assert record.exc_info is not None
+    assert record.exc_info[1] is bug
+
+
+def test_one_good_look_makes_the_next_bug_the_first_again() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+        worker.answers["a"] = [OSError(), OSError(), 10.0, OSError(), None]
+        queue.add("a")
+        await work(queue, worker)
+        assert [at for _, at in worker.looks] == [0.0, 1.0, 3.0, 13.0, 14.0]
+
+    simulate(story)
+
+
+def test_a_standby_collects_keys_and_handles_them_once_it_leads() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+        queue.pause()
+
+        async def meanwhile() -> None:
+            queue.add("now")
+            queue.add_after("later", 5.0)
+            await asyncio.sleep(100.0)
+            assert (worker.looks, queue.depth) == ([], 2)
+            queue.resume()
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert worker.looks == [("now", 100.0), ("later", 100.0)]
+
+    simulate(story)
+
+
+def test_a_pause_holds_back_what_was_added_just_before_it() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+
+        async def meanwhile() -> None:
+            await asyncio.sleep(1.0)
+            queue.add("a")
+            queue.pause()
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert (worker.looks, queue.depth) == ([], 1)
+
+    simulate(story)
+
+
+def test_draining_waits_for_the_looks_in_hand_and_begins_no_other() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=3.0)
+
+        async def meanwhile() -> None:
+            for key in "abc":
+                queue.add(key)
+            await asyncio.sleep(1.0)
+            queue.pause()
+            assert await queue.drain(60.0)
+            assert asyncio.get_running_loop().time() == pytest.approx(3.0)
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert worker.looks == [("a", 0.0), ("b", 0.0)]
+
+    simulate(story)
+
+
+def test_draining_gives_up_in_time_and_says_what_is_still_at_work(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=60.0)
+
+        async def meanwhile() -> None:
+            queue.add("a")
+            await asyncio.sleep(1.0)
+            queue.pause()
+            assert not await queue.drain(5.0)
+            assert asyncio.get_running_loop().time() == pytest.approx(6.0)
+
+        await work(queue, worker, meanwhile=meanwhile)
+
+    simulate(story)
+    assert caplog.messages == ["still at work: a"]
+
+
+def test_with_nothing_in_hand_draining_is_immediate() -> None:
+    async def story() -> None:
+        assert await WorkQueue().drain(0.0)
+
+    simulate(story)

@@ -1,0 +1,162 @@
+"""Events are written in the background, once, and never stop a controller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from moorage_domain.kinds import Kind
+from moorage_kube.client.client import Target
+from moorage_kube.client.errors import Forbidden, KubeError, NotFound
+from moorage_kube.client.kinds import NODES, PODS
+from moorage_kube.telemetry.events import EventNote, EventRecorder
+
+NOTE = EventNote(PODS, "web-0", "shop", "uid-1", "Normal", "Bound", "10.0.0.1 is on eth0")
+
+
+@dataclass
+class EventServer:
+    """The API server's Events, with bad days."""
+
+    created: list[dict[str, Any]] = field(default_factory=list)
+    patched: list[tuple[Target, dict[str, Any]]] = field(default_factory=list)
+    failure: KubeError | None = None
+    gone: bool = False
+
+    async def create(
+        self, kind: Kind, body: dict[str, Any], namespace: str | None = None
+    ) -> dict[str, Any]:
+        assert kind.plural == "events"
+        assert namespace == body["metadata"]["namespace"]
+        if self.failure is not None:
+            raise self.failure
+        self.created.append(body)
+        return body
+
+    async def patch(self, kind: Kind, target: Target, body: dict[str, Any]) -> dict[str, Any]:
+        assert kind.plural == "events"
+        if self.gone:
+            raise NotFound(status=404, reason="NotFound", message="gone", what="PATCH events/x")
+        self.patched.append((target, body))
+        return body
+
+
+@asynccontextmanager
+async def recorder(server: EventServer) -> AsyncIterator[EventRecorder]:
+    events = EventRecorder(server, "moorage-harbour", "pod-1")
+    task = asyncio.create_task(events.run())
+    try:
+        yield events
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_note_becomes_an_event_in_the_objects_namespace() -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        await events.publish(NOTE)
+        await events.flush(5)
+    (event,) = server.created
+    assert event["metadata"]["namespace"] == "shop"
+    assert event["metadata"]["name"].startswith("web-0.")
+    assert event["involvedObject"] == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "name": "web-0",
+        "namespace": "shop",
+        "uid": "uid-1",
+    }
+    assert (event["type"], event["reason"], event["message"], event["count"]) == (
+        "Normal",
+        "Bound",
+        "10.0.0.1 is on eth0",
+        1,
+    )
+    assert event["source"]["component"] == event["reportingComponent"] == "moorage-harbour"
+
+
+async def test_the_event_of_a_cluster_scoped_object_goes_to_default() -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        await events.publish(replace(NOTE, kind=NODES, name="n1", namespace=None))
+        await events.flush(5)
+    (event,) = server.created
+    assert event["metadata"]["namespace"] == "default"
+    assert "namespace" not in event["involvedObject"]
+
+
+async def test_the_same_note_again_raises_the_count() -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        for _ in range(3):
+            await events.publish(NOTE)
+        await events.publish(replace(NOTE, reason="Moved"))
+        await events.flush(5)
+    assert [event["reason"] for event in server.created] == ["Bound", "Moved"]
+    name = server.created[0]["metadata"]["name"]
+    assert [(target, body["count"]) for target, body in server.patched] == [
+        (Target(name, "shop"), 2),
+        (Target(name, "shop"), 3),
+    ]
+
+
+async def test_an_event_that_ran_out_is_made_again() -> None:
+    server = EventServer(gone=True)
+    async with recorder(server) as events:
+        await events.publish(NOTE)
+        await events.publish(NOTE)
+        await events.flush(5)
+    assert [event["count"] for event in server.created] == [1, 1]
+
+
+async def test_a_refused_event_is_logged_and_the_next_one_is_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = EventServer(
+        failure=Forbidden(status=403, reason="Forbidden", message="no", what="POST events")
+    )
+    async with recorder(server) as events:
+        with caplog.at_level(logging.WARNING):
+            await events.publish(NOTE)
+            await events.flush(5)
+        server.failure = None
+        await events.publish(NOTE)
+        await events.flush(5)
+    assert "Bound of web-0 is not written" in caplog.text
+    assert len(server.created) == 1
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+async def test_a_long_message_is_cut_to_what_the_server_takes(letter: str) -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        await events.publish(replace(NOTE, message=letter * 3000))
+        await events.flush(5)
+    message = server.created[0]["message"]
+    assert 1020 <= len(message.encode()) <= 1024
+    assert message.endswith(letter + "…")
+
+
+async def test_a_long_name_leaves_room_for_the_events_own_suffix() -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        await events.publish(replace(NOTE, name="n" * 253))
+        await events.flush(5)
+    assert len(server.created[0]["metadata"]["name"]) == 253
+
+
+async def test_publishing_never_waits_even_when_nobody_writes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    events = EventRecorder(EventServer(), "moorage-harbour")
+    async with asyncio.timeout(5):
+        for _ in range(1001):
+            await events.publish(NOTE)
+    assert "is dropped: too many wait" in caplog.text

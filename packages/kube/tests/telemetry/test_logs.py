@@ -1,0 +1,77 @@
+"""Log lines have fixed keys and show no credential."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from moorage_kube.telemetry.logs import configure
+
+CREDENTIAL = "eyJhbGciOi.JSUzI1NiIs-ImtpZCI6"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def test_a_json_line_has_the_fixed_keys_and_the_extras(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("json", "info")
+    logging.getLogger("moorage.x").warning("bound %s", "n1", extra={"object": "a", "reason": "B"})
+    line = json.loads(capsys.readouterr().err)
+    assert line.pop("ts").endswith("+00:00")
+    assert line == {
+        "level": "warning",
+        "logger": "moorage.x",
+        "message": "bound n1",
+        "object": "a",
+        "reason": "B",
+    }
+
+
+def test_a_traceback_is_one_line_under_its_own_key(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("json", "info")
+    try:
+        int("odd")
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    line = json.loads(capsys.readouterr().err)
+    assert "ValueError: invalid literal" in line["exception"]
+    assert list(line)[:4] == ["ts", "level", "logger", "message"]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_credentials_are_blotted_out(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    configure("json" if form == "json" else "text", "info")
+    logging.getLogger("x").error("request with %r", {"Authorization": f"Bearer {CREDENTIAL}"})
+    written = capsys.readouterr().err
+    assert CREDENTIAL not in written
+    assert "Bearer ***" in written
+
+
+def test_text_is_not_coloured_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("text", "info")
+    logging.getLogger("x").error("plain")
+    written = capsys.readouterr().err
+    assert "\x1b" not in written
+    assert "ERROR   x: plain" in written
+
+
+def test_kopf_is_quiet_about_its_routine_but_not_about_trouble(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("json", "debug")
+    logging.getLogger("kopf.activities").info("Initial authentication has been initiated.")
+    assert not capsys.readouterr().err
+    logging.getLogger("kopf.activities").warning("trouble")
+    assert "trouble" in capsys.readouterr().err

@@ -1,0 +1,14 @@
+"""The values that cross the line to a cloud can be compared, and say nothing by default."""
+
+from moorage_provider.protocol import CloudAddress, MachineHolder, Operation, OtherHolder
+
+
+def test_a_holder_that_is_a_machine_is_never_taken_for_a_service() -> None:
+    machine = CloudAddress("203.0.113.10", "eipalloc-1", MachineHolder("i-1"))
+    service = CloudAddress("203.0.113.10", "eipalloc-1", OtherHolder("i-1"))
+    assert machine != service
+
+
+def test_an_operation_is_done_unless_it_says_how_to_go_on() -> None:
+    assert Operation().done
+    assert not Operation("op-1", done=False).done
