@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e.demo.cloud import ADDRESSES, Cloud
 from e2e.demo.options import Options
-from moorage_core.rbac import RIGHTS
+from moorage_core.rbac import RULES
 from moorage_domain.rbac import cluster_role, role
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -24,7 +24,7 @@ Object = dict[str, Any]
 def controller_rights() -> list[Object]:
     """The controller's own ClusterRole and Role, bound to its ServiceAccount and nothing else."""
     objects = []
-    for one in (cluster_role(CONTROLLER, RIGHTS), role(CONTROLLER, RIGHTS)):
+    for one in (cluster_role(CONTROLLER, RULES), role(CONTROLLER, RULES)):
         place = {} if one["kind"] == "ClusterRole" else {"namespace": CONTROLLER_NAMESPACE}
         one["metadata"] |= place
         binding = {

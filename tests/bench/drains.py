@@ -77,7 +77,7 @@ class Status:
         now = time.monotonic()
         for entry in raw.get("status", {}).get("addresses", ()):
             phase, node = entry["phase"], entry.get("nodeName", "")
-            owes = any(owed["nodeName"] != node for owed in entry.get("owed", ()))
+            owes = any(other["nodeName"] != node for other in entry.get("owed", ()))
             before = self.seen.get(entry["ip"])
             same = before is not None and (before.phase, before.node) == (phase, node)
             at = before.at if before is not None and same else now

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from moorage_core.rbac import RIGHTS
+from moorage_core.rbac import RULES
 from moorage_domain.rbac import cluster_role, role
 from moorage_testing.cluster import ApiError, EmbeddedCluster, Node, Owner, Pod
 from moorage_testing.cluster.control_plane import free_ports
@@ -228,8 +228,8 @@ def _add_allocation(cluster: EmbeddedCluster, options: Options, cloud: EmulatedC
     cluster.apply(CRD.read_text(encoding="utf-8"))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
     cluster.service_account_token(ACCOUNT)
-    cluster.apply([*_granted(cluster_role("moorage-core", RIGHTS))])
-    cluster.apply([*_granted(role("moorage-core", RIGHTS))])
+    cluster.apply([*_granted(cluster_role("moorage-core", RULES))])
+    cluster.apply([*_granted(role("moorage-core", RULES))])
     spec = {
         "reservedIPs": [*map(ip_text, range(options.addresses))],
         "workloadRef": {"kind": "Deployment", "name": "edge", "namespace": "default"},

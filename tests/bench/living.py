@@ -33,9 +33,9 @@ def main() -> int:
             counts[kind_of(error)] += 1
             worst = worst or f"seed {seed}: {error!r}"[:300]
         else:
-            counts["lost"] += astray(run.world)
-        counts["addresses"] += len(run.world.cloud.holders)
-        counts["changes"] += len(run.world.cloud.mutations)
+            counts["lost"] += astray(run.observed)
+        counts["addresses"] += len(run.observed.cloud.holders)
+        counts["changes"] += len(run.observed.cloud.mutations)
     sys.stdout.write(json.dumps({"counts": counts, "worst": worst}) + "\n")
     return 0
 
@@ -46,17 +46,17 @@ def kind_of(error: Exception) -> str:
     return "doubled" if any(frame.name == _DOUBLED for frame in frames) else "lost"
 
 
-def astray(world: Any) -> int:  # a Simulation, whose module is only found once this runs
+def astray(observed: Any) -> int:  # a Simulation, whose module is only found once this runs
     """Addresses at rest that are forgotten, or not where the status says they are bound.
 
     The simulation's own checks say so, too; this does not rest on them.
     """
     astray = 0
-    for stored in world.stored.values():
+    for stored in observed.stored.values():
         told = {record.ip: record for record in stored.records}
         astray += len(set(stored.allocation.addresses) - told.keys())
         bound = [record for record in told.values() if record.phase == "Bound"]
-        astray += sum(world.where(record.ip) != record.place.node_name for record in bound)
+        astray += sum(observed.where(record.ip) != record.node_ref.node_name for record in bound)
     return astray
 
 

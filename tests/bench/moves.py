@@ -99,9 +99,9 @@ def _told(cloud: Cloud, calls: Sequence[CloudCall]) -> str:
     changes = [call for call in calls if not call.reads]
     moves = Counter(call.op for call in changes if not _lends(cloud, call))
     told = ", ".join(f"{count} {op}" for op, count in sorted(moves.items()))
-    if lent := len(changes) - moves.total():
+    if lends := len(changes) - moves.total():
         told += (
-            f"; not counted: {lent} {cloud.gives} after the move was bound, with which the node"
+            f"; not counted: {lends} {cloud.gives} after the move was bound, with which the node"
             " that was left gets an address of its own again"
         )
     return told

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from moorage_core.actions import MarkNode, Mutate, WriteStatus
+from moorage_core.actions import LabelNode, Mutate, WriteStatus
 from moorage_core.decide.allocation import decide
 from moorage_core.model import Allocation, Observed, Present, Workload
 from moorage_domain.nodes import Node
@@ -45,12 +45,12 @@ def planner_rows(nodes: int, addresses: int) -> list[Row]:
             "all to move": all_to_move(settled),
             "first binding": first,
         }
-        costs = {name: cpu(world) for name, world in worlds.items()}
+        costs = {name: cpu(observed) for name, observed in worlds.items()}
     with step("planner: the seed's loops without any cloud"):
         begun = time.process_time()
         counted_reads(nodes, addresses)
         loops = Seed((time.process_time() - begun) * 1000, How.COUNTED)
-    drained = len({record.place for record in settled.records}) / nodes
+    drained = len({record.node_ref for record in settled.records}) / nodes
     notes = {
         "at rest": "nothing is planned; the seed's figure is its loops alone, each GET free.",
         "all to move": f"{drained:.0%} of the nodes drained at once, {addresses:,} moves planned.",
@@ -93,14 +93,14 @@ def growth_rows(sizes: Sequence[int]) -> list[Row]:
     return [growth]
 
 
-def cpu(world: Observed) -> Cost:
+def cpu(observed: Observed) -> Cost:
     """What deciding about a world takes of the processor."""
-    decide(world)
+    decide(observed)
     gc.collect()
     taken = []
     for _ in range(REPEATS):
         begun = time.process_time()
-        decide(world)
+        decide(observed)
         taken.append((time.process_time() - begun) * 1000)
     return Cost(statistics.median(taken), max(taken))
 
@@ -115,44 +115,44 @@ def first_binding(nodes: int, addresses: int) -> Observed:
         finalizer=True,
     )  # fmt: skip
     machine_of = {node.provider_id: f"i-{number}" for number, node in enumerate(pool.values())}
-    world = Observed(
+    observed = Observed(
         allocation=allocation,
         records=(),
         now=_NOW,
         uptime=86_400.0,
-        readings={ip: Present(CloudAddress(ip, f"ref-{ip}", None)) for ip in ips},
+        cloud_states={ip: Present(CloudAddress(ip, f"ref-{ip}", None)) for ip in ips},
         nodes=pool,
         by_machine={machine_of[node.provider_id]: node.name for node in pool.values()},
         machine_of=machine_of,
         busy=frozenset(pool),
         crowded=frozenset(pool),
     )
-    _expect(_mutations(world), addresses, "first binding")
-    return world
+    _expect(_mutations(observed), addresses, "first binding")
+    return observed
 
 
-def at_rest(world: Observed) -> Observed:
+def at_rest(observed: Observed) -> Observed:
     """The same with every address on a node, the status and the labels telling so."""
-    readings = {
+    cloud_states = {
         ip: Present(CloudAddress(ip, f"ref-{ip}", MachineHolder(f"i-{number}"), f"token-{ip}"))
-        for number, ip in enumerate(world.allocation.addresses)
+        for number, ip in enumerate(observed.allocation.addresses)
     }
-    world = _told(replace(world, readings=readings))
-    _expect(len(decide(world).actions), 0, "at rest")
-    return world
+    observed = _told(replace(observed, cloud_states=cloud_states))
+    _expect(len(decide(observed).actions), 0, "at rest")
+    return observed
 
 
 def all_to_move(settled: Observed) -> Observed:
     """Every node with an address is drained, and its pods were counted."""
-    held = {record.place.node_name for record in settled.records if record.place}
+    held = {record.node_ref.name for record in settled.records if record.node_ref}
     nodes = {
         name: replace(node, unschedulable=name in held) for name, node in settled.nodes.items()
     }
     busy, counted = frozenset(nodes.keys() - held), dict.fromkeys(held, True)
-    world = replace(settled, nodes=nodes, busy=busy, counted=counted)
+    observed = replace(settled, nodes=nodes, busy=busy, counted=counted)
     free = len(nodes) - len(held)
-    _expect(_mutations(world), min(len(held), free), "all to move")
-    return world
+    _expect(_mutations(observed), min(len(held), free), "all to move")
+    return observed
 
 
 def ip_text(number: int) -> str:
@@ -160,21 +160,23 @@ def ip_text(number: int) -> str:
     return f"198.18.{number // 250}.{number % 250 + 1}"
 
 
-def _told(world: Observed) -> Observed:
+def _told(observed: Observed) -> Observed:
     """The world once the plan's status and labels are written."""
-    nodes = dict(world.nodes)
-    for action in decide(world).actions:
+    nodes = dict(observed.nodes)
+    for action in decide(observed).actions:
         match action:
-            case MarkNode(node, ip):
+            case LabelNode(node, ip):
                 labels = {"ip.ready": "true", "moorage.dev/ip": ip.replace(".", "-")}
                 marked = replace(node, labels={**node.labels, **labels}, owner="uid-edge")
                 nodes[node.name] = marked
             case WriteStatus(records, conditions):
-                world = replace(world, records=records, conditions=conditions, seen_generation=1)
+                observed = replace(
+                    observed, records=records, conditions=conditions, seen_generation=1
+                )
             case _:
                 raise AssertionError(f"not expected here: {action}")
     owned = frozenset(name for name, node in nodes.items() if node.owner)
-    return replace(world, nodes=nodes, owned=owned)
+    return replace(observed, nodes=nodes, owned=owned)
 
 
 def _node(number: int) -> Node:
@@ -188,8 +190,8 @@ def _node(number: int) -> Node:
     return Node(name, f"uid-{name}", f"aws:///eu-west-1a/i-{number:017x}", labels)
 
 
-def _mutations(world: Observed) -> int:
-    return sum(isinstance(action, Mutate) for action in decide(world).actions)
+def _mutations(observed: Observed) -> int:
+    return sum(isinstance(action, Mutate) for action in decide(observed).actions)
 
 
 def _expect(found: int, wanted: int, what: str) -> None:

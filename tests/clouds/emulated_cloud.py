@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from moorage_provider.protocol import MachineHolder, OtherHolder, Traits
+from moorage_provider.protocol import Capabilities, MachineHolder, OtherHolder
 from moorage_testing.clouds.azure import ArmWorld
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import World
@@ -35,9 +35,9 @@ class Wrong:
 class EmulatedCloud:
     """The memory cloud's methods that a random run uses, over an emulator."""
 
-    def __init__(self, emulator: HttpEmulator[Any], traits: Traits) -> None:
+    def __init__(self, emulator: HttpEmulator[Any], capabilities: Capabilities) -> None:
         self.emulator = emulator
-        self.traits = traits
+        self.capabilities = capabilities
         self.faults = emulator.faults
         self._elsewhere: dict[str, str] = {}
 

@@ -96,7 +96,7 @@ def cloud(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Emulate
             monkeypatch.setenv(name, value)
         module = importlib.import_module(f"moorage_provider_{kind.name}.provider")
         provider: Provider = module.create({"region": emulator.region})
-        yield EmulatedCloud(emulator, provider.traits), provider
+        yield EmulatedCloud(emulator, provider.capabilities), provider
         assert emulator.violations == []
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import moorage_core.operations
+import moorage_core.mutations
 from moorage_core.__main__ import main
 from moorage_core.act import Actor
 from moorage_core.actions import Mutate, Reread
@@ -37,7 +37,7 @@ def dying(call: Callable[..., Awaitable[Any]], what: str) -> Callable[..., Await
 if __name__ == "__main__":
     # A Mutate action only begins a mutation; the change is there when the mutation has ended.
     Actor.act = dying(Actor.act, "write")  # type: ignore[method-assign, assignment]  # on purpose
-    moorage_core.operations.carry_out = dying(  # type: ignore[assignment]  # on purpose
-        moorage_core.operations.carry_out, "mutation"
+    moorage_core.mutations.carry_out = dying(  # type: ignore[assignment]  # on purpose
+        moorage_core.mutations.carry_out, "mutation"
     )
     main()

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from prometheus_client import Gauge
 
-from moorage_domain.plans import Plan, first_hit
-from moorage_domain.rbac import SHELL_RIGHTS, Right
+from moorage_domain.plans import Plan, first_match
+from moorage_domain.rbac import MANAGER_RULES, PolicyRule
 from moorage_kube.cache.informer import Reflector
 from moorage_kube.cache.kopf_source import Feed
 from moorage_kube.cache.store import Change, Store
@@ -19,10 +19,10 @@ from moorage_kube.reconcile.queue import WorkQueue
 from moorage_kube.reconcile.reconciler import Failure
 
 BERTH = "example.moorage.dev/berth"
-RIGHTS = (
-    *SHELL_RIGHTS,
-    Right("", ("namespaces",), ("list", "watch"), "read the annotation"),
-    Right("", ("configmaps",), ("list", "watch", "patch"), "keep the label in step"),
+RULES = (
+    *MANAGER_RULES,
+    PolicyRule("", ("namespaces",), ("list", "watch"), "read the annotation"),
+    PolicyRule("", ("configmaps",), ("list", "watch", "patch"), "keep the label in step"),
 )
 
 
@@ -70,7 +70,7 @@ class Example:
         return None if label is None or wanted is None else Observed(key, label, wanted)
 
     def decide(self, seen: Observed) -> Plan[SetLabel]:
-        return first_hit((rest_when_in_step, follow_the_namespace), seen)
+        return first_match((rest_when_in_step, follow_the_namespace), seen)
 
     async def act(self, seen: Observed, action: SetLabel) -> None:
         namespace, _, name = seen.key.partition("/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage_core.rbac import RIGHTS
+from moorage_core.rbac import RULES
 from moorage_domain.rbac import cluster_role, role
 
 
@@ -13,7 +13,7 @@ def bindings(full_name: str) -> list[dict[str, Any]]:
     namespace, account = full_name.split("/")
     subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     group = "rbac.authorization.k8s.io"
-    wide, narrow = cluster_role(account, RIGHTS), role(account, RIGHTS)
+    wide, narrow = cluster_role(account, RULES), role(account, RULES)
     narrow["metadata"]["namespace"] = namespace
     return [
         wide,

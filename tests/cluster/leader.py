@@ -9,7 +9,7 @@ from moorage_kube.client.client import Client, Target
 from moorage_kube.client.connection import load_connection
 from moorage_kube.client.errors import Conflict
 from moorage_kube.client.kinds import CONFIGMAPS
-from moorage_kube.election.lease import Leadership, LeadershipLost, LeaseSettings
+from moorage_kube.election.lease import LeadershipLost, LeaseElection, LeaseSettings
 
 PAUSE_SECONDS = 0.02
 
@@ -19,17 +19,17 @@ def say(*words: object) -> None:
     print(*words, flush=True)  # noqa: T201 - the log is what the test looks at
 
 
-async def write_forever(client: Client, leadership: Leadership) -> None:
+async def write_forever(client: Client, election: LeaseElection) -> None:
     """Put our name into the one ConfigMap, each time behind the fence.
 
     A process can be frozen between the fence and its request; the resourceVersion holds such a
     write off, as it does in a real controller.
     """
-    lease = leadership.settings
+    lease = election.settings
     say("leading")
     raw = await client.get(CONFIGMAPS, "writes", lease.namespace)
     while True:
-        leadership.fence()
+        election.fence()
         body = {
             "metadata": {"resourceVersion": raw["metadata"]["resourceVersion"]},
             "data": {"writer": lease.identity},
@@ -50,9 +50,9 @@ async def main(kubeconfig: str, namespace: str, identity: str) -> int:
 
     settings = LeaseSettings("leader", namespace, identity, 6.0, 5.0, 1.0)
     async with Client(load_connection(kubeconfig), user_agent="leader/0") as client:
-        leadership = Leadership(client, settings)
+        election = LeaseElection(client, settings)
         try:
-            await leadership.run(lambda: write_forever(client, leadership), stopped)
+            await election.run(lambda: write_forever(client, election), stopped)
         except LeadershipLost as lost:
             say("lost:", lost)
     return 1

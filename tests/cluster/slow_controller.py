@@ -30,7 +30,7 @@ def build(ports: Ports) -> Controller:
         target = Target(key, settings.lease_namespace)
         await ports.client.patch(CONFIGMAPS, target, {"data": {"begun": "yes"}})
         await asyncio.sleep(STEP_SECONDS)
-        ports.leadership.fence()
+        ports.election.fence()
         await ports.client.patch(CONFIGMAPS, target, {"data": {"ended": "yes"}})
 
     async def sink() -> None:

@@ -50,7 +50,7 @@ def other(pool: Pool, node: str) -> str:
     return target
 
 
-def owed(lab: CoreLab, name: str, ip: str) -> list[str]:
+def restore_pending(lab: CoreLab, name: str, ip: str) -> list[str]:
     """The nodes that gave up their own address for this one."""
     return [one["nodeName"] for one in lab.record(name, ip).get("owed", [])]
 
@@ -93,7 +93,11 @@ def test_b2_a_drained_node_is_left_in_as_few_changes_as_the_cloud_allows(lab: Co
     whole = lab.cloud.changes + lab.cloud.afterwards
     wait_for(lambda: len(lab.changes(begun)) == whole, PATIENCE, f"{whole} changes in all")
     expected = [target] if lab.cloud.afterwards else []
-    wait_for(lambda: owed(lab, name, ip) == expected, PATIENCE, f"{expected} to be owed an address")
+    wait_for(
+        lambda: restore_pending(lab, name, ip) == expected,
+        PATIENCE,
+        f"{expected} to be owed an address",
+    )
 
 
 def test_c2_a_lost_machine_is_left(lab: CoreLab) -> None:

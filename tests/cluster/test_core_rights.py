@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from core_lab import CoreLab, Pool, log_lines
 
-from moorage_core.rbac import RIGHTS
+from moorage_core.rbac import RULES
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 
@@ -41,7 +41,7 @@ def test_every_right_is_used_and_none_is_missing(lab: CoreLab, core: Child) -> N
     lab.wait_bound(name, ips[0], target)
     lab.delete(name)
     wait_for(lambda: lab.gone(name), PATIENCE, "the release")
-    granted = {(res, verb) for right in RIGHTS for res in right.resources for verb in right.verbs}
+    granted = {(res, verb) for right in RULES for res in right.resources for verb in right.verbs}
     granted -= NOT_COUNTED_HERE
     wait_for(lambda: granted <= _used(lab, core), PATIENCE, f"{granted} to be used")
     refused = re.findall(r'kube_requests_total\{code="40[13]".*', lab.metrics(core))

@@ -140,7 +140,7 @@ def harbour(cluster: EmbeddedCluster, example: ModuleType) -> Iterator[Harbour]:
     namespace = f"harbour-{secrets.token_hex(4)}"
     subject = {"kind": "ServiceAccount", "name": "example", "namespace": namespace}
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
-    roles = (cluster_role(namespace, example.RIGHTS), role(namespace, example.RIGHTS))
+    roles = (cluster_role(namespace, example.RULES), role(namespace, example.RULES))
     for one in roles:
         place = {} if one["kind"] == "ClusterRole" else {"namespace": namespace}
         one["metadata"] |= place

@@ -15,7 +15,7 @@ from moorage_api.netipallocation import DEFINITION
 from moorage_core.caches import Caches
 from moorage_core.decide import address
 from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
-from moorage_core.rbac import RIGHTS
+from moorage_core.rbac import RULES
 from moorage_core.reasons import ALL
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
@@ -76,7 +76,7 @@ def rights() -> str:
             "its namespace" if right.namespaced else "cluster",
             right.why,
         )
-        for right in RIGHTS
+        for right in RULES
     )
     return table(("group", "resources", "verbs", "where", "why"), rows)
 

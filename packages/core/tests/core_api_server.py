@@ -149,9 +149,9 @@ def _merge(held: dict[str, Any], patch: dict[str, Any]) -> None:
             held[key] = value
 
 
-def _patch(held: dict[str, Any], operations: list[dict[str, Any]]) -> None:
+def _patch(held: dict[str, Any], mutations: list[dict[str, Any]]) -> None:
     """RFC 6902, as far as ``test`` and ``remove``; a failed one is 422, as on the real server."""
-    for operation in operations:
+    for operation in mutations:
         *parents, last = (
             part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]
         )

@@ -7,7 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from moorage_core.model import Allocation, Mutation, Observed, Outcome, Phase, Place, Record
+from moorage_core.model import (
+    AddressRecord,
+    Allocation,
+    Mutation,
+    NodeReference,
+    Observed,
+    Outcome,
+    Phase,
+)
 from moorage_core.projections import record_to_wire
 from moorage_domain.nodes import Node
 from moorage_provider.errors import CloudError
@@ -18,8 +26,8 @@ NOW = 1_800_000_000.0
 UPTIME = 50_000.0  # far from NOW, so that mixing the clocks shows
 
 
-def place(name: str, uid: str = "") -> Place:
-    return Place(name, uid or f"uid-{name}", f"memory://vm-{name}")
+def node_ref(name: str, uid: str = "") -> NodeReference:
+    return NodeReference(name, uid or f"uid-{name}", f"memory://vm-{name}")
 
 
 def node(name: str, **fields: Any) -> Node:
@@ -31,10 +39,14 @@ def node(name: str, **fields: Any) -> Node:
     return Node(name=name, **(given | fields))
 
 
-def record(ip: str, node_name: str = "", **fields: Any) -> Record:
+def record(ip: str, node_name: str = "", **fields: Any) -> AddressRecord:
     """A record; with a node it is bound there."""
-    bound: dict[str, Any] = {"phase": Phase.BOUND, "reason": "Bound", "place": place(node_name)}
-    return Record(ip, **((bound if node_name else {}) | fields))
+    bound: dict[str, Any] = {
+        "phase": Phase.BOUND,
+        "reason": "Bound",
+        "node_ref": node_ref(node_name),
+    }
+    return AddressRecord(ip, **((bound if node_name else {}) | fields))
 
 
 def allocation(*ips: str, name: str = "a", **fields: Any) -> Allocation:
@@ -74,7 +86,7 @@ def outcome(
 def raw_allocation(
     name: str,
     *ips: str,
-    records: tuple[Record, ...] = (),
+    records: tuple[AddressRecord, ...] = (),
     spec: dict[str, Any] | None = None,
     **meta: Any,
 ) -> dict[str, Any]:

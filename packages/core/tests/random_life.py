@@ -10,7 +10,7 @@ from accidents import ApiError, Crash
 from simulation import Simulation
 
 from moorage_core.actions import Mutate, RemoveTaint
-from moorage_core.model import Phase, Record, Workload
+from moorage_core.model import AddressRecord, Phase, Workload
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_provider.errors import CloudError, Throttled, Unavailable
 from moorage_provider.protocol import MachineHolder, OtherHolder
@@ -25,10 +25,10 @@ NODES = [f"n{n}" for n in range(1, 6)]
 
 def in_memory(rng: random.Random) -> Simulation:
     """A memory cloud of a random kind."""
-    traits = rng.choice((ONE_CALL, TWO_STEPS))
+    capabilities = rng.choice((ONE_CALL, TWO_STEPS))
     steps = rng.choice((0, 0, 1, 3))
     return Simulation(
-        MemoryCloud(traits, operation_steps=steps, frees_on_termination=rng.random() < 0.7)
+        MemoryCloud(capabilities, operation_steps=steps, frees_on_termination=rng.random() < 0.7)
     )
 
 
@@ -42,7 +42,7 @@ class Run:
         self, seed: int, make_world: Callable[[random.Random], Simulation] | None = None
     ) -> None:
         self.rng = random.Random(seed)
-        self.world = (make_world or in_memory)(self.rng)
+        self.observed = (make_world or in_memory)(self.rng)
         self.private: set[str] = set()
         """Machines that never had a public address of their own."""
         self.meddled: set[str] = set()
@@ -70,89 +70,89 @@ class Run:
 
     def pass_time(self, seconds: int) -> None:
         """Let time go by, for what the cloud has under way too: a step of it takes a second."""
-        self.world.now += seconds
+        self.observed.now += seconds
         for _ in range(min(seconds, 5)):
-            self.world.cloud.step()
+            self.observed.cloud.step()
 
     # What happens to the cluster.
 
     def allocate(self) -> None:
         name = self.rng.choice(("a", "b"))
-        stored = self.world.stored.get(name)
+        stored = self.observed.stored.get(name)
         if stored and stored.allocation.deleting:
             return
         chosen = self.rng.sample(ADDRESSES, self.rng.randint(1, 3))
         retain = self.rng.random() < 0.1
         if retain:
             self.excused |= {*chosen, *(r.ip for r in stored.records)} if stored else {*chosen}
-        self.world.allocate(
+        self.observed.allocate(
             name, *chosen, retain=retain, settled_taint=TAINT,
             evict_misplaced=self.rng.random() < 0.7, workload=WORKLOAD,
         )  # fmt: skip
-        self.excuse_debts()
+        self.excuse_pending_restores()
 
     def delete(self) -> None:
-        if self.world.stored:
-            self.world.delete(self.rng.choice(sorted(self.world.stored)))
+        if self.observed.stored:
+            self.observed.delete(self.rng.choice(sorted(self.observed.stored)))
 
     def cordon(self) -> None:
         if name := self.some_node():
-            self.world.change_node(name, unschedulable=self.rng.random() < 0.7)
+            self.observed.change_node(name, unschedulable=self.rng.random() < 0.7)
 
     def break_node(self) -> None:
         if name := self.some_node():
-            self.world.change_node(name, ready=self.rng.random() < 0.4)
+            self.observed.change_node(name, ready=self.rng.random() < 0.4)
 
     def lose_node(self) -> None:
         if name := self.some_node():
-            self.world.remove_node(name)
+            self.observed.remove_node(name)
 
     def lose_machine(self) -> None:
         if name := self.some_node():
-            machine = self.world.machine_of(self.world.nodes[name])
-            if machine in self.world.cloud.machine_ids:
-                self.world.cloud.terminate(machine)
-            self.world.change_node(name, ready=False)
+            machine = self.observed.machine_of(self.observed.nodes[name])
+            if machine in self.observed.cloud.machine_ids:
+                self.observed.cloud.terminate(machine)
+            self.observed.change_node(name, ready=False)
 
     def recreate(self) -> None:
         self.lose_machine()
         if name := self.some_node():
-            self.world.remove_node(name)
+            self.observed.remove_node(name)
             self.add(name)
 
     def add_node(self) -> None:
-        if missing := [name for name in NODES if name not in self.world.nodes]:
+        if missing := [name for name in NODES if name not in self.observed.nodes]:
             self.add(missing[0])
 
     def rename(self) -> None:
         """A kubelet comes back under another name; its old object is left behind."""
-        missing = [name for name in NODES if name not in self.world.nodes]
+        missing = [name for name in NODES if name not in self.observed.nodes]
         name = self.some_node()
         if not name or not missing:
             return
-        old = self.world.nodes[name]
-        machine = self.world.machine_of(old)
-        if machine in self.world.cloud.machine_ids:
-            self.world.add_node(missing[0], machine=machine, provider_id=old.provider_id)
-            self.world.change_node(name, ready=self.rng.random() < 0.3)
+        old = self.observed.nodes[name]
+        machine = self.observed.machine_of(old)
+        if machine in self.observed.cloud.machine_ids:
+            self.observed.add_node(missing[0], machine=machine, provider_id=old.provider_id)
+            self.observed.change_node(name, ready=self.rng.random() < 0.3)
 
     def add(self, name: str) -> None:
         """A node on a new machine."""
         self.machines_made += 1
         public = self.rng.random() < 0.8
         taints = self.rng.choice(((), (TAINT,), (TAINT, "other", TAINT)))
-        node = self.world.add_node(
+        node = self.observed.add_node(
             name, machine=f"vm-{self.machines_made}", with_public_ip=public, taints=taints
         )
         if not (public and self.lends):
-            self.private.add(self.world.machine_of(node))
+            self.private.add(self.observed.machine_of(node))
 
     def detach_by_hand(self) -> None:
-        if ips := sorted(self.world.cloud.holders):
-            self.world.cloud.assign(self.rng.choice(ips), None)
+        if ips := sorted(self.observed.cloud.holders):
+            self.observed.cloud.assign(self.rng.choice(ips), None)
 
     def move_by_hand(self) -> None:
-        cloud = self.world.cloud
+        cloud = self.observed.cloud
         taken = {h.machine_id for h in cloud.holders.values() if isinstance(h, MachineHolder)}
         free = [m for m in cloud.machine_ids if m not in taken]
         if cloud.holders and free:
@@ -165,35 +165,35 @@ class Run:
             cloud.assign(ip, target)
 
     def workload(self) -> None:
-        self.world.busy = {name for name in self.world.nodes if self.rng.random() < 0.4}
+        self.observed.busy = {name for name in self.observed.nodes if self.rng.random() < 0.4}
 
     def run_pods(self) -> None:
         """Pods that ask for an address run on some nodes, wherever one is."""
         for number in range(self.rng.randint(1, 3)):
             if name := self.some_node():
-                self.world.pods[f"{self.rng.choice(('a', 'b'))}/p{number}"] = name
+                self.observed.pods[f"{self.rng.choice(('a', 'b'))}/p{number}"] = name
 
     def some_node(self) -> str:
-        return self.rng.choice(sorted(self.world.nodes)) if self.world.nodes else ""
+        return self.rng.choice(sorted(self.observed.nodes)) if self.observed.nodes else ""
 
     # What goes wrong meanwhile.
 
     def passes_with_accidents(self) -> None:
-        world = self.world
-        world.before, world.after = self.api_error, self.crash
+        observed = self.observed
+        observed.before, observed.after = self.api_error, self.crash
         if self.rng.random() < 0.5:
-            world.cloud.faults.inject(self.cloud_fault())
+            observed.cloud.faults.inject(self.cloud_fault())
         for _ in range(self.rng.randint(1, 8)):
-            for name in list(world.stored):
+            for name in list(observed.stored):
                 try:
-                    world.pass_over(name)
+                    observed.pass_over(name)
                 except Crash:
-                    world.crash()
+                    observed.crash()
                 except ApiError:
                     pass
             self.pass_time(self.rng.choice((0, 1, 5)))
-        world.before, world.after = self.check, lambda _: None
-        world.cloud.faults.clear()
+        observed.before, observed.after = self.check, lambda _: None
+        observed.cloud.faults.clear()
 
     def api_error(self, action: object) -> None:
         if self.rng.random() < 0.05:
@@ -223,7 +223,7 @@ class Run:
             case Mutate():
                 self.check_intention(action)
             case RemoveTaint(node):
-                assert node.name in {self.world.where(ip) for ip in self.world.cloud.holders}
+                assert node.name in {self.observed.where(ip) for ip in self.observed.cloud.holders}
             case EvictPod(pod):
                 self.check_eviction(pod)
             case _:
@@ -231,52 +231,55 @@ class Run:
 
     def check_eviction(self, pod: MisplacedPod) -> None:
         """No address is there, and one is where the pod can go."""
-        allocation = self.world.stored[pod.key.partition("/")[0]].allocation
-        where = {self.world.where(ip) for ip in allocation.addresses}
+        allocation = self.observed.stored[pod.key.partition("/")[0]].allocation
+        where = {self.observed.where(ip) for ip in allocation.addresses}
         assert allocation.evict_misplaced
         assert pod.node_name not in where
-        assert pod.node_name not in self.world.labelled()
-        assert where & self.world.labelled().keys()
-        places = {r.place for s in self.world.stored.values() for r in s.records}
-        assert pod.node_name not in {place.node_name for place in places if place}
+        assert pod.node_name not in self.observed.labelled()
+        assert where & self.observed.labelled().keys()
+        node_refs = {r.node_ref for s in self.observed.stored.values() for r in s.records}
+        assert pod.node_name not in {node_ref.name for node_ref in node_refs if node_ref}
 
     def check_intention(self, mutate: Mutate) -> None:
-        stored = self.world.stored[mutate.allocation]
+        stored = self.observed.stored[mutate.allocation]
         record = next(record for record in stored.records if record.ip == mutate.ip)
         assert record.operation == f"{mutate.mutation}/{mutate.request_id}"
 
     def check_always(self) -> None:
         """No address is bound on two nodes, and no foreign holder was disturbed."""
         bound: dict[str, set[str]] = {}
-        for stored in self.world.stored.values():
+        for stored in self.observed.stored.values():
             for record in stored.records:
-                if record.phase is Phase.BOUND and record.place:
-                    bound.setdefault(record.ip, set()).add(record.place.node_uid)
+                if record.phase is Phase.BOUND and record.node_ref:
+                    bound.setdefault(record.ip, set()).add(record.node_ref.uid)
         assert all(len(nodes) == 1 for nodes in bound.values()), bound
-        self.excuse_debts()
+        self.excuse_pending_restores()
 
-    def excuse_debts(self) -> None:
+    def excuse_pending_restores(self) -> None:
         """What is owed is forgotten with a retained address, or one that another takes over."""
-        stored = self.world.stored.values()
+        stored = self.observed.stored.values()
         listed = [ip for s in stored for ip in s.allocation.addresses]
         records = [record for s in stored for record in s.records]
         for record in records:
             claims = listed.count(record.ip), [r.ip for r in records].count(record.ip)
             if record.ip in self.excused or max(claims) > 1:
-                ids = (self.world.provider.machine_id(owed.provider_id) for owed in record.owed)
+                ids = (
+                    self.observed.provider.machine_id(restore_pending.provider_id)
+                    for restore_pending in record.restore_pending
+                )
                 self.meddled |= set(filter(None, ids))
 
     def rest(self) -> None:
         """With nothing going wrong any more, everything finds its place and stays there."""
-        world = self.world
-        world.settle(seconds=700, passes=100)
-        world.settle(seconds=100, passes=100)
-        world.writes.clear()
-        world.settle(seconds=30)
-        assert world.writes == []
-        holders = [h for h in world.cloud.holders.values() if isinstance(h, MachineHolder)]
+        observed = self.observed
+        observed.settle(seconds=700, passes=100)
+        observed.settle(seconds=100, passes=100)
+        observed.writes.clear()
+        observed.settle(seconds=30)
+        assert observed.writes == []
+        holders = [h for h in observed.cloud.holders.values() if isinstance(h, MachineHolder)]
         assert len(holders) == len(set(holders))
-        for stored in world.stored.values():
+        for stored in observed.stored.values():
             for record in stored.records:
                 self.check_at_rest(record)
         self.check_labels()
@@ -284,12 +287,12 @@ class Run:
         self.check_nothing_leaked()
         self.check_own_addresses()
 
-    def check_at_rest(self, record: Record) -> None:
-        world = self.world
+    def check_at_rest(self, record: AddressRecord) -> None:
+        observed = self.observed
         ip, phase = record.ip, record.phase
         if phase in (Phase.BOUND, Phase.HOLDING):
-            node_name = record.place.node_name if record.place else None
-            assert world.where(ip) == node_name or record.reason in (
+            node_name = record.node_ref.name if record.node_ref else None
+            assert observed.where(ip) == node_name or record.reason in (
                 "NodeGone", "NoEligibleNode", "MassNotReady",
             ), record  # fmt: skip
         else:
@@ -299,62 +302,62 @@ class Run:
                 assert not self.free_nodes(), (record, self.free_nodes())
 
     def free_nodes(self) -> list[str]:
-        world = self.world
-        used = {world.where(ip) for ip in world.cloud.holders}
-        used |= {r.place.node_name for s in world.stored.values() for r in s.records if r.place}
-        busy = {world.machine_of(node) for node in world.nodes.values() if node.name in used}
-        alive = set(world.cloud.machine_ids) - busy
+        observed = self.observed
+        used = {observed.where(ip) for ip in observed.cloud.holders}
+        used |= {r.node_ref.name for s in observed.stored.values() for r in s.records if r.node_ref}
+        busy = {observed.machine_of(node) for node in observed.nodes.values() if node.name in used}
+        alive = set(observed.cloud.machine_ids) - busy
         return [
             node.name
-            for node in world.nodes.values()
-            if node.ready and not node.unschedulable and world.machine_of(node) in alive
+            for node in observed.nodes.values()
+            if node.ready and not node.unschedulable and observed.machine_of(node) in alive
         ]  # fmt: skip
 
     def check_nothing_leaked(self) -> None:
         """What nobody wants any more is on no machine."""
-        wanted = {ip for s in self.world.stored.values() for ip in s.allocation.addresses}
-        held = {ip for ip, h in self.world.cloud.holders.items() if isinstance(h, MachineHolder)}
+        wanted = {ip for s in self.observed.stored.values() for ip in s.allocation.addresses}
+        held = {ip for ip, h in self.observed.cloud.holders.items() if isinstance(h, MachineHolder)}
         assert held - wanted - self.excused == set()
 
     def check_own_addresses(self) -> None:
         """No machine is left without a public address by us, and none gets one it never had."""
-        cloud = self.world.cloud
+        cloud = self.observed.cloud
         for machine_id in set(cloud.machine_ids) - self.meddled:
-            machine = self.world.ask_machine(machine_id)
-            lent = bool(machine.public_ip) and not machine.public_ip_reserved
+            machine = self.observed.ask_machine(machine_id)
+            must_record_first = bool(machine.public_ip) and not machine.public_ip_reserved
             if machine_id in self.private:
-                assert not lent, machine
+                assert not must_record_first, machine
             else:
                 assert machine.public_ip, machine
 
     def check_taints_and_pods(self) -> None:
         """Where an address is bound there is no taint; misplaced pods left if they had a choice."""
-        world = self.world
+        observed = self.observed
         bound = {
-            r.place.node_name
-            for stored in world.stored.values()
+            r.node_ref.name
+            for stored in observed.stored.values()
             for r in stored.records
-            if r.place and r.phase is Phase.BOUND
+            if r.node_ref and r.phase is Phase.BOUND
         }
-        assert not any(TAINT in world.nodes[name].taints for name in bound)
-        for name, stored in world.stored.items():
+        assert not any(TAINT in observed.nodes[name].taints for name in bound)
+        for name, stored in observed.stored.items():
             if not stored.allocation.evict_misplaced:
                 continue
             if all(r.phase is Phase.BOUND for r in stored.records) and stored.records:
-                pods = {node for key, node in world.pods.items() if key.startswith(f"{name}/")}
-                assert self.machines(pods) <= self.machines(world.labelled())
+                pods = {node for key, node in observed.pods.items() if key.startswith(f"{name}/")}
+                assert self.machines(pods) <= self.machines(observed.labelled())
 
     def machines(self, names: Iterable[str]) -> set[str]:
         """The machines behind those of these nodes that are there."""
-        nodes = (self.world.nodes.get(name) for name in names)
-        return {self.world.machine_of(node) for node in nodes if node}
+        nodes = (self.observed.nodes.get(name) for name in names)
+        return {self.observed.machine_of(node) for node in nodes if node}
 
     def check_labels(self) -> None:
         """A node says it holds an address exactly when a living allocation's is on it."""
         held = {
-            record.place.node_name
-            for stored in self.world.stored.values()
+            record.node_ref.name
+            for stored in self.observed.stored.values()
             for record in stored.records
-            if record.place and self.world.where(record.ip) == record.place.node_name
+            if record.node_ref and self.observed.where(record.ip) == record.node_ref.name
         }
-        assert set(self.world.labelled()) <= held
+        assert set(self.observed.labelled()) <= held

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from moorage_core.actions import (
     Action,
     AddFinalizer,
-    MarkNode,
+    LabelNode,
     Mutate,
     NodeChange,
     RemoveFinalizer,
     RemoveTaint,
-    UnmarkNode,
+    UnlabelNode,
     WriteStatus,
 )
 from moorage_core.decide.allocation import decide
@@ -26,18 +26,18 @@ from moorage_core.decide.outcomes import node_at_fault, reason_for
 from moorage_core.decide.targets import by_machine
 from moorage_core.model import (
     Absent,
+    AddressRecord,
     Allocation,
+    CloudState,
     Mutation,
+    NodeReference,
     Observed,
     Outcome,
     Phase,
-    Place,
     Present,
-    Reading,
-    Record,
     Unread,
 )
-from moorage_core.operations import carry_out
+from moorage_core.mutations import carry_out
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.addresses import label_value
 from moorage_domain.claims import Claim, winner
@@ -58,7 +58,7 @@ class Stored:
     """An allocation as the API server keeps it."""
 
     allocation: Allocation
-    records: tuple[Record, ...] = ()
+    records: tuple[AddressRecord, ...] = ()
     conditions: tuple[Condition, ...] = ()
     seen_generation: int = 0
 
@@ -69,7 +69,7 @@ class Memory:
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     avoided: dict[str, dict[str, float]] = field(default_factory=dict)
-    unpaid: dict[str, dict[str, float]] = field(default_factory=dict)
+    restore_after: dict[str, dict[str, float]] = field(default_factory=dict)
     not_ready_since: dict[str, float] = field(default_factory=dict)
     gone_since: dict[str, float] = field(default_factory=dict)
 
@@ -149,39 +149,39 @@ class Simulation:
         records = stored.records
         texts = {node.provider_id for node in self.nodes.values()}
         for record in records:
-            places = (record.place, record.previous, *record.owed)
-            texts |= {place.provider_id for place in places if place}
-            self._miss(record.place)
+            node_refs = (record.node_ref, record.previous, *record.restore_pending)
+            texts |= {node_ref.provider_id for node_ref in node_refs if node_ref}
+            self._miss(record.node_ref)
         machine_of = {text: m for text in texts if (m := self.provider.machine_id(text))}
         conflicts = self._conflicts(name)
-        readings = self._read(stored, conflicts)
+        cloud_states = self._read(stored, conflicts)
         return Observed(
             allocation=stored.allocation,
             records=records,
             now=self.now,
             uptime=self.now,
-            readings=readings,
-            traits=self.cloud.traits,
+            cloud_states=cloud_states,
+            capabilities=self.cloud.capabilities,
             nodes=dict(self.nodes),
             by_machine=by_machine(self.nodes.values(), machine_of, stored.allocation, records),
             machine_of=machine_of,
             owned=[n.name for n in self.nodes.values() if n.owner == stored.allocation.uid],
             taken=self._taken(name),
-            owed_elsewhere=self._owed_elsewhere(name),
+            restore_pending_elsewhere=self._restores_elsewhere(name),
             strays=self._strays(),
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
             counted=dict.fromkeys(self.nodes, True),
             misplaced=self._misplaced(stored.allocation),
-            spoken_for=self._spoken_for(readings.values()),
+            spoken_for=self._spoken_for(cloud_states.values()),
             outcomes={
                 r.ip: self.memory.outcomes[r.ip]
                 for r in records
                 if r.ip in self.memory.outcomes and r.ip not in conflicts
             },
             avoided=self.memory.avoided,
-            unpaid=self.memory.unpaid,
+            restore_after=self.memory.restore_after,
             not_ready_since=self.memory.not_ready_since,
             gone_since=self.memory.gone_since,
             conditions=stored.conditions,
@@ -196,14 +196,14 @@ class Simulation:
         """One pass; whether it did anything."""
         if name not in self.stored:
             return False
-        world = self.look(name)
-        plan = decide(world)
+        observed = self.look(name)
+        plan = decide(observed)
         for action in plan.actions:
             self.before(action)
             self._act(name, action)
             self.after(action)
-        for ip in world.outcomes:
-            if self.memory.outcomes.get(ip) is world.outcomes[ip]:
+        for ip in observed.outcomes:
+            if self.memory.outcomes.get(ip) is observed.outcomes[ip]:
                 del self.memory.outcomes[ip]
         return bool(plan.actions)
 
@@ -225,7 +225,7 @@ class Simulation:
 
     # What tests ask.
 
-    def record(self, name: str, ip: str) -> Record:
+    def record(self, name: str, ip: str) -> AddressRecord:
         """An address's entry in the status."""
         return next(record for record in self.stored[name].records if record.ip == ip)
 
@@ -234,7 +234,7 @@ class Simulation:
         holder = self.cloud.holder(ip)
         if not isinstance(holder, MachineHolder):
             return str(holder) if holder else None
-        uids = {r.place.node_uid for s in self.stored.values() for r in s.records if r.place}
+        uids = {r.node_ref.uid for s in self.stored.values() for r in s.records if r.node_ref}
         nodes = [n for n in self.nodes.values() if self.machine_of(n) == holder.machine_id]
         names = [n.name for n in sorted(nodes, key=lambda n: n.uid not in uids)]
         return names[0] if names else holder.machine_id
@@ -257,12 +257,12 @@ class Simulation:
             if node.labels.get(READY_LABEL) == "true"
         }
 
-    def _miss(self, place: Place | None) -> None:
-        node = self.nodes.get(place.node_name) if place else None
-        if place and (node is None or node.uid != place.node_uid):
-            self.memory.gone_since.setdefault(place.node_uid, self.now)
+    def _miss(self, node_ref: NodeReference | None) -> None:
+        node = self.nodes.get(node_ref.name) if node_ref else None
+        if node_ref and (node is None or node.uid != node_ref.uid):
+            self.memory.gone_since.setdefault(node_ref.uid, self.now)
 
-    def _read(self, stored: Stored, conflicts: Iterable[str]) -> dict[str, Reading]:
+    def _read(self, stored: Stored, conflicts: Iterable[str]) -> dict[str, CloudState]:
         held = {r.ip for r in stored.records if r.ours}
         wanted = () if stored.allocation.deleting else stored.allocation.addresses
         asked = sorted((held | set(wanted)) - set(conflicts))
@@ -278,12 +278,10 @@ class Simulation:
         mine = self._claims(name)
         conflicts = {}
         for ip in mine:
-            claims = [
-                Claim(s.allocation.created, s.allocation.uid, other)
-                for other, s in self.stored.items()
-                if ip in self._claims(other)
+            asking = [
+                self.stored[other].allocation for other in self.stored if ip in self._claims(other)
             ]
-            first = winner(claims)
+            first = winner([Claim(one.created, one.uid, one.name) for one in asking])
             if first and first.name != name:
                 conflicts[ip] = first.name
         return conflicts
@@ -293,9 +291,9 @@ class Simulation:
         held = {r.ip for r in stored.records if r.ours}
         return held | set(stored.allocation.addresses)
 
-    def _owed_elsewhere(self, name: str) -> set[str]:
+    def _restores_elsewhere(self, name: str) -> set[str]:
         others = [one for other, one in self.stored.items() if other != name]
-        return {p.node_name for one in others for r in one.records for p in r.pays}
+        return {ref.name for one in others for r in one.records for ref in r.restorable}
 
     def _strays(self) -> list[str]:
         for stored in self.stored.values():
@@ -305,7 +303,7 @@ class Simulation:
                 return []
         living = {stored.allocation.uid for stored in self.stored.values()}
         held = {self.where(ip) for ip in self.cloud.holders}
-        held |= {r.place.node_name for s in self.stored.values() for r in s.records if r.place}
+        held |= {r.node_ref.name for s in self.stored.values() for r in s.records if r.node_ref}
         return [
             node.name
             for node in self.nodes.values()
@@ -324,19 +322,21 @@ class Simulation:
             and not labelled(self.nodes[node_name])
         ]
 
-    def _spoken_for(self, readings: Iterable[Reading]) -> set[str]:
+    def _spoken_for(self, cloud_states: Iterable[CloudState]) -> set[str]:
         records = (record for stored in self.stored.values() for record in stored.records)
-        places = (place for r in records for place in (r.place, r.previous))
-        read = {self.where(r.address.ip) for r in readings if isinstance(r, Present)}
-        return {name for name in read if name} | {place.node_name for place in places if place}
+        node_refs = (node_ref for r in records for node_ref in (r.node_ref, r.previous))
+        read = {self.where(r.address.ip) for r in cloud_states if isinstance(r, Present)}
+        return {name for name in read if name} | {
+            node_ref.name for node_ref in node_refs if node_ref
+        }
 
     def _taken(self, name: str) -> dict[str, str]:
         return {
-            record.place.node_name: other
+            record.node_ref.name: other
             for other, stored in self.stored.items()
             if other != name
             for record in stored.records
-            if record.place
+            if record.node_ref
         }
 
     def _act(self, name: str, action: Action) -> None:
@@ -346,7 +346,7 @@ class Simulation:
                 stored.allocation = replace(stored.allocation, finalizer=True)
             case RemoveFinalizer():
                 del self.stored[name]
-            case MarkNode() | UnmarkNode() | RemoveTaint():
+            case LabelNode() | UnlabelNode() | RemoveTaint():
                 self._change_node(action, stored.allocation.uid)
             case WriteStatus(records, conditions):
                 stored.records, stored.conditions = records, conditions
@@ -364,10 +364,10 @@ class Simulation:
         if node is None or node.uid != change.node.uid:
             return
         match change:
-            case MarkNode(_, ip):
-                marks = {READY_LABEL: "true", IP_LABEL: label_value(ip)}
-                node = replace(node, labels={**node.labels, **marks}, owner=owner)
-            case UnmarkNode():
+            case LabelNode(_, ip):
+                label_changes = {READY_LABEL: "true", IP_LABEL: label_value(ip)}
+                node = replace(node, labels={**node.labels, **label_changes}, owner=owner)
+            case UnlabelNode():
                 kept = {k: v for k, v in node.labels.items() if k not in (READY_LABEL, IP_LABEL)}
                 node = replace(node, labels=kept, owner="")
             case RemoveTaint(_, key):
@@ -375,18 +375,18 @@ class Simulation:
         self.nodes[node.name] = node
 
     def _mutate(self, mutate: Mutate) -> None:
-        uid = mutate.place.node_uid if mutate.place else ""
+        uid = mutate.node_ref.uid if mutate.node_ref else ""
         ended = partial(Outcome, mutate.mutation, mutate.allocation)
         try:
             done = _run(carry_out(self.provider, mutate, poll_seconds=0.0))
         except CloudError as error:
-            if mutate.mutation is Mutation.COMPENSATE:
-                self.memory.unpaid.setdefault(mutate.ip, {})[uid] = self.now + 2.0
+            if mutate.mutation is Mutation.RESTORE:
+                self.memory.restore_after.setdefault(mutate.ip, {})[uid] = self.now + 2.0
             elif node_at_fault(error):
                 self.memory.avoided.setdefault(mutate.ip, {})[uid] = self.now + 60.0
             self.memory.outcomes[mutate.ip] = ended(error, uid, retry_in=2.0)
         else:
-            self.memory.outcomes[mutate.ip] = ended(None, uid, lent=not done)
+            self.memory.outcomes[mutate.ip] = ended(None, uid, must_record_first=not done)
 
 
 _LOOP = asyncio.new_event_loop()

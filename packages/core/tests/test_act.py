@@ -13,7 +13,7 @@ from core_builders import (
     IP1,
     IP2,
     allocation,
-    place,
+    node_ref,
     raw_allocation,
     raw_node,
     raw_pod,
@@ -27,27 +27,27 @@ from moorage_core.actions import (
     Action,
     AddFinalizer,
     CountPods,
-    MarkNode,
+    LabelNode,
     Mutate,
     RemoveFinalizer,
     RemoveTaint,
     Reread,
-    UnmarkNode,
+    UnlabelNode,
     WriteStatus,
 )
 from moorage_core.caches import Caches, uptime
 from moorage_core.model import Allocation, Awaited, Mutation
+from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
-from moorage_core.operations import Operations
 from moorage_core.pods import EvictPod, MisplacedPod
+from moorage_core.priority import PrioritySemaphore
 from moorage_core.projections import FINALIZER
 from moorage_core.scopes import Scopes
-from moorage_core.turns import Turns
 from moorage_domain.conditions import Condition
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import Client
 from moorage_kube.client.errors import Conflict, NotFound
-from moorage_kube.telemetry.events import EventNote
+from moorage_kube.telemetry.events import Event
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"
@@ -70,12 +70,12 @@ class Deck:
         self.cloud.add_address(IP1)
         self.caches = Caches()
         self.scopes = Scopes(lambda *_: MemoryProvider(self.cloud), lambda _: None)
-        self.operations = Operations(lambda: None, lambda *_: None, Turns(5))
-        self.observer = Observer(self.caches, self.scopes, self.operations)
-        self.told: list[EventNote] = []
+        self.mutations = PendingMutations(lambda: None, lambda *_: None, PrioritySemaphore(5))
+        self.observer = Observer(self.caches, self.scopes, self.mutations)
+        self.told: list[Event] = []
         self.actor = Actor(client, self.observer, self._publish)
 
-    async def _publish(self, note: EventNote) -> None:
+    async def _publish(self, note: Event) -> None:
         self.told.append(note)
 
     def hold(self, path: str, raw: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ async def deck() -> AsyncIterator[Deck]:
     async with serve() as (server, client):
         deck = Deck(server, client)
         yield deck
-        await deck.operations.drain(0)
+        await deck.mutations.drain(0)
         await deck.scopes.close()
 
 
@@ -225,13 +225,13 @@ async def test_a_node_is_marked_in_one_patch_for_its_own_uid(deck: Deck) -> None
     deck.hold(N1, raw_node("n1"))
     node = deck.caches.nodes.get("n1")
     assert node is not None
-    (asked,) = await deck.act(MarkNode(node, IP1))
+    (asked,) = await deck.act(LabelNode(node, IP1))
     assert (asked.path, asked.content_type) == (N1, "application/merge-patch+json")
     assert asked.body == {"metadata": {"uid": "uid-n1", "labels": MARKS, "annotations": OWNED}}
     marked = deck.caches.nodes.get("n1")
     assert marked is not None
     assert (marked.labels, marked.owner) == ({"pool": "a"} | MARKS, "uid-a")
-    assert await deck.act(MarkNode(marked, IP1))  # again, to no harm
+    assert await deck.act(LabelNode(marked, IP1))  # again, to no harm
     assert deck.caches.nodes.get("n1") == marked
 
 
@@ -241,7 +241,7 @@ async def test_a_namesake_of_the_node_is_not_marked(deck: Deck) -> None:
     assert node is not None
     deck.server.objects[N1] = raw_node("n1", uid="another")
     with pytest.raises(Conflict):
-        await deck.act(MarkNode(node, IP1))
+        await deck.act(LabelNode(node, IP1))
     assert deck.server.objects[N1]["metadata"]["labels"] == {"pool": "a"}
 
 
@@ -250,8 +250,8 @@ async def test_a_node_that_is_gone_needs_no_marks(deck: Deck) -> None:
     node = deck.caches.nodes.get("n1")
     assert node is not None
     del deck.server.objects[N1]
-    assert len(await deck.act(MarkNode(node, IP1))) == 1
-    assert len(await deck.act(UnmarkNode(node))) == 1
+    assert len(await deck.act(LabelNode(node, IP1))) == 1
+    assert len(await deck.act(UnlabelNode(node))) == 1
 
 
 async def test_our_marks_are_taken_off_and_nothing_else(deck: Deck) -> None:
@@ -259,7 +259,7 @@ async def test_our_marks_are_taken_off_and_nothing_else(deck: Deck) -> None:
     deck.hold(N1, raw_node("n1", labels={"pool": "a"} | MARKS, **others))
     node = deck.caches.nodes.get("n1")
     assert node is not None
-    (asked,) = await deck.act(UnmarkNode(node))
+    (asked,) = await deck.act(UnlabelNode(node))
     assert asked.content_type == "application/json-patch+json"
     assert {"op": "test", "path": "/metadata/uid", "value": "uid-n1"} in asked.body
     meta = deck.server.objects[N1]["metadata"]
@@ -273,7 +273,7 @@ async def test_a_label_of_the_first_version_alone_is_taken_off(deck: Deck) -> No
     deck.hold(N1, raw_node("n1", labels={"pool": "a", "ip.ready": "true"}))
     node = deck.caches.nodes.get("n1")
     assert node is not None
-    await deck.act(UnmarkNode(node))
+    await deck.act(UnlabelNode(node))
     assert deck.server.objects[N1]["metadata"]["labels"] == {"pool": "a"}
 
 
@@ -295,7 +295,7 @@ async def test_marks_that_are_not_the_ones_we_saw_stay(
     assert node is not None
     deck.server.objects[N1] = changed = raw_node("n1", **(seen | meanwhile))
     with pytest.raises(Conflict):
-        await deck.act(UnmarkNode(node))
+        await deck.act(UnlabelNode(node))
     assert deck.server.objects[N1] == changed
 
 
@@ -312,7 +312,7 @@ async def test_a_node_that_refuses_its_labels_is_told_of_and_holds_nothing_up(
     deck.hold(N1, raw_node("n1", labels={"pool": "a"} | MARKS, annotations=OWNED))
     node = deck.caches.nodes.get("n1")
     assert node is not None
-    for action in (MarkNode(node, IP1), UnmarkNode(node)):
+    for action in (LabelNode(node, IP1), UnlabelNode(node)):
         deck.server.refusal = refusal
         await deck.act(action)
         assert refusal.message in deck.observer.label_errors["n1"]
@@ -467,7 +467,7 @@ async def test_a_node_that_got_an_address_since_the_decision_keeps_its_pods(deck
 
 def attach(deck: Deck) -> Mutate:
     address = deck.cloud.snapshot([IP1])[IP1]
-    return Mutate(Mutation.ATTACH, "a", IP1, address, place("n1"), "vm-n1", "request-1")
+    return Mutate(Mutation.ATTACH, "a", IP1, address, node_ref("n1"), "vm-n1", "request-1")
 
 
 async def test_a_mutation_is_begun_in_the_background_without_a_word_to_the_api_server(
@@ -475,21 +475,21 @@ async def test_a_mutation_is_begun_in_the_background_without_a_word_to_the_api_s
 ) -> None:
     deck.scopes.want(allocation(IP1), {IP1})
     assert await deck.act(attach(deck)) == []
-    assert set(deck.operations.in_flight) == {IP1}
-    await until(lambda: deck.operations.outcomes, "the mutation to end")
+    assert set(deck.mutations.in_flight) == {IP1}
+    await until(lambda: deck.mutations.outcomes, "the mutation to end")
     assert deck.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
 
 
 async def test_without_a_cloud_no_mutation_is_begun(deck: Deck) -> None:
     await deck.act(attach(deck))
-    assert deck.operations.in_flight == {}
+    assert deck.mutations.in_flight == {}
 
 
 async def test_an_address_is_read_again_after_the_pause(deck: Deck) -> None:
     scope = deck.scopes.want(allocation(IP1, interval=1000.0), {IP1})
-    await until(lambda: scope.reading(IP1) != Awaited(), "the first reading")
+    await until(lambda: scope.cloud_state(IP1) != Awaited(), "the first reading")
     await deck.act(Reread(IP1, 0.05))
-    assert scope.reading(IP1) != Awaited()
+    assert scope.cloud_state(IP1) != Awaited()
     await until(lambda: len(deck.cloud.faults.calls) == 2, "the second reading")
     first, second = (call.at for call in deck.cloud.faults.calls)
     assert second - first >= 0.05
@@ -497,7 +497,7 @@ async def test_an_address_is_read_again_after_the_pause(deck: Deck) -> None:
 
 async def test_an_address_is_read_again_once_however_often_that_is_asked(deck: Deck) -> None:
     scope = deck.scopes.want(allocation(IP1, interval=1000.0), {IP1})
-    await until(lambda: scope.reading(IP1) != Awaited(), "the first reading")
+    await until(lambda: scope.cloud_state(IP1) != Awaited(), "the first reading")
     for number in range(5):
         await deck.act(Reread(IP1, 0.03 + number / 20))
     await until(lambda: len(deck.cloud.faults.calls) == 2, "the second reading")

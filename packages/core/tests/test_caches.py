@@ -10,7 +10,7 @@ from core_builders import (
     ASKS,
     IP1,
     IP2,
-    place,
+    node_ref,
     raw_allocation,
     raw_node,
     raw_owned,
@@ -20,7 +20,7 @@ from core_builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_core.caches import MARKED, Caches, PodPlaces, uptime
+from moorage_core.caches import MARKED, Caches, PodNodes, uptime
 from moorage_core.model import Workload
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import project_pod
@@ -120,7 +120,7 @@ def test_without_a_workload_every_pod_but_a_daemonsets_keeps_a_node_busy() -> No
     caches.pods.apply(raw_pod("bare", "n2"))
     caches.pods.apply(raw_pod("web", "n3", "rs-1"))
     assert busy(caches, None) == {"n2", "n3"}
-    assert set(caches.pod_places.crowded) == {"n2", "n3"}
+    assert set(caches.pod_nodes.crowded) == {"n2", "n3"}
 
 
 def test_the_last_pod_to_leave_frees_the_node() -> None:
@@ -131,7 +131,7 @@ def test_the_last_pod_to_leave_frees_the_node() -> None:
     assert busy(caches, None) == {"n1"}
     caches.pods.forget("default/b")
     assert busy(caches, None) == set()
-    assert set(caches.pod_places.of_owner("rs-1")) == set()
+    assert set(caches.pod_nodes.of_owner("rs-1")) == set()
 
 
 @given(changes=CHANGES)
@@ -139,7 +139,7 @@ def test_places_of_pods_are_what_a_recount_says(
     changes: list[tuple[str, str | None, str, bool]],
 ) -> None:
     store = Store(project_pod)
-    places = PodPlaces(store)
+    node_refs = PodNodes(store)
     for name, node_name, owner, deleted in changes:
         if deleted:
             store.forget(f"default/{name}")
@@ -147,10 +147,10 @@ def test_places_of_pods_are_what_a_recount_says(
             kind = "DaemonSet" if owner == "ds-1" else "ReplicaSet"
             store.apply(raw_pod(name, node_name or "", owner, kind))
         pods = list(store.values())
-        assert places.crowded == Counter(pod.node_name for pod in pods if not pod.daemon)
+        assert node_refs.crowded == Counter(pod.node_name for pod in pods if not pod.daemon)
         for uid in ("", "rs-1", "ds-1"):
             nodes = {pod.node_name for pod in pods if pod.owner_uid == uid}
-            assert set(places.of_owner(uid)) == nodes
+            assert set(node_refs.of_owner(uid)) == nodes
 
 
 # Pods where their address is not.
@@ -305,7 +305,7 @@ def test_an_address_is_claimed_while_it_is_listed_or_not_let_go() -> None:
     assert caches.claims.get(IP1) == {"a"}
     assert caches.claims.get(IP2) == {"a"}
     assert caches.claims.get("203.0.113.99") == frozenset()
-    leaving = (record(IP2, previous=place("n1")),)
+    leaving = (record(IP2, previous=node_ref("n1")),)
     caches.allocations.apply(raw_allocation("a", records=leaving))
     assert caches.claims.get(IP1) == frozenset()
     assert caches.claims.get(IP2) == {"a"}

@@ -16,8 +16,8 @@ from core_builders import (
     IP2,
     NOW,
     allocation,
+    node_ref,
     outcome,
-    place,
     raw_allocation,
     raw_node,
     record,
@@ -29,16 +29,16 @@ from moorage_core.actions import Action, Mutate, WriteStatus
 from moorage_core.caches import Caches
 from moorage_core.controller import Core, CoreSteps, build
 from moorage_core.metrics import CoreMetrics, core_metrics
-from moorage_core.model import Mutation, Observed, Phase, Present, Record, Unread
+from moorage_core.model import AddressRecord, Mutation, Observed, Phase, Present, Unread
+from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
-from moorage_core.operations import Operations
-from moorage_core.rbac import RIGHTS
+from moorage_core.priority import PrioritySemaphore
+from moorage_core.rbac import RULES
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
-from moorage_core.turns import Turns
 from moorage_domain.plans import Plan
 from moorage_kube.client.client import Client
-from moorage_kube.election.lease import Leadership, LeadershipLost
+from moorage_kube.election.lease import LeadershipLost, LeaseElection
 from moorage_kube.manager.manager import Ports
 from moorage_kube.reconcile.reconciler import Failure, FailureKind
 from moorage_kube.telemetry.events import EventRecorder
@@ -81,7 +81,7 @@ def ports_for(client: Client, **settings: Any) -> Ports:
     return Ports(
         core,
         client,
-        Leadership(client, core.lease("default", "me")),
+        LeaseElection(client, core.lease("default", "me")),
         EventRecorder(client, core.prog),
         controller_metrics(core.prog),
     )
@@ -95,7 +95,7 @@ async def core_of(cloud: MemoryCloud, **settings: Any) -> AsyncIterator[tuple[Co
         core = Core(ports)
         with published(cloud):
             yield core, ports
-        await core.operations.drain(0)
+        await core.mutations.drain(0)
         await core.scopes.close()
 
 
@@ -105,7 +105,7 @@ def sample(registry: CollectorRegistry, name: str, **labels: str) -> float | Non
 
 def mutate(mutation: Mutation, ip: str = IP1, node: str = "n1") -> Mutate:
     address = CloudAddress(ip, f"res-{ip}", None)
-    return Mutate(mutation, "a", ip, address, place(node), f"vm-{node}", "request-1")
+    return Mutate(mutation, "a", ip, address, node_ref(node), f"vm-{node}", "request-1")
 
 
 # How it is put together.
@@ -121,7 +121,7 @@ async def test_it_watches_what_it_may_and_no_more_than_it_needs() -> None:
         assert [hint.name for hint in controller.hints] == ["pods"], "of all others are too few"
         assert [feed.name for feed in controller.feeds] == ["netipallocations"]
         granted = {
-            resource for right in RIGHTS for resource in right.resources if "watch" in right.verbs
+            resource for right in RULES for resource in right.resources if "watch" in right.verbs
         }
         assert {one.name for one in controller.caches} <= granted
         assert watched["nodes"].store is core.caches.nodes
@@ -143,7 +143,7 @@ async def test_every_provider_is_fenced_by_the_lease_and_has_its_deadline() -> N
         with pytest.raises(LeadershipLost):
             scope.provider.fence()
         with pytest.raises(LeadershipLost):
-            core.operations.fence()
+            core.mutations.fence()
         await until(lambda: scope.error, "the call to be given up")
         assert "0.05 s" in str(scope.error)
         assert ports.metrics.registry.get_sample_value("moorage_core_leader") == 0
@@ -162,12 +162,12 @@ async def test_a_plug_in_that_is_not_installed_or_unfit_is_told_as_such(
     async with core_of(MemoryCloud()) as (core, _):
         spec = {"cloud": {"provider": name}}
         core.caches.allocations.apply(raw_allocation("a", IP1, spec=spec))
-        world = Observer(core.caches, core.scopes, core.operations).look("a")
-        assert world is not None
-        reading = world.readings[IP1]
-        assert isinstance(reading, Unread)
-        assert reading.reason.name == "ProviderMissing"
-        assert told in reading.message
+        observed = Observer(core.caches, core.scopes, core.mutations).look("a")
+        assert observed is not None
+        cloud_state = observed.cloud_states[IP1]
+        assert isinstance(cloud_state, Unread)
+        assert cloud_state.reason.name == "ProviderMissing"
+        assert told in cloud_state.message
 
 
 async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:
@@ -189,7 +189,7 @@ async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:
         (Mutation.MOVE, 1, None),
         (Mutation.DETACH, None, 1),
         (Mutation.PREPARE, None, None),
-        (Mutation.COMPENSATE, None, None),
+        (Mutation.RESTORE, None, None),
     ],
 )
 async def test_attaches_and_detaches_are_counted_and_nothing_else(
@@ -209,7 +209,7 @@ async def test_after_a_mutation_its_address_is_read_and_then_looked_at() -> None
     cloud.add_address(IP1)
     async with core_of(cloud) as (core, _):
         scope = core.scopes.want(allocation(IP1, interval=1000.0), {IP1})
-        await until(lambda: isinstance(scope.reading(IP1), Present), "the first reading")
+        await until(lambda: isinstance(scope.cloud_state(IP1), Present), "the first reading")
         await until(lambda: core.queue.depth == 1, "the first look")
         core._ended(mutate(Mutation.ATTACH), outcome(Mutation.ATTACH))
         await until(lambda: len(cloud.faults.calls) == 2, "the second reading")
@@ -233,22 +233,22 @@ class Passes:
     caches: Caches = field(default_factory=Caches)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics: CoreMetrics = field(init=False)
-    operations: Operations = field(init=False)
+    mutations: PendingMutations = field(init=False)
     observer: Observer = field(init=False)
     steps: CoreSteps = field(init=False)
 
     def __post_init__(self) -> None:
         cloud = MemoryCloud()
-        self.operations = Operations(lambda: None, lambda *_: None, Turns(1))
+        self.mutations = PendingMutations(lambda: None, lambda *_: None, PrioritySemaphore(1))
         self.metrics = core_metrics(self.registry, None)
         scopes = Scopes(lambda *_: MemoryProvider(cloud), lambda _: None)
-        self.observer = Observer(self.caches, scopes, self.operations)
+        self.observer = Observer(self.caches, scopes, self.mutations)
         self.steps = CoreSteps(self.ports, self.observer, self.metrics)
 
     async def look(self) -> Observed:
-        world = await self.steps.observe("a")
-        assert world is not None
-        return world
+        observed = await self.steps.observe("a")
+        assert observed is not None
+        return observed
 
     async def events(self) -> list[str]:
         """The reasons of the Events written so far."""
@@ -267,7 +267,7 @@ async def passes() -> AsyncIterator[Passes]:
         await passes.observer.scopes.close()
 
 
-def status(*records: Record) -> Plan[Action]:
+def status(*records: AddressRecord) -> Plan[Action]:
     return Plan("AllBound", "fine", (WriteStatus(records, ()),))
 
 
@@ -275,9 +275,9 @@ async def test_what_a_plan_gives_away_is_promised_until_the_next_plan(passes: Pa
     passes.caches.nodes.apply(raw_node("n1"))
     held = record(IP1, "n1")
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=(held,)))
-    world = await passes.look()
-    passes.steps.decide(replace(world, conditions=()))
-    assert passes.observer.promises == {"a": frozenset({"n1"})}
+    observed = await passes.look()
+    passes.steps.decide(replace(observed, conditions=()))
+    assert passes.observer.assumed == {"a": frozenset({"n1"})}
 
 
 async def test_a_pass_is_counted_timed_and_told(passes: Passes) -> None:
@@ -292,52 +292,52 @@ async def test_a_pass_is_counted_timed_and_told(passes: Passes) -> None:
 
 async def test_a_pass_that_failed_is_counted_and_remembers_everything(passes: Passes) -> None:
     done = outcome(Mutation.ATTACH)
-    passes.operations.outcomes[IP1] = done
+    passes.mutations.outcomes[IP1] = done
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=(record(IP1),)))
     await passes.look()
     failure = Failure(FailureKind.RETRY, "Unavailable", "no answer", OSError())
     await passes.steps.report("a", status(record(IP1, "n1")), failure)
     assert sample(passes.registry, "reconcile_total", crd_name="a", status="error") == 1
-    assert passes.operations.outcomes == {IP1: done}
+    assert passes.mutations.outcomes == {IP1: done}
     assert await passes.events() == []
 
 
 async def test_what_the_status_tells_is_not_remembered_besides(passes: Passes) -> None:
-    passes.operations.outcomes |= {IP1: outcome(Mutation.ATTACH), IP2: outcome(Mutation.ATTACH)}
+    passes.mutations.outcomes |= {IP1: outcome(Mutation.ATTACH), IP2: outcome(Mutation.ATTACH)}
     records = (record(IP1), record(IP2))
     passes.caches.allocations.apply(raw_allocation("a", IP1, IP2, records=records))
     await passes.look()
-    newer = passes.operations.outcomes[IP2] = outcome(Mutation.MOVE)  # ended meanwhile
+    newer = passes.mutations.outcomes[IP2] = outcome(Mutation.MOVE)  # ended meanwhile
     await passes.steps.report("a", status(*records), None)
-    assert passes.operations.outcomes == {IP2: newer}
+    assert passes.mutations.outcomes == {IP2: newer}
 
 
 async def test_what_a_bad_spec_keeps_from_being_told_is_remembered(passes: Passes) -> None:
-    done = passes.operations.outcomes[IP1] = outcome(Mutation.ATTACH)
+    done = passes.mutations.outcomes[IP1] = outcome(Mutation.ATTACH)
     records, bad = (record(IP1),), {"cloud": {"provider": ""}}
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=records, spec=bad))
     assert (await passes.look()).outcomes == {IP1: done}
     await passes.steps.report("a", status(*records), None)
-    assert passes.operations.outcomes == {IP1: done}
+    assert passes.mutations.outcomes == {IP1: done}
 
 
 async def test_an_address_that_was_let_go_is_forgotten_unless_it_is_an_older_ones(
     passes: Passes,
 ) -> None:
-    passes.operations.avoided |= {IP1: {"uid-n1": NOW}, IP2: {"uid-n1": NOW}}
+    passes.mutations.avoided |= {IP1: {"uid-n1": NOW}, IP2: {"uid-n1": NOW}}
     older: dict[str, Any] = {"creationTimestamp": "2025-01-01T00:00:00Z"}
     passes.caches.allocations.apply(raw_allocation("old", IP2, **older))
-    records = (record(IP1, "n1"), Record(IP2, Phase.BLOCKED, "Conflict"))
+    records = (record(IP1, "n1"), AddressRecord(IP2, Phase.BLOCKED, "Conflict"))
     passes.caches.allocations.apply(raw_allocation("a", IP2, records=records))
     await passes.look()
     await passes.steps.report("a", status(), None)
-    assert passes.operations.avoided == {IP2: {"uid-n1": NOW}}
+    assert passes.mutations.avoided == {IP2: {"uid-n1": NOW}}
 
 
 async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
     passes: Passes,
 ) -> None:
-    passes.operations.avoided[IP1] = {"uid-n1": NOW}
+    passes.mutations.avoided[IP1] = {"uid-n1": NOW}
     gone: dict[str, Any] = {
         "deletionTimestamp": "2026-01-02T00:00:00Z",
         "finalizers": ["moorage.dev/release"],
@@ -347,12 +347,12 @@ async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
     raw = raw_allocation("a", IP1, records=records, spec=retained, **gone)
     passes.caches.allocations.apply(raw)
     passes.server.objects[A] = raw
-    plan = passes.steps.decide(world := await passes.look())
+    plan = passes.steps.decide(observed := await passes.look())
     for action in plan.actions:
-        await passes.steps.act(world, action)
+        await passes.steps.act(observed, action)
     await passes.steps.report("a", plan, None)
     assert A not in passes.server.objects
-    assert passes.operations.avoided == {}
+    assert passes.mutations.avoided == {}
 
 
 async def test_an_outcome_that_comes_after_the_allocation_is_gone_is_not_the_next_ones(
@@ -362,12 +362,12 @@ async def test_an_outcome_that_comes_after_the_allocation_is_gone_is_not_the_nex
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=(record(IP1, "n1"),)))
     await passes.look()
     passes.caches.allocations.forget("a")
-    passes.operations.outcomes[IP1] = outcome(Mutation.ATTACH)
+    passes.mutations.outcomes[IP1] = outcome(Mutation.ATTACH)
     assert await passes.steps.observe("a") is None  # the pass that the end of it asks for
-    passes.caches.allocations.apply(raw_allocation("b", IP1, records=(Record(IP1),)))
-    world = await passes.steps.observe("b")
-    assert world is not None
-    assert world.outcomes == {}
+    passes.caches.allocations.apply(raw_allocation("b", IP1, records=(AddressRecord(IP1),)))
+    observed = await passes.steps.observe("b")
+    assert observed is not None
+    assert observed.outcomes == {}
 
 
 async def test_an_allocation_that_is_gone_leaves_no_series(passes: Passes) -> None:
@@ -396,12 +396,12 @@ class Leader:
     async def working(self) -> AsyncIterator[None]:
         ports, controller = self._ports, self.core.controller()
         tasks = [
-            asyncio.create_task(ports.leadership.run(_nothing, _nothing)),
+            asyncio.create_task(ports.election.run(_nothing, _nothing)),
             asyncio.create_task(ports.events.run()),
             asyncio.create_task(controller.queue.run(controller.reconcile, workers=2)),
         ]
         try:
-            await until(lambda: ports.leadership.is_leader, "the Lease")
+            await until(lambda: ports.election.is_leader, "the Lease")
             yield
             await ports.events.flush(5)
         finally:

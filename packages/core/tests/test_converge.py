@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from random_life import ADDRESSES, NODES, Run
 from simulation import Simulation
 
-from moorage_core.actions import MarkNode, Mutate, UnmarkNode, WriteStatus
+from moorage_core.actions import LabelNode, Mutate, UnlabelNode, WriteStatus
 
 RUNS = int(os.environ.get("MOORAGE_RANDOM_RUNS", "10000"))
 
@@ -32,17 +32,17 @@ def test_random_runs_from_seeds_nobody_chose(seed: int) -> None:
     Run(seed).live()
 
 
-@pytest.mark.parametrize("kind", [MarkNode, UnmarkNode, WriteStatus, Mutate])
+@pytest.mark.parametrize("kind", [LabelNode, UnlabelNode, WriteStatus, Mutate])
 def test_d1_a_crash_after_every_single_action_converges(kind: type) -> None:
     """Kill the process after the n-th action of every kind during a move, for every n."""
     for number in range(10):
-        world = Simulation()
+        observed = Simulation()
         for name in NODES[:3]:
-            world.add_node(name)
-        world.allocate("a", *ADDRESSES[:2])
-        world.settle()
-        before = len(world.cloud.mutations)
-        world.change_node("n1", unschedulable=True)
+            observed.add_node(name)
+        observed.allocate("a", *ADDRESSES[:2])
+        observed.settle()
+        before = len(observed.cloud.mutations)
+        observed.change_node("n1", unschedulable=True)
         left = [number]
 
         def crash(action: object, left: list[int] = left) -> None:
@@ -52,12 +52,12 @@ def test_d1_a_crash_after_every_single_action_converges(kind: type) -> None:
                     left[0] = 1000
                     raise Crash
 
-        world.after = crash
+        observed.after = crash
         try:
-            world.settle()
+            observed.settle()
         except Crash:
-            world.crash()
-            world.settle()
-        assert world.where(ADDRESSES[0]) == "n3"
-        assert len(world.cloud.mutations) - before <= 2  # the move, and at most one repeat
-        assert world.where(ADDRESSES[1]) == "n2"
+            observed.crash()
+            observed.settle()
+        assert observed.where(ADDRESSES[0]) == "n3"
+        assert len(observed.cloud.mutations) - before <= 2  # the move, and at most one repeat
+        assert observed.where(ADDRESSES[1]) == "n2"

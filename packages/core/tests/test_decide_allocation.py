@@ -14,19 +14,19 @@ from moorage_core.actions import (
     Action,
     AddFinalizer,
     CountPods,
-    MarkNode,
+    LabelNode,
     Mutate,
     RemoveFinalizer,
-    UnmarkNode,
+    UnlabelNode,
     WriteStatus,
 )
 from moorage_core.decide.allocation import decide
-from moorage_core.model import Awaited, DrainMode, Observed, Phase, Record
+from moorage_core.model import AddressRecord, Awaited, DrainMode, Observed, Phase
 from moorage_core.projections import project_allocation
 from moorage_domain.plans import Plan
 
 
-def world(*nodes: str) -> Simulation:
+def observed(*nodes: str) -> Simulation:
     simulation = Simulation()
     for name in nodes:
         simulation.add_node(name)
@@ -43,22 +43,22 @@ def written(plan: Plan[Action]) -> WriteStatus:
 
 
 def test_the_finalizer_comes_before_the_intention_and_that_before_the_call() -> None:
-    simulation = world("n1", "n2")
+    simulation = observed("n1", "n2")
     simulation.allocate("a", IP1, IP2)
     assert kinds(simulation.plan("a")) == [AddFinalizer, WriteStatus, Mutate, Mutate]
 
 
 def test_the_old_node_is_unmarked_before_the_call_that_empties_it() -> None:
-    simulation = world("n1", "n2")
+    simulation = observed("n1", "n2")
     simulation.allocate("a", IP1)
     simulation.settle()
     simulation.change_node("n1", unschedulable=True)
-    assert kinds(simulation.plan("a")) == [UnmarkNode, WriteStatus, Mutate]
+    assert kinds(simulation.plan("a")) == [UnlabelNode, WriteStatus, Mutate]
 
 
 def drained(**fields: Any) -> Observed:
     """An address on a cordoned node without pods, and a free node, observed with these fields."""
-    simulation = world("n1", "n2")
+    simulation = observed("n1", "n2")
     simulation.allocate("a", IP1)
     simulation.settle()
     assert simulation.where(IP1) == "n1"
@@ -86,34 +86,34 @@ def test_pods_the_watch_has_not_told_of_keep_the_address() -> None:
 def test_where_pods_do_not_matter_none_are_counted() -> None:
     at_once = drained(counted={})
     at_once = replace(at_once, allocation=replace(at_once.allocation, drain=DrainMode.IMMEDIATE))
-    assert kinds(decide(at_once)) == [UnmarkNode, WriteStatus, Mutate]
+    assert kinds(decide(at_once)) == [UnlabelNode, WriteStatus, Mutate]
     leaving = drained(counted={})
     nodes = {**leaving.nodes, "n1": replace(leaving.nodes["n1"], leaving="karpenter.sh/disrupted")}
-    assert kinds(decide(replace(leaving, nodes=nodes))) == [UnmarkNode, WriteStatus, Mutate]
+    assert kinds(decide(replace(leaving, nodes=nodes))) == [UnlabelNode, WriteStatus, Mutate]
 
 
 def test_a_dry_run_counts_too_and_tells_nothing_of_it() -> None:
-    world = drained(counted={})
-    world = replace(world, allocation=replace(world.allocation, dry_run=True))
-    plan = decide(world)
+    observed = drained(counted={})
+    observed = replace(observed, allocation=replace(observed.allocation, dry_run=True))
+    plan = decide(observed)
     assert kinds(plan) == [CountPods, WriteStatus]
     (told,) = (one for one in written(plan).conditions if one.type == "DryRun")
     assert told.reason == "NothingToDo"
 
 
 def test_the_new_node_is_marked_once_the_status_can_say_bound() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.cloud.add_address(IP1)
     simulation.cloud.assign(IP1, "vm-n1")
     simulation.allocate("a", IP1, finalizer=True)
     plan = simulation.plan("a")
-    assert kinds(plan) == [WriteStatus, MarkNode]
+    assert kinds(plan) == [WriteStatus, LabelNode]
     assert written(plan).serving == 1
     assert (plan.reason, plan.wait) == ("AllBound", None)
 
 
 def test_a_node_that_refuses_its_labels_is_tried_again_in_a_minute() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
     plan = decide(replace(simulation.look("a"), label_errors={"n1": "refused"}))
@@ -124,7 +124,7 @@ def test_a_node_that_refuses_its_labels_is_tried_again_in_a_minute() -> None:
 
 
 def test_a_spec_nobody_answered_yet_is_answered_even_if_nothing_else_is_new() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
     assert simulation.plan("a").actions == ()
@@ -137,7 +137,7 @@ def test_a_spec_nobody_answered_yet_is_answered_even_if_nothing_else_is_new() ->
 
 
 def test_an_empty_list_is_no_error_and_rests() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a")
     simulation.settle()
     assert simulation.stored["a"].conditions[0].reason == "NoAddresses"
@@ -145,7 +145,7 @@ def test_an_empty_list_is_no_error_and_rests() -> None:
 
 
 def test_what_is_gone_and_holds_nothing_is_left_alone() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     gone = simulation.allocate("a", IP1, deleting=True)
     assert not gone.finalizer
     assert decide(seen(one=gone)) == Plan(
@@ -154,23 +154,23 @@ def test_what_is_gone_and_holds_nothing_is_left_alone() -> None:
 
 
 def test_the_finalizer_goes_last_of_all() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1, retain=True)
     simulation.settle()
     simulation.delete("a")
-    assert kinds(simulation.plan("a")) == [UnmarkNode, RemoveFinalizer]
+    assert kinds(simulation.plan("a")) == [UnlabelNode, RemoveFinalizer]
 
 
 def test_being_deleted_the_finalizer_is_not_put_on_again() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1, finalizer=True)
     simulation.settle()
     simulation.delete("a")
-    assert kinds(simulation.plan("a")) == [UnmarkNode, WriteStatus, Mutate]
+    assert kinds(simulation.plan("a")) == [UnlabelNode, WriteStatus, Mutate]
 
 
 def test_a_bad_spec_does_not_keep_a_deleted_one_from_going() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
     simulation.allocate("a", problem="spec.cloud.provider is empty")
@@ -180,7 +180,7 @@ def test_a_bad_spec_does_not_keep_a_deleted_one_from_going() -> None:
 
 
 def test_letting_go_by_force_waits_for_the_deletion() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
     simulation.allocate("a", IP1, force_release=True)
@@ -189,7 +189,7 @@ def test_letting_go_by_force_waits_for_the_deletion() -> None:
 
 
 def test_the_earliest_wish_to_look_again_counts() -> None:
-    simulation = world("n1", "n2", "n3", "n4", "n5")
+    simulation = observed("n1", "n2", "n3", "n4", "n5")
     simulation.allocate("a", IP1, IP2)
     simulation.settle()
     simulation.change_node("n1", ready=False)
@@ -201,15 +201,15 @@ def test_the_earliest_wish_to_look_again_counts() -> None:
 
 
 def test_an_address_not_read_yet_is_waited_for() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1)
-    plan = decide(replace(simulation.look("a"), readings={IP1: Awaited()}))
+    plan = decide(replace(simulation.look("a"), cloud_states={IP1: Awaited()}))
     assert kinds(plan) == [AddFinalizer, WriteStatus]
     assert [one.phase for one in written(plan).records] == [Phase.PENDING]
 
 
 def test_a_node_with_an_address_in_the_cloud_is_not_given_a_second_one() -> None:
-    simulation = world("n1", "n2")
+    simulation = observed("n1", "n2")
     simulation.cloud.add_address(IP2)
     simulation.cloud.assign(IP2, "vm-n1")
     simulation.allocate("a", IP1, IP2)  # IP1 is decided first
@@ -218,7 +218,7 @@ def test_a_node_with_an_address_in_the_cloud_is_not_given_a_second_one() -> None
 
 
 def test_an_entry_mended_by_hand_leaves_no_trace() -> None:
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
     simulation.settle()
     simulation.allocate("a", IP1, invalid=())
@@ -228,7 +228,7 @@ def test_an_entry_mended_by_hand_leaves_no_trace() -> None:
 
 def test_an_address_that_became_invalid_while_bound_keeps_its_place() -> None:
     """An upgrade may refuse what an older version took; nobody loses an address by that."""
-    simulation = world("n1")
+    simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
     simulation.allocate("a", invalid=((IP1, "not any more"),))
@@ -246,8 +246,8 @@ def test_every_address_has_one_entry_even_where_a_bad_one_is_listed_twice() -> N
 
 def test_who_waits_for_an_address_gets_it_when_it_is_let_go_half_way() -> None:
     """Taken off its node, no other free, off the list: the last trace of it goes."""
-    stuck = Record(IP1, Phase.WAITING, "NoEligibleNode", previous=record(IP1, "n1").place)
-    simulation = world()
+    stuck = AddressRecord(IP1, Phase.WAITING, "NoEligibleNode", previous=record(IP1, "n1").node_ref)
+    simulation = observed()
     simulation.allocate("a", finalizer=True)
     simulation.cloud.add_address(IP1)
     simulation.stored["a"].records = (stuck,)

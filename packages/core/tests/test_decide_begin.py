@@ -6,28 +6,40 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import IP1, NOW, allocation, node, place, record, seen
+from core_builders import IP1, NOW, allocation, node, node_ref, record, seen
 
 from moorage_core import reasons
 from moorage_core.actions import Mutate
 from moorage_core.decide.begin import Why, address_of, begin, begin_detach
-from moorage_core.decide.case import Case, Foreign, Holder, Nobody, OnGone, OnNode, Step, place_of
+from moorage_core.decide.case import (
+    Case,
+    Foreign,
+    Holder,
+    Nobody,
+    OnGone,
+    OnNode,
+    Step,
+    reference_to,
+)
 from moorage_core.decide.targets import Targets
-from moorage_core.model import Absent, ForeignPolicy, Mutation, Phase, Present, Record
+from moorage_core.model import Absent, AddressRecord, ForeignPolicy, Mutation, Phase, Present
 from moorage_provider.protocol import CloudAddress, MachineHolder
 
 N1, N2 = node("n1"), node("n2")
-P2 = place_of(N2)
+P2 = reference_to(N2)
 ADDRESS = CloudAddress(IP1, "eipalloc-1", MachineHolder("vm-n1"), "token-1")
 AT_REST = record(IP1, "n1", since=5.0)
 
 
 def case(
-    one: Record = AT_REST, holder: Holder | None = None, fence: str = "token-1", **fields: Any
+    one: AddressRecord = AT_REST,
+    holder: Holder | None = None,
+    fence: str = "token-1",
+    **fields: Any,
 ) -> Case:
-    world = seen(N2, one=allocation(IP1, **fields), records=(one,))
-    reading = Present(replace(ADDRESS, token=fence))
-    return Case(one, reading, holder or OnNode(N1), world, Targets(world))
+    observed = seen(N2, one=allocation(IP1, **fields), records=(one,))
+    cloud_state = Present(replace(ADDRESS, token=fence))
+    return Case(one, cloud_state, holder or OnNode(N1), observed, Targets(observed))
 
 
 def asked(step: Step) -> Mutate:
@@ -43,11 +55,11 @@ def test_the_intention_says_all_that_the_next_pass_needs_after_a_crash() -> None
     step = begin(case(), Mutation.MOVE, P2, Why(reasons.MOVING))
     mutate = asked(step)
     assert mutate == Mutate(
-        Mutation.MOVE, "a", IP1, ADDRESS, place("n2"), "vm-n2", mutate.request_id
+        Mutation.MOVE, "a", IP1, ADDRESS, node_ref("n2"), "vm-n2", mutate.request_id
     )
-    assert step.record == Record(
+    assert step.record == AddressRecord(
         IP1, Phase.ATTACHING, "Moving", f"move {IP1} from node n1 to node n2",
-        place("n2"), place("n1"), "eipalloc-1", f"move/{mutate.request_id}", 0, 0.0, NOW, NOW,
+        node_ref("n2"), node_ref("n1"), "eipalloc-1", f"move/{mutate.request_id}", 0, 0.0, NOW, NOW,
     )  # fmt: skip
     assert (step.wait, step.reread) == (None, None)
 
@@ -59,7 +71,7 @@ def test_the_intention_says_all_that_the_next_pass_needs_after_a_crash() -> None
         (Mutation.ATTACH, Phase.ATTACHING),
         (Mutation.MOVE, Phase.ATTACHING),
         (Mutation.DETACH, Phase.DETACHING),
-        (Mutation.COMPENSATE, Phase.COMPENSATING),
+        (Mutation.RESTORE, Phase.COMPENSATING),
     ],
 )
 def test_every_mutation_has_its_phase(mutation: Mutation, phase: Phase) -> None:
@@ -77,25 +89,25 @@ def test_a_repeat_has_the_same_request_id_and_anything_else_another() -> None:
         request_of(case(record(IP1, "n1", attempts=1))),
         request_of(case(uid="uid-another")),
         asked(
-            begin(case(), Mutation.MOVE, place_of(node("n2", uid="again")), Why(reasons.MOVING))
+            begin(case(), Mutation.MOVE, reference_to(node("n2", uid="again")), Why(reasons.MOVING))
         ).request_id,
     }
     assert len(others | {first}) == 6
 
 
 def test_where_it_comes_from_is_where_the_cloud_shows_it_or_where_it_was() -> None:
-    def previous(holder: Holder, one: Record = AT_REST) -> object:
+    def previous(holder: Holder, one: AddressRecord = AT_REST) -> object:
         step = begin(case(one, holder), Mutation.ATTACH, P2, Why(reasons.MOVING))
         assert step.record is not None
         return step.record.previous
 
-    assert previous(OnGone(place("gone"))) == place("gone")
+    assert previous(OnGone(node_ref("gone"))) == node_ref("gone")
     assert previous(Nobody()) is None
-    assert previous(Nobody(), record(IP1, "n2", previous=place("n1"))) == place("n1")
+    assert previous(Nobody(), record(IP1, "n2", previous=node_ref("n1"))) == node_ref("n1")
 
 
 def test_the_failure_before_is_told_with_the_next_attempt() -> None:
-    failed = Record(IP1, Phase.ATTACHING, "MachineUnfit", "vm-n1 is stopped", attempts=1)
+    failed = AddressRecord(IP1, Phase.ATTACHING, "MachineUnfit", "vm-n1 is stopped", attempts=1)
     step = begin(case(failed, Nobody()), Mutation.ATTACH, P2, Why(reasons.ATTACHING))
     assert step.record is not None
     assert step.record.message == (f"attach {IP1} to node n2, after a failure: vm-n1 is stopped")
@@ -122,24 +134,24 @@ def test_a_stranger_is_asked_whose_it_is_only_where_that_decides(policy: Foreign
 @pytest.mark.parametrize(
     ("holder", "source"),
     [
-        (OnNode(N2), place("n2")),  # moved by hand: off where it is, not where it was
-        (OnGone(place("gone")), place("gone")),
-        (Nobody(), place("n9")),
+        (OnNode(N2), node_ref("n2")),  # moved by hand: off where it is, not where it was
+        (OnGone(node_ref("gone")), node_ref("gone")),
+        (Nobody(), node_ref("n9")),
     ],
 )
 def test_an_address_is_let_go_from_where_it_is(holder: Holder, source: object) -> None:
-    one = record(IP1, "n1", previous=place("n9"), since=5.0, next_attempt=9.0)
+    one = record(IP1, "n1", previous=node_ref("n9"), since=5.0, next_attempt=9.0)
     step = begin_detach(case(one, holder), reasons.RELEASING)
     mutate = asked(step)
-    assert (mutate.mutation, mutate.place, mutate.machine_id) == (Mutation.DETACH, source, "")
+    assert (mutate.mutation, mutate.node_ref, mutate.machine_id) == (Mutation.DETACH, source, "")
     assert step.record is not None
-    assert (step.record.phase, step.record.place) == (Phase.RELEASING, source)
+    assert (step.record.phase, step.record.node_ref) == (Phase.RELEASING, source)
     assert (step.record.previous, step.record.next_attempt) == (None, 0.0)
     assert step.record.operation == f"detach/{mutate.request_id}"
 
 
 def test_no_mutation_rests_on_what_was_not_read() -> None:
-    blind = replace(case(), reading=Absent())
+    blind = replace(case(), cloud_state=Absent())
     with pytest.raises(TypeError, match=IP1):
         address_of(blind)
 
@@ -155,5 +167,5 @@ def test_the_same_step_begun_again_goes_on_from_its_handle() -> None:
 
 def test_only_what_is_written_down_may_be_taken_from_a_target() -> None:
     assert not asked(begin(case(), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip
-    owing = replace(AT_REST, owed=(P2,))
+    owing = replace(AT_REST, restore_pending=(P2,))
     assert asked(begin(case(owing), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core_builders import IP1, NOW, node, place, record, seen
+from core_builders import IP1, NOW, node, node_ref, record, seen
 
 from moorage_core.decide.case import (
     Foreign,
@@ -12,10 +12,10 @@ from moorage_core.decide.case import (
     OnGone,
     OnNode,
     locate,
-    place_of,
+    reference_to,
     settle,
 )
-from moorage_core.model import Absent, Awaited, Phase, Present, Reading, Record, Unread
+from moorage_core.model import Absent, AddressRecord, Awaited, CloudState, Phase, Present, Unread
 from moorage_core.reasons import DENIED
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
@@ -23,7 +23,7 @@ N1 = node("n1")
 WORLD = seen(
     N1, machine_of={f"memory://vm-{name}": f"vm-{name}" for name in ("n1", "old", "older")}
 )
-MOVING = record(IP1, "old", previous=place("older"))
+MOVING = record(IP1, "old", previous=node_ref("older"))
 
 
 def held_by(holder: MachineHolder | OtherHolder | None) -> Present:
@@ -31,34 +31,34 @@ def held_by(holder: MachineHolder | OtherHolder | None) -> Present:
 
 
 @pytest.mark.parametrize(
-    ("reading", "holder"),
+    ("cloud_state", "holder"),
     [
         (held_by(None), Nobody()),
         (held_by(MachineHolder("vm-n1", "nic-1")), OnNode(N1)),
-        (held_by(MachineHolder("vm-old")), OnGone(place("old"))),
-        (held_by(MachineHolder("vm-older")), OnGone(place("older"))),
+        (held_by(MachineHolder("vm-old")), OnGone(node_ref("old"))),
+        (held_by(MachineHolder("vm-older")), OnGone(node_ref("older"))),
         (held_by(MachineHolder("vm-x")), Foreign("machine vm-x", machine=True)),
         (held_by(OtherHolder("NAT gateway g-1")), Foreign("NAT gateway g-1", machine=False)),
     ],
 )
 def test_the_holder_is_a_node_a_vanished_one_a_stranger_or_nobody(
-    reading: Reading, holder: Holder
+    cloud_state: CloudState, holder: Holder
 ) -> None:
-    assert locate(MOVING, reading, WORLD) == holder
+    assert locate(MOVING, cloud_state, WORLD) == holder
 
 
 def test_a_machine_no_record_remembers_is_a_stranger() -> None:
-    reading = held_by(MachineHolder("vm-old"))
-    assert locate(Record(IP1), reading, WORLD) == Foreign("machine vm-old", machine=True)
+    cloud_state = held_by(MachineHolder("vm-old"))
+    assert locate(AddressRecord(IP1), cloud_state, WORLD) == Foreign("machine vm-old", machine=True)
 
 
-@pytest.mark.parametrize("reading", [Absent(), Awaited(), Unread(DENIED, "no")])
-def test_what_was_not_read_has_no_holder(reading: Reading) -> None:
-    assert locate(MOVING, reading, WORLD) == Nobody()
+@pytest.mark.parametrize("cloud_state", [Absent(), Awaited(), Unread(DENIED, "no")])
+def test_what_was_not_read_has_no_holder(cloud_state: CloudState) -> None:
+    assert locate(MOVING, cloud_state, WORLD) == Nobody()
 
 
 def test_a_node_is_remembered_with_uid_and_machine() -> None:
-    assert place_of(N1) == place("n1")
+    assert reference_to(N1) == node_ref("n1")
 
 
 def test_the_same_again_is_the_very_same_record() -> None:

@@ -10,7 +10,7 @@ from core_builders import IP1, IP2, allocation, record
 from moorage_core import reasons
 from moorage_core.decide.conditions import conditions as conditions_of
 from moorage_core.decide.conditions import rejected, serves, troubled
-from moorage_core.model import Allocation, Phase, Record
+from moorage_core.model import AddressRecord, Allocation, Phase
 from moorage_domain.conditions import Condition
 
 FINE = record(IP1, "n1", message="on node n1")
@@ -21,7 +21,7 @@ CALM = (
 )
 
 
-def conditions(one: Allocation, records: Sequence[Record]) -> tuple[Condition, ...]:
+def conditions(one: Allocation, records: Sequence[AddressRecord]) -> tuple[Condition, ...]:
     return conditions_of(one, records, {})
 
 
@@ -37,15 +37,15 @@ def test_an_empty_list_is_not_ready_and_no_trouble() -> None:
 
 def test_an_address_nobody_looked_at_yet_is_on_its_way() -> None:
     told = f"{IP1}: not looked at yet"
-    assert conditions(allocation(IP1), (Record(IP1),))[:2] == (
+    assert conditions(allocation(IP1), (AddressRecord(IP1),))[:2] == (
         Condition("Ready", "False", "Pending", f"0 of 1 addresses are on their nodes: {told}"),
         Condition("Progressing", "True", "Pending", told),
     )
 
 
 def test_trouble_gives_the_reason_before_what_is_only_late() -> None:
-    late = Record("203.0.113.20", Phase.ATTACHING, "Moving", "moving")
-    bad = Record("203.0.113.21", Phase.BLOCKED, "NotFound", "is not reserved")
+    late = AddressRecord("203.0.113.20", Phase.ATTACHING, "Moving", "moving")
+    bad = AddressRecord("203.0.113.21", Phase.BLOCKED, "NotFound", "is not reserved")
     told = "203.0.113.20: moving; 203.0.113.21: is not reserved"
     assert conditions(allocation(IP1), (FINE, late, bad)) == (
         Condition("Ready", "False", "NotFound", f"1 of 3 addresses are on their nodes: {told}"),
@@ -56,7 +56,10 @@ def test_trouble_gives_the_reason_before_what_is_only_late() -> None:
 
 
 def test_without_trouble_the_first_address_that_is_late_gives_the_reason() -> None:
-    late = [Record(IP1, Phase.ATTACHING, "Moving"), Record(IP2, Phase.WAITING, "NoEligibleNode")]
+    late = [
+        AddressRecord(IP1, Phase.ATTACHING, "Moving"),
+        AddressRecord(IP2, Phase.WAITING, "NoEligibleNode"),
+    ]
     assert conditions(allocation(IP1), late)[0].reason == "Moving"
 
 
@@ -74,18 +77,18 @@ def test_nodes_that_refuse_their_labels_are_trouble_but_no_other_is_hidden_by_it
     assert degraded == Condition(
         "Degraded", "True", "NodeNotLabelled", "n1: forbidden; n2: too long"
     )
-    bad = Record(IP2, Phase.BLOCKED, "NotFound", "is not reserved")
+    bad = AddressRecord(IP2, Phase.BLOCKED, "NotFound", "is not reserved")
     assert conditions_of(allocation(IP1), (FINE, bad), errors)[2].reason == "NotFound"
 
 
 def test_a_conflict_is_told_by_itself() -> None:
-    bad = Record(IP2, Phase.BLOCKED, "Conflict", "old has it")
+    bad = AddressRecord(IP2, Phase.BLOCKED, "Conflict", "old has it")
     conflict = conditions(allocation(IP1), (FINE, bad))[3]
     assert conflict == Condition("Conflict", "True", "Conflict", f"{IP2}: old has it")
 
 
 def test_three_addresses_are_named_and_the_others_counted() -> None:
-    many = [Record(f"203.0.113.{n}", Phase.WAITING, "X", "late") for n in range(5)]
+    many = [AddressRecord(f"203.0.113.{n}", Phase.WAITING, "X", "late") for n in range(5)]
     three = "203.0.113.0: late; 203.0.113.1: late; 203.0.113.2: late"
     for count, rest in ((3, ""), (4, "; and 1 more"), (5, "; and 2 more")):
         ready = conditions(allocation(), many[:count])[0]
@@ -112,7 +115,7 @@ def test_a_spec_that_cannot_be_carried_out_is_degraded() -> None:
 @pytest.mark.parametrize("phase", Phase)
 def test_on_its_way_is_what_ends_by_itself(phase: Phase) -> None:
     still = {Phase.BLOCKED, Phase.WAITING, Phase.BOUND, Phase.HOLDING, Phase.UNKNOWN}
-    progressing = conditions(allocation(IP1), (Record(IP1, phase, "X", "x"),))[1]
+    progressing = conditions(allocation(IP1), (AddressRecord(IP1, phase, "X", "x"),))[1]
     assert progressing.status == ("False" if phase in still else "True")
 
 
@@ -126,6 +129,6 @@ def test_an_address_serves_where_its_workload_can_use_it() -> None:
 
 
 def test_trouble_is_what_warns() -> None:
-    assert troubled(Record(IP1, reason="NotFound"))
-    assert not troubled(Record(IP1, reason="Moving"))
-    assert not troubled(Record(IP1, reason="NeverHeardOf"))
+    assert troubled(AddressRecord(IP1, reason="NotFound"))
+    assert not troubled(AddressRecord(IP1, reason="Moving"))
+    assert not troubled(AddressRecord(IP1, reason="NeverHeardOf"))

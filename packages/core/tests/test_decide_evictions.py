@@ -8,21 +8,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, UPTIME, allocation, node, place, record, seen
+from core_builders import IP1, IP2, UPTIME, allocation, node, node_ref, record, seen
 
 from moorage_core import reasons
-from moorage_core.actions import MarkNode, Mutate, RemoveTaint, WriteStatus
+from moorage_core.actions import LabelNode, Mutate, RemoveTaint, WriteStatus
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.evictions import until_next
 from moorage_core.model import (
     Absent,
+    AddressRecord,
     Allocation,
     Awaited,
+    CloudState,
     Observed,
     Phase,
     Present,
-    Reading,
-    Record,
     Unread,
     Workload,
 )
@@ -51,14 +51,14 @@ def usual(**fields: Any) -> Observed:
     given: dict[str, Any] = {
         "one": wishing(),
         "records": (record(IP1, "n1"),),
-        "readings": {IP1: held("vm-n1")},
+        "cloud_states": {IP1: held("vm-n1")},
         "misplaced": (POD, SECOND),
     }
     return seen(N1, N2, N3, **(given | fields))
 
 
-def evicted(world: Observed) -> list[MisplacedPod]:
-    return [action.pod for action in decide(world).actions if isinstance(action, EvictPod)]
+def evicted(observed: Observed) -> list[MisplacedPod]:
+    return [action.pod for action in decide(observed).actions if isinstance(action, EvictPod)]
 
 
 def test_misplaced_pods_are_evicted_when_an_address_is_elsewhere() -> None:
@@ -86,57 +86,59 @@ def test_nobody_is_evicted_while_the_workload_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    "reading", [Awaited(), *(Unread(r, "no") for r in reasons.ALL.values() if r.warning)]
+    "cloud_state", [Awaited(), *(Unread(r, "no") for r in reasons.ALL.values() if r.warning)]
 )
-def test_t10_an_address_that_is_not_read_evicts_nobody(reading: Reading) -> None:
+def test_t10_an_address_that_is_not_read_evicts_nobody(cloud_state: CloudState) -> None:
     """Whichever it is: the one that is bound, a second one, or one that is no longer wanted."""
-    assert evicted(usual(readings={IP1: reading})) == []
-    second = usual(one=wishing(IP1, IP2), readings={IP1: held("vm-n1"), IP2: reading})
+    assert evicted(usual(cloud_states={IP1: cloud_state})) == []
+    second = usual(one=wishing(IP1, IP2), cloud_states={IP1: held("vm-n1"), IP2: cloud_state})
     assert evicted(second) == []
-    assert evicted(usual(one=wishing(IP1), readings={IP1: held("vm-n1"), IP2: reading})) == []
+    assert (
+        evicted(usual(one=wishing(IP1), cloud_states={IP1: held("vm-n1"), IP2: cloud_state})) == []
+    )
 
 
 def test_an_address_that_the_cloud_positively_does_not_have_holds_nobody_back() -> None:
-    two = usual(one=wishing(IP1, IP2), readings={IP1: held("vm-n1"), IP2: Absent()})
+    two = usual(one=wishing(IP1, IP2), cloud_states={IP1: held("vm-n1"), IP2: Absent()})
     assert evicted(two) == [POD, SECOND]
 
 
 def second(**fields: Any) -> Observed:
     """As usual, with another address on its way."""
-    records = (record(IP1, "n1"), replace(Record(IP2), **fields))
-    readings = {IP1: held("vm-n1"), IP2: replace_ip(held())}
-    return usual(one=wishing(IP1, IP2), records=records, readings=readings)
+    records = (record(IP1, "n1"), replace(AddressRecord(IP2), **fields))
+    cloud_states = {IP1: held("vm-n1"), IP2: replace_ip(held())}
+    return usual(one=wishing(IP1, IP2), records=records, cloud_states=cloud_states)
 
 
-def replace_ip(reading: Present) -> Present:
-    return Present(replace(reading.address, ip=IP2))
+def replace_ip(cloud_state: Present) -> Present:
+    return Present(replace(cloud_state.address, ip=IP2))
 
 
 BUSY: dict[str, Callable[[], Observed]] = {
     "in flight": lambda: usual(in_flight={IP1}),
     "verifying": lambda: second(
-        phase=Phase.VERIFYING, place=place("n9"), operation="attach/r", since=1_800_000_000.0
+        phase=Phase.VERIFYING, node_ref=node_ref("n9"), operation="attach/r", since=1_800_000_000.0
     ),
     "about to be attached": second,
     "waiting to be attached again": lambda: second(
-        phase=Phase.ATTACHING, place=place("n9"), attempts=3, next_attempt=1_800_000_060.0
+        phase=Phase.ATTACHING, node_ref=node_ref("n9"), attempts=3, next_attempt=1_800_000_060.0
     ),
 }
 
 
-@pytest.mark.parametrize("world", BUSY.values(), ids=BUSY.keys())
-def test_nobody_is_evicted_while_an_address_is_on_its_way(world: Callable[[], Observed]) -> None:
-    assert evicted(world()) == []
+@pytest.mark.parametrize("observed", BUSY.values(), ids=BUSY.keys())
+def test_nobody_is_evicted_while_an_address_is_on_its_way(observed: Callable[[], Observed]) -> None:
+    assert evicted(observed()) == []
 
 
 def test_nobody_is_evicted_while_nothing_is_bound() -> None:
     """There would be nowhere to go."""
-    waiting = Record(IP1, Phase.WAITING, "NoEligibleNode")
+    waiting = AddressRecord(IP1, Phase.WAITING, "NoEligibleNode")
     nothing = seen(
         node("n2", ready=False),
         one=wishing(),
         records=(waiting,),
-        readings={IP1: held()},
+        cloud_states={IP1: held()},
         misplaced=(POD,),
     )
     assert not any(isinstance(action, Mutate) for action in decide(nothing).actions)
@@ -145,7 +147,7 @@ def test_nobody_is_evicted_while_nothing_is_bound() -> None:
 
 def test_nobody_is_evicted_before_the_node_of_the_address_is_labelled() -> None:
     bare = usual(nodes={"n1": node("n1"), "n2": N2, "n3": N3})
-    assert any(isinstance(action, MarkNode) for action in decide(bare).actions)
+    assert any(isinstance(action, LabelNode) for action in decide(bare).actions)
     assert evicted(bare) == []
 
 
@@ -166,15 +168,15 @@ def test_a_node_that_another_address_is_on_or_comes_to_keeps_its_pods(where: str
 
 def test_the_node_an_address_came_from_keeps_its_pods() -> None:
     """Released while the record still tells where from: an older allocation's reading lags."""
-    left = Record(IP2, Phase.WAITING, "NoEligibleNode", previous=place("n2"))
+    left = AddressRecord(IP2, Phase.WAITING, "NoEligibleNode", previous=node_ref("n2"))
     nodes = {"n1": N1, "n2": replace(N2, ready=False), "n3": replace(N3, ready=False)}
-    world = usual(
+    observed = usual(
         one=wishing(IP1, IP2),
         records=(record(IP1, "n1"), left),
-        readings={IP1: held("vm-n1"), IP2: replace_ip(held())},
+        cloud_states={IP1: held("vm-n1"), IP2: replace_ip(held())},
         nodes=nodes,
     )
-    assert evicted(world) == [SECOND]
+    assert evicted(observed) == [SECOND]
 
 
 def test_a_pod_that_was_evicted_or_refused_is_left_alone_for_a_while() -> None:
@@ -185,15 +187,15 @@ def test_a_pod_that_was_evicted_or_refused_is_left_alone_for_a_while() -> None:
 
 
 def test_misplaced_pods_are_looked_at_again_even_where_nothing_can_be_done() -> None:
-    assert until_next(usual(readings={IP1: Awaited()})) == 15.0
+    assert until_next(usual(cloud_states={IP1: Awaited()})) == 15.0
     assert until_next(usual(misplaced=())) is None
 
 
 def test_the_taint_goes_before_pods_are_sent_there() -> None:
     key = "example.com/pending"
     tainted = replace(N1, taints=(key,))
-    world = usual(one=wishing(settled_taint=key), nodes={"n1": tainted, "n2": N2, "n3": N3})
-    actions = decide(world).actions
+    observed = usual(one=wishing(settled_taint=key), nodes={"n1": tainted, "n2": N2, "n3": N3})
+    actions = decide(observed).actions
     assert actions[-3:] == (RemoveTaint(tainted, key), EvictPod(POD), EvictPod(SECOND))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, allocation, node, place, record, seen
+from core_builders import IP1, IP2, allocation, node, node_ref, record, seen
 from simulation import Simulation
 
-from moorage_core.actions import Action, MarkNode, UnmarkNode
-from moorage_core.decide.node_labels import label_ready, marks
+from moorage_core.actions import Action, LabelNode, UnlabelNode
+from moorage_core.decide.node_labels import label_changes, label_ready
 from moorage_core.model import Phase
 from moorage_domain.nodes import Node
 
@@ -21,8 +21,8 @@ def marked(name: str, **fields: Any) -> Node:
 
 
 def test_a_node_that_tells_the_truth_is_left_alone() -> None:
-    world = seen(marked("n1"))
-    assert marks(world, (record(IP1, "n1"),)) == ()
+    observed = seen(marked("n1"))
+    assert label_changes(observed, (record(IP1, "n1"),)) == ()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_node_that_tells_the_truth_is_left_alone() -> None:
 )
 def test_a_node_that_tells_anything_else_is_marked(fields: dict[str, Any]) -> None:
     n1 = marked("n1", **fields)
-    assert marks(seen(n1), (record(IP1, "n1"),)) == (MarkNode(n1, IP1),)
+    assert label_changes(seen(n1), (record(IP1, "n1"),)) == (LabelNode(n1, IP1),)
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -44,29 +44,32 @@ def test_only_where_the_address_is_a_node_says_so(phase: Phase) -> None:
     bare, told = node("n1"), marked("n1")
     here = (record(IP1, "n1", phase=phase),)
     there = phase in (Phase.BOUND, Phase.HOLDING)
-    assert marks(seen(bare), here) == ((MarkNode(bare, IP1),) if there else ())
+    assert label_changes(seen(bare), here) == ((LabelNode(bare, IP1),) if there else ())
     kept = there or phase is Phase.UNKNOWN  # unknown is never absent
-    assert marks(seen(told), here) == (() if kept else (UnmarkNode(told),))
+    assert label_changes(seen(told), here) == (() if kept else (UnlabelNode(told),))
 
 
 def test_a_namesake_of_the_node_is_not_marked() -> None:
-    here = (record(IP1, place=place("n1", "before"), phase=Phase.BOUND),)
-    assert marks(seen(node("n1")), here) == ()
+    here = (record(IP1, node_ref=node_ref("n1", "before"), phase=Phase.BOUND),)
+    assert label_changes(seen(node("n1")), here) == ()
 
 
 def test_the_old_node_is_unmarked_before_the_new_one_is_marked() -> None:
     n1, n2 = marked("n1"), node("n2")
-    assert marks(seen(n1, n2), (record(IP1, "n2"),)) == (UnmarkNode(n1), MarkNode(n2, IP1))
+    assert label_changes(seen(n1, n2), (record(IP1, "n2"),)) == (
+        UnlabelNode(n1),
+        LabelNode(n2, IP1),
+    )
 
 
 def test_nodes_marked_by_other_allocations_are_theirs() -> None:
-    assert marks(seen(marked("n1", owner="uid-b")), ()) == ()
+    assert label_changes(seen(marked("n1", owner="uid-b")), ()) == ()
 
 
 def test_on_a_node_of_an_older_allocation_its_label_stays() -> None:
     here = (record(IP1, "n1"),)
-    assert marks(seen(marked("n1", owner="uid-b"), outranked={"n1"}), here) == ()
-    assert marks(seen(marked("n1"), outranked={"n1"}), here) == ()
+    assert label_changes(seen(marked("n1", owner="uid-b"), outranked={"n1"}), here) == ()
+    assert label_changes(seen(marked("n1"), outranked={"n1"}), here) == ()
 
 
 # What the first version left behind.
@@ -80,38 +83,38 @@ def stray(**fields: Any) -> Node:
 def test_a_label_nobody_answers_for_is_taken_off(owner: str) -> None:
     n1, n3 = marked("n1"), stray(owner=owner)
     here = (record(IP1, "n1"),)
-    assert marks(seen(n1, n3, strays=["n3"]), here) == (UnmarkNode(n3),)
-    assert marks(seen(n1, n3), here) == ()
+    assert label_changes(seen(n1, n3, strays=["n3"]), here) == (UnlabelNode(n3),)
+    assert label_changes(seen(n1, n3), here) == ()
 
 
 def test_a_label_outside_the_pool_is_for_others_to_take_off() -> None:
-    assert marks(seen(stray(labels={"ip.ready": "true"}), strays=["n3"]), ()) == ()
+    assert label_changes(seen(stray(labels={"ip.ready": "true"}), strays=["n3"]), ()) == ()
 
 
 def test_with_a_bad_spec_no_stray_label_is_taken_off() -> None:
     bad = allocation(IP1, problem="spec.x: bad")
-    assert marks(seen(stray(), one=bad, strays=["n3"]), ()) == ()
+    assert label_changes(seen(stray(), one=bad, strays=["n3"]), ()) == ()
 
 
 def test_a_stray_label_where_the_address_is_becomes_the_right_one() -> None:
     n3 = stray()
-    assert marks(seen(n3, strays=["n3"]), (record(IP1, "n3"),)) == (MarkNode(n3, IP1),)
+    assert label_changes(seen(n3, strays=["n3"]), (record(IP1, "n3"),)) == (LabelNode(n3, IP1),)
 
 
 def test_taking_over_two_allocations_of_one_pool_takes_no_good_label_off() -> None:
     """The first version bound and labelled both; neither allocation was ever looked at by us."""
-    world = Simulation()
+    observed = Simulation()
     ready = {"pool": "a", "ip.ready": "true"}
     for name, ip in (("n1", IP1), ("n2", IP2)):
-        world.add_node(name, labels=ready)
-        world.cloud.add_address(ip)
-        world.cloud.assign(ip, f"vm-{name}")
-    world.allocate("a", IP1)
-    world.allocate("b", IP2)
+        observed.add_node(name, labels=ready)
+        observed.cloud.add_address(ip)
+        observed.cloud.assign(ip, f"vm-{name}")
+    observed.allocate("a", IP1)
+    observed.allocate("b", IP2)
     taken_off: list[Action] = []
-    world.before = lambda one: taken_off.append(one) if isinstance(one, UnmarkNode) else None
-    world.settle()
-    assert world.labelled() == {"n1": "203-0-113-10", "n2": "203-0-113-11"}
+    observed.before = lambda one: taken_off.append(one) if isinstance(one, UnlabelNode) else None
+    observed.settle()
+    assert observed.labelled() == {"n1": "203-0-113-10", "n2": "203-0-113-11"}
     assert taken_off == []
 
 

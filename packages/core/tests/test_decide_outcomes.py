@@ -6,11 +6,11 @@ import inspect
 from dataclasses import replace
 
 import pytest
-from core_builders import IP1, NOW, outcome, place, record
+from core_builders import IP1, NOW, node_ref, outcome, record
 
 from moorage_core import reasons
 from moorage_core.decide.outcomes import node_at_fault, reason_for, record_outcome
-from moorage_core.model import Mutation, Phase, Record
+from moorage_core.model import AddressRecord, Mutation, Phase
 from moorage_domain.reasons import Reason
 from moorage_provider import errors
 
@@ -21,7 +21,7 @@ EVERY = [
 ]
 ON_ITS_WAY = record(
     IP1, "n2", phase=Phase.ATTACHING, reason="Moving", operation="move/r1",
-    previous=place("n1"), attempts=2, since=5.0,
+    previous=node_ref("n1"), attempts=2, since=5.0,
 )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_what_the_cloud_accepted_must_be_seen_first(mutation: Mutation) -> None:
     after = record_outcome(ON_ITS_WAY, outcome(mutation, node_uid="uid-n2"), NOW + 0.7)
     assert after == record(
         IP1, "n2", phase=Phase.VERIFYING, reason="Verifying", operation="move/r1",
-        previous=place("n1"), since=NOW, observed_at=NOW,
+        previous=node_ref("n1"), since=NOW, observed_at=NOW,
         message="the cloud accepted the change; waiting until it shows it",
     )  # fmt: skip
 
@@ -82,42 +82,46 @@ def test_what_the_cloud_accepted_must_be_seen_first(mutation: Mutation) -> None:
 def test_a_prepared_node_is_remembered_by_its_uid() -> None:
     after = record_outcome(ON_ITS_WAY, outcome(Mutation.PREPARE, node_uid="uid-n2"), NOW)
     assert (after.operation, after.attempts) == ("prepared/uid-n2", 0)
-    assert (after.phase, after.place) == (ON_ITS_WAY.phase, ON_ITS_WAY.place)
+    assert (after.phase, after.node_ref) == (ON_ITS_WAY.phase, ON_ITS_WAY.node_ref)
 
 
 @pytest.mark.parametrize("error", [None, errors.MachineNotFound("gone")])
 def test_a_node_that_got_its_own_address_back_or_is_gone_leaves_us_where_we_were(
     error: errors.CloudError | None,
 ) -> None:
-    ended = outcome(Mutation.COMPENSATE, error, "uid-n2", 30.0)
+    ended = outcome(Mutation.RESTORE, error, "uid-n2", 30.0)
     after = record_outcome(ON_ITS_WAY, ended, NOW)
-    assert (after.operation, after.place, after.previous) == ("", place("n1"), None)
+    assert (after.operation, after.node_ref, after.previous) == ("", node_ref("n1"), None)
 
 
-OWING = replace(ON_ITS_WAY, place=place("n3"), owed=(place("n1"), place("n2")))
+OWING = replace(
+    ON_ITS_WAY, node_ref=node_ref("n3"), restore_pending=(node_ref("n1"), node_ref("n2"))
+)
 
 
 @pytest.mark.parametrize(
     "error", [None, errors.MachineNotFound("gone"), errors.Unsupported("never")]
 )
 def test_a_debt_ends_when_it_is_paid_or_can_never_be(error: errors.CloudError | None) -> None:
-    after = record_outcome(OWING, outcome(Mutation.COMPENSATE, error, "uid-n2", 30.0), NOW)
-    assert (after.owed, after.operation) == ((place("n1"),), "")
-    assert (after.place, after.previous) == (OWING.place, OWING.previous)
+    after = record_outcome(OWING, outcome(Mutation.RESTORE, error, "uid-n2", 30.0), NOW)
+    assert (after.restore_pending, after.operation) == ((node_ref("n1"),), "")
+    assert (after.node_ref, after.previous) == (OWING.node_ref, OWING.previous)
 
 
 def test_a_debt_that_could_not_be_paid_stays_and_is_no_failure_of_the_address() -> None:
-    denied = outcome(Mutation.COMPENSATE, errors.Denied("no right"), "uid-n2", 30.0)
+    denied = outcome(Mutation.RESTORE, errors.Denied("no right"), "uid-n2", 30.0)
     after = record_outcome(OWING, denied, NOW)
     assert after == replace(OWING, operation="", observed_at=NOW)
 
 
 def test_what_a_target_lends_is_written_down_before_it_is_taken() -> None:
-    lent = replace(outcome(Mutation.PREPARE, None, "uid-n2", 0.0), lent=True)
-    elsewhere = replace(ON_ITS_WAY, place=place("n3"))
-    assert record_outcome(elsewhere, lent, NOW) == elsewhere
-    after = record_outcome(ON_ITS_WAY, lent, NOW)
-    assert (after.operation, after.owed) == ("", (place("n2"),))
+    must_record_first = replace(
+        outcome(Mutation.PREPARE, None, "uid-n2", 0.0), must_record_first=True
+    )
+    elsewhere = replace(ON_ITS_WAY, node_ref=node_ref("n3"))
+    assert record_outcome(elsewhere, must_record_first, NOW) == elsewhere
+    after = record_outcome(ON_ITS_WAY, must_record_first, NOW)
+    assert (after.operation, after.restore_pending) == ("", (node_ref("n2"),))
 
 
 def test_a_failure_is_told_and_counted_and_not_repeated_before_its_time() -> None:
@@ -125,12 +129,12 @@ def test_a_failure_is_told_and_counted_and_not_repeated_before_its_time() -> Non
     after = record_outcome(ON_ITS_WAY, ended, NOW + 0.5)
     assert after == record(
         IP1, "n2", phase=Phase.ATTACHING, reason="Throttled", message="slow down",
-        operation="move/r1", previous=place("n1"), attempts=3, since=5.0,
+        operation="move/r1", previous=node_ref("n1"), attempts=3, since=5.0,
         next_attempt=NOW + 3, observed_at=NOW,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("mutation", set(Mutation) - {Mutation.COMPENSATE})
+@pytest.mark.parametrize("mutation", set(Mutation) - {Mutation.RESTORE})
 def test_another_node_is_tried_at_once_where_there_is_a_choice(mutation: Mutation) -> None:
     ended = outcome(mutation, errors.MachineUnfit("stopped"), "uid-n2", 30.0)
     after = record_outcome(ON_ITS_WAY, ended, NOW)
@@ -150,5 +154,5 @@ def test_what_only_people_can_mend_blocks(kind: type[errors.CloudError]) -> None
 
 def test_it_is_whole_seconds_that_are_written() -> None:
     ended = outcome(Mutation.DETACH, errors.Stale("changed"), "uid-n2", 0.0)
-    after: Record = record_outcome(ON_ITS_WAY, ended, NOW + 0.25)
+    after: AddressRecord = record_outcome(ON_ITS_WAY, ended, NOW + 0.25)
     assert (after.next_attempt, after.observed_at) == (NOW + 1, NOW)

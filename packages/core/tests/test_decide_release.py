@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, NOW, allocation, node, place, record, seen
+from core_builders import IP1, NOW, allocation, node, node_ref, record, seen
 
 from moorage_core.actions import Reread
 from moorage_core.decide.case import Case, Step, locate
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.targets import Targets
-from moorage_core.model import Absent, Awaited, Mutation, Phase, Present, Reading, Record, Unread
+from moorage_core.model import (
+    Absent,
+    AddressRecord,
+    Awaited,
+    CloudState,
+    Mutation,
+    Phase,
+    Present,
+    Unread,
+)
 from moorage_core.reasons import DENIED
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
@@ -25,30 +34,30 @@ def held_by(holder: MachineHolder | OtherHolder | None) -> Present:
 HERE = held_by(MachineHolder("vm-n1"))
 
 
-def decided(about: Record = BOUND, reading: Reading = HERE, **fields: Any) -> Step:
+def decided(about: AddressRecord = BOUND, cloud_state: CloudState = HERE, **fields: Any) -> Step:
     fields.setdefault("one", allocation())
-    world = seen(node("n1"), records=(about,), **fields)
+    observed = seen(node("n1"), records=(about,), **fields)
     return decide_release(
-        Case(about, reading, locate(about, reading, world), world, Targets(world))
+        Case(about, cloud_state, locate(about, cloud_state, observed), observed, Targets(observed))
     )
 
 
 def test_it_is_taken_off_the_node_that_has_it() -> None:
     step = decided()
     assert step.mutate is not None
-    assert (step.mutate.mutation, step.mutate.place) == (Mutation.DETACH, place("n1"))
+    assert (step.mutate.mutation, step.mutate.node_ref) == (Mutation.DETACH, node_ref("n1"))
     assert step.record is not None
     assert step.record.phase is Phase.RELEASING
 
 
 def test_one_that_was_on_its_way_is_taken_off_where_it_comes_from() -> None:
-    step = decided(record(IP1, previous=place("n1"), phase=Phase.DETACHING))
+    step = decided(record(IP1, previous=node_ref("n1"), phase=Phase.DETACHING))
     assert step.mutate is not None
-    assert step.mutate.place == place("n1")
+    assert step.mutate.node_ref == node_ref("n1")
 
 
 @pytest.mark.parametrize(
-    "reading",
+    "cloud_state",
     [
         Absent(),
         held_by(None),
@@ -56,17 +65,19 @@ def test_one_that_was_on_its_way_is_taken_off_where_it_comes_from() -> None:
         held_by(OtherHolder("load balancer lb-1")),
     ],
 )
-def test_what_the_cloud_shows_elsewhere_is_forgotten_without_a_call(reading: Reading) -> None:
-    assert decided(reading=reading) == Step(None)
-
-
-@pytest.mark.parametrize("reading", [HERE, Awaited(), Unread(DENIED, "no"), Absent()])
-def test_what_was_never_ours_or_is_an_older_ones_is_forgotten_without_a_call(
-    reading: Reading,
+def test_what_the_cloud_shows_elsewhere_is_forgotten_without_a_call(
+    cloud_state: CloudState,
 ) -> None:
-    assert decided(Record(IP1, Phase.WAITING), reading) == Step(None)
-    assert decided(reading=reading, conflicts={IP1: "old"}) == Step(None)
-    assert decided(reading=reading, one=allocation(retain=True)) == Step(None)
+    assert decided(cloud_state=cloud_state) == Step(None)
+
+
+@pytest.mark.parametrize("cloud_state", [HERE, Awaited(), Unread(DENIED, "no"), Absent()])
+def test_what_was_never_ours_or_is_an_older_ones_is_forgotten_without_a_call(
+    cloud_state: CloudState,
+) -> None:
+    assert decided(AddressRecord(IP1, Phase.WAITING), cloud_state) == Step(None)
+    assert decided(cloud_state=cloud_state, conflicts={IP1: "old"}) == Step(None)
+    assert decided(cloud_state=cloud_state, one=allocation(retain=True)) == Step(None)
 
 
 @pytest.mark.parametrize(
@@ -78,15 +89,15 @@ def test_nothing_is_forgotten_while_a_mutation_is_under_way(fields: dict[str, An
 
 
 def test_a_reading_on_its_way_is_waited_for() -> None:
-    assert decided(reading=Awaited()) == Step(BOUND)
+    assert decided(cloud_state=Awaited()) == Step(BOUND)
 
 
 def test_what_cannot_be_read_is_not_given_up_and_the_way_out_is_told() -> None:
-    step = decided(reading=Unread(DENIED, "no right to read"))
+    step = decided(cloud_state=Unread(DENIED, "no right to read"))
     assert step.mutate is None
     assert step.record is not None
     assert (step.record.phase, step.record.reason) == (Phase.RELEASING, "PermissionDenied")
-    assert step.record.place == place("n1")
+    assert step.record.node_ref == node_ref("n1")
     assert "no right to read" in step.record.message
     assert "moorage.dev/force-release=true" in step.record.message
 

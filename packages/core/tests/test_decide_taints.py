@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from core_builders import IP1, allocation, node, place, record, seen
+from core_builders import IP1, allocation, node, node_ref, record, seen
 
 from moorage_core import reasons
 from moorage_core.actions import RemoveTaint
 from moorage_core.decide.taints import settled
-from moorage_core.model import Absent, Awaited, Observed, Phase, Present, Reading, Unread
+from moorage_core.model import Absent, Awaited, CloudState, Observed, Phase, Present, Unread
 from moorage_domain.nodes import Node
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
@@ -23,21 +23,21 @@ def held(holder: MachineHolder | OtherHolder | None) -> Present:
 ON_N1 = held(MachineHolder("vm-n1"))
 
 
-def world(*nodes: Node, reading: Reading = ON_N1, key: str = KEY) -> Observed:
-    return seen(*nodes, one=allocation(IP1, settled_taint=key), readings={IP1: reading})
+def observed(*nodes: Node, cloud_state: CloudState = ON_N1, key: str = KEY) -> Observed:
+    return seen(*nodes, one=allocation(IP1, settled_taint=key), cloud_states={IP1: cloud_state})
 
 
 def test_the_taint_goes_where_the_cloud_shows_the_bound_address() -> None:
-    assert settled(world(TAINTED), (record(IP1, "n1"),)) == (RemoveTaint(TAINTED, KEY),)
+    assert settled(observed(TAINTED), (record(IP1, "n1"),)) == (RemoveTaint(TAINTED, KEY),)
 
 
 @pytest.mark.parametrize("phase", set(Phase) - {Phase.BOUND})
 def test_in_every_other_phase_it_stays(phase: Phase) -> None:
-    assert settled(world(TAINTED), (record(IP1, "n1", phase=phase),)) == ()
+    assert settled(observed(TAINTED), (record(IP1, "n1", phase=phase),)) == ()
 
 
 @pytest.mark.parametrize(
-    "reading",
+    "cloud_state",
     [
         Awaited(),
         Unread(reasons.THROTTLED, "slow down"),
@@ -47,8 +47,10 @@ def test_in_every_other_phase_it_stays(phase: Phase) -> None:
         held(OtherHolder("load balancer lb-1")),
     ],
 )
-def test_what_the_cloud_does_not_show_now_is_not_settled(reading: Reading) -> None:
-    assert settled(world(TAINTED, node("n2"), reading=reading), (record(IP1, "n1"),)) == ()
+def test_what_the_cloud_does_not_show_now_is_not_settled(cloud_state: CloudState) -> None:
+    assert (
+        settled(observed(TAINTED, node("n2"), cloud_state=cloud_state), (record(IP1, "n1"),)) == ()
+    )
 
 
 def test_an_address_that_was_never_read_is_not_settled() -> None:
@@ -58,10 +60,10 @@ def test_an_address_that_was_never_read_is_not_settled() -> None:
 
 def test_other_taints_and_other_nodes_are_left_alone() -> None:
     there, elsewhere = node("n1", taints=("other",)), node("n2", taints=(KEY,))
-    assert settled(world(there, elsewhere), (record(IP1, "n1"),)) == ()
-    assert settled(world(TAINTED, key=""), (record(IP1, "n1"),)) == ()
-    assert settled(world(TAINTED, key="example.com/pend"), (record(IP1, "n1"),)) == ()
+    assert settled(observed(there, elsewhere), (record(IP1, "n1"),)) == ()
+    assert settled(observed(TAINTED, key=""), (record(IP1, "n1"),)) == ()
+    assert settled(observed(TAINTED, key="example.com/pend"), (record(IP1, "n1"),)) == ()
 
 
 def test_a_node_that_is_gone_needs_nothing() -> None:
-    assert settled(world(), (record(IP1, place=place("n1"), phase=Phase.BOUND),)) == ()
+    assert settled(observed(), (record(IP1, node_ref=node_ref("n1"), phase=Phase.BOUND),)) == ()

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, UPTIME, allocation, node, place, record, seen
+from core_builders import IP1, IP2, UPTIME, allocation, node, node_ref, record, seen
 from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Simulation
 
 from moorage_core import reasons
 from moorage_core.decide.targets import Leave, Targets, by_machine, in_pool, patience, why_leave
-from moorage_core.model import Observed, Record
+from moorage_core.model import AddressRecord, Observed
 from moorage_provider.protocol import MachineHolder
 
 
-def picked(world: Observed, one: Record | None = None) -> str | None:
-    found = Targets(world).pick(one or Record(IP1))
+def picked(observed: Observed, one: AddressRecord | None = None) -> str | None:
+    found = Targets(observed).pick(one or AddressRecord(IP1))
     return found.name if found else None
 
 
@@ -67,9 +67,9 @@ def test_a_node_is_lost_once_it_was_not_ready_for_as_long_as_the_allocation_says
     n1 = node("n1", ready=False)
     one = allocation(IP1, not_ready_after=10.0)
     for age, left in ((0, 10.0), (4, 6.0), (10, 0.0), (99, 0.0)):
-        world = seen(n1, one=one, not_ready_since={"uid-n1": UPTIME - age})
-        assert patience(n1, world) == left
-        assert (why_leave(n1, world) is None) is (left > 0)
+        observed = seen(n1, one=one, not_ready_since={"uid-n1": UPTIME - age})
+        assert patience(n1, observed) == left
+        assert (why_leave(n1, observed) is None) is (left > 0)
     assert patience(n1, seen(n1, one=one)) == 10.0  # nobody noted since when
     assert patience(node("n1"), seen(n1, not_ready_since={"uid-n1": 0.0})) == 0.0
 
@@ -94,9 +94,9 @@ def test_a_cordoned_node_waits_while_it_is_not_ready_for_a_moment_only() -> None
 )
 def test_an_address_comes_to_no_node_that_could_not_keep_it(fields: dict[str, Any]) -> None:
     n1 = node("n1", **fields)
-    world = seen(n1, machine_of={"memory://vm-n1": "vm-n1"})
-    assert not Targets(world).can_use(n1)
-    assert picked(world) is None
+    observed = seen(n1, machine_of={"memory://vm-n1": "vm-n1"})
+    assert not Targets(observed).can_use(n1)
+    assert picked(observed) is None
 
 
 def test_the_first_free_node_by_name_is_taken_whatever_their_order() -> None:
@@ -104,23 +104,23 @@ def test_the_first_free_node_by_name_is_taken_whatever_their_order() -> None:
 
 
 def test_the_node_already_chosen_is_taken_again_while_it_can() -> None:
-    world = seen(node("n1"), node("n2"))
-    assert picked(world, record(IP1, "n2")) == "n2"
-    assert picked(world, record(IP1, place=place("n2", "another"))) == "n1"
+    observed = seen(node("n1"), node("n2"))
+    assert picked(observed, record(IP1, "n2")) == "n2"
+    assert picked(observed, record(IP1, node_ref=node_ref("n2", "another"))) == "n1"
     cordoned = seen(node("n1"), node("n2", unschedulable=True))
     assert picked(cordoned, record(IP1, "n2")) == "n1"
 
 
 def test_a_node_with_or_promised_to_another_allocation_is_not_free() -> None:
-    world = seen(node("n1"), node("n2"), taken={"n1": "b"})
-    assert picked(world) == "n2"
-    assert picked(world, record(IP1, "n1")) == "n2"
+    observed = seen(node("n1"), node("n2"), taken={"n1": "b"})
+    assert picked(observed) == "n2"
+    assert picked(observed, record(IP1, "n1")) == "n2"
 
 
 def test_a_node_is_promised_to_whom_it_was_promised_first() -> None:
     targets = Targets(seen(node("n1"), node("n2")))
-    targets.promise("n1", IP2)
-    targets.promise("n1", IP1)
+    targets.assume("n1", IP2)
+    targets.assume("n1", IP1)
     first, second = targets.pick(record(IP1, "n1")), targets.pick(record(IP2, "n1"))
     assert first
     assert second
@@ -128,10 +128,10 @@ def test_a_node_is_promised_to_whom_it_was_promised_first() -> None:
 
 
 def test_a_node_that_refused_is_avoided_for_its_time_and_by_that_address_only() -> None:
-    world = seen(node("n1"), node("n2"), avoided={IP1: {"uid-n1": UPTIME + 1}})
-    assert picked(world) == "n2"
-    assert picked(world, record(IP1, "n1")) == "n2"
-    assert picked(world, Record(IP2)) == "n1"
+    observed = seen(node("n1"), node("n2"), avoided={IP1: {"uid-n1": UPTIME + 1}})
+    assert picked(observed) == "n2"
+    assert picked(observed, record(IP1, "n1")) == "n2"
+    assert picked(observed, AddressRecord(IP2)) == "n1"
     over = seen(node("n1"), node("n2"), avoided={IP1: {"uid-n1": UPTIME}})
     assert picked(over) == "n1"
     again = seen(node("n1", uid="another"), avoided={IP1: {"uid-n1": UPTIME + 1}})
@@ -145,21 +145,21 @@ def test_a_node_that_refused_is_avoided_for_its_time_and_by_that_address_only() 
 def test_no_two_addresses_get_one_node_and_none_waits_while_one_is_free(
     ips: list[str], free: set[str]
 ) -> None:
-    world = seen(*(node(f"n{n}", unschedulable=f"n{n}" not in free) for n in range(8)))
-    targets = Targets(world)
-    chosen = [found.name for ip in ips if (found := targets.pick(Record(ip)))]
+    observed = seen(*(node(f"n{n}", unschedulable=f"n{n}" not in free) for n in range(8)))
+    targets = Targets(observed)
+    chosen = [found.name for ip in ips if (found := targets.pick(AddressRecord(ip)))]
     assert len(set(chosen)) == len(chosen) == min(len(ips), len(free))
     assert set(chosen) <= free
 
 
 def test_of_two_objects_for_one_machine_only_the_one_that_stands_for_it_gets_an_address() -> None:
     machine_of = {"memory://vm-n1": "vm-1", "memory://vm-n2": "vm-1"}
-    world = seen(node("n1"), node("n2"), machine_of=machine_of, by_machine={"vm-1": "n2"})
-    targets = Targets(world)
-    found = targets.pick(Record(IP1))
+    observed = seen(node("n1"), node("n2"), machine_of=machine_of, by_machine={"vm-1": "n2"})
+    targets = Targets(observed)
+    found = targets.pick(AddressRecord(IP1))
     assert found
     assert found.name == "n2"
-    assert targets.pick(Record(IP2)) is None
+    assert targets.pick(AddressRecord(IP2)) is None
 
 
 @pytest.mark.parametrize(
@@ -222,11 +222,11 @@ def test_half_of_a_pool_or_a_pool_too_small_to_tell_is_believed(down: int, up: i
 def test_vanished_nodes_that_held_an_address_count_as_down() -> None:
     records = (record(IP1, "gone"), record(IP2, "lost"))
     since = {"uid-gone": UPTIME, "uid-lost": UPTIME}
-    world = seen(node("n1"), records=records, gone_since=since)
-    assert Targets(world).mass_not_ready.startswith("2 of 3")
-    moving = record(IP1, "n1", previous=place("gone"))
-    world = seen(node("n1"), records=(moving, records[1]), gone_since=since)
-    assert Targets(world).mass_not_ready.startswith("2 of 3")
+    observed = seen(node("n1"), records=records, gone_since=since)
+    assert Targets(observed).mass_not_ready.startswith("2 of 3")
+    moving = record(IP1, "n1", previous=node_ref("gone"))
+    observed = seen(node("n1"), records=(moving, records[1]), gone_since=since)
+    assert Targets(observed).mass_not_ready.startswith("2 of 3")
     assert Targets(seen(node("n1"), records=records)).mass_not_ready == ""
 
 
@@ -247,5 +247,5 @@ def test_a_node_gone_for_longer_than_it_may_take_to_come_back_does_not_count() -
     records = (record(IP1, "gone"), record(IP2, "lost"))
     for age, freezes in ((359, True), (360, False)):  # 60 s of grace, 300 s of coincidence
         since = dict.fromkeys(("uid-gone", "uid-lost"), UPTIME - age)
-        world = seen(node("n1"), records=records, gone_since=since)
-        assert bool(Targets(world).mass_not_ready) is freezes
+        observed = seen(node("n1"), records=records, gone_since=since)
+        assert bool(Targets(observed).mass_not_ready) is freezes

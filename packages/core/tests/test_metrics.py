@@ -23,11 +23,11 @@ from moorage_core.metrics import (
     Replica,
     core_metrics,
 )
-from moorage_core.model import Phase, Record
+from moorage_core.model import AddressRecord, Phase
 from moorage_core.scopes import Scopes
 from moorage_kube.telemetry.metrics import ProbedRegistry
 from moorage_provider.errors import CloudError
-from moorage_provider.protocol import Request
+from moorage_provider.protocol import ApiCall
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 PREFIX = "netipallocation_"
@@ -74,7 +74,7 @@ def degraded(status: str) -> dict[str, str]:
 def fill(scraped: Scraped) -> None:
     """Two of the three good addresses of ``a`` serve; one entry is no address."""
     held = record(IP2, "n2", phase=Phase.HOLDING, reason="WorkloadRunning")
-    waiting = Record(IP3, Phase.WAITING, "NoEligibleNode")
+    waiting = AddressRecord(IP3, Phase.WAITING, "NoEligibleNode")
     records = (record(IP1, "n1"), held, waiting)
     raw = raw_allocation("a", IP1, IP2, IP3, "10.0.0.1", records=records)
     raw["status"]["conditions"] = [degraded("False")]
@@ -101,7 +101,7 @@ async def test_an_address_that_cannot_be_read_is_told_as_neither_here_nor_there(
     scraped: Scraped,
 ) -> None:
     lost = record(IP1, "n1", phase=Phase.UNKNOWN, reason="CloudUnavailable")
-    raw = raw_allocation("a", IP1, IP2, records=(lost, Record(IP2, Phase.WAITING)))
+    raw = raw_allocation("a", IP1, IP2, records=(lost, AddressRecord(IP2, Phase.WAITING)))
     scraped.caches.allocations.apply(raw)
     scraped.caches.nodes.apply(raw_node("n1"))
     assert scraped.series(f"{PREFIX}attached_ips_total") == {("a",): 0}
@@ -118,7 +118,7 @@ async def test_an_address_in_trouble_on_its_node_is_still_attached_there(scraped
 
 
 async def test_addresses_are_counted_by_phase_and_reason(scraped: Scraped) -> None:
-    waiting = [Record(ip, Phase.WAITING, "NoEligibleNode") for ip in (IP2, IP3)]
+    waiting = [AddressRecord(ip, Phase.WAITING, "NoEligibleNode") for ip in (IP2, IP3)]
     records = (record(IP1, "n1"), *waiting)
     scraped.caches.allocations.apply(raw_allocation("a", IP1, IP2, IP3, records=records))
     assert scraped.series("moorage_core_addresses") == {
@@ -250,8 +250,8 @@ ERRORS = f"{PREFIX}gcp_api_errors_total"
 def test_calls_to_a_cloud_are_counted_and_timed(cluster: str | None) -> None:
     registry = CollectorRegistry()
     count = core_metrics(registry, cluster).observer("aws")
-    count(Request("AssociateAddress", "success", 0.3))
-    count(Request("AssociateAddress", "in_use", 0.3))
+    count(ApiCall("AssociateAddress", "success", 0.3))
+    count(ApiCall("AssociateAddress", "in_use", 0.3))
     first = (cluster,) if cluster else ()
     calls = series(registry, CALLS)
     assert calls[(*first, "AssociateAddress", "success", "aws")] == 1
@@ -264,12 +264,12 @@ def test_calls_to_a_cloud_are_counted_and_timed(cluster: str | None) -> None:
 def test_alarming_errors_are_there_with_0_before_the_first_so_that_rate_sees_it() -> None:
     registry = CollectorRegistry()
     count = core_metrics(registry, None).observer("gcp")
-    count(Request("instances.get", "success", 0.1))
+    count(ApiCall("instances.get", "success", 0.1))
     zeros = {(error, "instances.get"): 0 for error in ALARMING}
     assert series(registry, ERRORS) == zeros
     assert series(registry, CALLS)[("instances.get", "denied", "gcp")] == 0
-    count(Request("instances.get", "denied", 0.1))
-    count(Request("instances.get", "stale", 0.1))
+    count(ApiCall("instances.get", "denied", 0.1))
+    count(ApiCall("instances.get", "stale", 0.1))
     told = {("denied", "instances.get"): 1, ("stale", "instances.get"): 1}
     assert series(registry, ERRORS) == zeros | told
 
@@ -289,7 +289,7 @@ def test_calls_from_several_threads_at_once_are_all_counted() -> None:
 
     def calls() -> None:
         for _ in range(200):
-            count(Request("instances.get", "throttled", 0.1))
+            count(ApiCall("instances.get", "throttled", 0.1))
 
     threads = [threading.Thread(target=calls) for _ in range(4)]
     for thread in threads:

@@ -12,7 +12,7 @@ from core_builders import (
     IP1,
     IP2,
     IP3,
-    place,
+    node_ref,
     raw_allocation,
     raw_node,
     raw_owned,
@@ -23,12 +23,21 @@ from core_builders import (
 
 from moorage_core import reasons
 from moorage_core.caches import Caches
-from moorage_core.model import Awaited, Mutation, Observed, Outcome, Phase, Present, Record, Unread
+from moorage_core.model import (
+    AddressRecord,
+    Awaited,
+    Mutation,
+    Observed,
+    Outcome,
+    Phase,
+    Present,
+    Unread,
+)
+from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
-from moorage_core.operations import Operations
 from moorage_core.pods import MisplacedPod
+from moorage_core.priority import PrioritySemaphore
 from moorage_core.scopes import Scopes
-from moorage_core.turns import Turns
 from moorage_kube.manager.plugins import PluginMissing
 from moorage_provider.errors import InvalidOptions
 from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud, MemoryProvider
@@ -41,7 +50,7 @@ class Harbour:
         self.cloud = MemoryCloud(TWO_STEPS)
         self.caches = Caches()
         self.scopes = Scopes(self._create, lambda _: None)
-        self.observer = Observer(self.caches, self.scopes, operations())
+        self.observer = Observer(self.caches, self.scopes, mutations())
         for name in ("n1", "n2"):
             self.cloud.add_machine(f"vm-{name}")
             self.caches.nodes.apply(raw_node(name))
@@ -59,20 +68,20 @@ class Harbour:
         self.caches.allocations.apply(raw_allocation(name, *ips, **fields))
 
     def look(self, name: str = "a") -> Observed:
-        world = self.observer.look(name)
-        assert world is not None
-        return world
+        observed = self.observer.look(name)
+        assert observed is not None
+        return observed
 
     async def read(self, name: str = "a") -> Observed:
         """What is observed once everything was read."""
         await until(
-            lambda: Awaited() not in self.look(name).readings.values(), "the cloud to be read"
+            lambda: Awaited() not in self.look(name).cloud_states.values(), "the cloud to be read"
         )
         return self.look(name)
 
 
-def operations() -> Operations:
-    return Operations(lambda: None, lambda *_: None, Turns(1))
+def mutations() -> PendingMutations:
+    return PendingMutations(lambda: None, lambda *_: None, PrioritySemaphore(1))
 
 
 @pytest.fixture
@@ -89,23 +98,23 @@ async def test_everything_about_an_allocation_in_one_look(harbour: Harbour) -> N
     harbour.caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
     harbour.caches.nodes.apply(raw_node("n2", ready=False))
     harbour.caches.pods.apply(raw_pod("p", "n1"))
-    harbour.observer.operations.avoided[IP2] = {"uid-n2": 5.0}
+    harbour.observer.mutations.avoided[IP2] = {"uid-n2": 5.0}
     before = time.time()
-    world = await harbour.read()
-    assert before <= world.now <= time.time()
-    assert world.allocation.addresses == (IP1, IP2)
-    assert world.records == (bound,)
+    observed = await harbour.read()
+    assert before <= observed.now <= time.time()
+    assert observed.allocation.addresses == (IP1, IP2)
+    assert observed.records == (bound,)
     snapshot = harbour.cloud.snapshot([IP1, IP2])
-    assert world.readings == {ip: Present(snapshot[ip]) for ip in (IP1, IP2)}
-    assert world.traits == TWO_STEPS
-    assert set(world.nodes) == {"n1", "n2"}
-    assert world.by_machine == {"vm-n1": "n1", "vm-n2": "n2"}
-    assert world.machine_of == {"memory://vm-n1": "vm-n1", "memory://vm-n2": "vm-n2"}
-    assert set(world.owned) == {"n1"}
-    assert (world.taken, world.conflicts, world.outcomes) == ({}, {}, {})
-    assert (set(world.busy), set(world.crowded)) == ({"n1"}, {"n1"})
-    assert set(world.not_ready_since) == {"uid-n2"}
-    assert world.avoided == {IP2: {"uid-n2": 5.0}}
+    assert observed.cloud_states == {ip: Present(snapshot[ip]) for ip in (IP1, IP2)}
+    assert observed.capabilities == TWO_STEPS
+    assert set(observed.nodes) == {"n1", "n2"}
+    assert observed.by_machine == {"vm-n1": "n1", "vm-n2": "n2"}
+    assert observed.machine_of == {"memory://vm-n1": "vm-n1", "memory://vm-n2": "vm-n2"}
+    assert set(observed.owned) == {"n1"}
+    assert (observed.taken, observed.conflicts, observed.outcomes) == ({}, {}, {})
+    assert (set(observed.busy), set(observed.crowded)) == ({"n1"}, {"n1"})
+    assert set(observed.not_ready_since) == {"uid-n2"}
+    assert observed.avoided == {IP2: {"uid-n2": 5.0}}
 
 
 async def test_busy_follows_the_workload_and_crowded_does_not(harbour: Harbour) -> None:
@@ -114,8 +123,8 @@ async def test_busy_follows_the_workload_and_crowded_does_not(harbour: Harbour) 
     harbour.caches.workloads["StatefulSet"].apply(raw_owned("db", "uid-db"))
     harbour.caches.pods.apply(raw_pod("db-0", "n1", "uid-db", "StatefulSet"))
     harbour.caches.pods.apply(raw_pod("other", "n2"))
-    world = harbour.look()
-    assert (set(world.busy), set(world.crowded)) == ({"n1"}, {"n1", "n2"})
+    observed = harbour.look()
+    assert (set(observed.busy), set(observed.crowded)) == ({"n1"}, {"n1", "n2"})
 
 
 def misplace(harbour: Harbour, **spec: Any) -> None:
@@ -129,27 +138,27 @@ def misplace(harbour: Harbour, **spec: Any) -> None:
 async def test_misplaced_pods_are_seen_only_by_who_evicts_them(harbour: Harbour) -> None:
     misplace(harbour)
     harbour.observer.evict_after["uid-db-0"] = 5.0
-    world = harbour.look()
-    assert world.misplaced == [MisplacedPod("default/db-0", "uid-db-0", "n2")]
-    assert (set(world.spoken_for), world.evict_after) == (set(), {"uid-db-0": 5.0})
+    observed = harbour.look()
+    assert observed.misplaced == [MisplacedPod("default/db-0", "uid-db-0", "n2")]
+    assert (set(observed.spoken_for), observed.evict_after) == (set(), {"uid-db-0": 5.0})
     misplace(harbour, evictMisplacedPods=False)
     assert harbour.look().misplaced == []
     misplace(harbour, workloadRef=None)
     assert harbour.look().misplaced == []
 
 
-@pytest.mark.parametrize("fields", [{"place": place("n2")}, {"previous": place("n2")}])
+@pytest.mark.parametrize("fields", [{"node_ref": node_ref("n2")}, {"previous": node_ref("n2")}])
 async def test_a_node_that_any_allocation_remembers_is_spoken_for(
     harbour: Harbour, fields: dict[str, Any]
 ) -> None:
     misplace(harbour)
-    harbour.allocate("b", IP2, records=(Record(IP2, **fields),))
+    harbour.allocate("b", IP2, records=(AddressRecord(IP2, **fields),))
     assert harbour.look().spoken_for == {"n2"}
 
 
 async def test_a_node_that_a_plan_under_way_gives_away_is_spoken_for(harbour: Harbour) -> None:
     misplace(harbour)
-    harbour.observer.promises["b"] = frozenset({"n1", "n2"})
+    harbour.observer.assumed["b"] = frozenset({"n1", "n2"})
     assert harbour.look().spoken_for == {"n2"}
 
 
@@ -166,10 +175,10 @@ async def test_an_allocation_that_is_gone_is_not_read_and_promises_nothing(
 ) -> None:
     harbour.allocate("a", IP1)
     harbour.look()
-    harbour.observer.promises["a"] = frozenset({"n1"})
+    harbour.observer.assumed["a"] = frozenset({"n1"})
     harbour.caches.allocations.forget("a")
     assert harbour.observer.look("a") is None
-    assert harbour.observer.promises == {}
+    assert harbour.observer.assumed == {}
     assert dict(harbour.scopes.items()) == {}
     assert harbour.observer.look("never-there") is None
 
@@ -178,17 +187,17 @@ async def test_an_allocation_that_is_gone_is_not_read_and_promises_nothing(
 
 
 async def test_a_deleted_allocation_reads_only_what_it_has_not_let_go(harbour: Harbour) -> None:
-    records = (record(IP1, "n1"), record(IP2, previous=place("n2")), record(IP3))
+    records = (record(IP1, "n1"), record(IP2, previous=node_ref("n2")), record(IP3))
     gone = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
     harbour.allocate("a", IP1, IP2, IP3, records=records, **gone)
-    assert set((await harbour.read()).readings) == {IP1, IP2}
+    assert set((await harbour.read()).cloud_states) == {IP1, IP2}
 
 
 async def test_an_address_that_was_taken_off_the_list_is_read_until_it_is_let_go(
     harbour: Harbour,
 ) -> None:
     harbour.allocate("a", IP1, records=(record(IP1), record(IP2, "n2"), record(IP3)))
-    assert set((await harbour.read()).readings) == {IP1, IP2}
+    assert set((await harbour.read()).cloud_states) == {IP1, IP2}
 
 
 async def test_without_a_provider_nothing_is_read_and_the_field_is_named(harbour: Harbour) -> None:
@@ -196,9 +205,9 @@ async def test_without_a_provider_nothing_is_read_and_the_field_is_named(harbour
     harbour.look()
     harbour.allocate("a", IP1, spec={"cloud": {"provider": ""}})
     unread = Unread(reasons.INVALID_SPEC, "spec.cloud.provider is empty")
-    world = harbour.look()
-    assert world.readings == {IP1: unread}
-    assert (world.by_machine, world.machine_of) == ({}, {})
+    observed = harbour.look()
+    assert observed.cloud_states == {IP1: unread}
+    assert (observed.by_machine, observed.machine_of) == ({}, {})
     assert dict(harbour.scopes.items()) == {}
 
 
@@ -216,22 +225,22 @@ async def test_a_cloud_that_is_not_to_be_had_is_told_and_nothing_is_absent(
     harbour: Harbour, cloud: dict[str, str], unread: Unread
 ) -> None:
     harbour.allocate("a", IP1, IP2, spec={"cloud": cloud})
-    assert harbour.look().readings == {IP1: unread, IP2: unread}
+    assert harbour.look().cloud_states == {IP1: unread, IP2: unread}
 
 
 async def test_an_allocation_without_addresses_reads_nothing(harbour: Harbour) -> None:
     harbour.allocate("a")
-    assert harbour.look().readings == {}
+    assert harbour.look().cloud_states == {}
     assert dict(harbour.scopes.items()) == {}
 
 
 async def test_the_machine_of_a_vanished_node_is_still_known(harbour: Harbour) -> None:
-    moving = record(IP1, "gone", previous=place("before"))
+    moving = record(IP1, "gone", previous=node_ref("before"))
     harbour.allocate("a", IP1, records=(moving,))
-    world = harbour.look()
-    assert world.machine_of["memory://vm-gone"] == "vm-gone"
-    assert world.machine_of["memory://vm-before"] == "vm-before"
-    assert set(world.by_machine) == {"vm-n1", "vm-n2"}
+    observed = harbour.look()
+    assert observed.machine_of["memory://vm-gone"] == "vm-gone"
+    assert observed.machine_of["memory://vm-before"] == "vm-before"
+    assert set(observed.by_machine) == {"vm-n1", "vm-n2"}
 
 
 # Since when nodes are gone.
@@ -246,7 +255,7 @@ async def test_a_node_missing_at_the_start_is_gone_from_the_first_look_on(
 
 
 async def test_a_namesake_of_the_node_is_another_one(harbour: Harbour) -> None:
-    harbour.allocate("a", IP1, records=(record(IP1, "n1", place=place("n1", "uid-before")),))
+    harbour.allocate("a", IP1, records=(record(IP1, "n1", node_ref=node_ref("n1", "uid-before")),))
     assert set(harbour.look().gone_since) == {"uid-before"}
 
 
@@ -269,7 +278,7 @@ async def test_the_oldest_allocation_has_the_address(harbour: Harbour) -> None:
     assert harbour.look("z").conflicts == {}
     assert harbour.look("m").conflicts == {IP1: "z"}
     assert harbour.look("a").conflicts == {IP1: "z"}
-    assert set(harbour.look("a").readings) == {IP3}  # not even a read
+    assert set(harbour.look("a").cloud_states) == {IP3}  # not even a read
 
 
 async def test_of_two_of_one_second_the_uid_decides_for_everybody(harbour: Harbour) -> None:
@@ -279,8 +288,10 @@ async def test_of_two_of_one_second_the_uid_decides_for_everybody(harbour: Harbo
     assert harbour.look("b").conflicts == {}
 
 
-@pytest.mark.parametrize("held", [record(IP1, "n1"), record(IP1, previous=place("n1"))])
-async def test_an_address_not_let_go_is_still_the_old_ones(harbour: Harbour, held: Record) -> None:
+@pytest.mark.parametrize("held", [record(IP1, "n1"), record(IP1, previous=node_ref("n1"))])
+async def test_an_address_not_let_go_is_still_the_old_ones(
+    harbour: Harbour, held: AddressRecord
+) -> None:
     harbour.allocate("old", records=(held,), **old("1"))
     harbour.allocate("a", IP1, **old("2"))
     assert harbour.look().conflicts == {IP1: "old"}
@@ -300,22 +311,24 @@ async def test_nodes_with_or_promised_to_others_are_taken_but_not_our_own(
 ) -> None:
     harbour.allocate("a", IP1, records=(record(IP1, "n1"),))
     harbour.allocate("b", IP2, records=(record(IP2, "n2"), record(IP3)))
-    harbour.observer.promises["a"] = frozenset({"n4"})
-    harbour.observer.promises["c"] = frozenset({"n3"})
+    harbour.observer.assumed["a"] = frozenset({"n4"})
+    harbour.observer.assumed["c"] = frozenset({"n3"})
     assert harbour.look("a").taken == {"n2": "b", "n3": "c"}
     assert harbour.look("b").taken == {"n1": "a", "n4": "a", "n3": "c"}
 
 
 def say(harbour: Harbour, name: str = "n1", owner: str = "") -> None:
     """A node says that it holds an address."""
-    marks = {"labels": {"pool": "a", "ip.ready": "true"}}
+    label_changes = {"labels": {"pool": "a", "ip.ready": "true"}}
     annotations = {"annotations": {"moorage.dev/owner": owner}}
-    harbour.caches.nodes.apply(raw_node(name, **cast("dict[str, Any]", marks | annotations)))
+    harbour.caches.nodes.apply(
+        raw_node(name, **cast("dict[str, Any]", label_changes | annotations))
+    )
 
 
 def settle(harbour: Harbour, name: str = "a", *ips: str, **fields: Any) -> None:
     """An allocation whose every address was looked at."""
-    waiting = tuple(Record(ip, Phase.WAITING, "NoEligibleNode") for ip in ips)
+    waiting = tuple(AddressRecord(ip, Phase.WAITING, "NoEligibleNode") for ip in ips)
     raw = raw_allocation(name, *ips, **({"records": waiting} | fields))
     raw["status"]["observedGeneration"] = 1
     harbour.caches.allocations.apply(raw)
@@ -354,7 +367,7 @@ async def test_a_label_where_the_cloud_shows_an_address_is_no_stray(harbour: Har
 @pytest.mark.parametrize(
     "unsettled",
     [
-        {"records": (Record(IP2),)},
+        {"records": (AddressRecord(IP2),)},
         {"records": (record(IP2, "n2", phase=Phase.UNKNOWN),)},
         {"generation": 2},
         {"spec": {"cloud": {"provider": ""}}},
@@ -402,9 +415,9 @@ async def test_an_outcome_is_told_to_whom_the_address_belongs_and_who_knows_it(
     harbour: Harbour,
 ) -> None:
     done = Outcome(Mutation.ATTACH, "old", node_uid="uid-n1")
-    harbour.observer.operations.outcomes |= {IP1: done, IP3: done}
+    harbour.observer.mutations.outcomes |= {IP1: done, IP3: done}
     harbour.allocate("old", IP1, records=(record(IP1, "n1"),), **old("1"))
-    conflict = Record(IP1, Phase.BLOCKED, "Conflict")
+    conflict = AddressRecord(IP1, Phase.BLOCKED, "Conflict")
     harbour.allocate("a", IP1, IP3, records=(conflict,), **old("2"))
     assert harbour.look("old").outcomes == {IP1: done}
     assert harbour.look("a").outcomes == {}  # no record tells of IP3 yet

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from moorage_api.netipallocation import AddressStatus
 from moorage_core.model import (
+    AddressRecord,
     Allocation,
     DrainMode,
     ForeignPolicy,
+    NodeReference,
     Phase,
-    Place,
-    Record,
     Workload,
 )
 from moorage_core.projections import (
@@ -35,15 +35,15 @@ from moorage_domain.nodes import Node
 IP = "203.0.113.10"
 WORDS = st.text(max_size=20)
 NAMES = st.text(min_size=1, max_size=20)
-PLACES = st.none() | st.builds(Place, NAMES, WORDS, WORDS)
+PLACES = st.none() | st.builds(NodeReference, NAMES, WORDS, WORDS)
 SECONDS = st.integers(min_value=0, max_value=4_000_000_000).map(float)
 RECORDS = st.builds(
-    Record,
+    AddressRecord,
     ip=NAMES,
     phase=st.sampled_from(Phase),
     reason=WORDS,
     message=WORDS,
-    place=PLACES,
+    node_ref=PLACES,
     previous=PLACES,
     cloud_ref=WORDS,
     operation=WORDS,
@@ -55,20 +55,20 @@ RECORDS = st.builds(
 
 
 @given(one=RECORDS)
-def test_a_record_is_read_back_as_it_was_written(one: Record) -> None:
+def test_a_record_is_read_back_as_it_was_written(one: AddressRecord) -> None:
     assert record_from_wire(AddressStatus.model_validate(record_to_wire(one))) == one
 
 
 def test_an_empty_record_takes_no_room_on_the_wire() -> None:
-    assert record_to_wire(Record(IP)) == {
+    assert record_to_wire(AddressRecord(IP)) == {
         "ip": IP, "phase": "Pending", "reason": "", "message": "", "since": "",
     }  # fmt: skip
 
 
 def test_a_record_is_written_with_the_names_of_the_api() -> None:
-    one = Record(
-        IP, Phase.ATTACHING, "Moving", "on its way", Place("n2", "u2", "p2"),
-        Place("n1", "u1", "p1"), "eipalloc-1", "move/r1", 2, 61.0, 60.0, 59.0,
+    one = AddressRecord(
+        IP, Phase.ATTACHING, "Moving", "on its way", NodeReference("n2", "u2", "p2"),
+        NodeReference("n1", "u1", "p1"), "eipalloc-1", "move/r1", 2, 61.0, 60.0, 59.0,
     )  # fmt: skip
     assert record_to_wire(one) == {
         "ip": IP, "phase": "Attaching", "reason": "Moving", "message": "on its way",
@@ -81,11 +81,11 @@ def test_a_record_is_written_with_the_names_of_the_api() -> None:
 
 
 def test_what_is_owed_and_under_way_survives_the_status() -> None:
-    one = Record(
+    one = AddressRecord(
         IP,
         operation="attach/r1",
         handle="project/zone/operation-1",
-        owed=(Place("n1", "u1", "p1"),),
+        restore_pending=(NodeReference("n1", "u1", "p1"),),
     )
     wire = record_to_wire(one)
     assert wire["handle"] == "project/zone/operation-1"
@@ -95,7 +95,7 @@ def test_what_is_owed_and_under_way_survives_the_status() -> None:
 
 @pytest.mark.parametrize("wire", [{"phase": "Bogus"}, {"phase": "Pending", "since": "yesterday"}])
 def test_an_entry_somebody_else_wrote_is_looked_at_anew(wire: dict[str, Any]) -> None:
-    assert record_from_wire(AddressStatus(ip=IP, **wire)) == Record(IP)
+    assert record_from_wire(AddressStatus(ip=IP, **wire)) == AddressRecord(IP)
 
 
 def test_a_node_is_cut_to_what_decides() -> None:

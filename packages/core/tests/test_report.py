@@ -5,32 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, allocation, place, record, seen
+from core_builders import IP1, IP2, allocation, node_ref, record, seen
 
 from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core.actions import Action, AddFinalizer, RemoveFinalizer, WriteStatus
-from moorage_core.model import Phase, Record
+from moorage_core.model import AddressRecord, Phase
 from moorage_core.report import notes, worth_telling
 from moorage_domain.plans import Plan
-from moorage_kube.telemetry.events import EventNote
+from moorage_kube.telemetry.events import Event
 
 BOUND = record(IP1, "n1", message="on node n1")
 HELD = record(IP1, "n1", phase=Phase.HOLDING, reason="NodeNotReady", message="n1 is NotReady")
 
 
 def told(
-    before: tuple[Record, ...], after: tuple[Record, ...], **fields: Any
+    before: tuple[AddressRecord, ...], after: tuple[AddressRecord, ...], **fields: Any
 ) -> list[tuple[str, str, str]]:
-    world = seen(one=allocation(IP1, **fields), records=before)
+    observed = seen(one=allocation(IP1, **fields), records=before)
     plan: Plan[Action] = Plan("AllBound", "fine", (AddFinalizer(), WriteStatus(after, ())))
-    return [(note.type, note.reason, note.message) for note in notes(world, plan)]
+    return [(note.type, note.reason, note.message) for note in notes(observed, plan)]
 
 
 def test_a_note_is_about_the_allocation() -> None:
-    world = seen()
+    observed = seen()
     plan: Plan[Action] = Plan("AllBound", "fine", (WriteStatus((BOUND,), ()),))
-    assert list(notes(world, plan)) == [
-        EventNote(NETIPALLOCATIONS, "a", None, "uid-a", "Normal", "Bound", f"{IP1}: on node n1")
+    assert list(notes(observed, plan)) == [
+        Event(NETIPALLOCATIONS, "a", None, "uid-a", "Normal", "Bound", f"{IP1}: on node n1")
     ]
 
 
@@ -40,8 +40,8 @@ def test_a_new_reason_is_told_and_trouble_is_a_warning() -> None:
 
 
 def test_nothing_is_told_without_a_write() -> None:
-    world = seen(records=(BOUND,))
-    assert list(notes(world, Plan("AllBound", "fine", (RemoveFinalizer(),)))) == []
+    observed = seen(records=(BOUND,))
+    assert list(notes(observed, Plan("AllBound", "fine", (RemoveFinalizer(),)))) == []
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,16 @@ def test_nothing_is_told_without_a_write() -> None:
         (BOUND, BOUND, False),
         (BOUND, record(IP1, "n1", message="other words"), False),
         (BOUND, record(IP1, "n2"), True),
-        (BOUND, record(IP1, "n1", place=place("n1", "again")), True),
+        (BOUND, record(IP1, "n1", node_ref=node_ref("n1", "again")), True),
         (BOUND, record(IP1, "n1", reason="WorkloadRunning"), True),
         (BOUND, record(IP1, "n1", phase=Phase.VERIFYING, reason="Verifying"), False),
         (BOUND, record(IP1, "n1", reason="ChangedMeanwhile"), False),
-        (None, Record(IP1), False),
+        (None, AddressRecord(IP1), False),
     ],
 )
-def test_what_is_worth_telling(old: Record | None, new: Record, *, worth: bool) -> None:
+def test_what_is_worth_telling(
+    old: AddressRecord | None, new: AddressRecord, *, worth: bool
+) -> None:
     assert worth_telling(old, new) is worth
 
 

@@ -10,7 +10,7 @@ from simulation import Simulation
 from moorage_core import reasons
 from moorage_core.actions import Mutate, WriteStatus
 from moorage_core.decide.allocation import decide
-from moorage_core.model import Awaited, DrainMode, ForeignPolicy, Mutation, Phase, Record
+from moorage_core.model import AddressRecord, Awaited, DrainMode, ForeignPolicy, Mutation, Phase
 from moorage_provider.errors import CloudError, Denied, QuotaExceeded, Throttled
 from moorage_provider.protocol import OtherHolder
 from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud
@@ -20,7 +20,7 @@ IP1, IP2 = "203.0.113.10", "203.0.113.11"
 
 
 @pytest.fixture(params=["one call", "two steps"])
-def world(request: pytest.FixtureRequest) -> Simulation:
+def observed(request: pytest.FixtureRequest) -> Simulation:
     """Three nodes, on a cloud that moves at once and on one that detaches first."""
     cloud = MemoryCloud(TWO_STEPS) if request.param == "two steps" else MemoryCloud()
     simulation = Simulation(cloud)
@@ -30,16 +30,16 @@ def world(request: pytest.FixtureRequest) -> Simulation:
 
 
 @pytest.fixture
-def bound(world: Simulation) -> Simulation:
+def bound(observed: Simulation) -> Simulation:
     """Two addresses at rest on n1 and n2."""
-    world.allocate("a", IP1, IP2)
-    world.settle()
-    assert [world.where(IP1), world.where(IP2)] == ["n1", "n2"]
-    return world
+    observed.allocate("a", IP1, IP2)
+    observed.settle()
+    assert [observed.where(IP1), observed.where(IP2)] == ["n1", "n2"]
+    return observed
 
 
-def mutations(world: Simulation, since: int = 0) -> list[str]:
-    return [op for op, _ in world.cloud.mutations[since:]]
+def mutations(observed: Simulation, since: int = 0) -> list[str]:
+    return [op for op, _ in observed.cloud.mutations[since:]]
 
 
 def test_a1_first_bind(bound: Simulation) -> None:
@@ -49,13 +49,13 @@ def test_a1_first_bind(bound: Simulation) -> None:
     assert (ready.type, ready.status, ready.reason) == ("Ready", "True", "AllBound")
 
 
-def test_a1_the_label_comes_only_after_the_cloud_shows_the_address(world: Simulation) -> None:
-    world.allocate("a", IP1)
+def test_a1_the_label_comes_only_after_the_cloud_shows_the_address(observed: Simulation) -> None:
+    observed.allocate("a", IP1)
     seen: list[tuple[str, object]] = []
-    world.before = lambda action: seen.append((type(action).__name__, world.where(IP1)))
-    world.settle()
-    marks = [where for kind, where in seen if kind == "MarkNode"]
-    assert marks == ["n1"]
+    observed.before = lambda action: seen.append((type(action).__name__, observed.where(IP1)))
+    observed.settle()
+    label_changes = [where for kind, where in seen if kind == "LabelNode"]
+    assert label_changes == ["n1"]
 
 
 def test_a2_steady_zero(bound: Simulation) -> None:
@@ -67,28 +67,30 @@ def test_a2_steady_zero(bound: Simulation) -> None:
 
 def test_a3_no_label_while_an_operation_is_under_way(bound: Simulation) -> None:
     bound.allocate("b", "203.0.113.20", selector=(("pool", "b"),))
-    world = bound.look("b")
-    plan_world = replace(world, in_flight={"203.0.113.20"}, readings={"203.0.113.20": Awaited()})
+    observed = bound.look("b")
+    plan_world = replace(
+        observed, in_flight={"203.0.113.20"}, cloud_states={"203.0.113.20": Awaited()}
+    )
     kinds = {type(action).__name__ for action in decide(plan_world).actions}
-    assert "MarkNode" not in kinds
+    assert "LabelNode" not in kinds
     assert "Mutate" not in kinds
 
 
 def test_a4_op_fails_late_compensates_and_tries_the_next_node() -> None:
-    world = Simulation(MemoryCloud(TWO_STEPS, operation_steps=2))
+    observed = Simulation(MemoryCloud(TWO_STEPS, operation_steps=2))
     for name in ("n1", "n2"):
-        world.add_node(name)
+        observed.add_node(name)
     phases: list[Phase] = []
-    world.after = lambda action: phases.extend(
+    observed.after = lambda action: phases.extend(
         record.phase for record in getattr(action, "records", ())
     )
-    world.cloud.faults.inject(Fault(op="attach", late_error=CloudError("the operation failed")))
-    world.allocate("a", IP1)
-    world.settle()
+    observed.cloud.faults.inject(Fault(op="attach", late_error=CloudError("the operation failed")))
+    observed.allocate("a", IP1)
+    observed.settle()
     assert Phase.COMPENSATING in phases
-    assert world.where(IP1) == "n2"
-    assert world.labelled() == {"n2": "203-0-113-10"}
-    assert world.cloud.machine("vm-n1").public_ip  # it has an address of its own again
+    assert observed.where(IP1) == "n2"
+    assert observed.labelled() == {"n2": "203-0-113-10"}
+    assert observed.cloud.machine("vm-n1").public_ip  # it has an address of its own again
 
 
 def test_b1_cordon_hold(bound: Simulation) -> None:
@@ -112,14 +114,14 @@ def test_b2_drain_move_disturbs_exactly_one_address(bound: Simulation) -> None:
 
 
 def test_b2_a_move_is_one_mutation_where_the_cloud_can() -> None:
-    world = Simulation()
+    observed = Simulation()
     for name in ("n1", "n2"):
-        world.add_node(name)
-    world.allocate("a", IP1)
-    world.settle()
-    world.change_node("n1", unschedulable=True)
-    world.settle()
-    assert mutations(world) == ["attach", "move"]
+        observed.add_node(name)
+    observed.allocate("a", IP1)
+    observed.settle()
+    observed.change_node("n1", unschedulable=True)
+    observed.settle()
+    assert mutations(observed) == ["attach", "move"]
 
 
 def test_b3_uncordon_cancels(bound: Simulation) -> None:
@@ -265,28 +267,28 @@ def test_e2_a_denied_read_names_the_permission(bound: Simulation) -> None:
     assert "ec2:DescribeAddresses" in degraded.message
 
 
-def test_e4_quota_blocks_one_address_and_others_proceed(world: Simulation) -> None:
-    world.cloud.faults.inject(Fault(op="attach", error=QuotaExceeded("limit reached"), times=1))
-    world.allocate("a", IP1, IP2)
+def test_e4_quota_blocks_one_address_and_others_proceed(observed: Simulation) -> None:
+    observed.cloud.faults.inject(Fault(op="attach", error=QuotaExceeded("limit reached"), times=1))
+    observed.allocate("a", IP1, IP2)
     for _ in range(6):
-        world.pass_over("a")
-    phases = {world.record("a", ip).phase for ip in (IP1, IP2)}
+        observed.pass_over("a")
+    phases = {observed.record("a", ip).phase for ip in (IP1, IP2)}
     assert Phase.BOUND in phases
 
 
 def test_f1_a_node_elsewhere_is_refused_before_any_interface_is_touched() -> None:
-    world = Simulation()
-    world.cloud.add_machine("far", location="us-east-1")
-    world.cloud.add_machine("near", location="eu-west-1")
-    world.add_node("n1", machine="far")
-    world.add_node("n2", machine="near")
-    world.cloud.add_address(IP1, location="eu-west-1")
-    world.allocate("a", IP1)
-    seen: list[Record] = []
-    world.after = lambda a: seen.extend(a.records) if isinstance(a, WriteStatus) else None
-    world.settle()
-    assert world.where(IP1) == "n2"
-    assert all("vm-n1" not in subjects for _, subjects in world.cloud.mutations)
+    observed = Simulation()
+    observed.cloud.add_machine("far", location="us-east-1")
+    observed.cloud.add_machine("near", location="eu-west-1")
+    observed.add_node("n1", machine="far")
+    observed.add_node("n2", machine="near")
+    observed.cloud.add_address(IP1, location="eu-west-1")
+    observed.allocate("a", IP1)
+    seen: list[AddressRecord] = []
+    observed.after = lambda a: seen.extend(a.records) if isinstance(a, WriteStatus) else None
+    observed.settle()
+    assert observed.where(IP1) == "n2"
+    assert all("vm-n1" not in subjects for _, subjects in observed.cloud.mutations)
     assert any("us-east-1" in record.message for record in seen)
 
 
@@ -305,29 +307,29 @@ def test_f4_an_address_on_a_load_balancer_is_never_touched(bound: Simulation) ->
     assert "n1" not in bound.labelled()
 
 
-def test_f4_a_foreign_machine_keeps_it_unless_the_policy_allows(world: Simulation) -> None:
-    world.cloud.add_machine("stranger", cluster="other")
-    world.cloud.add_address(IP1)
-    world.cloud.assign(IP1, "stranger")
-    world.allocate("a", IP1)
-    world.settle(seconds=60)
-    assert (world.where(IP1), mutations(world)) == ("stranger", [])
-    world.allocate("a", IP1, foreign=ForeignPolicy.IF_UNMANAGED)
+def test_f4_a_foreign_machine_keeps_it_unless_the_policy_allows(observed: Simulation) -> None:
+    observed.cloud.add_machine("stranger", cluster="other")
+    observed.cloud.add_address(IP1)
+    observed.cloud.assign(IP1, "stranger")
+    observed.allocate("a", IP1)
+    observed.settle(seconds=60)
+    assert (observed.where(IP1), mutations(observed)) == ("stranger", [])
+    observed.allocate("a", IP1, foreign=ForeignPolicy.IF_UNMANAGED)
     for _ in range(5):
-        world.pass_over("a")
-    assert world.where(IP1) == "stranger"
-    world.allocate("a", IP1, foreign=ForeignPolicy.ALWAYS)
-    world.settle(seconds=600)
-    assert world.where(IP1) in ("n1", "n2", "n3")
+        observed.pass_over("a")
+    assert observed.where(IP1) == "stranger"
+    observed.allocate("a", IP1, foreign=ForeignPolicy.ALWAYS)
+    observed.settle(seconds=600)
+    assert observed.where(IP1) in ("n1", "n2", "n3")
 
 
-def test_f5_out_of_the_pool_is_moved_in(world: Simulation) -> None:
-    world.add_node("stray", labels={"pool": "b"})
-    world.cloud.add_address(IP1)
-    world.cloud.assign(IP1, "vm-stray")
-    world.allocate("a", IP1)
-    world.settle()
-    assert world.where(IP1) == "n1"
+def test_f5_out_of_the_pool_is_moved_in(observed: Simulation) -> None:
+    observed.add_node("stray", labels={"pool": "b"})
+    observed.cloud.add_address(IP1)
+    observed.cloud.assign(IP1, "vm-stray")
+    observed.allocate("a", IP1)
+    observed.settle()
+    assert observed.where(IP1) == "n1"
 
 
 def test_f6_a_detach_by_hand_is_repaired_on_the_same_node(bound: Simulation) -> None:
@@ -336,48 +338,48 @@ def test_f6_a_detach_by_hand_is_repaired_on_the_same_node(bound: Simulation) -> 
     assert (bound.where(IP2), bound.record("a", IP2).phase) == ("n2", Phase.BOUND)
 
 
-def test_g1_two_allocations_one_address(world: Simulation) -> None:
-    world.allocate("old", IP1)
-    world.settle()
-    calls = len(world.cloud.faults.calls)
-    world.allocate("young", IP1)
+def test_g1_two_allocations_one_address(observed: Simulation) -> None:
+    observed.allocate("old", IP1)
+    observed.settle()
+    calls = len(observed.cloud.faults.calls)
+    observed.allocate("young", IP1)
     for _ in range(3):
-        world.pass_over("young")
-    assert len(world.cloud.faults.calls) == calls
-    assert world.record("young", IP1).reason == "Conflict"
-    assert "old" in world.record("young", IP1).message
-    world.delete("old")
-    world.settle()
-    assert "old" not in world.stored
-    assert world.record("young", IP1).phase is Phase.BOUND
+        observed.pass_over("young")
+    assert len(observed.cloud.faults.calls) == calls
+    assert observed.record("young", IP1).reason == "Conflict"
+    assert "old" in observed.record("young", IP1).message
+    observed.delete("old")
+    observed.settle()
+    assert "old" not in observed.stored
+    assert observed.record("young", IP1).phase is Phase.BOUND
 
 
-def test_g2_two_allocations_one_node(world: Simulation) -> None:
-    world.remove_node("n2")
-    world.remove_node("n3")
-    world.allocate("a", IP1)
-    world.settle()
-    before = len(world.cloud.mutations)
-    world.allocate("b", IP2)
-    world.settle(seconds=60)
-    assert (world.where(IP1), world.where(IP2)) == ("n1", None)
-    assert world.record("b", IP2).reason == "NoEligibleNode"
-    assert mutations(world, before) == []
-    world.add_node("n4")
-    world.settle()
-    assert world.where(IP2) == "n4"
+def test_g2_two_allocations_one_node(observed: Simulation) -> None:
+    observed.remove_node("n2")
+    observed.remove_node("n3")
+    observed.allocate("a", IP1)
+    observed.settle()
+    before = len(observed.cloud.mutations)
+    observed.allocate("b", IP2)
+    observed.settle(seconds=60)
+    assert (observed.where(IP1), observed.where(IP2)) == ("n1", None)
+    assert observed.record("b", IP2).reason == "NoEligibleNode"
+    assert mutations(observed, before) == []
+    observed.add_node("n4")
+    observed.settle()
+    assert observed.where(IP2) == "n4"
 
 
-def test_g3_two_pools_never_touch_each_others_labels(world: Simulation) -> None:
-    world.add_node("m1", labels={"pool": "b"})
-    world.allocate("a", IP1)
-    world.allocate("b", IP2, selector=(("pool", "b"),))
-    world.settle()
-    world.writes.clear()
+def test_g3_two_pools_never_touch_each_others_labels(observed: Simulation) -> None:
+    observed.add_node("m1", labels={"pool": "b"})
+    observed.allocate("a", IP1)
+    observed.allocate("b", IP2, selector=(("pool", "b"),))
+    observed.settle()
+    observed.writes.clear()
     for _ in range(10):
-        world.settle(seconds=30)
-    assert world.writes == []
-    assert world.labelled() == {"n1": "203-0-113-10", "m1": "203-0-113-11"}
+        observed.settle(seconds=30)
+    assert observed.writes == []
+    assert observed.labelled() == {"n1": "203-0-113-10", "m1": "203-0-113-11"}
 
 
 def test_h1_delete_detaches(bound: Simulation) -> None:
@@ -415,47 +417,47 @@ def test_h3_delete_while_the_cloud_is_down_waits(bound: Simulation) -> None:
     assert (bound.stored, bound.where(IP1)) == ({}, "n1")
 
 
-def test_an_absent_address_is_told_and_found_later(world: Simulation) -> None:
-    world.allocate("a", IP1)
-    world.cloud.remove_address(IP1)
-    world.settle()
-    assert world.record("a", IP1).reason == reasons.NOT_FOUND.name
-    world.cloud.add_address(IP1)
-    world.settle(seconds=30)
-    assert world.record("a", IP1).phase is Phase.BOUND
+def test_an_absent_address_is_told_and_found_later(observed: Simulation) -> None:
+    observed.allocate("a", IP1)
+    observed.cloud.remove_address(IP1)
+    observed.settle()
+    assert observed.record("a", IP1).reason == reasons.NOT_FOUND.name
+    observed.cloud.add_address(IP1)
+    observed.settle(seconds=30)
+    assert observed.record("a", IP1).phase is Phase.BOUND
 
 
-def test_an_address_bound_before_us_is_adopted_without_a_mutation(world: Simulation) -> None:
-    world.cloud.add_address(IP1)
-    world.cloud.assign(IP1, "vm-n3")
-    world.allocate("a", IP1)
-    world.settle()
-    assert (world.where(IP1), mutations(world)) == ("n3", [])
+def test_an_address_bound_before_us_is_adopted_without_a_mutation(observed: Simulation) -> None:
+    observed.cloud.add_address(IP1)
+    observed.cloud.assign(IP1, "vm-n3")
+    observed.allocate("a", IP1)
+    observed.settle()
+    assert (observed.where(IP1), mutations(observed)) == ("n3", [])
 
 
-def test_a_stray_ready_label_is_taken_off(world: Simulation) -> None:
-    node = world.nodes["n3"]
-    world.change_node("n3", labels={**node.labels, "ip.ready": "true"})
-    world.allocate("a", IP1)
-    world.settle()
-    assert world.labelled() == {"n1": "203-0-113-10"}
+def test_a_stray_ready_label_is_taken_off(observed: Simulation) -> None:
+    node = observed.nodes["n3"]
+    observed.change_node("n3", labels={**node.labels, "ip.ready": "true"})
+    observed.allocate("a", IP1)
+    observed.settle()
+    assert observed.labelled() == {"n1": "203-0-113-10"}
 
 
 def test_a_label_edited_by_hand_is_repaired_in_one_patch(bound: Simulation) -> None:
     bound.writes.clear()
     bound.change_node("n1", labels={"pool": "a"})
     bound.settle()
-    assert [type(action).__name__ for action in bound.writes] == ["MarkNode"]
+    assert [type(action).__name__ for action in bound.writes] == ["LabelNode"]
 
 
-def test_a_drained_node_keeps_the_address_when_no_other_can_take_it(world: Simulation) -> None:
-    world.remove_node("n2")
-    world.remove_node("n3")
-    world.allocate("a", IP1)
-    world.settle()
-    world.change_node("n1", unschedulable=True)
-    world.settle(seconds=60)
-    assert (world.where(IP1), world.record("a", IP1).reason) == ("n1", "NoEligibleNode")
+def test_a_drained_node_keeps_the_address_when_no_other_can_take_it(observed: Simulation) -> None:
+    observed.remove_node("n2")
+    observed.remove_node("n3")
+    observed.allocate("a", IP1)
+    observed.settle()
+    observed.change_node("n1", unschedulable=True)
+    observed.settle(seconds=60)
+    assert (observed.where(IP1), observed.record("a", IP1).reason) == ("n1", "NoEligibleNode")
 
 
 def test_the_intention_is_stored_before_every_mutation(bound: Simulation) -> None:
@@ -463,8 +465,10 @@ def test_the_intention_is_stored_before_every_mutation(bound: Simulation) -> Non
         if isinstance(action, Mutate):
             record = bound.record("a", action.ip)
             assert record.operation.endswith(action.request_id)
-            compensates = action.mutation is Mutation.COMPENSATE
-            assert action.place in (record.owed if compensates else (record.place,))
+            compensates = action.mutation is Mutation.RESTORE
+            assert action.node_ref in (
+                record.restore_pending if compensates else (record.node_ref,)
+            )
 
     bound.before = check
     bound.change_node("n1", unschedulable=True)
@@ -472,11 +476,11 @@ def test_the_intention_is_stored_before_every_mutation(bound: Simulation) -> Non
     assert bound.where(IP1) == "n3"
 
 
-def test_invalid_entries_are_told_and_the_others_proceed(world: Simulation) -> None:
-    world.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
-    world.settle()
-    assert world.record("a", "10.0.0.1").reason == "InvalidAddress"
-    assert world.record("a", IP1).phase is Phase.BOUND
+def test_invalid_entries_are_told_and_the_others_proceed(observed: Simulation) -> None:
+    observed.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
+    observed.settle()
+    assert observed.record("a", "10.0.0.1").reason == "InvalidAddress"
+    assert observed.record("a", IP1).phase is Phase.BOUND
 
 
 def test_a_spec_that_cannot_be_carried_out_changes_nothing(bound: Simulation) -> None:
@@ -491,14 +495,14 @@ def test_a_spec_that_cannot_be_carried_out_changes_nothing(bound: Simulation) ->
 
 def test_j3_five_hundred_addresses_on_a_thousand_nodes_are_planned_at_once() -> None:
     """How long it takes is a row of the benchmark; here: one plan, each on a node of its own."""
-    world = Simulation()
+    observed = Simulation()
     for number in range(1000):
-        world.add_node(f"n{number:04}")
-    world.allocate("a", *(f"198.51.{number // 250}.{number % 250 + 1}" for number in range(500)))
-    begun = [action for action in world.plan("a").actions if isinstance(action, Mutate)]
+        observed.add_node(f"n{number:04}")
+    observed.allocate("a", *(f"198.51.{number // 250}.{number % 250 + 1}" for number in range(500)))
+    begun = [action for action in observed.plan("a").actions if isinstance(action, Mutate)]
     assert len({action.machine_id for action in begun}) == len(begun) == 500
-    world.settle()
-    assert world.plan("a").actions == ()
-    world.change_node("n0007", unschedulable=True)
-    moved = [action for action in world.plan("a").actions if isinstance(action, Mutate)]
+    observed.settle()
+    assert observed.plan("a").actions == ()
+    observed.change_node("n0007", unschedulable=True)
+    moved = [action for action in observed.plan("a").actions if isinstance(action, Mutate)]
     assert len(moved) == 1

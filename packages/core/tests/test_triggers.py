@@ -10,7 +10,7 @@ from core_builders import (
     IP1,
     IP2,
     IP3,
-    place,
+    node_ref,
     raw_allocation,
     raw_node,
     raw_owned,
@@ -19,11 +19,11 @@ from core_builders import (
 )
 
 from moorage_core.caches import Caches
-from moorage_core.model import Phase, Record
+from moorage_core.model import AddressRecord, Phase
 from moorage_core.triggers import Triggers
 
-WAITING = Record(IP2, Phase.WAITING, "NoEligibleNode")
-IN_CONFLICT = Record(IP1, Phase.BLOCKED, "Conflict")
+WAITING = AddressRecord(IP2, Phase.WAITING, "NoEligibleNode")
+IN_CONFLICT = AddressRecord(IP1, Phase.BLOCKED, "Conflict")
 HELD_BACK = record(IP1, "n1", phase=Phase.HOLDING, reason="WorkloadRunning")
 
 
@@ -95,7 +95,7 @@ def test_who_waits_is_looked_at_when_an_address_is_let_go_that_was_on_no_node_an
     watched: Watched,
 ) -> None:
     """It was taken off its node, no other was free, and then it was taken off the list."""
-    left = Record(IP1, Phase.WAITING, "NoEligibleNode", previous=place("n1"))
+    left = AddressRecord(IP1, Phase.WAITING, "NoEligibleNode", previous=node_ref("n1"))
     watched.allocate("a", records=(left,))
     watched.allocate("d", IP1, records=(IN_CONFLICT,))
     assert watched.caches.claims.get(IP1) == {"a", "d"}
@@ -131,7 +131,7 @@ def test_the_node_an_address_is_on_concerns_it_whatever_changes(watched: Watched
     ],
 )
 def test_a_node_that_comes_changes_or_goes_concerns_who_has_not_all_it_wants(
-    watched: Watched, records: tuple[Record, ...]
+    watched: Watched, records: tuple[AddressRecord, ...]
 ) -> None:
     watched.allocate("a", IP1, IP2, records=records)
     watched.caches.nodes.apply(raw_node("n3"))
@@ -163,8 +163,8 @@ def test_a_change_that_makes_a_node_no_fitter_concerns_nobody_who_is_not_on_it(
     owned: dict[str, Any] = {"annotations": {"moorage.dev/owner": "uid-a"}}
     watched.caches.nodes.apply(raw_node("n2", **owned))
     assert watched.keys == set()
-    marks = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
-    watched.caches.nodes.apply(raw_node("n2", labels=marks, **owned))
+    label_changes = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+    watched.caches.nodes.apply(raw_node("n2", labels=label_changes, **owned))
     assert watched.keys == set()
 
 
@@ -180,11 +180,11 @@ def test_a_node_that_changes_its_pool_concerns_both(watched: Watched) -> None:
     assert watched.keys == {"a", "b"}
 
 
-@pytest.mark.parametrize("role", ["place", "previous"])
+@pytest.mark.parametrize("role", ["node_ref", "previous"])
 def test_a_node_outside_the_pool_concerns_whose_address_is_on_it(
     watched: Watched, role: str
 ) -> None:
-    here = record(IP1, "n1", **{role: place("x1")})
+    here = record(IP1, "n1", **{role: node_ref("x1")})
     watched.allocate("a", IP1, records=(here,))
     watched.caches.nodes.apply(raw_node("x1", labels={"pool": "x"}))
     assert watched.keys == {"a"}

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from moorage_domain.plans import Plan, first_hit
+from moorage_domain.plans import Plan, first_match
 
 
 def when_negative(number: int) -> str | None:
@@ -18,24 +18,24 @@ def when_odd(number: int) -> str | None:
 
 
 def test_the_first_rule_that_hits_decides() -> None:
-    assert first_hit((when_negative, when_odd), -3) == "negative"
-    assert first_hit((when_odd, when_negative), -3) == "odd"
+    assert first_match((when_negative, when_odd), -3) == "negative"
+    assert first_match((when_odd, when_negative), -3) == "odd"
 
 
 def test_rules_after_the_one_that_hits_are_not_asked() -> None:
     def never(_: int) -> str | None:
         raise AssertionError("asked after the decision")
 
-    assert first_hit((when_odd, never), 1) == "odd"
+    assert first_match((when_odd, never), 1) == "odd"
 
 
 def test_a_decision_that_is_false_is_still_a_decision() -> None:
-    assert first_hit((lambda _: "", lambda _: "later"), 0) == ""
+    assert first_match((lambda _: "", lambda _: "later"), 0) == ""
 
 
 def test_rules_that_leave_a_case_open_are_a_bug_that_names_the_case() -> None:
     with pytest.raises(LookupError, match="no rule decides about 2"):
-        first_hit((when_negative, when_odd), 2)
+        first_match((when_negative, when_odd), 2)
 
 
 def test_a_plan_does_nothing_and_waits_for_a_change_unless_told_otherwise() -> None:

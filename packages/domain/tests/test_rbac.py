@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from moorage_domain.rbac import SHELL_RIGHTS, Right, cluster_role, role
+from moorage_domain.rbac import MANAGER_RULES, PolicyRule, cluster_role, role
 
 
 def test_rules_are_merged_by_group_and_verbs_and_sorted() -> None:
     rights = [
-        Right("", ("pods",), ("watch", "list"), "see where work runs"),
-        Right("", ("nodes", "nodes/status"), ("list", "watch"), "see where addresses go"),
-        Right("", ("nodes",), ("patch",), "label them"),
-        Right("apps", ("deployments",), ("list", "watch"), "see owners"),
+        PolicyRule("", ("pods",), ("watch", "list"), "see where work runs"),
+        PolicyRule("", ("nodes", "nodes/status"), ("list", "watch"), "see where addresses go"),
+        PolicyRule("", ("nodes",), ("patch",), "label them"),
+        PolicyRule("apps", ("deployments",), ("list", "watch"), "see owners"),
     ]
     assert cluster_role("moorage-core", rights) == {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -29,17 +29,17 @@ def test_rules_are_merged_by_group_and_verbs_and_sorted() -> None:
 
 
 def test_the_order_in_which_rights_are_written_does_not_matter() -> None:
-    assert cluster_role("x", SHELL_RIGHTS) == cluster_role("x", tuple(reversed(SHELL_RIGHTS)))
+    assert cluster_role("x", MANAGER_RULES) == cluster_role("x", tuple(reversed(MANAGER_RULES)))
 
 
 def test_the_lease_is_a_right_in_the_own_namespace_only() -> None:
-    assert role("x", SHELL_RIGHTS)["rules"] == [
+    assert role("x", MANAGER_RULES)["rules"] == [
         {
             "apiGroups": ["coordination.k8s.io"],
             "resources": ["leases"],
             "verbs": ["create", "get", "update"],
         }
     ]
-    assert cluster_role("x", SHELL_RIGHTS)["rules"] == [
+    assert cluster_role("x", MANAGER_RULES)["rules"] == [
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}
     ]

@@ -59,7 +59,7 @@ async def test_the_role_grants_exactly_what_is_called(
         await provider.machine(machine.machine_id)
         held = (await provider.snapshot((ip,)))[ip]
         await settle(provider, (await provider.detach(held, "detach")).handle)
-        await provider.compensate(machine, "compensate")
+        await provider.restore(machine, "compensate")
     granted = json.loads(role_text())["Actions"]
     assert set(granted) == set().union(*(NEEDED[op] for op in emulator.faults.ops()))
     assert granted == sorted(granted)

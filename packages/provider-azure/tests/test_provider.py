@@ -20,7 +20,13 @@ from moorage_provider.errors import (
     Unavailable,
     Unsupported,
 )
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, Operation, OtherHolder
+from moorage_provider.protocol import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    OtherHolder,
+    PendingMutation,
+)
 from moorage_provider_azure.binding import FEW_INTERFACES
 from moorage_provider_azure.mapping import MACHINE_TAG
 from moorage_provider_azure.provider import THREADS, AzureProvider, create
@@ -50,7 +56,7 @@ async def read(provider: AzureProvider, ip: str) -> CloudAddress:
     return (await provider.snapshot((ip,)))[ip]
 
 
-async def done(provider: AzureProvider, operation: Operation) -> None:
+async def done(provider: AzureProvider, operation: PendingMutation) -> None:
     async with asyncio.timeout(10):
         while not operation.done:
             operation = await provider.poll(operation.handle)

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from moorage_provider.protocol import Operation
+from moorage_provider.protocol import PendingMutation
 from moorage_provider_gcp.provider import GcpProvider, create
 from moorage_testing.clouds.gcp import GceEmulator
 
@@ -48,7 +48,7 @@ async def test_the_role_grants_exactly_what_is_called(
         await settle(provider, await provider.attach(free, machine, "attach"))
         held = (await provider.snapshot((ip,)))[ip]
         await settle(provider, await provider.detach(held, "detach"))
-        await settle(provider, await provider.compensate(machine, "compensate"))
+        await settle(provider, await provider.restore(machine, "compensate"))
     everywhere = create({})
     await everywhere.snapshot(("198.51.100.7",))
     await everywhere.close()
@@ -57,8 +57,8 @@ async def test_the_role_grants_exactly_what_is_called(
     assert granted() == sorted(granted())
 
 
-async def settle(provider: GcpProvider, operation: Operation) -> None:
-    assert (operation.done or await provider.poll(operation.handle)) in (True, Operation())
+async def settle(provider: GcpProvider, operation: PendingMutation) -> None:
+    assert (operation.done or await provider.poll(operation.handle)) in (True, PendingMutation())
 
 
 def test_the_readme_shows_the_role() -> None:

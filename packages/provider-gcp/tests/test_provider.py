@@ -24,7 +24,13 @@ from moorage_provider.errors import (
     Unavailable,
     Unsupported,
 )
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, Operation, OtherHolder
+from moorage_provider.protocol import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    OtherHolder,
+    PendingMutation,
+)
 from moorage_provider_gcp.mapping import GcpMachine
 from moorage_provider_gcp.provider import GcpProvider, create
 from moorage_testing.clouds.gcp import GceEmulator
@@ -54,7 +60,7 @@ async def read(provider: GcpProvider, ip: str) -> CloudAddress:
     return (await provider.snapshot((ip,)))[ip]
 
 
-async def done(provider: GcpProvider, operation: Operation) -> None:
+async def done(provider: GcpProvider, operation: PendingMutation) -> None:
     async with asyncio.timeout(10):
         while not operation.done:
             operation = await provider.poll(operation.handle)
@@ -346,14 +352,14 @@ async def test_what_is_bare_needs_no_preparing(
 ) -> None:
     address, machine = await fresh(emulator, provider)
     since = len(emulator.faults.calls)
-    assert await provider.prepare(address, machine, "one") == Operation()
+    assert await provider.prepare(address, machine, "one") == PendingMutation()
     assert emulator.faults.ops(since) == ()
 
 
 async def test_ipv6_needs_no_preparing(emulator: GceEmulator, provider: GcpProvider) -> None:
     wide, _ = await fresh(emulator, provider, v6=True)
     machine = await lent(emulator, provider)
-    assert await provider.prepare(wide, machine, "one") == Operation()
+    assert await provider.prepare(wide, machine, "one") == PendingMutation()
     assert emulator.world.public_ips(machine.machine_id) == (machine.public_ip,)
 
 
@@ -397,7 +403,7 @@ async def test_preparing_for_the_address_that_is_there_takes_nothing(
     address, machine = await fresh(emulator, provider)
     emulator.world.associate(address.ip, machine.machine_id)
     holding = await provider.machine(machine.machine_id)
-    assert await provider.prepare(address, holding, "one") == Operation()
+    assert await provider.prepare(address, holding, "one") == PendingMutation()
     assert emulator.world.holder(address.ip) == machine.machine_id
 
 
@@ -443,7 +449,7 @@ async def test_an_instance_made_anew_under_the_same_name_is_left_alone(
     with pytest.raises(Stale, match="made anew"):
         await provider.prepare(address, machine, "one")
     with pytest.raises(Stale, match="made anew"):
-        await provider.compensate(machine, "one")
+        await provider.restore(machine, "one")
     assert emulator.world.public_ips(machine.machine_id) == new
     assert emulator.world.holder(address.ip) == ""
 
@@ -456,7 +462,7 @@ async def test_an_instance_that_is_gone_is_not_found(
     with pytest.raises(MachineNotFound):
         await provider.attach(address, machine, "one")
     with pytest.raises(MachineNotFound):
-        await provider.compensate(machine, "one")
+        await provider.restore(machine, "one")
 
 
 async def test_a_stopped_instance_is_unfit_and_gives_its_address_back(
@@ -539,7 +545,7 @@ async def test_a_step_repeated_after_it_was_undone_is_done_again(
         assert held.holder == MachineHolder(machine.machine_id)
         await done(provider, await provider.detach(held, "detach"))
         assert emulator.world.holder(address.ip) == ""
-        await done(provider, await provider.compensate(machine, "compensate"))
+        await done(provider, await provider.restore(machine, "compensate"))
         lending = await provider.machine(machine.machine_id)
         assert lending.public_ip
         await done(provider, await provider.prepare(address, lending, "prepare"))
@@ -594,7 +600,7 @@ async def test_detaching_from_an_instance_that_is_gone_is_done(
     held = await read(provider, address.ip)
     emulator.world.terminate(machine.machine_id)
     since = len(emulator.faults.calls)
-    assert await provider.detach(held, "one") == Operation()
+    assert await provider.detach(held, "one") == PendingMutation()
     assert emulator.faults.ops(since) == ("instances.get", "addresses.list")
 
 
@@ -606,7 +612,7 @@ async def test_another_address_that_took_the_place_stays(
     held = await read(provider, address.ip)
     other = fresh_ip(emulator)
     emulator.world.associate(other, machine.machine_id)
-    assert await provider.detach(held, "one") == Operation()
+    assert await provider.detach(held, "one") == PendingMutation()
     assert emulator.world.holder(other) == machine.machine_id
 
 
@@ -618,7 +624,7 @@ async def test_whoever_has_an_address_gets_no_other(
 ) -> None:
     machine = await lent(emulator, provider)
     since = len(emulator.faults.calls)
-    assert await provider.compensate(machine, "one") == Operation()
+    assert await provider.restore(machine, "one") == PendingMutation()
     assert emulator.faults.ops(since) == ("instances.get",)
 
 
@@ -685,7 +691,7 @@ async def test_an_ipv6_address_comes_and_goes_as_a_range(
         await done(provider, await provider.attach(wide, machine, "attach"))
         held = await read(provider, wide.ip)
         assert held.holder == MachineHolder(machine.machine_id)
-        assert await provider.attach(wide, machine, "again") == Operation()
+        assert await provider.attach(wide, machine, "again") == PendingMutation()
         await done(provider, await provider.detach(held, "detach"))
         assert emulator.world.holder(wide.ip) == ""
 

@@ -9,7 +9,7 @@ import pytest
 
 from moorage_provider.base import SdkProvider
 from moorage_provider.errors import Unavailable
-from moorage_provider.protocol import Request, Traits
+from moorage_provider.protocol import ApiCall, Capabilities
 
 
 class Client:
@@ -17,7 +17,7 @@ class Client:
 
     credentials_expiring = True
 
-    def __init__(self, fence: Callable[[], None], tell: Callable[[Request], None]) -> None:
+    def __init__(self, fence: Callable[[], None], tell: Callable[[ApiCall], None]) -> None:
         self.fence = fence
         self.tell = tell
         self.closed = False
@@ -31,7 +31,7 @@ class Harbour(SdkProvider[Client]):
 
     name = "harbour"
     cloud = "Harbour"
-    traits = Traits(moves_in_one_call=True, clears_target_first=False)
+    capabilities = Capabilities(moves_in_one_call=True, clears_target_first=False)
     threads = 2
 
     async def call(self) -> Client:
@@ -50,13 +50,13 @@ async def test_the_client_asks_the_fence_and_tells_the_observer_that_are_set_las
     harbour = Harbour("", 5.0)
     client = await harbour.call()
     client.fence()
-    client.tell(Request("call", "success", 0.1))
+    client.tell(ApiCall("call", "success", 0.1))
     asked: list[str] = []
-    told: list[Request] = []
+    told: list[ApiCall] = []
     harbour.fence = lambda: asked.append("fence")
-    harbour.on_request = told.append
+    harbour.on_call = told.append
     client.fence()
-    client.tell(Request("call", "success", 0.2))
+    client.tell(ApiCall("call", "success", 0.2))
     assert asked == ["fence"]
     assert [request.seconds for request in told] == [0.2]
     await harbour.close()

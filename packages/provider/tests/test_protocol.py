@@ -1,6 +1,6 @@
 """The values that cross the line to a cloud can be compared, and say nothing by default."""
 
-from moorage_provider.protocol import CloudAddress, MachineHolder, Operation, OtherHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder, PendingMutation
 
 
 def test_a_holder_that_is_a_machine_is_never_taken_for_a_service() -> None:
@@ -10,5 +10,5 @@ def test_a_holder_that_is_a_machine_is_never_taken_for_a_service() -> None:
 
 
 def test_an_operation_is_done_unless_it_says_how_to_go_on() -> None:
-    assert Operation().done
-    assert not Operation("op-1", done=False).done
+    assert PendingMutation().done
+    assert not PendingMutation("op-1", done=False).done

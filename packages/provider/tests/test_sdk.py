@@ -7,7 +7,7 @@ import pytest
 
 from moorage_provider import deadline
 from moorage_provider.errors import AddressNotFound, CredentialsRejected, Unavailable
-from moorage_provider.protocol import Request
+from moorage_provider.protocol import ApiCall
 from moorage_provider.sdk import Sdk, observed, outcome_of
 
 
@@ -61,7 +61,7 @@ async def test_a_call_that_waited_past_its_deadline_is_never_made() -> None:
 
 
 def test_every_end_of_a_call_is_told() -> None:
-    told: list[Request] = []
+    told: list[ApiCall] = []
     with observed("Read", told.append):
         pass
     with pytest.raises(AddressNotFound), observed("Read", told.append):

@@ -130,7 +130,7 @@ async def test_two_steps_need_a_cleared_target_and_have_no_move() -> None:
     await provider.attach(address, machine, "r")
     await provider.detach(await read(provider), "r")
     assert cloud.machine("a").public_ip == ""
-    await provider.compensate(machine, "r")
+    await provider.restore(machine, "r")
     assert cloud.machine("a").public_ip
 
 

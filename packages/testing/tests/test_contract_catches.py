@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from moorage_provider.protocol import Traits
+from moorage_provider.protocol import Capabilities
 from moorage_testing.clouds.memory import (
     ONE_CALL,
     TWO_STEPS,
@@ -28,14 +28,14 @@ class Case:
         kind: the provider.
         test: the name of the test, without ``test_``.
         values: what the test is parametrized with.
-        traits: of the cloud.
+        capabilities: of the cloud.
         steps: how many calls it takes until an accepted mutation is done.
     """
 
     kind: type[MemoryProvider]
     test: str
     values: Mapping[str, object] = field(default_factory=dict)
-    traits: Traits = ONE_CALL
+    capabilities: Capabilities = ONE_CALL
     steps: int = 0
 
     def __str__(self) -> str:
@@ -161,7 +161,7 @@ CASES = (
 
 async def judge(case: Case, kind: type[MemoryProvider], caplog: pytest.LogCaptureFixture) -> None:
     """Run one test of the contract on one provider; raises what the test raises."""
-    cloud = MemoryCloud(case.traits, operation_steps=case.steps)
+    cloud = MemoryCloud(case.capabilities, operation_steps=case.steps)
     world = MemoryContractWorld(cloud)
     world.secrets = (broken.SECRET,)
     provider = kind(cloud, PATIENT_SECONDS)
@@ -169,7 +169,7 @@ async def judge(case: Case, kind: type[MemoryProvider], caplog: pytest.LogCaptur
         "world": world,
         "provider": provider,
         "opening": lambda seconds: kind(cloud, seconds),
-        "opening_elsewhere": lambda seconds: kind(MemoryCloud(case.traits), seconds),
+        "opening_elsewhere": lambda seconds: kind(MemoryCloud(case.capabilities), seconds),
         "caplog": caplog,
         **case.values,
     }

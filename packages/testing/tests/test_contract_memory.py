@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from moorage_provider.protocol import Provider, Traits
+from moorage_provider.protocol import Capabilities, Provider
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud, MemoryProvider
 from moorage_testing.clouds.memory.contract import MemoryContractWorld
 from moorage_testing.contract import ContractWorld, ProviderContract
 
-TWO_WRITES = Traits(moves_in_one_call=False, clears_target_first=False)
+TWO_WRITES = Capabilities(moves_in_one_call=False, clears_target_first=False)
 
 
 class TestMemoryProvider(ProviderContract):
@@ -18,13 +18,13 @@ class TestMemoryProvider(ProviderContract):
         ids=["aws", "aws-slow", "gcp", "gcp-slow", "azure"],
     )
     def cloud(self, request: pytest.FixtureRequest) -> MemoryCloud:
-        traits, steps = request.param
-        return MemoryCloud(traits, operation_steps=steps)
+        capabilities, steps = request.param
+        return MemoryCloud(capabilities, operation_steps=steps)
 
     @pytest.fixture
     def world(self, cloud: MemoryCloud) -> ContractWorld:
         # On Azure every public address is somebody's resource.
-        return MemoryContractWorld(cloud, lends_addresses=cloud.traits != TWO_WRITES)
+        return MemoryContractWorld(cloud, lends_addresses=cloud.capabilities != TWO_WRITES)
 
     @pytest.fixture
     def opening(self, cloud: MemoryCloud) -> Callable[[float], Provider]:
@@ -32,4 +32,4 @@ class TestMemoryProvider(ProviderContract):
 
     @pytest.fixture
     def opening_elsewhere(self, cloud: MemoryCloud) -> Callable[[float], Provider]:
-        return lambda seconds: MemoryProvider(MemoryCloud(cloud.traits), seconds)
+        return lambda seconds: MemoryProvider(MemoryCloud(cloud.capabilities), seconds)

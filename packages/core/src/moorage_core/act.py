@@ -13,13 +13,13 @@ from moorage_core.actions import (
     Action,
     AddFinalizer,
     CountPods,
-    MarkNode,
+    LabelNode,
     Mutate,
     NodeChange,
     RemoveFinalizer,
     RemoveTaint,
     Reread,
-    UnmarkNode,
+    UnlabelNode,
     WriteStatus,
 )
 from moorage_core.caches import uptime
@@ -43,9 +43,9 @@ from moorage_kube.client.errors import (
     Unavailable,
 )
 from moorage_kube.client.kinds import NODES, PODS
-from moorage_kube.telemetry.events import EventNote
+from moorage_kube.telemetry.events import Event
 
-Publish: TypeAlias = Callable[[EventNote], Awaitable[None]]
+Publish: TypeAlias = Callable[[Event], Awaitable[None]]
 
 # All that the API server says of a JSON patch whose test failed.
 _TEST_FAILED = "the server rejected our request due to an error in our request"
@@ -60,18 +60,18 @@ class Actor:
         self._publish = publish
         self._rereads: dict[str, asyncio.TimerHandle] = {}
 
-    async def act(self, action: Action, world: Observed) -> None:
+    async def act(self, action: Action, observed: Observed) -> None:
         """Carry out one action; every one may be repeated."""
-        name = world.allocation.name
+        name = observed.allocation.name
         match action:
             case AddFinalizer() | RemoveFinalizer():
                 await self._finalizers(name, present=isinstance(action, AddFinalizer))
-            case MarkNode() | UnmarkNode() | RemoveTaint():
-                await self._change_node(action, world)
+            case LabelNode() | UnlabelNode() | RemoveTaint():
+                await self._change_node(action, observed)
             case EvictPod(pod):
-                await self._evict(pod, world)
+                await self._evict(pod, observed)
             case WriteStatus():
-                await self._write_status(action, world)
+                await self._write_status(action, observed)
             case Mutate():
                 self._begin(name, action)
             case Reread(ip, after):
@@ -91,35 +91,35 @@ class Actor:
         }
         await self._patch_allocation(Target(name), {"metadata": meta})
 
-    async def _write_status(self, action: WriteStatus, world: Observed) -> None:
-        view = self._observer.caches.allocations.get(world.allocation.name)
+    async def _write_status(self, action: WriteStatus, observed: Observed) -> None:
+        view = self._observer.caches.allocations.get(observed.allocation.name)
         if view is None:
             return
         status: dict[str, Any] = {
-            "observedGeneration": world.allocation.generation,
-            "reserved": len(world.allocation.addresses) + len(world.allocation.invalid),
+            "observedGeneration": observed.allocation.generation,
+            "reserved": len(observed.allocation.addresses) + len(observed.allocation.invalid),
             "bound": action.serving,
             "addresses": [record_to_wire(record) for record in action.records],
             "conditions": to_wire(action.conditions),
         }
         # A namesake made meanwhile is another object: it answers 409.
-        meta = {"resourceVersion": view.resource_version, "uid": world.allocation.uid}
+        meta = {"resourceVersion": view.resource_version, "uid": observed.allocation.uid}
         body = {"metadata": meta, "status": status}
-        await self._patch_allocation(Target(world.allocation.name, subresource="status"), body)
+        await self._patch_allocation(Target(observed.allocation.name, subresource="status"), body)
 
     async def _patch_allocation(self, target: Target, body: dict[str, Any]) -> None:
         raw = await self._client.patch(NETIPALLOCATIONS, target, body)
         # What we wrote is what we read next, before the watch tells it.
         self._observer.caches.allocations.update_known(raw)
 
-    async def _change_node(self, change: NodeChange, world: Observed) -> None:
+    async def _change_node(self, change: NodeChange, observed: Observed) -> None:
         """A node that refuses is told of, and holds up nothing else."""
         name = change.node.name
         try:
             match change:
-                case MarkNode(node, ip):
-                    await self._mark(node, ip, world.allocation.uid)
-                case UnmarkNode(node):
+                case LabelNode(node, ip):
+                    await self._mark(node, ip, observed.allocation.uid)
+                case UnlabelNode(node):
                     await self._unmark(node)
                 case RemoveTaint(node, key):
                     await self._remove_taint(node, key)
@@ -172,7 +172,7 @@ class Actor:
             raw = await self._client.patch(NODES, target, body)
             self._observer.caches.nodes.update_known(raw)
 
-    async def _evict(self, pod: MisplacedPod, world: Observed) -> None:
+    async def _evict(self, pod: MisplacedPod, observed: Observed) -> None:
         """Ask for one pod to be evicted, unless that was asked lately, for whomever."""
         after, now = self._observer.evict_after, uptime()
         # Others were evicted since this was decided: the node may have got an address meanwhile.
@@ -187,16 +187,16 @@ class Actor:
         except (NotFound, Conflict):
             return  # that very pod is gone
         except (Throttled, Forbidden, Invalid, Unavailable) as error:
-            told = note(world, reasons.EVICTION_REFUSED.name, f"{pod} stays for now: {error}")
+            told = note(observed, reasons.EVICTION_REFUSED.name, f"{pod} stays for now: {error}")
         else:
-            message = f"{pod}, which holds no address of {world.allocation.name}"
-            told = note(world, reasons.EVICTED.name, message)
+            message = f"{pod}, which holds no address of {observed.allocation.name}"
+            told = note(observed, reasons.EVICTED.name, message)
         await self._publish(told)
 
     def _begin(self, name: str, mutate: Mutate) -> None:
         scope = self._observer.scopes.of(name)
         if scope is not None:
-            self._observer.operations.begin(scope.provider, mutate, scope.pace)
+            self._observer.mutations.begin(scope.provider, mutate, scope.rate_limiter)
 
     def _reread_after(self, seconds: float, name: str, ip: str) -> None:
         """One timer for an address, however often it is asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from moorage_core.model import Mutation, Place, Record
+from moorage_core.model import AddressRecord, Mutation, NodeReference
 from moorage_core.pods import EvictPod
 from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
@@ -29,7 +29,7 @@ class RemoveFinalizer:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkNode:
+class LabelNode:
     """Label a node that verifiably holds an address."""
 
     node: Node
@@ -40,7 +40,7 @@ class MarkNode:
 
 
 @dataclass(frozen=True, slots=True)
-class UnmarkNode:
+class UnlabelNode:
     """Take the labels off a node that holds no address of ours."""
 
     node: Node
@@ -68,7 +68,7 @@ class WriteStatus:
         serving: how many addresses are where their workload can use them.
     """
 
-    records: tuple[Record, ...]
+    records: tuple[AddressRecord, ...]
     conditions: tuple[Condition, ...]
     serving: int = 0
 
@@ -85,7 +85,7 @@ class Mutate:
         allocation: name of the object it is for.
         ip: the address.
         address: the reading it rests on, whose token fences it.
-        place: the target, or for a detach the node it is taken from.
+        node_ref: the target, or for a detach the node it is taken from.
         machine_id: the target's machine, ``""`` for a detach.
         request_id: the same for every repeat of this step.
         only_unmanaged: refuse when the present holder belongs to another cluster.
@@ -97,7 +97,7 @@ class Mutate:
     allocation: str
     ip: str
     address: CloudAddress
-    place: Place | None
+    node_ref: NodeReference | None
     machine_id: str
     request_id: str
     only_unmanaged: bool = False
@@ -105,7 +105,7 @@ class Mutate:
     handle: str = ""
 
     def __str__(self) -> str:
-        node = f" for node {self.place.node_name}" if self.place else ""
+        node = f" for node {self.node_ref.name}" if self.node_ref else ""
         return f"ask the cloud to {self.mutation} {self.ip}{node}"
 
 
@@ -130,7 +130,7 @@ class CountPods:
         return f"count the pods of {', '.join(self.node_names)}"
 
 
-NodeChange: TypeAlias = MarkNode | UnmarkNode | RemoveTaint
+NodeChange: TypeAlias = LabelNode | UnlabelNode | RemoveTaint
 Action: TypeAlias = (
     AddFinalizer
     | RemoveFinalizer

@@ -65,7 +65,7 @@ class NodeClocks:
             del self.gone_since[uid]
 
 
-class PodPlaces:
+class PodNodes:
     """On which nodes the pods of an owner run; kept up with every change of a pod."""
 
     def __init__(self, pods: Store[PodView]) -> None:
@@ -144,7 +144,7 @@ class Caches:
             kind: Store(project_owned) for kind in ("Deployment", "StatefulSet", "DaemonSet")
         }
         self.clocks = NodeClocks(self.nodes)
-        self.pod_places = PodPlaces(self.pods)
+        self.pod_nodes = PodNodes(self.pods)
         self.misplaced = Misplaced(self.nodes, self.pods)
         self.nodes_by_owner: Index[Node] = Index(self.nodes, _owner_of)
         self.claims: Index[AllocationView] = Index(self.allocations, addresses_of)
@@ -159,14 +159,14 @@ class Caches:
         does not exist, which the second value tells: what cannot be followed is not absent.
         """
         if workload is None:
-            return self.pod_places.crowded.keys(), False
+            return self.pod_nodes.crowded.keys(), False
         owned = self._owned(workload)
         if owned is not None:
             self._last_uids[workload] = owned.uid
             return self._nodes_of(workload.kind, owned.uid), False
         last = self._last_uids.get(workload)
         left = self._nodes_of(workload.kind, last) if last else ()
-        return {*self.pod_places.crowded, *left}, True
+        return {*self.pod_nodes.crowded, *left}, True
 
     def misplaced_pods(self, workload: Workload) -> list[MisplacedPod]:
         """Pods of a workload that ask for our labels, on nodes without; none where it is missing.
@@ -183,7 +183,7 @@ class Caches:
 
     def _nodes_of(self, kind: str, uid: str) -> Collection[str]:
         owners = self._pod_owners(kind, uid)
-        return {node for owner in owners for node in self.pod_places.of_owner(owner)}
+        return {node for owner in owners for node in self.pod_nodes.of_owner(owner)}
 
     def _pod_owners(self, kind: str, uid: str) -> Collection[str]:
         """Uids of what controls the pods of a workload."""

@@ -13,14 +13,14 @@ from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
 from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
 from moorage_core.model import Mutation, Observed, Outcome
+from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
-from moorage_core.operations import Operations
+from moorage_core.priority import PrioritySemaphore
 from moorage_core.projections import NOT_ENDED
 from moorage_core.report import notes
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
 from moorage_core.triggers import Triggers
-from moorage_core.turns import Turns
 from moorage_core.warmup import Standby
 from moorage_domain.kinds import Kind
 from moorage_domain.plans import Plan
@@ -56,31 +56,31 @@ class CoreSteps:
         self._observer = observer
         self._metrics = metrics
         self._actor = Actor(ports.client, observer, ports.events.publish)
-        self._worlds: dict[str, Observed] = {}
+        self._observed_by_key: dict[str, Observed] = {}
         self._began: dict[str, float] = {}
 
     async def observe(self, key: str) -> Observed | None:
         """Look at one allocation; nothing is awaited, so that what is seen fits together."""
-        world = self._observer.look(key)
-        if world is None:
-            self._worlds.pop(key, None)
+        observed = self._observer.look(key)
+        if observed is None:
+            self._observed_by_key.pop(key, None)
             self._metrics.forget(key)
             return None
-        self._worlds[key] = world
+        self._observed_by_key[key] = observed
         self._began[key] = time.perf_counter()
-        return world
+        return observed
 
     def decide(self, observed: Observed) -> Plan[Action]:
         """Decide, and keep what is given away from others until the status tells it."""
         plan = decide(observed)
-        places = [
-            record.place.node_name
+        node_refs = [
+            record.node_ref.name
             for action in plan.actions
             if isinstance(action, WriteStatus)
             for record in action.records
-            if record.place
+            if record.node_ref
         ]
-        self._observer.promises[observed.allocation.name] = frozenset(places)
+        self._observer.assumed[observed.allocation.name] = frozenset(node_refs)
         return plan
 
     async def act(self, observed: Observed, action: Action) -> None:
@@ -94,29 +94,29 @@ class CoreSteps:
         self._metrics.reconciles.labels(*cluster, key, status).inc()
         if began := self._began.pop(key, None):
             self._metrics.duration.labels(*cluster, key).observe(time.perf_counter() - began)
-        world = self._worlds.pop(key, None)
-        if world is None or plan is None or failure is not None:
+        observed = self._observed_by_key.pop(key, None)
+        if observed is None or plan is None or failure is not None:
             return
-        for note in notes(world, plan):
+        for note in notes(observed, plan):
             await self._ports.events.publish(note)
-        self._acknowledge(world, plan)
+        self._acknowledge(observed, plan)
 
-    def _acknowledge(self, world: Observed, plan: Plan[Action]) -> None:
+    def _acknowledge(self, observed: Observed, plan: Plan[Action]) -> None:
         """The status tells it now, so it need not be remembered here."""
-        operations = self._observer.operations
-        if world.allocation.problem or world.allocation.dry_run:
+        mutations = self._observer.mutations
+        if observed.allocation.problem or observed.allocation.dry_run:
             return
-        for ip, outcome in world.outcomes.items():
-            if operations.outcomes.get(ip) is outcome:
-                del operations.outcomes[ip]
-        let_go = {record.ip for record in world.records} - _still_told(world, plan)
-        for ip in let_go - world.conflicts.keys():
-            operations.forget(ip)
+        for ip, outcome in observed.outcomes.items():
+            if mutations.outcomes.get(ip) is outcome:
+                del mutations.outcomes[ip]
+        let_go = {record.ip for record in observed.records} - _still_told(observed, plan)
+        for ip in let_go - observed.conflicts.keys():
+            mutations.forget(ip)
 
 
-def _still_told(world: Observed, plan: Plan[Action]) -> set[str]:
+def _still_told(observed: Observed, plan: Plan[Action]) -> set[str]:
     """The addresses that the object tells of once this plan is carried out."""
-    told = {record.ip for record in world.records}
+    told = {record.ip for record in observed.records}
     for action in plan.actions:
         if isinstance(action, RemoveFinalizer):
             return set()
@@ -135,17 +135,17 @@ class Core:
         self.caches = Caches()
         self._metrics = core_metrics(ports.metrics.registry, self._settings.cluster_name)
         self.scopes = Scopes(self._create_provider, self._look_at)
-        self.operations = Operations(
-            fence=ports.leadership.fence,
+        self.mutations = PendingMutations(
+            fence=ports.election.fence,
             ended=self._ended,
             accepted=lambda mutate: self.queue.add(mutate.allocation),
-            turns=Turns(self._settings.cloud_calls),
+            priority=PrioritySemaphore(self._settings.cloud_calls),
         )
         Triggers(self.caches, self.queue.add)
         gauges = Gauges(
             self.caches,
             self.scopes,
-            lambda: ports.leadership.is_leader,
+            lambda: ports.election.is_leader,
             self._settings.cluster_name,
         )
         ports.metrics.registry.register(gauges.collector())
@@ -155,7 +155,7 @@ class Core:
         """For the shell to run."""
         ports = self._ports
         dry_run = self._settings.dry_run
-        observer = Observer(self.caches, self.scopes, self.operations, dry_run=dry_run)
+        observer = Observer(self.caches, self.scopes, self.mutations, dry_run=dry_run)
         steps = CoreSteps(ports, observer, self._metrics)
         allocations = Feed(ports.client, NETIPALLOCATIONS, self.caches.allocations)
         standby = Standby(allocations, self.scopes)
@@ -176,17 +176,17 @@ class Core:
         timeout = str(self._settings.cloud_timeout)
         provider = factory({"region": region, "timeout_seconds": timeout})
         require(_PLUGINS, name, provider, Provider)
-        provider.fence = self._ports.leadership.fence
-        provider.on_request = self._metrics.observer(name)
+        provider.fence = self._ports.election.fence
+        provider.on_call = self._metrics.observer(name)
         return provider
 
     def _replica(self) -> Replica:
-        leadership = self._ports.leadership
+        election = self._ports.election
         return Replica(
             # The Lease's holder is this with a random tail.
-            pod_name=leadership.settings.identity.rpartition("_")[0],
+            pod_name=election.settings.identity.rpartition("_")[0],
             version=self._settings.version,
-            leading=lambda: leadership.is_leader,
+            leading=lambda: election.is_leader,
             registry=self._ports.metrics.registry,
             cluster_name=self._settings.cluster_name,
         )
@@ -213,7 +213,7 @@ class Core:
                 self.queue.add(name)
 
     async def _stop(self, seconds: float) -> None:
-        await self.operations.drain(seconds)
+        await self.mutations.drain(seconds)
         await self.scopes.close()
 
 

@@ -12,11 +12,11 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from moorage_core.caches import Caches
 from moorage_core.decide.node_labels import label_ready
-from moorage_core.model import Phase, Place, Record
+from moorage_core.model import AddressRecord, NodeReference, Phase
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scopes
 from moorage_kube.telemetry.metrics import ProbedRegistry, StateCollector
-from moorage_provider.protocol import Request
+from moorage_provider.protocol import ApiCall
 
 VERSION_VARIABLE = "CONTROLLER_VERSION"
 """The first version's way to say which version the metrics tell of; else it is the package's."""
@@ -59,10 +59,10 @@ class CoreMetrics:
     cloud_duration: Histogram
     gcp_errors: Counter
 
-    def observer(self, provider: str) -> Callable[[Request], None]:
+    def observer(self, provider: str) -> Callable[[ApiCall], None]:
         """What counts the calls of one provider, from whatever thread."""
 
-        def count(request: Request) -> None:
+        def count(request: ApiCall) -> None:
             operation = request.operation
             for outcome in ALARMING:
                 self.cloud_calls.labels(*self.cluster, provider, operation, outcome)
@@ -221,14 +221,14 @@ class Gauges:
         for view in views:
             for record in view.records:
                 # The node may have vanished a moment ago; its series goes with it.
-                if _there(record) and record.place and self._exists(record.place):
-                    values = (view.allocation.name, record.ip, record.place.node_name)
+                if _there(record) and record.node_ref and self._exists(record.node_ref):
+                    values = (view.allocation.name, record.ip, record.node_ref.name)
                     gauge.add_metric(self._values(*values), 1)
         return gauge
 
-    def _exists(self, place: Place) -> bool:
-        node = self.caches.nodes.get(place.node_name)
-        return node is not None and node.uid == place.node_uid
+    def _exists(self, node_ref: NodeReference) -> bool:
+        node = self.caches.nodes.get(node_ref.name)
+        return node is not None and node.uid == node_ref.uid
 
     def _addresses(self, views: Iterable[AllocationView]) -> Metric:
         """By phase and reason: only pairs that occur, so never more series than addresses."""
@@ -292,7 +292,7 @@ def _reserved(view: AllocationView) -> float:
     return float(len(view.allocation.addresses) + len(view.allocation.invalid))
 
 
-def _there(record: Record) -> bool:
+def _there(record: AddressRecord) -> bool:
     return record.phase in _THERE
 
 

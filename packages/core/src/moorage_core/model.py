@@ -12,7 +12,7 @@ from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
 from moorage_provider.errors import CloudError
-from moorage_provider.protocol import CloudAddress, Traits
+from moorage_provider.protocol import Capabilities, CloudAddress
 
 
 class Phase(StrEnum):
@@ -39,7 +39,7 @@ class Mutation(StrEnum):
     ATTACH = "attach"
     MOVE = "move"
     DETACH = "detach"
-    COMPENSATE = "compensate"
+    RESTORE = "compensate"
 
 
 class DrainMode(StrEnum):
@@ -59,16 +59,16 @@ class ForeignPolicy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeReference:
     """A node as an address remembers it, good even after the Node object is gone."""
 
-    node_name: str
-    node_uid: str
+    name: str
+    uid: str
     provider_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class AddressRecord:
     """One entry of ``status.addresses``: the memory that survives a crash.
 
     Attributes:
@@ -76,7 +76,7 @@ class Record:
         phase: where it is on its way.
         reason: name of a reason, ``""`` before the first decision.
         message: the same in plain words.
-        place: the node that holds it or will, ``None`` = none chosen.
+        node_ref: the node that holds it or will, ``None`` = none chosen.
         previous: the node it is being taken from, ``None`` = nobody.
         cloud_ref: the cloud's id of the reservation.
         operation: mutation under way or step reached, ``<mutation>/<request id>``; ``""`` = none.
@@ -85,16 +85,16 @@ class Record:
         observed_at: epoch seconds of the cloud reading behind the last change.
         since: epoch seconds of the last change of phase.
         handle: what the cloud knows the mutation under way by, ``""`` = not accepted yet.
-        owed: nodes that gave up their own public address for this one, and get one again when
-            this one has left them.
+        restore_pending: nodes that gave up their own public address for this one, and get one
+            again when this one has left them.
     """
 
     ip: str
     phase: Phase = Phase.PENDING
     reason: str = ""
     message: str = ""
-    place: Place | None = None
-    previous: Place | None = None
+    node_ref: NodeReference | None = None
+    previous: NodeReference | None = None
     cloud_ref: str = ""
     operation: str = ""
     attempts: int = 0
@@ -102,17 +102,17 @@ class Record:
     observed_at: float = 0.0
     since: float = 0.0
     handle: str = ""
-    owed: tuple[Place, ...] = ()
+    restore_pending: tuple[NodeReference, ...] = ()
 
     @property
     def ours(self) -> bool:
         """Whether something of it is still to be let go: a holder, or what a node gave up."""
-        return bool(self.place or self.previous or self.owed)
+        return bool(self.node_ref or self.previous or self.restore_pending)
 
     @property
-    def pays(self) -> tuple[Place, ...]:
-        """What is owed and can be paid: nothing while an older allocation has the address."""
-        return () if self.reason == "Conflict" else self.owed
+    def restorable(self) -> tuple[NodeReference, ...]:
+        """The pending restores that may be made: none while an older allocation has the address."""
+        return () if self.reason == "Conflict" else self.restore_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ class Unread:
     message: str
 
 
-Reading: TypeAlias = Present | Absent | Awaited | Unread
+CloudState: TypeAlias = Present | Absent | Awaited | Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +196,8 @@ class Outcome:
         error: ``None`` = the cloud says it is done.
         node_uid: the node it was for, ``""`` = for none.
         retry_in: seconds until the next attempt makes sense, with jitter, given the error.
-        lent: nothing was done: the target has a public address of its own, and that it will be
-            taken must be written down first.
+        must_record_first: nothing was done: the target has a public address of its own, and that
+            it will be taken must be written down first.
     """
 
     mutation: Mutation
@@ -205,11 +205,11 @@ class Outcome:
     error: CloudError | None = None
     node_uid: str = ""
     retry_in: float = 0.0
-    lent: bool = False
+    must_record_first: bool = False
 
 
 # Assumed until a provider has been asked.
-ONE_CALL = Traits(moves_in_one_call=True, clears_target_first=False)
+ONE_CALL = Capabilities(moves_in_one_call=True, clears_target_first=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,15 +220,15 @@ class Observed:
         allocation: the object.
         records: ``status.addresses`` as last written.
         now: epoch seconds.
-        readings: what the cloud last said, by address.
-        traits: how this cloud moves an address.
+        cloud_states: what the cloud last said, by address.
+        capabilities: how this cloud moves an address.
         nodes: every node, by name.
         by_machine: node names by machine id.
         machine_of: machine ids by ``spec.providerID``; a node without one cannot hold an address.
         owned: names of the nodes whose owner annotation is this allocation.
         taken: nodes that hold, or are promised, an address of *another* allocation -> its name.
         outranked: those of them whose other allocation is older; its labels count there.
-        owed_elsewhere: names of nodes that another allocation still owes an address of their own.
+        restore_pending_elsewhere: names of nodes for which another allocation must restore.
         strays: names of nodes that say they hold an address, and no allocation answers for it.
         label_errors: why the API server refused a node's labels, by node name.
         conflicts: addresses that an older allocation has -> its name.
@@ -245,8 +245,8 @@ class Observed:
         handles: what the cloud knows those by that it has accepted and not ended.
         outcomes: how mutations ended that no record tells yet.
         avoided: node uids that refused an address lately -> uptime until when, by address.
-        unpaid: node uids that could not get an address of their own again -> uptime of the next
-            attempt, by address that they gave it up for.
+        restore_after: node uids that could not get an address of their own again -> uptime of the
+            next attempt, by address that they gave it up for.
         uptime: seconds of a clock that nobody can set; durations are judged by it.
         not_ready_since: uptime, by node uid, as seen by this process.
         gone_since: uptime, by node uid, as seen by this process.
@@ -255,18 +255,18 @@ class Observed:
     """
 
     allocation: Allocation
-    records: tuple[Record, ...]
+    records: tuple[AddressRecord, ...]
     now: float
     uptime: float
-    readings: Mapping[str, Reading] = field(default_factory=dict)
-    traits: Traits = ONE_CALL
+    cloud_states: Mapping[str, CloudState] = field(default_factory=dict)
+    capabilities: Capabilities = ONE_CALL
     nodes: Mapping[str, Node] = field(default_factory=dict)
     by_machine: Mapping[str, str] = field(default_factory=dict)
     machine_of: Mapping[str, str] = field(default_factory=dict)
     owned: Collection[str] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
     outranked: Collection[str] = ()
-    owed_elsewhere: Collection[str] = ()
+    restore_pending_elsewhere: Collection[str] = ()
     strays: Collection[str] = ()
     label_errors: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
@@ -281,7 +281,7 @@ class Observed:
     handles: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     avoided: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    unpaid: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    restore_after: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     not_ready_since: Mapping[str, float] = field(default_factory=dict)
     gone_since: Mapping[str, float] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()

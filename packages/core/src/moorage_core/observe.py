@@ -12,15 +12,15 @@ from moorage_core.counts import PodCounts
 from moorage_core.decide.targets import by_machine
 from moorage_core.model import (
     ONE_CALL,
+    AddressRecord,
     Allocation,
+    CloudState,
     Observed,
     Outcome,
     Phase,
-    Reading,
-    Record,
     Unread,
 )
-from moorage_core.operations import Operations
+from moorage_core.mutations import PendingMutations
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scope, Scopes
@@ -34,13 +34,13 @@ class Observer:
     """Looks at one allocation with all that matters for it."""
 
     def __init__(
-        self, caches: Caches, scopes: Scopes, operations: Operations, *, dry_run: bool = False
+        self, caches: Caches, scopes: Scopes, mutations: PendingMutations, *, dry_run: bool = False
     ) -> None:
         self._dry_run = dry_run
         self.caches = caches
         self.scopes = scopes
-        self.operations = operations
-        self.promises: dict[str, frozenset[str]] = {}
+        self.mutations = mutations
+        self.assumed: dict[str, frozenset[str]] = {}
         """Nodes that a plan still being carried out gives away, by allocation name."""
         self.label_errors: dict[str, str] = {}
         """Why the API server refused the labels, or one taint less, of a node, by its name."""
@@ -61,18 +61,18 @@ class Observer:
         taken = self._taken(name)
         conflicts = self._conflicts(view)
         addresses = self._addresses(view) - conflicts.keys()
-        scope, readings = self._readings(allocation, addresses)
+        scope, cloud_states = self._readings(allocation, addresses)
         machine_of = self._machine_of(scope, view.records)
         nodes = dict(self.caches.nodes.items())
         self._miss_gone(view.records)
         misplaced = self._misplaced(allocation)
-        operations = self.operations
+        mutations = self.mutations
         return Observed(
             allocation=allocation,
             records=view.records,
             now=time.time(),
-            readings=readings,
-            traits=scope.provider.traits if scope else ONE_CALL,
+            cloud_states=cloud_states,
+            capabilities=scope.provider.capabilities if scope else ONE_CALL,
             nodes=nodes,
             uptime=uptime(),
             by_machine=by_machine(nodes.values(), machine_of, allocation, view.records),
@@ -80,22 +80,22 @@ class Observer:
             owned=self.caches.nodes_by_owner.get(allocation.uid),
             taken=taken,
             outranked=self._outranked(allocation, taken),
-            owed_elsewhere=self._owed_elsewhere(name),
+            restore_pending_elsewhere=self._owed_elsewhere(name),
             strays=self._strays(),
             label_errors={n: e for n, e in self.label_errors.items() if n in nodes},
             conflicts=conflicts,
             busy=busy,
             workload_missing=missing,
-            crowded=self.caches.pod_places.crowded,
+            crowded=self.caches.pod_nodes.crowded,
             counted=self.counts.lately(),
             misplaced=misplaced,
             spoken_for=self._spoken_for(misplaced),
             evict_after=self.evict_after,
-            in_flight=operations.in_flight,
-            handles=operations.handles,
+            in_flight=mutations.in_flight,
+            handles=mutations.handles,
             outcomes=self._outcomes(view, conflicts),
-            avoided=operations.avoided,
-            unpaid=operations.unpaid,
+            avoided=mutations.avoided,
+            restore_after=mutations.restore_after,
             not_ready_since=self.caches.clocks.not_ready_since,
             gone_since=self.caches.clocks.gone_since,
             conditions=view.conditions,
@@ -104,7 +104,7 @@ class Observer:
 
     def _forget(self, name: str) -> None:
         self.scopes.unwant(name)
-        self.promises.pop(name, None)
+        self.assumed.pop(name, None)
 
     def _addresses(self, view: AllocationView) -> set[str]:
         """What must be read: what is wanted, and what is not let go yet."""
@@ -127,14 +127,14 @@ class Observer:
 
     def _outcomes(self, view: AllocationView, conflicts: Collection[str]) -> dict[str, Outcome]:
         """What ended for this allocation; an address of an older one is none of its business."""
-        outcomes = self.operations.outcomes
+        outcomes = self.mutations.outcomes
         mine = (r.ip for r in view.records if r.ip in outcomes and r.ip not in conflicts)
         name = view.allocation.name
         return {ip: outcomes[ip] for ip in mine if outcomes[ip].allocation == name}
 
     def _readings(
         self, allocation: Allocation, addresses: set[str]
-    ) -> tuple[Scope | None, Mapping[str, Reading]]:
+    ) -> tuple[Scope | None, Mapping[str, CloudState]]:
         if not allocation.provider or not addresses:
             self.scopes.unwant(allocation.name)
             unread = Unread(reasons.INVALID_SPEC, "spec.cloud.provider is empty")
@@ -146,24 +146,26 @@ class Observer:
             return None, dict.fromkeys(addresses, unread)
         except CloudError as error:
             return None, dict.fromkeys(addresses, Unread(reasons.INVALID_SPEC, str(error)))
-        return scope, {ip: scope.reading(ip) for ip in addresses}
+        return scope, {ip: scope.cloud_state(ip) for ip in addresses}
 
-    def _machine_of(self, scope: Scope | None, records: Iterable[Record]) -> Mapping[str, str]:
+    def _machine_of(
+        self, scope: Scope | None, records: Iterable[AddressRecord]
+    ) -> Mapping[str, str]:
         """Machine ids by providerID, of all nodes and of those that only records remember."""
         if scope is None:
             return {}
         texts = {node.provider_id for node in self.caches.nodes.values()}
         for record in records:
-            places = (record.place, record.previous, *record.owed)
-            texts.update(place.provider_id for place in places if place)
+            node_refs = (record.node_ref, record.previous, *record.restore_pending)
+            texts.update(node_ref.provider_id for node_ref in node_refs if node_ref)
         return scope.machine_ids(texts)
 
-    def _miss_gone(self, records: Iterable[Record]) -> None:
+    def _miss_gone(self, records: Iterable[AddressRecord]) -> None:
         for record in records:
-            place = record.place
-            node = self.caches.nodes.get(place.node_name) if place else None
-            if place and (node is None or node.uid != place.node_uid):
-                self.caches.clocks.miss(place.node_uid)
+            node_ref = record.node_ref
+            node = self.caches.nodes.get(node_ref.name) if node_ref else None
+            if node_ref and (node is None or node.uid != node_ref.uid):
+                self.caches.clocks.miss(node_ref.uid)
 
     def _outranked(self, allocation: Allocation, taken: Mapping[str, str]) -> frozenset[str]:
         """Nodes where an older allocation's address is as well; only one label fits there."""
@@ -184,7 +186,7 @@ class Observer:
         if not strays or not all(map(_settled, views)) or not self.scopes.all_read():
             return []
         held = self.scopes.holders()
-        placed = {r.place.node_name for view in views for r in view.records if r.place}
+        placed = {r.node_ref.name for view in views for r in view.records if r.node_ref}
         return [
             node.name
             for node in strays
@@ -204,10 +206,10 @@ class Observer:
         held = self.scopes.holders()
         nodes = (self.caches.nodes.get(name) for name in names)
         holding = {node.name for node in nodes if node and self._machine_ids(node) & held}
-        promised = {name for given in self.promises.values() for name in given}
+        promised = {name for given in self.assumed.values() for name in given}
         records = (r for view in self.caches.allocations.values() for r in view.records)
-        places = (place for r in records for place in (r.place, r.previous))
-        return names & {*holding, *promised, *(place.node_name for place in places if place)}
+        node_refs = (node_ref for r in records for node_ref in (r.node_ref, r.previous))
+        return names & {*holding, *promised, *(node_ref.name for node_ref in node_refs if node_ref)}
 
     def _machine_ids(self, node: Node) -> set[str]:
         """The node's machine as the scopes in use would name it."""
@@ -217,17 +219,17 @@ class Observer:
     def _owed_elsewhere(self, name: str) -> set[str]:
         """Nodes that gave their own address up for one of another allocation."""
         views = (view for other, view in self.caches.allocations.items() if other != name)
-        return {place.node_name for view in views for r in view.records for place in r.pays}
+        return {node_ref.name for view in views for r in view.records for node_ref in r.restorable}
 
     def _taken(self, name: str) -> dict[str, str]:
         """Nodes that hold, or are promised, an address of another allocation."""
         taken: dict[str, str] = {}
-        for other, nodes in self.promises.items():
+        for other, nodes in self.assumed.items():
             if other != name:
                 taken.update(dict.fromkeys(nodes, other))
         for other, view in self.caches.allocations.items():
             if other != name:
-                taken.update((r.place.node_name, other) for r in view.records if r.place)
+                taken.update((r.node_ref.name, other) for r in view.records if r.node_ref)
         return taken
 
 

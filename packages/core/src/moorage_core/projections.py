@@ -19,12 +19,12 @@ from moorage_api.netipallocation import (
 )
 from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
+    AddressRecord,
     Allocation,
     DrainMode,
     ForeignPolicy,
+    NodeReference,
     Phase,
-    Place,
-    Record,
     Workload,
 )
 from moorage_domain.addresses import InvalidAddress, public
@@ -56,7 +56,7 @@ class AllocationView:
     """
 
     allocation: Allocation
-    records: tuple[Record, ...]
+    records: tuple[AddressRecord, ...]
     conditions: tuple[Condition, ...]
     seen_generation: int
     resource_version: str
@@ -174,14 +174,14 @@ def project_allocation(raw: dict[str, Any]) -> AllocationView:
     )
 
 
-def _records(entries: Iterable[dict[str, Any]]) -> tuple[Record, ...]:
+def _records(entries: Iterable[dict[str, Any]]) -> tuple[AddressRecord, ...]:
     """Hundreds, of which one or two are not as they were the last time."""
     records = (_record(json.dumps(entry)) for entry in entries)
     return tuple(record for record in records if record)
 
 
 @lru_cache(MOST_KEPT)
-def _record(text: str) -> Record | None:
+def _record(text: str) -> AddressRecord | None:
     try:
         return record_from_wire(AddressStatus.model_validate_json(text))
     except ValidationError:
@@ -262,21 +262,24 @@ def _workload(spec: NetIPAllocationSpec) -> Workload | None:
     return None
 
 
-def record_from_wire(entry: AddressStatus) -> Record:
+def record_from_wire(entry: AddressStatus) -> AddressRecord:
     """A record from its entry in the status."""
     known = entry.phase in Phase.__members__.values()
-    return Record(
+    return AddressRecord(
         ip=entry.ip,
         phase=Phase(entry.phase) if known else Phase.PENDING,
         reason=entry.reason,
         message=entry.message,
-        place=_place(entry.node_name, entry.node_uid, entry.provider_id),
-        previous=_place(entry.previous_node, entry.previous_node_uid, entry.previous_provider_id),
+        node_ref=_node_ref(entry.node_name, entry.node_uid, entry.provider_id),
+        previous=_node_ref(
+            entry.previous_node, entry.previous_node_uid, entry.previous_provider_id
+        ),
         cloud_ref=entry.cloud_ref or "",
         operation=entry.operation or "",
         handle=entry.handle or "",
-        owed=tuple(
-            Place(owed.node_name, owed.node_uid, owed.provider_id) for owed in entry.owed or ()
+        restore_pending=tuple(
+            NodeReference(node.node_name, node.node_uid, node.provider_id)
+            for node in entry.owed or ()
         ),
         attempts=entry.attempts or 0,
         next_attempt=_seconds(entry.next_attempt),
@@ -286,26 +289,26 @@ def record_from_wire(entry: AddressStatus) -> Record:
 
 
 @lru_cache(MOST_KEPT)
-def record_to_wire(record: Record) -> dict[str, Any]:
+def record_to_wire(record: AddressRecord) -> dict[str, Any]:
     """A record's entry in the status; not to be changed."""
-    place, previous = record.place, record.previous
+    node_ref, previous = record.node_ref, record.previous
     return AddressStatus(
         ip=record.ip,
         phase=record.phase,
         reason=record.reason,
         message=record.message,
-        node_name=place.node_name if place else None,
-        node_uid=place.node_uid if place else None,
-        provider_id=place.provider_id if place else None,
-        previous_node=previous.node_name if previous else None,
-        previous_node_uid=previous.node_uid if previous else None,
+        node_name=node_ref.name if node_ref else None,
+        node_uid=node_ref.uid if node_ref else None,
+        provider_id=node_ref.provider_id if node_ref else None,
+        previous_node=previous.name if previous else None,
+        previous_node_uid=previous.uid if previous else None,
         previous_provider_id=previous.provider_id if previous else None,
         cloud_ref=record.cloud_ref or None,
         operation=record.operation or None,
         handle=record.handle or None,
         owed=[
-            OwedNode(node_name=p.node_name, node_uid=p.node_uid, provider_id=p.provider_id)
-            for p in record.owed
+            OwedNode(node_name=ref.name, node_uid=ref.uid, provider_id=ref.provider_id)
+            for ref in record.restore_pending
         ]
         or None,
         attempts=record.attempts or None,
@@ -315,8 +318,8 @@ def record_to_wire(record: Record) -> dict[str, Any]:
     ).to_wire()
 
 
-def _place(name: str | None, uid: str | None, provider_id: str | None) -> Place | None:
-    return Place(name, uid or "", provider_id or "") if name else None
+def _node_ref(name: str | None, uid: str | None, provider_id: str | None) -> NodeReference | None:
+    return NodeReference(name, uid or "", provider_id or "") if name else None
 
 
 def _time(seconds: float) -> str | None:

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from moorage_domain.rbac import SHELL_RIGHTS, Right
+from moorage_domain.rbac import MANAGER_RULES, PolicyRule
 
-RIGHTS: tuple[Right, ...] = (
-    *SHELL_RIGHTS,
-    Right(
+RULES: tuple[PolicyRule, ...] = (
+    *MANAGER_RULES,
+    PolicyRule(
         group="netinfra.darkbrains.com",
         resources=("netipallocations",),
         verbs=("list", "watch", "patch"),
         why="read what is wanted; keep the finalizer that lets addresses be released first",
     ),
-    Right(
+    PolicyRule(
         group="netinfra.darkbrains.com",
         resources=("netipallocations/status",),
         verbs=("patch",),
         why="write the intention down before the cloud is changed, and what came of it",
     ),
-    Right(
+    PolicyRule(
         group="",
         resources=("nodes",),
         verbs=("list", "watch", "patch"),
         why="choose healthy nodes; label those that hold an address, take the settled taint off",
     ),
-    Right(
+    PolicyRule(
         group="",
         resources=("pods",),
         verbs=("list", "watch"),
         why="an address stays on a cordoned node while the workload's pods run there",
     ),
-    Right(
+    PolicyRule(
         group="",
         resources=("pods/eviction",),
         verbs=("create",),
         why="with spec.evictMisplacedPods, have pods leave nodes that hold no address",
     ),
-    Right(
+    PolicyRule(
         group="apps",
         resources=("deployments", "statefulsets", "daemonsets", "replicasets"),
         verbs=("list", "watch"),

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from moorage_core.decide.outcomes import reason_for
-from moorage_core.model import Absent, Allocation, Awaited, Present, Reading, Unread
-from moorage_core.pacing import Pace
+from moorage_core.model import Absent, Allocation, Awaited, CloudState, Present, Unread
+from moorage_core.rate_limiter import RateLimiter
 from moorage_provider.errors import CloudError, Retry, Unavailable
 from moorage_provider.protocol import CloudAddress, MachineHolder, Provider
 
@@ -45,12 +45,12 @@ class Scope:
     Attributes:
         provider: how to reach it.
         changed: called with the names of allocations whose addresses now read differently.
-        pace: how fast it lets itself be changed.
+        rate_limiter: how fast it lets itself be changed.
     """
 
     provider: Provider
     changed: Callable[[Collection[str]], None]
-    pace: Pace = field(default_factory=Pace)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     error: CloudError | None = None
     read_at: float = 0.0
     _wishes: dict[str, Wish] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Scope:
         self._dirty.update(addresses)
         self._wake.set()
 
-    def reading(self, ip: str) -> Reading:
+    def cloud_state(self, ip: str) -> CloudState:
         """What is known of one address; an old reading is none once the last attempt failed."""
         error = self.error or self._unread.get(ip)
         if error is not None:

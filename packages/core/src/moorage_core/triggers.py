@@ -93,8 +93,8 @@ def _usable(node: Node | None) -> tuple[object, ...]:
     """What decides whether a node can take an address; other changes concern nobody else."""
     if node is None:
         return ()
-    marks = (READY_LABEL, IP_LABEL)
-    labels = sorted(pair for pair in node.labels.items() if pair[0] not in marks)
+    label_changes = (READY_LABEL, IP_LABEL)
+    labels = sorted(pair for pair in node.labels.items() if pair[0] not in label_changes)
     state = (node.ready, node.unschedulable, node.leaving, node.zone, node.provider_id)
     return (node.uid, *state, *labels)
 
@@ -107,14 +107,14 @@ def _at_rest(view: AllocationView) -> bool:
 
 def _holds(view: AllocationView | None) -> frozenset[tuple[str, str]]:
     records = view.records if view else ()
-    places = ((r.ip, place) for r in records for place in (r.place, *r.owed))
-    return frozenset((ip, place.node_name) for ip, place in places if place)
+    node_refs = ((r.ip, node_ref) for r in records for node_ref in (r.node_ref, *r.restore_pending))
+    return frozenset((ip, node_ref.name) for ip, node_ref in node_refs if node_ref)
 
 
 def _held_back(view: AllocationView | None) -> frozenset[str]:
     records = view.records if view else ()
     reason = reasons.WORKLOAD_RUNNING.name
-    return frozenset(r.place.node_name for r in records if r.place and r.reason == reason)
+    return frozenset(r.node_ref.name for r in records if r.node_ref and r.reason == reason)
 
 
 def _waits(view: AllocationView) -> bool:
@@ -123,8 +123,8 @@ def _waits(view: AllocationView) -> bool:
 
 def _is_on(view: AllocationView, node_name: str) -> bool:
     return any(
-        place.node_name == node_name
+        node_ref.name == node_name
         for record in view.records
-        for place in (record.place, record.previous)
-        if place
+        for node_ref in (record.node_ref, record.previous)
+        if node_ref
     )

@@ -29,7 +29,7 @@ class Plan(Generic[ActionT_co]):
     wait: timedelta | None = None
 
 
-def first_hit(
+def first_match(
     rules: Iterable[Callable[[Observed], Decision | None]], observed: Observed
 ) -> Decision:
     """The decision of the first rule that has one.

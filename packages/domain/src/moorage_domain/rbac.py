@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class PolicyRule:
     """What a controller may do with some resources, and why it must.
 
     Attributes:
@@ -26,15 +26,15 @@ class Right:
     namespaced: bool = False
 
 
-SHELL_RIGHTS: tuple[Right, ...] = (
-    Right(
+MANAGER_RULES: tuple[PolicyRule, ...] = (
+    PolicyRule(
         group="coordination.k8s.io",
         resources=("leases",),
         verbs=("get", "create", "update"),
         why="one replica leads, the others stand by",
         namespaced=True,
     ),
-    Right(
+    PolicyRule(
         group="",
         resources=("events",),
         verbs=("create", "patch"),
@@ -48,31 +48,31 @@ may, and lists and watches the kinds a controller names in its own rights.
 """
 
 
-def cluster_role(name: str, rights: Iterable[Right]) -> dict[str, Any]:
+def cluster_role(name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
     """The ClusterRole of all rights that are not bound to the controller's own namespace."""
-    return _role("ClusterRole", name, (right for right in rights if not right.namespaced))
+    return _role("ClusterRole", name, (rule for rule in rules if not rule.namespaced))
 
 
-def role(name: str, rights: Iterable[Right]) -> dict[str, Any]:
+def role(name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
     """The Role, for the controller's own namespace, of the namespaced rights."""
-    return _role("Role", name, (right for right in rights if right.namespaced))
+    return _role("Role", name, (rule for rule in rules if rule.namespaced))
 
 
-def _role(kind: str, name: str, rights: Iterable[Right]) -> dict[str, Any]:
+def _role(kind: str, name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,
         "metadata": {"name": name},
-        "rules": _rules(rights),
+        "rules": _rules(rules),
     }
 
 
-def _rules(rights: Iterable[Right]) -> list[dict[str, list[str]]]:
+def _rules(rules: Iterable[PolicyRule]) -> list[dict[str, list[str]]]:
     """One rule for each group and set of verbs, everything sorted, nothing said twice."""
     verbs_of: dict[tuple[str, str], set[str]] = {}
-    for right in rights:
-        for resource in right.resources:
-            verbs_of.setdefault((right.group, resource), set()).update(right.verbs)
+    for rule in rules:
+        for resource in rule.resources:
+            verbs_of.setdefault((rule.group, resource), set()).update(rule.verbs)
     resources_of: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (group, resource), verbs in sorted(verbs_of.items()):
         resources_of.setdefault((group, tuple(sorted(verbs))), []).append(resource)

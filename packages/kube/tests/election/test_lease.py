@@ -14,7 +14,7 @@ import pytest
 
 from moorage_domain.kinds import Kind
 from moorage_kube.client.errors import AlreadyExists, Conflict, KubeError, NotFound, Unavailable
-from moorage_kube.election.lease import Leadership, LeadershipLost, LeaseSettings
+from moorage_kube.election.lease import LeadershipLost, LeaseElection, LeaseSettings
 
 DEADLINE = 10.0
 
@@ -96,7 +96,7 @@ class LeaseServer:
 class Candidate:
     """One process that wants to lead."""
 
-    leadership: Leadership
+    election: LeaseElection
     task: asyncio.Task[None]
     stopped: asyncio.Event
 
@@ -113,15 +113,15 @@ async def candidate(
     on_started: Callable[[], Awaitable[None]] = nothing,
 ) -> AsyncIterator[Candidate]:
     settings = LeaseSettings("harbour", "port", identity, 15.0, DEADLINE, retry=0.01)
-    leadership = Leadership(server, settings, clock)
+    election = LeaseElection(server, settings, clock)
     stopped = asyncio.Event()
 
     async def on_stopped() -> None:
         stopped.set()
 
-    task = asyncio.create_task(leadership.run(on_started, on_stopped))
+    task = asyncio.create_task(election.run(on_started, on_stopped))
     try:
-        yield Candidate(leadership, task, stopped)
+        yield Candidate(election, task, stopped)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -142,8 +142,8 @@ async def rounds(server: LeaseServer, count: int) -> None:
 async def test_a_lease_that_nobody_has_is_taken() -> None:
     server = LeaseServer()
     async with candidate(server, Clock()) as me:
-        await until(lambda: me.leadership.is_leader)
-        me.leadership.fence()
+        await until(lambda: me.election.is_leader)
+        me.election.fence()
     assert server.lease is not None
     spec = server.lease["spec"]
     assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("me", 15)
@@ -159,9 +159,9 @@ async def test_a_standby_waits_while_the_holder_renews_whatever_its_clock_says()
             clock.now += 14
             server.put("other", leaseDurationSeconds=15, renewTime="1999-01-01T00:00:00.000000Z")
         await rounds(server, 2)
-        assert not me.leadership.is_leader
+        assert not me.election.is_leader
         with pytest.raises(LeadershipLost, match="not held by me"):
-            me.leadership.fence()
+            me.election.fence()
     assert server.writes == []
 
 
@@ -172,9 +172,9 @@ async def test_a_silent_holder_is_replaced_after_its_lease_and_not_before() -> N
         await rounds(server, 2)
         clock.now += 15
         await rounds(server, 2)
-        assert not me.leadership.is_leader
+        assert not me.election.is_leader
         clock.now += 0.1
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
     assert server.lease is not None
     assert server.lease["spec"]["leaseTransitions"] == 5
 
@@ -183,10 +183,10 @@ async def test_a_standby_is_there_the_moment_the_lease_runs_out() -> None:
     server = LeaseServer()
     server.put("other", leaseDurationSeconds=1)
     settings = LeaseSettings("harbour", "port", "me", duration=15, renew_deadline=10, retry=9)
-    leadership = Leadership(server, settings)
-    task = asyncio.create_task(leadership.run(nothing, nothing))
+    election = LeaseElection(server, settings)
+    task = asyncio.create_task(election.run(nothing, nothing))
     began = time.monotonic()
-    await until(lambda: leadership.is_leader)
+    await until(lambda: election.is_leader)
     assert 1.0 <= time.monotonic() - began < 5.0
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -196,7 +196,7 @@ async def test_a_released_lease_is_taken_at_once() -> None:
     server, clock = LeaseServer(), Clock()
     server.put("", leaseDurationSeconds=1, leaseTransitions=1)
     async with candidate(server, clock) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
     assert clock.now == 1000.0
 
 
@@ -204,19 +204,19 @@ async def test_of_two_that_want_it_one_gets_it() -> None:
     server, clock = LeaseServer(), Clock()
     async with candidate(server, clock, "a") as a, candidate(server, clock, "b") as b:
         await rounds(server, 10)
-        assert [a.leadership.is_leader, b.leadership.is_leader].count(True) == 1
+        assert [a.election.is_leader, b.election.is_leader].count(True) == 1
 
 
 async def test_a_frozen_leader_is_fenced_before_its_loop_notices_and_writes_nothing() -> None:
     server, clock = LeaseServer(), Clock()
     async with candidate(server, clock) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
         await rounds(server, 2)
         clock.now += DEADLINE + 0.1
         before = list(server.writes)
         with pytest.raises(LeadershipLost, match=r"last renewed 10\.1 s ago"):
-            me.leadership.fence()
-        assert not me.leadership.is_leader
+            me.election.fence()
+        assert not me.election.is_leader
         with pytest.raises(LeadershipLost):
             await me.task
         assert me.stopped.is_set()
@@ -227,7 +227,7 @@ async def test_a_frozen_leader_is_fenced_before_its_loop_notices_and_writes_noth
 async def test_a_leader_survives_an_outage_shorter_than_its_deadline() -> None:
     server, clock = LeaseServer(), Clock()
     async with candidate(server, clock) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
         server.failure = refusal(Unavailable, 503)
         clock.now += DEADLINE - 1
         await rounds(server, 3)
@@ -235,13 +235,13 @@ async def test_a_leader_survives_an_outage_shorter_than_its_deadline() -> None:
         await rounds(server, 2)
         clock.now += DEADLINE - 1
         await rounds(server, 2)
-        me.leadership.fence()
+        me.election.fence()
 
 
 async def test_a_leader_stops_when_the_outage_outlives_its_deadline() -> None:
     server, clock = LeaseServer(), Clock()
     async with candidate(server, clock) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
         server.failure = refusal(Unavailable, 503)
         await rounds(server, 2)
         clock.now += DEADLINE + 0.1
@@ -253,16 +253,16 @@ async def test_a_leader_stops_when_the_outage_outlives_its_deadline() -> None:
 async def test_a_lease_touched_by_somebody_without_taking_it_stays_ours() -> None:
     server = LeaseServer()
     async with candidate(server, Clock()) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
         server.put("me", leaseDurationSeconds=15)
         await rounds(server, 4)
-        me.leadership.fence()
+        me.election.fence()
 
 
 async def test_a_lease_taken_by_another_is_lost() -> None:
     server = LeaseServer()
     async with candidate(server, Clock()) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
         server.put("other", leaseDurationSeconds=15)
         with pytest.raises(LeadershipLost, match="was taken from me"):
             await me.task
@@ -273,41 +273,41 @@ async def test_a_lease_taken_by_another_is_lost() -> None:
 async def test_a_lease_deleted_by_somebody_is_made_again() -> None:
     server = LeaseServer()
     async with candidate(server, Clock()) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
         server.lease = None
         await until(lambda: server.holder == "me")
-        me.leadership.fence()
+        me.election.fence()
 
 
 async def test_release_hands_over_without_waiting() -> None:
     server, clock = LeaseServer(), Clock()
     async with candidate(server, clock, "a") as a, candidate(server, clock, "b") as b:
-        await until(lambda: a.leadership.is_leader or b.leadership.is_leader)
-        leader, standby = (a, b) if a.leadership.is_leader else (b, a)
+        await until(lambda: a.election.is_leader or b.election.is_leader)
+        leader, standby = (a, b) if a.election.is_leader else (b, a)
         leader.task.cancel()
         await asyncio.gather(leader.task, return_exceptions=True)
-        await leader.leadership.release()
+        await leader.election.release()
         with pytest.raises(LeadershipLost):
-            leader.leadership.fence()
-        await until(lambda: standby.leadership.is_leader)
+            leader.election.fence()
+        await until(lambda: standby.election.is_leader)
     assert clock.now == 1000.0
 
 
 async def test_release_leaves_anothers_lease_alone() -> None:
     server, clock = LeaseServer(), Clock()
     async with candidate(server, clock) as me:
-        await until(lambda: me.leadership.is_leader)
+        await until(lambda: me.election.is_leader)
         me.task.cancel()
         await asyncio.gather(me.task, return_exceptions=True)
         server.put("other")
-        await me.leadership.release()
+        await me.election.release()
     assert server.holder == "other"
 
 
 async def test_release_of_what_is_not_held_asks_nothing() -> None:
     server = LeaseServer()
     settings = LeaseSettings("harbour", "port", "me")
-    await Leadership(server, settings, Clock()).release()
+    await LeaseElection(server, settings, Clock()).release()
     assert server.calls == 0
 
 
@@ -327,15 +327,15 @@ async def test_the_lease_is_renewed_while_the_takeover_takes_its_time() -> None:
     server = LeaseServer()
     async with candidate(server, Clock(), on_started=look_around) as me:
         await until(lambda: server.writes.count("me") > 3)
-        me.leadership.fence()
+        me.election.fence()
 
 
 async def test_a_loop_that_does_not_come_round_is_called_stalled() -> None:
     server, clock = LeaseServer(), Clock()
-    leadership = Leadership(server, LeaseSettings("harbour", "port", "me"), clock)
-    assert not leadership.stalled
+    election = LeaseElection(server, LeaseSettings("harbour", "port", "me"), clock)
+    assert not election.stalled
     clock.now += 16
-    assert leadership.stalled
+    assert election.stalled
 
 
 @pytest.mark.parametrize("times", [(10.0, 10.0, 2.0), (15.0, 10.0, 10.0), (15.0, 10.0, 0.0)])

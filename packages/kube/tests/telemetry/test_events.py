@@ -15,9 +15,9 @@ from moorage_domain.kinds import Kind
 from moorage_kube.client.client import Target
 from moorage_kube.client.errors import Forbidden, KubeError, NotFound
 from moorage_kube.client.kinds import NODES, PODS
-from moorage_kube.telemetry.events import EventNote, EventRecorder
+from moorage_kube.telemetry.events import Event, EventRecorder
 
-NOTE = EventNote(PODS, "web-0", "shop", "uid-1", "Normal", "Bound", "10.0.0.1 is on eth0")
+NOTE = Event(PODS, "web-0", "shop", "uid-1", "Normal", "Bound", "10.0.0.1 is on eth0")
 
 
 @dataclass

@@ -17,7 +17,7 @@ from botocore.credentials import RefreshableCredentials
 
 from moorage_provider import deadline
 from moorage_provider.errors import CredentialsRejected, InvalidOptions, MachineNotFound
-from moorage_provider.protocol import Request
+from moorage_provider.protocol import ApiCall
 from moorage_provider.sdk import observed
 from moorage_provider_aws.errors import RAISED_BY_BOTO, cloud_error
 
@@ -61,7 +61,7 @@ class Ec2:
         self,
         settings: Settings,
         fence: Callable[[], None],
-        tell: Callable[[Request], None],
+        tell: Callable[[ApiCall], None],
     ) -> None:
         """Find region, endpoint and credentials. Raises ``InvalidOptions``.
 

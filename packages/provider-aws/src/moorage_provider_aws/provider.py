@@ -15,12 +15,12 @@ from moorage_provider.errors import (
 )
 from moorage_provider.options import timeout_seconds
 from moorage_provider.protocol import (
+    Capabilities,
     CloudAddress,
     Machine,
     MachineHolder,
-    Operation,
     OtherHolder,
-    Traits,
+    PendingMutation,
 )
 from moorage_provider_aws import mapping as rows
 from moorage_provider_aws.identity import instance_id
@@ -51,7 +51,7 @@ class AwsProvider(SdkProvider["Ec2"]):
 
     name = "aws"
     cloud = "EC2"
-    traits = Traits(moves_in_one_call=True, clears_target_first=False)
+    capabilities = Capabilities(moves_in_one_call=True, clears_target_first=False)
     threads = THREADS
 
     def machine_id(self, provider_id: str) -> str | None:
@@ -88,24 +88,33 @@ class AwsProvider(SdkProvider["Ec2"]):
             f" instance {machine.machine_id} is in {machine.location}"
         )
 
-    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 replaces a lent address itself
-        return Operation()
+    async def prepare(
+        self,
+        address: CloudAddress,  # noqa: ARG002 - EC2 replaces a lent address itself
+        machine: Machine,  # noqa: ARG002 - see above
+        request_id: str,  # noqa: ARG002 - see above
+    ) -> PendingMutation:
+        return PendingMutation()
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         _announce("attach", address, machine.machine_id, request_id)
         async with self._within(f"AssociateAddress of {address.ip}"):
             try:
                 await self._associate(address, machine, reassociate=False)
             except (InUse, AddressNotFound) as refusal:
                 await self._judge(refusal, address, machine)
-        return Operation()
+        return PendingMutation()
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def move(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         async with self._within(f"AssociateAddress of {address.ip}"):
             # What the call below would displace without a word is looked at as late as can be.
             now, on_target = await asyncio.gather(self._reread(address), self._on_target(machine))
             if _is_on(now, machine):
-                return Operation()
+                return PendingMutation()
             if now.token != address.token:
                 raise Stale(f"{address.ip} has changed hands since it was read", "AssociationId")
             if isinstance(now.holder, OtherHolder):
@@ -113,11 +122,11 @@ class AwsProvider(SdkProvider["Ec2"]):
             _refuse_occupied(address, machine, on_target)
             _announce("move", address, machine.machine_id, request_id)
             await self._associate(address, machine, reassociate=True)
-        return Operation()
+        return PendingMutation()
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         if address.holder is None:
-            return Operation()
+            return PendingMutation()
         if isinstance(address.holder, OtherHolder):
             raise _held(address)
         _announce("detach", address, address.holder.machine_id, request_id)
@@ -130,12 +139,12 @@ class AwsProvider(SdkProvider["Ec2"]):
                 now = await self._reread(address)
                 if now.token not in ("", address.token):
                     raise
-        return Operation()
+        return PendingMutation()
 
-    async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - EC2 lends a new address itself
-        return Operation()
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:  # noqa: ARG002 - EC2 lends a new address itself
+        return PendingMutation()
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         raise Stale(f'EC2 has no operation "{handle}": its changes are done when they are answered')
 
     async def _associate(

@@ -24,7 +24,7 @@ from moorage_provider.errors import (
     MachineNotFound,
     Stale,
 )
-from moorage_provider.protocol import Request
+from moorage_provider.protocol import ApiCall
 from moorage_provider.sdk import observed
 from moorage_provider_azure.credentials import credential
 from moorage_provider_azure.errors import RAISED_BY_AZURE, cloud_error, operation_error
@@ -60,7 +60,7 @@ class _Gate(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
     def __init__(self, fence: Callable[[], None]) -> None:
         self._fence = fence
 
-    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
+    def on_call(self, request: PipelineRequest[HttpRequest]) -> None:
         deadline.check()
         left = min(deadline.left(), _LONGEST_SECONDS)
         reads = request.http_request.method == "GET"
@@ -84,7 +84,7 @@ class Arm:
         self,
         timeout_seconds: float,
         fence: Callable[[], None],
-        tell: Callable[[Request], None],
+        tell: Callable[[ApiCall], None],
     ) -> None:
         """Find endpoint and credentials. Raises ``InvalidOptions``.
 

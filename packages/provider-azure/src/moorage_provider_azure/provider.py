@@ -10,11 +10,11 @@ from moorage_provider.base import SdkProvider
 from moorage_provider.errors import MachineNotFound, Unsupported
 from moorage_provider.options import timeout_seconds
 from moorage_provider.protocol import (
+    Capabilities,
     CloudAddress,
     Machine,
     MachineHolder,
-    Operation,
-    Traits,
+    PendingMutation,
 )
 from moorage_provider_azure import binding, fitness, identity
 
@@ -42,7 +42,7 @@ class AzureProvider(SdkProvider["Arm"]):
 
     name = "azure"
     cloud = "Azure"
-    traits = Traits(moves_in_one_call=False, clears_target_first=False)
+    capabilities = Capabilities(moves_in_one_call=False, clears_target_first=False)
     threads = THREADS
 
     def __init__(self, region: str, timeout_seconds: float) -> None:
@@ -66,28 +66,40 @@ class AzureProvider(SdkProvider["Arm"]):
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         return fitness.refusal(address, machine)
 
-    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - Azure lends no addresses: nothing is in the way
-        return Operation()
+    async def prepare(
+        self,
+        address: CloudAddress,  # noqa: ARG002 - Azure lends no addresses: nothing is in the way
+        machine: Machine,  # noqa: ARG002 - see above
+        request_id: str,  # noqa: ARG002 - see above
+    ) -> PendingMutation:
+        return PendingMutation()
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         _announce("attach", address, machine.machine_id, request_id)
         async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
             return _accepted(await self._sdk.run(lambda arm: binding.attach(arm, address, machine)))
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - there is none
+    async def move(
+        self,
+        address: CloudAddress,  # noqa: ARG002 - there is none
+        machine: Machine,  # noqa: ARG002 - see above
+        request_id: str,  # noqa: ARG002 - see above
+    ) -> PendingMutation:
         raise Unsupported("Azure moves an address in two steps: detach it, then attach it")
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         holder = address.holder
         if isinstance(holder, MachineHolder):
             _announce("detach", address, holder.machine_id, request_id)
         async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
             return _accepted(await self._sdk.run(lambda arm: binding.detach(arm, address)))
 
-    async def compensate(self, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - nothing was taken
-        return Operation()
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:  # noqa: ARG002 - nothing was taken
+        return PendingMutation()
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         async with self._within("operations.get"):
             done = await self._sdk.run(lambda arm: arm.is_done(handle))
         return _accepted("" if done else handle)
@@ -105,8 +117,8 @@ class AzureProvider(SdkProvider["Arm"]):
         )
 
 
-def _accepted(handle: str) -> Operation:
-    return Operation(handle, done=not handle)
+def _accepted(handle: str) -> PendingMutation:
+    return PendingMutation(handle, done=not handle)
 
 
 def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:

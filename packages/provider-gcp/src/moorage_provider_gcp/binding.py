@@ -132,7 +132,7 @@ def detach(gce: Compute, address: CloudAddress, request_id: str) -> str:
     return _unless_done(exact, step)
 
 
-def compensate(gce: Compute, target: Machine, request_id: str) -> str:
+def restore(gce: Compute, target: Machine, request_id: str) -> str:
     """Lend a bare machine an ephemeral address; return the handle, ``""`` = done."""
     vm = _exact(target)
 

@@ -23,7 +23,7 @@ from moorage_provider.errors import (
     Stale,
     Unavailable,
 )
-from moorage_provider.protocol import Request
+from moorage_provider.protocol import ApiCall
 from moorage_provider.sdk import observed
 from moorage_provider_gcp import identity
 from moorage_provider_gcp.clients import (
@@ -90,7 +90,7 @@ class Compute:
         self,
         timeout_seconds: float,
         fence: Callable[[], None],
-        tell: Callable[[Request], None],
+        tell: Callable[[ApiCall], None],
     ) -> None:
         """Find project, endpoint and credentials. Raises ``InvalidOptions``.
 

@@ -10,11 +10,11 @@ from moorage_provider.base import SdkProvider
 from moorage_provider.errors import MachineNotFound, Unsupported
 from moorage_provider.options import timeout_seconds
 from moorage_provider.protocol import (
+    Capabilities,
     CloudAddress,
     Machine,
     MachineHolder,
-    Operation,
-    Traits,
+    PendingMutation,
 )
 from moorage_provider_gcp import binding, fitness, identity, settings
 
@@ -43,7 +43,7 @@ class GcpProvider(SdkProvider["Compute"]):
 
     name = "gcp"
     cloud = "GCP"
-    traits = Traits(moves_in_one_call=False, clears_target_first=True)
+    capabilities = Capabilities(moves_in_one_call=False, clears_target_first=True)
     threads = THREADS
 
     def machine_id(self, provider_id: str) -> str | None:
@@ -63,24 +63,33 @@ class GcpProvider(SdkProvider["Compute"]):
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         return fitness.refusal(address, machine)
 
-    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def prepare(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         _announce("prepare for", address.ip, machine.machine_id, request_id)
         async with self._within(f"instances.deleteAccessConfig of {machine.machine_id}"):
             return _accepted(
                 await self._sdk.run(lambda gce: binding.prepare(gce, address, machine, request_id))
             )
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         _announce("attach", address.ip, machine.machine_id, request_id)
         async with self._within(f"instances.addAccessConfig for {address.ip}"):
             return _accepted(
                 await self._sdk.run(lambda gce: binding.attach(gce, address, machine, request_id))
             )
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - there is none
+    async def move(
+        self,
+        address: CloudAddress,  # noqa: ARG002 - there is none
+        machine: Machine,  # noqa: ARG002 - see above
+        request_id: str,  # noqa: ARG002 - see above
+    ) -> PendingMutation:
         raise Unsupported("Google moves an address in two steps: detach it, then attach it")
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         if isinstance(address.holder, MachineHolder):
             _announce("detach", address.ip, address.holder.machine_id, request_id)
         async with self._within(f"instances.deleteAccessConfig for {address.ip}"):
@@ -88,14 +97,14 @@ class GcpProvider(SdkProvider["Compute"]):
                 await self._sdk.run(lambda gce: binding.detach(gce, address, request_id))
             )
 
-    async def compensate(self, machine: Machine, request_id: str) -> Operation:
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
         _announce("lend an address to", "", machine.machine_id, request_id)
         async with self._within(f"instances.addAccessConfig to {machine.machine_id}"):
             return _accepted(
-                await self._sdk.run(lambda gce: binding.compensate(gce, machine, request_id))
+                await self._sdk.run(lambda gce: binding.restore(gce, machine, request_id))
             )
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         async with self._within("zoneOperations.wait"):
             done = await self._sdk.run(lambda gce: gce.is_done(handle))
         return _accepted("" if done else handle)
@@ -110,8 +119,8 @@ class GcpProvider(SdkProvider["Compute"]):
         )
 
 
-def _accepted(handle: str) -> Operation:
-    return Operation(handle, done=not handle)
+def _accepted(handle: str) -> PendingMutation:
+    return PendingMutation(handle, done=not handle)
 
 
 def _announce(what: str, ip: str, machine_id: str, request_id: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Generic, Protocol, TypeVar
 
 from moorage_provider import deadline
-from moorage_provider.protocol import Request, Traits, unfenced, unobserved
+from moorage_provider.protocol import ApiCall, Capabilities, unfenced, unobserved
 from moorage_provider.sdk import Closes, Sdk
 
 
@@ -32,13 +32,13 @@ class SdkProvider(Generic[ClientT]):
     """
 
     name: str
-    traits: Traits
+    capabilities: Capabilities
     cloud: str
     threads: int
 
     def __init__(self, region: str, timeout_seconds: float) -> None:
         self.fence: Callable[[], None] = unfenced
-        self.on_request: Callable[[Request], None] = unobserved
+        self.on_call: Callable[[ApiCall], None] = unobserved
         self._region = region
         self._timeout_seconds = timeout_seconds
         self._sdk = Sdk(f"moorage-{self.name}", self._connect, self.threads)
@@ -63,5 +63,5 @@ class SdkProvider(Generic[ClientT]):
     def _check_fence(self) -> None:
         self.fence()
 
-    def _tell(self, request: Request) -> None:
-        self.on_request(request)
+    def _tell(self, request: ApiCall) -> None:
+        self.on_call(request)

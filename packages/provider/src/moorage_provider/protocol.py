@@ -84,7 +84,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class Capabilities:
     """How this cloud moves an address; the planner orders its steps by it.
 
     Attributes:
@@ -97,7 +97,7 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class PendingMutation:
     """A mutation the cloud has accepted.
 
     Attributes:
@@ -110,7 +110,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiCall:
     """One call to the cloud's API that is over, for metrics.
 
     Attributes:
@@ -128,8 +128,8 @@ def unfenced() -> None:
     """The fence until the caller sets one: everybody may write."""
 
 
-def unobserved(request: Request) -> None:
-    """What ``on_request`` is until the caller sets it: nobody listens."""
+def unobserved(request: ApiCall) -> None:
+    """What ``on_call`` is until the caller sets it: nobody listens."""
 
 
 class Provider(Protocol):
@@ -141,12 +141,12 @@ class Provider(Protocol):
     """
 
     name: str
-    traits: Traits
+    capabilities: Capabilities
     # Set by the caller; called right before every request that changes something, the SDK's own
     # repeats included. It raises when this process may not write any more (lost leadership).
     fence: Callable[[], None]
     # Set by the caller; called after every call to the cloud's API, from whatever thread made it.
-    on_request: Callable[[Request], None]
+    on_call: Callable[[ApiCall], None]
 
     def machine_id(self, provider_id: str) -> str | None:
         """The machine behind a node's ``spec.providerID``; ``None`` = not of this cloud. Pure."""
@@ -169,30 +169,36 @@ class Provider(Protocol):
         """Why this machine can never hold the address, in one sentence; ``None`` = it can. Pure."""
         ...
 
-    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def prepare(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         """Free the target's interface of the ephemeral public address that is in the way.
 
         Done at once, with no call, where none is; ``address`` is the one to come.
         """
         ...
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         """Give a free address to a machine; raises ``InUse`` rather than take one from anybody."""
         ...
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def move(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         """Take an address from the holder it was read with to ``machine``; else ``Stale``.
 
-        Only where ``traits.moves_in_one_call``. Never throws another reserved address off the
+        Only where ``capabilities.moves_in_one_call``. Never throws another reserved address off the
         target: ``InUse``.
         """
         ...
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         """Take an address from the holder it was read with; nobody holds it afterwards."""
         ...
 
-    async def compensate(self, machine: Machine, request_id: str) -> Operation:
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
         """Give a machine stripped by ``prepare`` an ephemeral public address again.
 
         Does nothing where it has a public address.
@@ -208,7 +214,7 @@ class Provider(Protocol):
         """
         ...
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         """Look at an accepted mutation; raises what it failed with."""
         ...
 

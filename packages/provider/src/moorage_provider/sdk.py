@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from moorage_provider import deadline
 from moorage_provider.errors import CloudError, CredentialsRejected
-from moorage_provider.protocol import Request
+from moorage_provider.protocol import ApiCall
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Sdk(Generic[ClientT]):
 
 
 @contextlib.contextmanager
-def observed(operation: str, tell: Callable[[Request], None]) -> Iterator[None]:
+def observed(operation: str, tell: Callable[[ApiCall], None]) -> Iterator[None]:
     """Tell how a call to the cloud ended and how long it took; the errors are mapped inside.
 
     A call that was stopped by anything else, such as the fence, is not told: nothing was asked.
@@ -93,9 +93,9 @@ def observed(operation: str, tell: Callable[[Request], None]) -> Iterator[None]:
     try:
         yield
     except CloudError as error:
-        tell(Request(operation, outcome_of(error), time.monotonic() - began))
+        tell(ApiCall(operation, outcome_of(error), time.monotonic() - began))
         raise
-    tell(Request(operation, "success", time.monotonic() - began))
+    tell(ApiCall(operation, "success", time.monotonic() - began))
 
 
 def outcome_of(error: CloudError) -> str:

@@ -35,23 +35,23 @@ from moorage_core.decide.case import (
     OnNode,
     Step,
     changed,
-    place_of,
+    reference_to,
     settle,
 )
-from moorage_core.decide.restore import give_back, give_back_to_refused_target, unpaid
+from moorage_core.decide.restore import pending_restores, restore, restore_refused_target
 from moorage_core.decide.targets import Leave, patience, why_leave
 from moorage_core.model import (
     Absent,
+    AddressRecord,
     Awaited,
     DrainMode,
     ForeignPolicy,
     Mutation,
     Phase,
-    Record,
     Unread,
 )
 from moorage_domain.nodes import Node
-from moorage_domain.plans import first_hit
+from moorage_domain.plans import first_match
 from moorage_domain.reasons import Reason
 from moorage_provider.protocol import MachineHolder
 
@@ -67,12 +67,12 @@ LONGEST_BACKOFF_SECONDS = 600.0
 
 def decide_address(case: Case) -> Step:
     """The step for one wanted address: the first rule that has an opinion decides."""
-    return first_hit(RULES, case)
+    return first_match(RULES, case)
 
 
 def yield_to_older(case: Case) -> Step | None:
     """Two allocations list the address; the younger one makes no call at all."""
-    owner = case.world.conflicts.get(case.record.ip)
+    owner = case.observed.conflicts.get(case.record.ip)
     if owner is None:
         return None
     message = f"NetIPAllocation {owner} is older and lists the same address"
@@ -82,50 +82,50 @@ def yield_to_older(case: Case) -> Step | None:
 def wait_for_mutation(case: Case) -> Step | None:
     """One mutation at a time for an address."""
     record = case.record
-    if record.ip not in case.world.in_flight:
+    if record.ip not in case.observed.in_flight:
         return None
-    handle = case.world.handles.get(record.ip, record.handle)
-    return Step(settle(record, case.world.now, handle=handle))
+    handle = case.observed.handles.get(record.ip, record.handle)
+    return Step(settle(record, case.observed.now, handle=handle))
 
 
 def wait_for_reading(case: Case) -> Step | None:
     """Nothing is decided on an old reading while a new one is on its way."""
-    return Step(case.record) if isinstance(case.reading, Awaited) else None
+    return Step(case.record) if isinstance(case.cloud_state, Awaited) else None
 
 
 def freeze_unread(case: Case) -> Step | None:
     """Unknown is never absent: keep all that is, change nothing."""
-    if not isinstance(case.reading, Unread):
+    if not isinstance(case.cloud_state, Unread):
         return None
-    phase = Phase.UNKNOWN if case.record.place else Phase.BLOCKED
-    return Step(changed(case, case.reading.reason, case.reading.message, phase=phase))
+    phase = Phase.UNKNOWN if case.record.node_ref else Phase.BLOCKED
+    return Step(changed(case, case.cloud_state.reason, case.cloud_state.message, phase=phase))
 
 
 def block_absent(case: Case) -> Step | None:
     """The cloud positively has no such address."""
-    if not isinstance(case.reading, Absent):
+    if not isinstance(case.cloud_state, Absent):
         return None
-    where = f" in region {region}" if (region := case.world.allocation.region) else ""
+    where = f" in region {region}" if (region := case.observed.allocation.region) else ""
     message = f"{case.record.ip} is not reserved in this account{where}"
-    return give_back(case, Step(_nowhere(case, reasons.NOT_FOUND, message)))
+    return restore(case, Step(_nowhere(case, reasons.NOT_FOUND, message)))
 
 
 def leave_foreign_alone(case: Case) -> Step | None:
     """What others hold is theirs."""
     match case.holder:
         case Foreign(owner, machine):
-            policy = case.world.allocation.foreign
+            policy = case.observed.allocation.foreign
             if machine and policy is not ForeignPolicy.NEVER:
                 return None
             message = f"{owner} holds {case.record.ip} and is no node of this cluster"
-            return give_back(case, Step(_nowhere(case, reasons.FOREIGN, message)))
+            return restore(case, Step(_nowhere(case, reasons.FOREIGN, message)))
         case _:
             return None
 
 
 def wait_until_shown(case: Case) -> Step | None:
     """The cloud said done but does not show it yet: look again before doing anything twice."""
-    record, now = case.record, case.world.now
+    record, now = case.record, case.observed.now
     if record.phase is not Phase.VERIFYING or _shown(case):
         return None
     age = now - record.since
@@ -139,11 +139,11 @@ def wait_until_shown(case: Case) -> Step | None:
 def settle_on_fit_node(case: Case) -> Step | None:
     """The cloud shows it on a node that may keep it."""
     match case.holder:
-        case OnNode(node) if why_leave(node, case.world) is None:
-            wait = patience(node, case.world) or None
+        case OnNode(node) if why_leave(node, case.observed) is None:
+            wait = patience(node, case.observed) or None
             message = f"on node {node.name}{_owing(case)}"
             record = _on(case, node, Phase.BOUND, reasons.BOUND, message)
-            return give_back(case, Step(record, wait=wait))
+            return restore(case, Step(record, wait=wait))
         case _:
             return None
 
@@ -152,19 +152,19 @@ def freeze_when_most_of_the_pool_is_down(case: Case) -> Step | None:
     """Then the fault is ours or the network's, and every move would be wrong."""
     match case.holder:
         case OnNode(node):
-            leave = why_leave(node, case.world)
-            place = place_of(node)
+            leave = why_leave(node, case.observed)
+            node_ref = reference_to(node)
             if leave is None or leave.reason is not reasons.NODE_NOT_READY:
                 return None
-        case OnGone(place):
+        case OnGone(node_ref):
             pass
         case _:
             return None
     message = case.targets.mass_not_ready
     if not message:
         return None
-    record = changed(case, reasons.MASS_NOT_READY, message, phase=Phase.HOLDING, place=place)
-    return give_back(case, Step(record, wait=LOOK_AGAIN_SECONDS))
+    record = changed(case, reasons.MASS_NOT_READY, message, phase=Phase.HOLDING, node_ref=node_ref)
+    return restore(case, Step(record, wait=LOOK_AGAIN_SECONDS))
 
 
 def hold_while_workload_runs(case: Case) -> Step | None:
@@ -174,7 +174,9 @@ def hold_while_workload_runs(case: Case) -> Step | None:
     node, leave = draining
     if not (pods := _pods_left(case, node)):
         return None
-    return _hold(case, node, f"{leave.message}; {pods} still run there", patience(node, case.world))
+    return _hold(
+        case, node, f"{leave.message}; {pods} still run there", patience(node, case.observed)
+    )
 
 
 def count_pods_of_drained_node(case: Case) -> Step | None:
@@ -182,7 +184,7 @@ def count_pods_of_drained_node(case: Case) -> Step | None:
     if (draining := _draining(case)) is None:
         return None
     node, leave = draining
-    match case.world.counted.get(node.name):
+    match case.observed.counted.get(node.name):
         case None:
             return Step(case.record, count=node.name, wait=0.0)
         case False:
@@ -195,21 +197,21 @@ def count_pods_of_drained_node(case: Case) -> Step | None:
 def wait_for_gone_node(case: Case) -> Step | None:
     """A kubelet that registers again is no failover."""
     match case.holder:
-        case OnGone(place):
-            since = case.world.gone_since.get(place.node_uid, case.world.uptime)
-            left = since + case.world.allocation.gone_after - case.world.uptime
+        case OnGone(node_ref):
+            since = case.observed.gone_since.get(node_ref.uid, case.observed.uptime)
+            left = since + case.observed.allocation.gone_after - case.observed.uptime
         case _:
             return None
     if left <= 0:
         return None
-    message = f"the Node object {place.node_name} is gone, its machine still holds the address"
-    record = changed(case, reasons.NODE_GONE, message, phase=Phase.HOLDING, place=place)
-    return give_back(case, Step(record, wait=left))
+    message = f"the Node object {node_ref.name} is gone, its machine still holds the address"
+    record = changed(case, reasons.NODE_GONE, message, phase=Phase.HOLDING, node_ref=node_ref)
+    return restore(case, Step(record, wait=left))
 
 
 def back_off(case: Case) -> Step | None:
     """After a failure, not again before its time."""
-    left = min(case.record.next_attempt - case.world.now, LONGEST_BACKOFF_SECONDS)
+    left = min(case.record.next_attempt - case.observed.now, LONGEST_BACKOFF_SECONDS)
     return Step(case.record, wait=left) if left > 0 else None
 
 
@@ -218,14 +220,14 @@ def go_on(case: Case) -> Step:
     target = case.targets.pick(case.record)
     if target is None:
         return _stay_without_target(case)
-    traits, why = case.world.traits, _why(case, target)
-    if traits.clears_target_first and not _prepared(case.record, target):
-        return begin(case, Mutation.PREPARE, place_of(target), why)
+    capabilities, why = case.observed.capabilities, _why(case, target)
+    if capabilities.clears_target_first and not _prepared(case.record, target):
+        return begin(case, Mutation.PREPARE, reference_to(target), why)
     if isinstance(case.holder, Nobody):
-        return begin(case, Mutation.ATTACH, place_of(target), why)
-    if traits.moves_in_one_call:
-        return begin(case, Mutation.MOVE, place_of(target), why)
-    return begin(case, Mutation.DETACH, place_of(target), why)
+        return begin(case, Mutation.ATTACH, reference_to(target), why)
+    if capabilities.moves_in_one_call:
+        return begin(case, Mutation.MOVE, reference_to(target), why)
+    return begin(case, Mutation.DETACH, reference_to(target), why)
 
 
 RULES = (
@@ -236,7 +238,7 @@ RULES = (
     block_absent,
     leave_foreign_alone,
     wait_until_shown,
-    give_back_to_refused_target,
+    restore_refused_target,
     settle_on_fit_node,
     freeze_when_most_of_the_pool_is_down,
     hold_while_workload_runs,
@@ -252,11 +254,11 @@ def _why(case: Case, target: Node) -> Why:
     record = case.record
     match case.holder:
         case OnNode(node):
-            leave = why_leave(node, case.world)
+            leave = why_leave(node, case.observed)
             return Why(leave.reason, leave.message) if leave else Why(reasons.MOVING)
-        case OnGone(place):
-            return Why(reasons.NODE_GONE, f"the Node object {place.node_name} is gone")
-        case Nobody() if record.phase is Phase.BOUND and record.place == place_of(target):
+        case OnGone(node_ref):
+            return Why(reasons.NODE_GONE, f"the Node object {node_ref.name} is gone")
+        case Nobody() if record.phase is Phase.BOUND and record.node_ref == reference_to(target):
             return Why(reasons.REPAIRING, "somebody took it off the node")
         case Nobody():
             return Why(reasons.ATTACHING)
@@ -264,10 +266,10 @@ def _why(case: Case, target: Node) -> Why:
             return Why(reasons.MOVING, f"spec.foreignPolicy lets it be taken from {owner}")
 
 
-def _prepared(record: Record, target: Node) -> bool:
+def _prepared(record: AddressRecord, target: Node) -> bool:
     """Whether the target's interface is free already; attach and detach come only after that."""
     done = record.operation.startswith(("prepared/", "detach/", "attach/"))
-    return done and record.place is not None and record.place.node_uid == target.uid
+    return done and record.node_ref is not None and record.node_ref.uid == target.uid
 
 
 def _stay_without_target(case: Case) -> Step:
@@ -278,40 +280,40 @@ def _stay_without_target(case: Case) -> Step:
         message = record.message
     match case.holder:
         case OnNode(node):
-            stay = changed(case, reason, message, phase=Phase.HOLDING, place=place_of(node))
-        case OnGone(place):
-            stay = changed(case, reason, message, phase=Phase.HOLDING, place=place)
+            stay = changed(case, reason, message, phase=Phase.HOLDING, node_ref=reference_to(node))
+        case OnGone(node_ref):
+            stay = changed(case, reason, message, phase=Phase.HOLDING, node_ref=node_ref)
         case _:
-            stay = changed(case, reason, message, phase=Phase.WAITING, place=None)
-    return give_back(case, Step(stay, wait=_until_avoided_is_over(case)))
+            stay = changed(case, reason, message, phase=Phase.WAITING, node_ref=None)
+    return restore(case, Step(stay, wait=_until_avoided_is_over(case)))
 
 
 def _owing(case: Case) -> str:
     """Which nodes still need a public address of their own, for people."""
-    names = ", ".join(place.node_name for place in unpaid(case))
+    names = ", ".join(node_ref.name for node_ref in pending_restores(case))
     return f"; still to get a public address of its own again: {names}" if names else ""
 
 
 def _until_avoided_is_over(case: Case) -> float | None:
-    now = case.world.uptime
-    avoided = case.world.avoided.get(case.record.ip, {}).values()
+    now = case.observed.uptime
+    avoided = case.observed.avoided.get(case.record.ip, {}).values()
     return min((until - now for until in avoided if until > now), default=None)
 
 
-def _on(case: Case, node: Node, phase: Phase, reason: Reason, message: str) -> Record:
+def _on(case: Case, node: Node, phase: Phase, reason: Reason, message: str) -> AddressRecord:
     """The record of an address that the cloud shows on a node of ours."""
     return changed(
         case, reason, message,
-        phase=phase, place=place_of(node), previous=None, operation="",
+        phase=phase, node_ref=reference_to(node), previous=None, operation="",
         attempts=0, next_attempt=0.0, cloud_ref=address_of(case).reference,
     )  # fmt: skip
 
 
-def _nowhere(case: Case, reason: Reason, message: str) -> Record:
+def _nowhere(case: Case, reason: Reason, message: str) -> AddressRecord:
     """The record of an address that no node of ours can have now."""
     return changed(
         case, reason, message,
-        phase=Phase.BLOCKED, place=None, previous=None, operation="",
+        phase=Phase.BLOCKED, node_ref=None, previous=None, operation="",
         attempts=0, next_attempt=0.0,
     )  # fmt: skip
 
@@ -320,28 +322,28 @@ def _draining(case: Case) -> tuple[Node, Leave] | None:
     """The node that the address is to leave once its pods are gone; ``None`` = none, or at once."""
     match case.holder:
         case OnNode(node):
-            leave = why_leave(node, case.world)
+            leave = why_leave(node, case.observed)
         case _:
             return None
-    begun = case.world.traits.clears_target_first and case.record.operation
-    at_once = case.world.allocation.drain is DrainMode.IMMEDIATE
+    begun = case.observed.capabilities.clears_target_first and case.record.operation
+    at_once = case.observed.allocation.drain is DrainMode.IMMEDIATE
     return None if leave is None or not leave.gentle or begun or at_once else (node, leave)
 
 
 def _hold(case: Case, node: Node, message: str, wait: float) -> Step:
     record = _on(case, node, Phase.HOLDING, reasons.WORKLOAD_RUNNING, message)
-    return give_back(case, Step(record, wait=wait or None))
+    return restore(case, Step(record, wait=wait or None))
 
 
 def _pods_left(case: Case, node: Node) -> str:
     """Which pods hold the address back, in plain words; ``""`` = none."""
-    world = case.world
-    if world.allocation.drain is DrainMode.ALL_PODS_GONE:
-        return "pods" if node.name in world.crowded else ""
-    if node.name not in world.busy:
+    observed = case.observed
+    if observed.allocation.drain is DrainMode.ALL_PODS_GONE:
+        return "pods" if node.name in observed.crowded else ""
+    if node.name not in observed.busy:
         return ""
-    workload = world.allocation.workload
-    if world.workload_missing:
+    workload = observed.allocation.workload
+    if observed.workload_missing:
         return f"there is no {workload}, so all count that are of no DaemonSet: pods"
     return f"pods of {workload}" if workload else "pods"
 
@@ -351,9 +353,9 @@ def _shown(case: Case) -> bool:
     if case.record.operation.startswith(Mutation.DETACH):
         return isinstance(case.holder, Nobody)
     holder = address_of(case).holder
-    place = case.record.place
+    node_ref = case.record.node_ref
     return (
-        place is not None
+        node_ref is not None
         and isinstance(holder, MachineHolder)
-        and case.world.machine_of.get(place.provider_id) == holder.machine_id
+        and case.observed.machine_of.get(node_ref.provider_id) == holder.machine_id
     )

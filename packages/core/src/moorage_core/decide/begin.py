@@ -13,10 +13,10 @@ from moorage_core.decide.case import (
     OnNode,
     Step,
     changed,
-    place_of,
+    reference_to,
     settle,
 )
-from moorage_core.model import ForeignPolicy, Mutation, Phase, Place, Present, Record
+from moorage_core.model import AddressRecord, ForeignPolicy, Mutation, NodeReference, Phase, Present
 from moorage_domain.reasons import Reason
 from moorage_provider.protocol import CloudAddress
 
@@ -26,28 +26,28 @@ _PHASES = {
     Mutation.ATTACH: Phase.ATTACHING,
     Mutation.MOVE: Phase.ATTACHING,
     Mutation.DETACH: Phase.DETACHING,
-    Mutation.COMPENSATE: Phase.COMPENSATING,
+    Mutation.RESTORE: Phase.COMPENSATING,
 }
 
 
 def begin_detach(case: Case, reason: Reason) -> Step:
     """Let an address go that is no longer wanted; it gets no new place."""
     address, record = address_of(case), case.record
-    place = _source(case) or record.place
-    request_id = _request_id(case, Mutation.DETACH, place.node_uid if place else "")
+    node_ref = _source(case) or record.node_ref
+    request_id = _request_id(case, Mutation.DETACH, node_ref.uid if node_ref else "")
     intent = changed(
-        case, reason, f"taking {record.ip} off node {place.node_name if place else '?'}",
-        phase=Phase.RELEASING, place=place, previous=None, next_attempt=0.0,
+        case, reason, f"taking {record.ip} off node {node_ref.name if node_ref else '?'}",
+        phase=Phase.RELEASING, node_ref=node_ref, previous=None, next_attempt=0.0,
         operation=f"{Mutation.DETACH}/{request_id}",
     )  # fmt: skip
     return Step(
         intent,
         Mutate(
             mutation=Mutation.DETACH,
-            allocation=case.world.allocation.name,
+            allocation=case.observed.allocation.name,
             ip=record.ip,
             address=address,
-            place=place,
+            node_ref=node_ref,
             machine_id="",
             request_id=request_id,
             handle=intent.handle,
@@ -63,50 +63,52 @@ class Why:
     detail: str = ""
 
 
-def begin(case: Case, mutation: Mutation, place: Place, why: Why) -> Step:
+def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> Step:
     """Write the intention down; the mutation is begun only once that is stored."""
     address = address_of(case)
-    world, record = case.world, case.record
+    observed, record = case.observed, case.record
     previous = _source(case)
-    request_id = _request_id(case, mutation, place.node_uid)
+    request_id = _request_id(case, mutation, node_ref.uid)
     # The failure that sent us on to this node must not vanish from the status unseen.
     after = f", after a failure: {record.message}" if record.attempts else ""
     detail = f": {why.detail}" if why.detail else ""
-    origin = f" from node {previous.node_name}" if previous and previous != place else ""
-    target = f"to node {place.node_name}"
+    origin = f" from node {previous.name}" if previous and previous != node_ref else ""
+    target = f"to node {node_ref.name}"
     intent = changed(
         case, why.reason, f"{mutation} {record.ip}{origin} {target}{detail}{after}",
-        phase=_PHASES[mutation], place=place, previous=previous, next_attempt=0.0,
+        phase=_PHASES[mutation], node_ref=node_ref, previous=previous, next_attempt=0.0,
         operation=f"{mutation}/{request_id}", cloud_ref=address.reference,
     )  # fmt: skip
     mutate = Mutate(
         mutation=mutation,
-        allocation=world.allocation.name,
+        allocation=observed.allocation.name,
         ip=record.ip,
         address=address,
-        place=place,
-        machine_id=world.machine_of.get(place.provider_id, ""),
+        node_ref=node_ref,
+        machine_id=observed.machine_of.get(node_ref.provider_id, ""),
         request_id=request_id,
-        may_strip=any(owed.node_uid == place.node_uid for owed in record.owed),
+        may_strip=any(
+            restore_pending.uid == node_ref.uid for restore_pending in record.restore_pending
+        ),
         handle=intent.handle,
         only_unmanaged=isinstance(case.holder, Foreign)
-        and world.allocation.foreign is ForeignPolicy.IF_UNMANAGED,
+        and observed.allocation.foreign is ForeignPolicy.IF_UNMANAGED,
     )
     return Step(intent, mutate=mutate)
 
 
-def begin_compensation(case: Case, record: Record, place: Place) -> Step:
+def begin_restore(case: Case, record: AddressRecord, node_ref: NodeReference) -> Step:
     """Give a node its own public address again; what is told of the reserved one stays."""
-    request_id = _request_id(case, Mutation.COMPENSATE, place.node_uid)
-    operation = f"{Mutation.COMPENSATE}/{request_id}"
-    intent = settle(record, case.world.now, operation=operation)
+    request_id = _request_id(case, Mutation.RESTORE, node_ref.uid)
+    operation = f"{Mutation.RESTORE}/{request_id}"
+    intent = settle(record, case.observed.now, operation=operation)
     mutate = Mutate(
-        mutation=Mutation.COMPENSATE,
-        allocation=case.world.allocation.name,
+        mutation=Mutation.RESTORE,
+        allocation=case.observed.allocation.name,
         ip=record.ip,
         address=CloudAddress(record.ip, record.cloud_ref, None),
-        place=place,
-        machine_id=case.world.machine_of.get(place.provider_id, ""),
+        node_ref=node_ref,
+        machine_id=case.observed.machine_of.get(node_ref.provider_id, ""),
         request_id=request_id,
         handle=intent.handle,
     )
@@ -115,23 +117,23 @@ def begin_compensation(case: Case, record: Record, place: Place) -> Step:
 
 def _request_id(case: Case, mutation: Mutation, node_uid: str) -> str:
     """The same for every repeat of one step, another for another step or attempt."""
-    token = case.reading.address.token if isinstance(case.reading, Present) else ""
-    seed = (case.world.allocation.uid, case.record.ip, mutation, node_uid, token)
+    token = case.cloud_state.address.token if isinstance(case.cloud_state, Present) else ""
+    seed = (case.observed.allocation.uid, case.record.ip, mutation, node_uid, token)
     return str(uuid5(_REQUESTS, "/".join(seed) + f"/{case.record.attempts}"))
 
 
-def _source(case: Case) -> Place | None:
+def _source(case: Case) -> NodeReference | None:
     match case.holder:
         case OnNode(node):
-            return place_of(node)
-        case OnGone(place):
-            return place
+            return reference_to(node)
+        case OnGone(node_ref):
+            return node_ref
         case _:
             return case.record.previous
 
 
 def address_of(case: Case) -> CloudAddress:
     """The reading that a mutation rests on."""
-    if not isinstance(case.reading, Present):
+    if not isinstance(case.cloud_state, Present):
         raise TypeError(f"{case.record.ip} was not read")
-    return case.reading.address
+    return case.cloud_state.address

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from moorage_core.actions import Mutate, Reread
 from moorage_core.decide.targets import Targets
-from moorage_core.model import Observed, Place, Present, Reading, Record
+from moorage_core.model import AddressRecord, CloudState, NodeReference, Observed, Present
 from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
 from moorage_provider.protocol import MachineHolder
@@ -29,7 +29,7 @@ class OnNode:
 class OnGone:
     """A machine holds it that was our node; the Node object is gone."""
 
-    place: Place
+    node_ref: NodeReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ Holder: TypeAlias = Nobody | OnNode | OnGone | Foreign
 class Case:
     """One address, with the world around it; ``holder`` means nothing unless it was read."""
 
-    record: Record
-    reading: Reading
+    record: AddressRecord
+    cloud_state: CloudState
     holder: Holder
-    world: Observed
+    observed: Observed
     targets: Targets
 
 
@@ -71,39 +71,39 @@ class Step:
         wait: seconds until it must be looked at again, ``None`` = only on a change.
     """
 
-    record: Record | None
+    record: AddressRecord | None
     mutate: Mutate | None = None
     reread: Reread | None = None
     count: str = ""
     wait: float | None = None
 
 
-def place_of(node: Node) -> Place:
+def reference_to(node: Node) -> NodeReference:
     """The node as a record remembers it."""
-    return Place(node.name, node.uid, node.provider_id)
+    return NodeReference(node.name, node.uid, node.provider_id)
 
 
-def locate(record: Record, reading: Reading, world: Observed) -> Holder:
+def locate(record: AddressRecord, cloud_state: CloudState, observed: Observed) -> Holder:
     """Who holds the address, in the terms of this cluster."""
-    holder = reading.address.holder if isinstance(reading, Present) else None
+    holder = cloud_state.address.holder if isinstance(cloud_state, Present) else None
     if holder is None:
         return Nobody()
     if not isinstance(holder, MachineHolder):
         return Foreign(holder.description, machine=False)
-    if (name := world.by_machine.get(holder.machine_id)) is not None:
-        return OnNode(world.nodes[name])
-    for place in (record.place, record.previous):
-        if place and world.machine_of.get(place.provider_id) == holder.machine_id:
-            return OnGone(place)
+    if (name := observed.by_machine.get(holder.machine_id)) is not None:
+        return OnNode(observed.nodes[name])
+    for node_ref in (record.node_ref, record.previous):
+        if node_ref and observed.machine_of.get(node_ref.provider_id) == holder.machine_id:
+            return OnGone(node_ref)
     return Foreign(f"machine {holder.machine_id}", machine=True)
 
 
-def changed(case: Case, reason: Reason, message: str, **fields: Any) -> Record:  # noqa: ANN401  # fields of Record, checked by replace
+def changed(case: Case, reason: Reason, message: str, **fields: Any) -> AddressRecord:  # noqa: ANN401  # fields of Record, checked by replace
     """The record with a new reason; the very same record when nothing is new."""
-    return settle(case.record, case.world.now, reason=reason.name, message=message, **fields)
+    return settle(case.record, case.observed.now, reason=reason.name, message=message, **fields)
 
 
-def settle(record: Record, now: float, **fields: Any) -> Record:  # noqa: ANN401  # fields of Record, checked by replace
+def settle(record: AddressRecord, now: float, **fields: Any) -> AddressRecord:  # noqa: ANN401  # fields of Record, checked by replace
     """``record`` with other fields, and its times kept true; whole seconds, as they are written."""
     # Looked at before it is made: of hundreds of addresses, one or two change.
     if all(getattr(record, name) == value for name, value in fields.items()):

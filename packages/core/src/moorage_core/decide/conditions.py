@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from moorage_core import reasons
-from moorage_core.model import Allocation, Phase, Record
+from moorage_core.model import AddressRecord, Allocation, Phase
 from moorage_domain.conditions import Condition, Status
 from moorage_domain.reasons import Reason
 
@@ -18,19 +18,19 @@ MOVING = frozenset(
 _SHOWN = 3  # addresses named in one message
 
 
-def serves(record: Record) -> bool:
+def serves(record: AddressRecord) -> bool:
     """Whether the address is on a node where its workload can use it."""
     return record.phase is Phase.BOUND or record.reason == reasons.WORKLOAD_RUNNING.name
 
 
-def troubled(record: Record) -> bool:
+def troubled(record: AddressRecord) -> bool:
     """Whether people should look at it."""
     reason = reasons.ALL.get(record.reason)
     return reason is not None and reason.warning
 
 
 def conditions(
-    allocation: Allocation, records: Sequence[Record], label_errors: Mapping[str, str]
+    allocation: Allocation, records: Sequence[AddressRecord], label_errors: Mapping[str, str]
 ) -> tuple[Condition, ...]:
     """Ready, Progressing, Degraded and Conflict."""
     conflicts = [r for r in records if r.reason == reasons.CONFLICT.name]
@@ -54,7 +54,7 @@ def rejected(reason: Reason, message: str) -> tuple[Condition, ...]:
     )
 
 
-def _ready(allocation: Allocation, records: Sequence[Record]) -> Condition:
+def _ready(allocation: Allocation, records: Sequence[AddressRecord]) -> Condition:
     if allocation.deleting:
         return Condition(
             "Ready", "False", reasons.RELEASING.name, _told(records) or "being deleted"
@@ -71,20 +71,22 @@ def _ready(allocation: Allocation, records: Sequence[Record]) -> Condition:
     return Condition("Ready", status, worst.reason or "Pending", f"{count}: {_told(missing)}")
 
 
-def _degraded(records: Sequence[Record], label_errors: Mapping[str, str]) -> Condition:
+def _degraded(records: Sequence[AddressRecord], label_errors: Mapping[str, str]) -> Condition:
     if not records and label_errors:
         message = "; ".join(f"{node}: {error}" for node, error in sorted(label_errors.items()))
         return Condition("Degraded", "True", reasons.NODE_NOT_LABELLED.name, message)
     return _summary("Degraded", records, "Healthy", "no address is in trouble")
 
 
-def _summary(kind: str, records: Sequence[Record], calm: str, calm_message: str) -> Condition:
+def _summary(
+    kind: str, records: Sequence[AddressRecord], calm: str, calm_message: str
+) -> Condition:
     if not records:
         return Condition(kind, "False", calm, calm_message)
     return Condition(kind, "True", records[0].reason or "Pending", _told(records))
 
 
-def _told(records: Sequence[Record]) -> str:
+def _told(records: Sequence[AddressRecord]) -> str:
     told = [f"{r.ip}: {r.message or 'not looked at yet'}" for r in records[:_SHOWN]]
     more = len(records) - _SHOWN
     return "; ".join(told) + (f"; and {more} more" if more > 0 else "")

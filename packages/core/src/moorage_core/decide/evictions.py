@@ -16,66 +16,67 @@ from collections.abc import Iterable, Sequence
 from moorage_core.decide.case import Step
 from moorage_core.decide.conditions import MOVING
 from moorage_core.decide.node_labels import label_ready
-from moorage_core.model import Absent, Observed, Phase, Present, Record
+from moorage_core.model import Absent, AddressRecord, Observed, Phase, Present
 from moorage_core.pods import EvictPod
 
 RETRY_SECONDS = 15.0
 
 
-def evictions(world: Observed, steps: Sequence[Step]) -> tuple[EvictPod, ...]:
+def evictions(observed: Observed, steps: Sequence[Step]) -> tuple[EvictPod, ...]:
     """The pods to be evicted now."""
     records = [step.record for step in steps if step.record is not None]
     safe = (
-        _is_asked_for(world)
-        and _is_all_read(world)
+        _is_asked_for(observed)
+        and _is_all_read(observed)
         and not any(step.mutate for step in steps)
-        and not any(_is_on_its_way(record, world) for record in records)
-        and any(_is_served(record, world) for record in records)
+        and not any(_is_on_its_way(record, observed) for record in records)
+        and any(_is_served(record, observed) for record in records)
     )
     if not safe:
         return ()
-    spoken_for = {*world.spoken_for, *world.taken, *_named(records)}
+    spoken_for = {*observed.spoken_for, *observed.taken, *_named(records)}
     return tuple(
         EvictPod(pod)
-        for pod in world.misplaced
-        if pod.node_name not in spoken_for and world.evict_after.get(pod.uid, 0.0) <= world.uptime
+        for pod in observed.misplaced
+        if pod.node_name not in spoken_for
+        and observed.evict_after.get(pod.uid, 0.0) <= observed.uptime
     )
 
 
-def until_next(world: Observed) -> float | None:
+def until_next(observed: Observed) -> float | None:
     """Seconds until misplaced pods are looked at again; ``None`` = there are none."""
-    after = (world.evict_after.get(pod.uid, 0.0) - world.uptime for pod in world.misplaced)
+    after = (observed.evict_after.get(pod.uid, 0.0) - observed.uptime for pod in observed.misplaced)
     return min((seconds if seconds > 0 else RETRY_SECONDS for seconds in after), default=None)
 
 
-def _is_asked_for(world: Observed) -> bool:
-    allocation = world.allocation
+def _is_asked_for(observed: Observed) -> bool:
+    allocation = observed.allocation
     return (
         allocation.evict_misplaced
         and not allocation.deleting
         and not allocation.problem
         and allocation.workload is not None
-        and not world.workload_missing
+        and not observed.workload_missing
     )
 
 
-def _is_all_read(world: Observed) -> bool:
+def _is_all_read(observed: Observed) -> bool:
     """An address that an older allocation has is not read for this one: that is unknown, too."""
-    wanted = {*world.allocation.addresses, *world.readings}
-    return all(isinstance(world.readings.get(ip), Present | Absent) for ip in wanted)
+    wanted = {*observed.allocation.addresses, *observed.cloud_states}
+    return all(isinstance(observed.cloud_states.get(ip), Present | Absent) for ip in wanted)
 
 
-def _is_on_its_way(record: Record, world: Observed) -> bool:
+def _is_on_its_way(record: AddressRecord, observed: Observed) -> bool:
     moving = record.phase in MOVING or record.phase is Phase.UNKNOWN
-    return moving or record.ip in world.in_flight
+    return moving or record.ip in observed.in_flight
 
 
-def _is_served(record: Record, world: Observed) -> bool:
+def _is_served(record: AddressRecord, observed: Observed) -> bool:
     """Whether pods that select the address can be scheduled to it."""
-    node = world.nodes.get(record.place.node_name) if record.place else None
+    node = observed.nodes.get(record.node_ref.name) if record.node_ref else None
     return record.phase is Phase.BOUND and node is not None and label_ready(node)
 
 
-def _named(records: Iterable[Record]) -> set[str]:
-    places = (place for record in records for place in (record.place, record.previous))
-    return {place.node_name for place in places if place}
+def _named(records: Iterable[AddressRecord]) -> set[str]:
+    node_refs = (node_ref for record in records for node_ref in (record.node_ref, record.previous))
+    return {node_ref.name for node_ref in node_refs if node_ref}

@@ -10,10 +10,10 @@ from moorage_core.model import Observed
 from moorage_domain.conditions import Condition, merge
 
 
-def merged(world: Observed, told: Iterable[Condition]) -> tuple[Condition, ...]:
+def merged(observed: Observed, told: Iterable[Condition]) -> tuple[Condition, ...]:
     """The object's conditions with these put in; the very same tuple when nothing is new."""
     return merge(
-        world.conditions,
-        [replace(one, observed_generation=world.allocation.generation) for one in told],
-        datetime.fromtimestamp(world.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        observed.conditions,
+        [replace(one, observed_generation=observed.allocation.generation) for one in told],
+        datetime.fromtimestamp(observed.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )

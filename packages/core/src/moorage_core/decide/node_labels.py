@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from moorage_core.actions import MarkNode, UnmarkNode
-from moorage_core.model import Observed, Phase, Record
+from moorage_core.actions import LabelNode, UnlabelNode
+from moorage_core.model import AddressRecord, Observed, Phase
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 
@@ -14,7 +14,9 @@ OWNER_ANNOTATION = "moorage.dev/owner"
 _THERE = frozenset({Phase.BOUND, Phase.HOLDING})
 
 
-def marks(world: Observed, records: tuple[Record, ...]) -> tuple[MarkNode | UnmarkNode, ...]:
+def label_changes(
+    observed: Observed, records: tuple[AddressRecord, ...]
+) -> tuple[LabelNode | UnlabelNode, ...]:
     """The label changes that make every node tell the truth, unmarking first.
 
     Nodes of addresses that are unknown are left as they are.
@@ -22,25 +24,25 @@ def marks(world: Observed, records: tuple[Record, ...]) -> tuple[MarkNode | Unma
     wanted: dict[str, str] = {}
     untouched: set[str] = set()
     for record in records:
-        place = record.place
-        node = world.nodes.get(place.node_name) if place else None
-        if place is None or node is None or node.uid != place.node_uid:
+        node_ref = record.node_ref
+        node = observed.nodes.get(node_ref.name) if node_ref else None
+        if node_ref is None or node is None or node.uid != node_ref.uid:
             continue  # never label a node that only bears the name of the one that was bound
-        if node.name in world.outranked:
+        if node.name in observed.outranked:
             untouched.add(node.name)  # an older allocation's label is there, and stays
         elif record.phase in _THERE:
             wanted.setdefault(node.name, record.ip)
         elif record.phase is Phase.UNKNOWN:
             untouched.add(node.name)
     unmark = [
-        UnmarkNode(node)
-        for node in _said(world)
+        UnlabelNode(node)
+        for node in _said(observed)
         if node.name not in wanted and node.name not in untouched
     ]
     mark = [
-        MarkNode(world.nodes[name], ip)
+        LabelNode(observed.nodes[name], ip)
         for name, ip in wanted.items()
-        if not _tells(world.nodes[name], ip, world.allocation.uid)
+        if not _tells(observed.nodes[name], ip, observed.allocation.uid)
     ]
     return (*unmark, *mark)
 
@@ -61,12 +63,14 @@ def _tells(node: Node, ip: str, owner: str) -> bool:
     )
 
 
-def _said(world: Observed) -> list[Node]:
+def _said(observed: Observed) -> list[Node]:
     """Nodes that say they hold an address of this allocation, or one nobody answers for."""
-    strays = () if world.allocation.problem else world.strays
-    named = [world.nodes[name] for name in (*world.owned, *strays) if name in world.nodes]
-    return [node for node in named if node.owner == world.allocation.uid or _ours(node, world)]
+    strays = () if observed.allocation.problem else observed.strays
+    named = [observed.nodes[name] for name in (*observed.owned, *strays) if name in observed.nodes]
+    return [
+        node for node in named if node.owner == observed.allocation.uid or _ours(node, observed)
+    ]
 
 
-def _ours(node: Node, world: Observed) -> bool:
-    return node.matches(world.allocation.selector)
+def _ours(node: Node, observed: Observed) -> bool:
+    return node.matches(observed.allocation.selector)

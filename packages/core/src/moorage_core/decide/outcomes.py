@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from moorage_core import reasons
 from moorage_core.decide.case import settle
-from moorage_core.model import Mutation, Outcome, Phase, Record
+from moorage_core.model import AddressRecord, Mutation, Outcome, Phase
 from moorage_domain.reasons import Reason
 from moorage_provider import errors
 
@@ -33,7 +33,7 @@ _REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (
 _REFUSED = (errors.Denied, errors.CredentialsRejected, errors.QuotaExceeded, errors.Unsupported)
 
 # Nothing can be given back to these.
-_NEVER_PAID = (errors.MachineNotFound, errors.Unsupported)
+_NEVER_RESTORED = (errors.MachineNotFound, errors.Unsupported)
 
 # The node is the trouble: it is avoided for a while and the next one is tried at once.
 NODE_AT_FAULT = (errors.MachineUnfit, errors.MachineNotFound, errors.InUse)
@@ -52,17 +52,17 @@ def node_at_fault(error: errors.CloudError) -> bool:
     return isinstance(error, NODE_AT_FAULT) or type(error) is errors.CloudError
 
 
-def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Record:
+def record_outcome(record: AddressRecord, outcome: Outcome | None, now: float) -> AddressRecord:
     """The record once it tells how its mutation ended."""
     if outcome is None:
         return record
     record = replace(record, handle="")
-    if outcome.mutation is Mutation.COMPENSATE:
-        return _compensated(record, outcome, now)
+    if outcome.mutation is Mutation.RESTORE:
+        return _restored(record, outcome, now)
     if outcome.error is not None:
         return _failed(record, outcome, outcome.error, now)
-    if outcome.lent:
-        return _lent(record, outcome, now)
+    if outcome.must_record_first:
+        return _will_strip(record, outcome, now)
     match outcome.mutation:
         case Mutation.PREPARE:
             return settle(record, now, operation=f"prepared/{outcome.node_uid}", attempts=0)
@@ -72,28 +72,32 @@ def record_outcome(record: Record, outcome: Outcome | None, now: float) -> Recor
             return replace(shown, reason=reasons.VERIFYING.name, since=float(int(now)))
 
 
-def _lent(record: Record, outcome: Outcome, now: float) -> Record:
+def _will_strip(record: AddressRecord, outcome: Outcome, now: float) -> AddressRecord:
     """The target will give up an address of its own, unless another one was chosen since."""
-    place = record.place
-    if place is None or place.node_uid != outcome.node_uid:
+    node_ref = record.node_ref
+    if node_ref is None or node_ref.uid != outcome.node_uid:
         return record
-    return settle(record, now, operation="", owed=(*record.owed, place))
+    return settle(record, now, operation="", restore_pending=(*record.restore_pending, node_ref))
 
 
-def _compensated(record: Record, outcome: Outcome, now: float) -> Record:
+def _restored(record: AddressRecord, outcome: Outcome, now: float) -> AddressRecord:
     """The node has a public address of its own again, or can never have one, or not yet."""
-    paid = outcome.error is None or isinstance(outcome.error, _NEVER_PAID)
+    restored = outcome.error is None or isinstance(outcome.error, _NEVER_RESTORED)
     if record.phase is Phase.RELEASING and isinstance(outcome.error, _REFUSED):
         # Only people can mend it, and nothing else keeps the address from being let go.
-        paid = True
-    owed = tuple(o for o in record.owed if not paid or o.node_uid != outcome.node_uid)
-    record = settle(record, now, operation="", owed=owed)
-    if record.place and record.place.node_uid == outcome.node_uid:
-        return settle(record, now, place=record.previous, previous=None)
+        restored = True
+    restore_pending = tuple(
+        ref for ref in record.restore_pending if not restored or ref.uid != outcome.node_uid
+    )
+    record = settle(record, now, operation="", restore_pending=restore_pending)
+    if record.node_ref and record.node_ref.uid == outcome.node_uid:
+        return settle(record, now, node_ref=record.previous, previous=None)
     return record
 
 
-def _failed(record: Record, outcome: Outcome, error: errors.CloudError, now: float) -> Record:
+def _failed(
+    record: AddressRecord, outcome: Outcome, error: errors.CloudError, now: float
+) -> AddressRecord:
     # Another node can be tried at once; what concerns one node only has to wait for it.
     elsewhere = node_at_fault(error) and outcome.mutation in _HAVE_A_CHOICE
     next_attempt = 0.0 if elsewhere else float(math.ceil(now + outcome.retry_in))

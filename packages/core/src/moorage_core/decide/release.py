@@ -13,41 +13,43 @@ from moorage_core.decide.address import (
 )
 from moorage_core.decide.begin import begin_detach
 from moorage_core.decide.case import Case, Foreign, Nobody, Step, changed
-from moorage_core.decide.restore import give_back, unpaid
+from moorage_core.decide.restore import pending_restores, restore
 from moorage_core.model import Absent, Mutation, Phase, Unread
-from moorage_domain.plans import first_hit
+from moorage_domain.plans import first_match
 
 
 def decide_release(case: Case) -> Step:
     """The step for one address that must be let go."""
-    return first_hit(RULES, case)
+    return first_match(RULES, case)
 
 
 def forget_what_is_not_ours(case: Case) -> Step | None:
     """An older allocation has it, or it never had a place: no call is needed."""
     record = case.record
-    return Step(None) if record.ip in case.world.conflicts or not record.ours else None
+    return Step(None) if record.ip in case.observed.conflicts or not record.ours else None
 
 
 def retain(case: Case) -> Step | None:
     """Asked to leave it where it is."""
-    return Step(None) if case.world.allocation.retain and not case.record.owed else None
+    return (
+        Step(None) if case.observed.allocation.retain and not case.record.restore_pending else None
+    )
 
 
 def wait_while_unread(case: Case) -> Step | None:
     """Whether it is still there cannot be told; letting go now could lose it."""
-    if not isinstance(case.reading, Unread):
+    if not isinstance(case.cloud_state, Unread):
         return None
     message = (
-        f"cannot release yet: {case.reading.message}; to let go without the cloud, annotate with"
-        " moorage.dev/force-release=true"
+        f"cannot release yet: {case.cloud_state.message}; to let go without the cloud, annotate"
+        " with moorage.dev/force-release=true"
     )
-    return Step(changed(case, case.reading.reason, message, phase=Phase.RELEASING))
+    return Step(changed(case, case.cloud_state.reason, message, phase=Phase.RELEASING))
 
 
 def forget_what_is_gone(case: Case) -> Step | None:
     """The cloud shows it on no machine of ours."""
-    gone = isinstance(case.reading, Absent) or isinstance(case.holder, Nobody | Foreign)
+    gone = isinstance(case.cloud_state, Absent) or isinstance(case.holder, Nobody | Foreign)
     return Step(None) if gone else None
 
 
@@ -55,27 +57,25 @@ def wait_for_what_may_still_come(case: Case) -> Step | None:
     """A mutation whose answer was lost may still give it a holder; then it would be leaked."""
     record = case.record
     begun = record.operation.startswith((Mutation.ATTACH, Mutation.MOVE))
-    age = case.world.now - record.since
+    age = case.observed.now - record.since
     if not begun or not isinstance(case.holder, Nobody) or not -1.0 <= age < VERIFY_SECONDS:
         return None
     return Step(record, reread=Reread(record.ip, 2.0), wait=2.0)
 
 
-def give_back_first(case: Case) -> Step | None:
+def restore_first(case: Case) -> Step | None:
     """Nodes that the address has left get a public address of their own before it is forgotten."""
-    stays = case.world.allocation.retain or isinstance(case.holder, Nobody | Foreign)
-    if not stays or not unpaid(case):
+    stays = case.observed.allocation.retain or isinstance(case.holder, Nobody | Foreign)
+    if not stays or not pending_restores(case):
         return None
-    names = ", ".join(place.node_name for place in unpaid(case))
+    names = ", ".join(node_ref.name for node_ref in pending_restores(case))
     message = f"still to get a public address of its own again: {names}"
-    return give_back(
-        case, Step(changed(case, reasons.COMPENSATING, message, phase=Phase.RELEASING))
-    )
+    return restore(case, Step(changed(case, reasons.COMPENSATING, message, phase=Phase.RELEASING)))
 
 
-def retain_with_all_paid(case: Case) -> Step | None:
+def retain_when_all_restored(case: Case) -> Step | None:
     """Asked to leave it where it is, and only its own node has nothing else."""
-    return Step(None) if case.world.allocation.retain else None
+    return Step(None) if case.observed.allocation.retain else None
 
 
 def take_off(case: Case) -> Step:
@@ -91,8 +91,8 @@ RULES = (
     wait_while_unread,
     wait_until_shown,
     wait_for_what_may_still_come,
-    give_back_first,
-    retain_with_all_paid,
+    restore_first,
+    retain_when_all_restored,
     forget_what_is_gone,
     back_off,
     take_off,

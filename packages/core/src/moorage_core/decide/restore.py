@@ -1,8 +1,8 @@
-"""What a node gave up for an address, and when it gets it again.
+"""Restore: a node that gave up its own public address gets one again.
 
 Some clouds let an interface have one public address. There a node that is to hold a reserved one
-must give its own, ephemeral one up first. The debt is written down before that address is taken,
-and paid when the reserved one has gone elsewhere: a node never stays without because of us.
+must give up its own, ephemeral one first. The pending restore is written down before that address
+is taken, and made when the reserved one has left: no node stays without an address because of us.
 """
 
 from __future__ import annotations
@@ -10,57 +10,67 @@ from __future__ import annotations
 from dataclasses import replace
 
 from moorage_core import reasons
-from moorage_core.decide.begin import Why, begin, begin_compensation
+from moorage_core.decide.begin import Why, begin, begin_restore
 from moorage_core.decide.case import Case, Step
-from moorage_core.model import Mutation, Place, Present
+from moorage_core.model import Mutation, NodeReference, Present
 from moorage_provider.protocol import MachineHolder
 
 
-def give_back_to_refused_target(case: Case) -> Step | None:
+def restore_refused_target(case: Case) -> Step | None:
     """A target that cannot have the address gets its own again before the next one is tried."""
-    record, world = case.record, case.world
-    place = record.place
-    if not place or place not in due(case) or not isinstance(case.reading, Present):
+    record, observed = case.record, case.observed
+    node_ref = record.node_ref
+    if (
+        not node_ref
+        or node_ref not in restorable_now(case)
+        or not isinstance(case.cloud_state, Present)
+    ):
         return None
-    node = world.nodes.get(place.node_name)
-    avoided = world.avoided.get(record.ip, {}).get(place.node_uid, 0.0) > world.uptime
-    if node and node.uid == place.node_uid and case.targets.can_use(node) and not avoided:
+    node = observed.nodes.get(node_ref.name)
+    avoided = observed.avoided.get(record.ip, {}).get(node_ref.uid, 0.0) > observed.uptime
+    if node and node.uid == node_ref.uid and case.targets.can_use(node) and not avoided:
         return None
-    return begin(case, Mutation.COMPENSATE, place, Why(reasons.COMPENSATING))
+    return begin(case, Mutation.RESTORE, node_ref, Why(reasons.COMPENSATING))
 
 
-def give_back(case: Case, step: Step) -> Step:
-    """``step``, where nothing is left to do for the address itself, with the next debt paid."""
-    if step.record is None or not unpaid(case):
+def restore(case: Case, step: Step) -> Step:
+    """``step`` with the next restore begun, where the address itself needs nothing more."""
+    if step.record is None or not pending_restores(case):
         return step
-    if debts := due(case):
-        return begin_compensation(case, step.record, debts[0])
-    return replace(step, wait=min(filter(None, (step.wait, _until_payable(case))), default=None))
+    if nodes := restorable_now(case):
+        return begin_restore(case, step.record, nodes[0])
+    return replace(
+        step, wait=min(filter(None, (step.wait, _until_next_restore(case))), default=None)
+    )
 
 
-def unpaid(case: Case) -> tuple[Place, ...]:
+def pending_restores(case: Case) -> tuple[NodeReference, ...]:
     """The nodes that the address has left and that have no public address of their own yet."""
-    if not case.record.owed:
+    if not case.record.restore_pending:
         return ()
-    holder = case.reading.address.holder if isinstance(case.reading, Present) else None
+    holder = case.cloud_state.address.holder if isinstance(case.cloud_state, Present) else None
     machine = holder.machine_id if isinstance(holder, MachineHolder) else ""
-    machine_of = case.world.machine_of
+    machine_of = case.observed.machine_of
     return tuple(
-        place
-        for place in case.record.owed
-        if machine_of.get(place.provider_id, "") not in ("", machine)
+        node_ref
+        for node_ref in case.record.restore_pending
+        if machine_of.get(node_ref.provider_id, "") not in ("", machine)
     )
 
 
-def due(case: Case) -> tuple[Place, ...]:
-    """Those of them that can be given one now."""
-    later = case.world.unpaid.get(case.record.ip, {})
+def restorable_now(case: Case) -> tuple[NodeReference, ...]:
+    """Nodes whose address can be restored now."""
+    later = case.observed.restore_after.get(case.record.ip, {})
     return tuple(
-        place for place in unpaid(case) if later.get(place.node_uid, 0.0) <= case.world.uptime
+        node_ref
+        for node_ref in pending_restores(case)
+        if later.get(node_ref.uid, 0.0) <= case.observed.uptime
     )
 
 
-def _until_payable(case: Case) -> float | None:
-    later = case.world.unpaid.get(case.record.ip, {})
-    times = (later.get(place.node_uid, 0.0) - case.world.uptime for place in unpaid(case))
+def _until_next_restore(case: Case) -> float | None:
+    later = case.observed.restore_after.get(case.record.ip, {})
+    times = (
+        later.get(node_ref.uid, 0.0) - case.observed.uptime for node_ref in pending_restores(case)
+    )
     return min((left for left in times if left > 0), default=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from moorage_core import reasons
-from moorage_core.model import Allocation, Observed, Record
+from moorage_core.model import AddressRecord, Allocation, Observed
 from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
 
@@ -43,14 +43,14 @@ def by_machine(
     nodes: Iterable[Node],
     machine_of: Mapping[str, str],
     allocation: Allocation,
-    records: Iterable[Record],
+    records: Iterable[AddressRecord],
 ) -> dict[str, str]:
     """Node names by machine id; of two objects for one machine, the one that stands for it.
 
     A kubelet that comes back under another name leaves its old object behind. The one that can
     serve this allocation counts; else an address would be moved from a machine to itself, for ever.
     """
-    placed = {record.place.node_uid for record in records if record.place}
+    placed = {record.node_ref.uid for record in records if record.node_ref}
 
     def rank(node: Node) -> tuple[bool, bool, bool, bool, str]:
         usable = not (node.unschedulable or node.leaving)
@@ -64,13 +64,13 @@ def by_machine(
     return {machine_id: node.name for machine_id, node in best.items()}
 
 
-def why_leave(node: Node, world: Observed) -> Leave | None:
+def why_leave(node: Node, observed: Observed) -> Leave | None:
     """Why an address must leave this node; ``None`` = it may stay."""
-    allocation = world.allocation
+    allocation = observed.allocation
     if node.leaving:
         message = f"node {node.name} has the taint {node.leaving}"
         return Leave(reasons.NODE_LEAVING, message, gentle=False)
-    if not node.ready and not patience(node, world):
+    if not node.ready and not patience(node, observed):
         message = f"node {node.name} is NotReady for {allocation.not_ready_after:.0f} s or longer"
         return Leave(reasons.NODE_NOT_READY, message, gentle=False)
     if node.unschedulable:
@@ -80,32 +80,32 @@ def why_leave(node: Node, world: Observed) -> Leave | None:
     return None
 
 
-def patience(node: Node, world: Observed) -> float:
+def patience(node: Node, observed: Observed) -> float:
     """Seconds until a NotReady node counts as lost; 0 for one that does, or that is Ready."""
     if node.ready:
         return 0.0
-    since = world.not_ready_since.get(node.uid, world.uptime)
-    return max(0.0, since + world.allocation.not_ready_after - world.uptime)
+    since = observed.not_ready_since.get(node.uid, observed.uptime)
+    return max(0.0, since + observed.allocation.not_ready_after - observed.uptime)
 
 
 class Targets:
     """The free nodes of the pool, handed out one by one; promises are kept within one decision."""
 
-    def __init__(self, world: Observed) -> None:
-        self._world = world
-        self._promised = dict(world.taken)
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+        self._promised = dict(observed.taken)
 
-    def promise(self, node_name: str, ip: str) -> None:
+    def assume(self, node_name: str, ip: str) -> None:
         """Remember that a node holds, or will hold, an address."""
         self._promised.setdefault(node_name, ip)
 
-    def pick(self, record: Record) -> Node | None:
+    def pick(self, record: AddressRecord) -> Node | None:
         """The node this address gets: the one already chosen if it can, else the first free."""
-        avoided = self._world.avoided.get(record.ip, {})
+        avoided = self._observed.avoided.get(record.ip, {})
         for node in self._candidates(record):
-            if avoided.get(node.uid, 0.0) > self._world.uptime:
+            if avoided.get(node.uid, 0.0) > self._observed.uptime:
                 continue
-            if self._owed.get(node.name, record.ip) != record.ip:
+            if self._restores_pending.get(node.name, record.ip) != record.ip:
                 continue
             self._promised[node.name] = record.ip
             self._free.pop(node.name, None)
@@ -118,13 +118,13 @@ class Targets:
         Two Node objects may be one machine. Only that one may which stands for it: by the other,
         the machine would be given a second address, or its own again, for ever.
         """
-        world = self._world
+        observed = self._observed
         return (
             node.ready
             and not node.unschedulable
             and not node.leaving
-            and world.by_machine.get(world.machine_of.get(node.provider_id, "")) == node.name
-            and in_pool(node, world.allocation)
+            and observed.by_machine.get(observed.machine_of.get(node.provider_id, "")) == node.name
+            and in_pool(node, observed.allocation)
         )
 
     @cached_property
@@ -134,45 +134,47 @@ class Targets:
         Only what went down together counts: a node that has been broken for days says nothing
         about the next one. A deleted Node object counts no longer than it may take to come back.
         """
-        world = self._world
-        pool = [node for node in world.nodes.values() if in_pool(node, world.allocation)]
+        observed = self._observed
+        pool = [node for node in observed.nodes.values() if in_pool(node, observed.allocation)]
         since = [
-            world.not_ready_since.get(node.uid, world.uptime) for node in pool if not node.ready
+            observed.not_ready_since.get(node.uid, observed.uptime)
+            for node in pool
+            if not node.ready
         ]
         # Whether or not a move has begun: else its beginning would end the freeze, and so on.
-        places = (place for r in world.records for place in (r.place, r.previous))
-        uids = {place.node_uid for place in places if place} & world.gone_since.keys()
-        gone = [world.gone_since[uid] for uid in uids]
-        lately = world.uptime - world.allocation.gone_after - TOGETHER_SECONDS
+        node_refs = (node_ref for r in observed.records for node_ref in (r.node_ref, r.previous))
+        uids = {node_ref.uid for node_ref in node_refs if node_ref} & observed.gone_since.keys()
+        gone = [observed.gone_since[uid] for uid in uids]
+        lately = observed.uptime - observed.allocation.gone_after - TOGETHER_SECONDS
         recent = [moment for moment in gone if moment > lately]
         down, size = _most_together(since + recent), len(pool) + len(recent)
         if size < SMALLEST_POOL_THAT_CAN_FREEZE or down * 2 <= size:
             return ""
         return f"{down} of {size} nodes of the pool are NotReady or gone at once; nothing moves"
 
-    def _candidates(self, record: Record) -> Iterator[Node]:
-        place = record.place
-        chosen = self._world.nodes.get(place.node_name) if place else None
-        same = place and chosen and chosen.uid == place.node_uid
+    def _candidates(self, record: AddressRecord) -> Iterator[Node]:
+        node_ref = record.node_ref
+        chosen = self._observed.nodes.get(node_ref.name) if node_ref else None
+        same = node_ref and chosen and chosen.uid == node_ref.uid
         if same and chosen and self._promised.get(chosen.name, record.ip) == record.ip:
             yield from filter(self.can_use, (chosen,))
         yield from self._free.values()
 
     @cached_property
-    def _owed(self) -> dict[str, str]:
+    def _restores_pending(self) -> dict[str, str]:
         """Nodes that gave their own address up for one that has left them -> that one.
 
-        Until they have their own again no other address goes there: it would hide the debt.
+        Until then no other address goes there: it would hide that a restore is pending.
         """
-        owed = dict.fromkeys(self._world.owed_elsewhere, "")
-        for record in self._world.records:
-            owed |= {place.node_name: record.ip for place in record.pays}
-        return owed
+        restore_pending = dict.fromkeys(self._observed.restore_pending_elsewhere, "")
+        for record in self._observed.records:
+            restore_pending |= {node_ref.name: record.ip for node_ref in record.restorable}
+        return restore_pending
 
     @cached_property
     def _free(self) -> dict[str, Node]:
         """The usable nodes nobody has, by name, in order; each leaves when it is given away."""
-        nodes, machine_of = self._world.nodes, self._world.machine_of
+        nodes, machine_of = self._observed.nodes, self._observed.machine_of
         given = (nodes[name].provider_id for name in self._promised if name in nodes)
         # By their machines: for another allocation another object may stand for the same one.
         machines = {machine_of.get(provider_id) for provider_id in given}

@@ -70,7 +70,7 @@ def boot_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class Leadership:
+class LeaseElection:
     """This process's part in the agreement.
 
     Another holder is judged by how long ago *this* process saw its Lease change, never by the

@@ -16,7 +16,7 @@ from moorage_kube.cache.kopf_source import Feed
 from moorage_kube.client.client import Call, Client
 from moorage_kube.client.connection import Connection
 from moorage_kube.client.errors import KubeError
-from moorage_kube.election.lease import Leadership, LeadershipLost
+from moorage_kube.election.lease import LeadershipLost, LeaseElection
 from moorage_kube.manager.settings import CommonSettings, new_identity
 from moorage_kube.manager.shutdown import leave_within
 from moorage_kube.reconcile.queue import WorkQueue
@@ -42,7 +42,7 @@ class Ports:
 
     settings: CommonSettings
     client: Client
-    leadership: Leadership
+    election: LeaseElection
     events: EventRecorder
     metrics: ControllerMetrics
 
@@ -54,7 +54,7 @@ class Ports:
         With ``dry_run=False`` it is never held back: the steps see to a dry run themselves.
         """
         held_back = self.settings.dry_run if dry_run is None else dry_run
-        guards = Guards(self.leadership.fence, dry_run=held_back)
+        guards = Guards(self.election.fence, dry_run=held_back)
         return Reconciler(steps, guards, self.metrics)
 
 
@@ -139,10 +139,10 @@ class Operation:
             Client(self._connection, user_agent=self.user_agent, on_call=self._count)
         )
         lease = self._settings.lease(self._connection.namespace or "default", identity)
-        self._leadership = Leadership(self._client, lease)
+        self._election = LeaseElection(self._client, lease)
         self._events = EventRecorder(self._client, self._settings.prog, identity)
         self.controller = self._build(
-            Ports(self._settings, self._client, self._leadership, self._events, self._metrics)
+            Ports(self._settings, self._client, self._election, self._events, self._metrics)
         )
         self._watch_health()
         probes = await serve(
@@ -163,7 +163,7 @@ class Operation:
         for name, task in self.controller.tasks.items():
             self._run(name, task())
         self._run("workers", self._work())
-        self._run("leadership", self._leadership.run(self._take_over, self._stand_down))
+        self._run("leadership", self._election.run(self._take_over, self._stand_down))
         # Kopf looks once, at its start, which kinds there are.
         for feed in self.controller.feeds:
             await feed.listed.wait()
@@ -182,15 +182,15 @@ class Operation:
 
     async def _stop_tasks(self) -> None:
         self.controller.queue.pause()
-        deadline = time.monotonic() + (STEP_SECONDS if self._leadership.is_leader else 0.0)
-        if self._leadership.is_leader:
+        deadline = time.monotonic() + (STEP_SECONDS if self._election.is_leader else 0.0)
+        if self._election.is_leader:
             # The Lease is renewed meanwhile: the steps in hand are still ours to take.
             await self.controller.queue.drain(STEP_SECONDS)
         if self.controller.on_stopping is not None:
             await self.controller.on_stopping(max(0.0, deadline - time.monotonic()))
         writing = self._tasks.pop("events")
         await _cancel(*self._tasks.values())
-        await self._leadership.release()
+        await self._election.release()
         await self._events.flush(EVENTS_SECONDS)
         await _cancel(writing)
 
@@ -218,16 +218,16 @@ class Operation:
         await _cancel(self._tasks["workers"])
 
     def _watch_health(self) -> None:
-        leadership, queue = self._leadership, self.controller.queue
+        election, queue = self._election, self.controller.queue
         for cache in self.controller.caches:
             self._health.require(f"cache of {cache.name}", _synced(cache))
         self._health.require(
-            "leadership", lambda: "its loop does not come round" if leadership.stalled else None
+            "leadership", lambda: "its loop does not come round" if election.stalled else None
         )
         for name, check in self.controller.checks.items():
             self._health.require(name, check)
         self._metrics.queue_depth.set_function(lambda: queue.depth)
-        self._metrics.leader.set_function(lambda: float(leadership.is_leader))
+        self._metrics.leader.set_function(lambda: float(election.is_leader))
 
     def _count(self, call: Call) -> None:
         # As RBAC spells it, so that rights and metrics can be compared.

@@ -24,7 +24,7 @@ _SAME_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class EventNote:
+class Event:
     """What happened to which object.
 
     Attributes:
@@ -69,10 +69,10 @@ class EventRecorder:
         self._client = client
         self._component = component
         self._instance = instance
-        self._waiting: asyncio.Queue[EventNote] = asyncio.Queue(_WAITING_LIMIT)
-        self._told: dict[EventNote, _Told] = {}
+        self._waiting: asyncio.Queue[Event] = asyncio.Queue(_WAITING_LIMIT)
+        self._told: dict[Event, _Told] = {}
 
-    async def publish(self, note: EventNote) -> None:
+    async def publish(self, note: Event) -> None:
         """Put the note in line to be written."""
         try:
             self._waiting.put_nowait(note)
@@ -98,7 +98,7 @@ class EventRecorder:
         except TimeoutError:
             logger.warning("%d Events are not written", self._waiting.qsize())
 
-    async def _write(self, note: EventNote) -> None:
+    async def _write(self, note: Event) -> None:
         now = time.monotonic()
         told = self._told.get(note)
         if told is not None and now - told.at < _SAME_SECONDS:
@@ -110,7 +110,7 @@ class EventRecorder:
         await self._client.create(EVENTS, body, body["metadata"]["namespace"])
         self._told[note] = _Told(body["metadata"]["name"], now)
 
-    async def _repeat(self, note: EventNote, told: _Told) -> bool:
+    async def _repeat(self, note: Event, told: _Told) -> bool:
         target = Target(told.event, note.namespace or "default")
         try:
             await self._client.patch(
@@ -123,7 +123,7 @@ class EventRecorder:
     def _forget_before(self, moment: float) -> None:
         self._told = {note: told for note, told in self._told.items() if told.at >= moment}
 
-    def _body(self, note: EventNote) -> dict[str, Any]:
+    def _body(self, note: Event) -> dict[str, Any]:
         namespace = note.namespace or "default"
         suffix = "." + secrets.token_hex(8)
         now = _timestamp()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from moorage_provider.errors import Locked
-from moorage_provider.protocol import CloudAddress, Machine, Operation, Provider
+from moorage_provider.protocol import CloudAddress, Machine, PendingMutation, Provider
 from moorage_testing.contract.world import PATIENT_SECONDS, ContractWorld, Counted
 
 Opening = Callable[[float], Provider]
@@ -58,7 +58,7 @@ async def read(provider: Provider, ip: str) -> CloudAddress:
 
 async def prepared(provider: Provider, machine: Machine) -> Machine:
     """Make a machine ready for any address, where that must be done."""
-    if provider.traits.clears_target_first:
+    if provider.capabilities.clears_target_first:
         nothing = CloudAddress(ip="192.0.2.1", reference="none", holder=None)
         await done(provider, provider.prepare(nothing, machine, fresh_request()))
     return await provider.machine(machine.machine_id)
@@ -116,24 +116,24 @@ def asking(provider: Provider, scene: Scene, asked: Counted) -> Callable[[], Awa
         "move": lambda: provider.move(scene.held, scene.target, request_id),
         "detach": lambda: provider.detach(scene.held, request_id),
         "prepare": lambda: provider.prepare(scene.free, scene.target, request_id),
-        "compensate": lambda: provider.compensate(scene.target, request_id),
+        "compensate": lambda: provider.restore(scene.target, request_id),
     }
     return steps[asked]
 
 
-async def done(provider: Provider, mutation: Awaitable[Operation]) -> None:
+async def done(provider: Provider, mutation: Awaitable[PendingMutation]) -> None:
     """Wait until a mutation has taken effect; raises what it ended in."""
     await finished(provider, await mutation)
 
 
-async def finished(provider: Provider, operation: Operation) -> None:
+async def finished(provider: Provider, operation: PendingMutation) -> None:
     """Poll until an operation is done; raises what it ended in."""
     async with asyncio.timeout(PATIENT_SECONDS):
         while not operation.done:
             operation = await provider.poll(operation.handle)
 
 
-async def insist(provider: Provider, mutation: Callable[[], Awaitable[Operation]]) -> None:
+async def insist(provider: Provider, mutation: Callable[[], Awaitable[PendingMutation]]) -> None:
     """Ask for a mutation until nothing else is under way on its objects, and wait for it."""
     async with asyncio.timeout(PATIENT_SECONDS):
         while True:
@@ -153,7 +153,7 @@ async def until(reached: Callable[[], Awaitable[bool]]) -> None:
 
 def mutations(
     provider: Provider, address: CloudAddress, machine: Machine
-) -> tuple[Callable[[], Awaitable[Operation]], ...]:
+) -> tuple[Callable[[], Awaitable[PendingMutation]], ...]:
     """Everything that could take this address from its holder."""
     return (
         lambda: provider.attach(address, machine, fresh_request()),
@@ -164,7 +164,7 @@ def mutations(
 
 def needs_move(provider: Provider) -> None:
     """Skip a test about ``move`` for clouds that have none."""
-    if not provider.traits.moves_in_one_call:
+    if not provider.capabilities.moves_in_one_call:
         pytest.skip("this cloud moves in two steps")
 
 

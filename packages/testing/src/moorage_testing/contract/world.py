@@ -31,7 +31,7 @@ class ContractWorld(Protocol):
 
     Attributes:
         secrets: texts of the credentials, which nobody may ever see.
-        calls: for each step of the provider, ``prepare`` and ``compensate`` included, the most
+        calls: for each step of the provider, ``prepare`` and ``restore`` included, the most
             reads and the most mutations that it takes when all goes well; without ``poll``.
         lends_addresses: a fresh machine has an ephemeral public address lent by the cloud; else
             ``Machine.public_ip`` is ``""`` at first.

@@ -20,7 +20,7 @@ from moorage_provider.errors import (
     Throttled,
     Unavailable,
 )
-from moorage_provider.protocol import CloudAddress, Machine, Operation, Request, unfenced
+from moorage_provider.protocol import ApiCall, CloudAddress, Machine, PendingMutation, unfenced
 from moorage_testing.clouds.memory.cloud import MemoryCloud, Mutation
 from moorage_testing.clouds.memory.provider import MemoryProvider
 
@@ -106,37 +106,45 @@ class ChecksNothing(MemoryProvider):
 class OnlySaysSo(MemoryProvider):
     """Changes nothing and calls it done."""
 
-    async def _mutate(self, mutation: Mutation, request_id: str) -> Operation:
-        return Operation()
+    async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
+        return PendingMutation()
 
 
 class StealsOnAttach(MemoryProvider):
     """Takes an address from whoever has it."""
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         self._cloud.assign(address.ip, machine.machine_id)
-        return Operation()
+        return PendingMutation()
 
 
 class RefusesItsOwnRepeats(MemoryProvider):
     """Takes what it did itself for somebody else's doing."""
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         if self._cloud.holder(address.ip) is not None:
             raise InUse(f"{address.ip} is held")
         return await super().attach(address, machine, request_id)
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         if self._cloud.holder(address.ip) is None:
             raise Stale(f"{address.ip} is free")
         return await super().detach(address, request_id)
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def move(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         if self._cloud.holder(address.ip) != address.holder:
             raise Stale(f"{address.ip} has moved")
         return await super().move(address, machine, request_id)
 
-    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def prepare(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         if not self._cloud.machine(machine.machine_id).public_ip:
             raise Stale(f"{machine.machine_id} has no public address")
         return await super().prepare(address, machine, request_id)
@@ -145,24 +153,26 @@ class RefusesItsOwnRepeats(MemoryProvider):
 class NeverCompensates(MemoryProvider):
     """Leaves a machine without the address that was taken from it."""
 
-    async def compensate(self, machine: Machine, request_id: str) -> Operation:
-        return Operation()
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
+        return PendingMutation()
 
 
 class CompensatesByDetaching(MemoryProvider):
     """Makes room for an ephemeral address, at any price."""
 
-    async def compensate(self, machine: Machine, request_id: str) -> Operation:
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
         now = self._cloud.machine(machine.machine_id)
         if now.public_ip_reserved:
             self._cloud.assign(now.public_ip, None)
-        return await super().compensate(machine, request_id)
+        return await super().restore(machine, request_id)
 
 
 class MovesInTwoCalls(MemoryProvider):
     """Leaves a gap in which nobody has the address."""
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def move(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         await self.detach(address, request_id)
         return await self.attach(address, machine, request_id)
 
@@ -170,15 +180,17 @@ class MovesInTwoCalls(MemoryProvider):
 class DisplacesOnMove(MemoryProvider):
     """Throws another reserved address off the target."""
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def move(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         self._cloud.assign(address.ip, machine.machine_id)
-        return Operation()
+        return PendingMutation()
 
 
 class TakesAbsenceForAnOutage(MemoryProvider):
     """Would repeat for ever what can never succeed."""
 
-    async def _mutate(self, mutation: Mutation, request_id: str) -> Operation:
+    async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         try:
             return await super()._mutate(mutation, request_id)
         except (AddressNotFound, MachineNotFound) as error:
@@ -188,9 +200,9 @@ class TakesAbsenceForAnOutage(MemoryProvider):
 class IgnoresTheToken(MemoryProvider):
     """Detaches whoever has the address by now."""
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         self._cloud.assign(address.ip, None)
-        return Operation()
+        return PendingMutation()
 
 
 class TakesFailureForAbsence(MemoryProvider):
@@ -226,12 +238,12 @@ class ShowsItsToken(MemoryProvider):
 class KeepsOperationsToItself(MemoryProvider):
     """Forgets with its process what the cloud has accepted."""
 
-    async def _mutate(self, mutation: Mutation, request_id: str) -> Operation:
+    async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         operation = await super()._mutate(mutation, request_id)
         vars(self).setdefault("begun", set()).add(operation.handle)
         return operation
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         if handle not in vars(self).get("begun", ()):
             raise Stale(f"{handle} is not of mine")
         return await super().poll(handle)
@@ -240,17 +252,17 @@ class KeepsOperationsToItself(MemoryProvider):
 class SwallowsLateFailures(MemoryProvider):
     """Calls an operation done whatever it ended in."""
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         try:
             return await super().poll(handle)
         except QuotaExceeded:
-            return Operation(handle)
+            return PendingMutation(handle)
 
 
 class StumblesOverHandles(MemoryProvider):
     """Lets an exception of Python out."""
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         if handle not in self._cloud.under_way:
             raise KeyError(handle)
         return await super().poll(handle)
@@ -266,7 +278,9 @@ class IgnoresTheDeadline(MemoryProvider):
 class StaysBusyWhenCancelled(MemoryProvider):
     """Never recovers from a call that was cancelled."""
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         if vars(self).get("busy"):
             raise Unavailable("busy")
         vars(self)["busy"] = True
@@ -286,19 +300,21 @@ class BlocksTheLoop(MemoryProvider):
 class LooksBeforeItLeaps(MemoryProvider):
     """Looks whether the address is free, then takes it without a condition."""
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         if self._cloud.holder(address.ip) is not None:
             raise InUse(f"{address.ip} is held")
         await asyncio.sleep(0)
         self._cloud.assign(address.ip, machine.machine_id)
-        return Operation()
+        return PendingMutation()
 
 
 class OnlySaysThatItDetached(MemoryProvider):
     """Detaches nothing and calls it done."""
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
-        return Operation()
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
+        return PendingMutation()
 
 
 class SharesItsState(MemoryProvider):
@@ -314,7 +330,7 @@ class SharesItsState(MemoryProvider):
 class ForgetsTheFence(MemoryProvider):
     """Writes without asking whether it still may."""
 
-    async def _mutate(self, mutation: Mutation, request_id: str) -> Operation:
+    async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         fence, self.fence = self.fence, unfenced
         try:
             return await super()._mutate(mutation, request_id)
@@ -343,5 +359,5 @@ class AlwaysTellsOfSuccess(MemoryProvider):
     """Tells of every call before it knows its end."""
 
     async def _call(self, op: str, params: tuple[str, ...], work: Callable[..., T]) -> T:
-        self.on_request(Request(op, "success", 0.0))
+        self.on_call(ApiCall(op, "success", 0.0))
         return await self._served(op, params, work)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from moorage_provider.errors import InUse, Locked, MachineUnfit, Stale, Unsupported
 from moorage_provider.protocol import (
+    Capabilities,
     CloudAddress,
     Machine,
     MachineHolder,
-    Operation,
     OtherHolder,
-    Traits,
+    PendingMutation,
 )
 from moorage_testing.clouds.memory.world import World
 from moorage_testing.faults import FaultBook
 
-ONE_CALL = Traits(moves_in_one_call=True, clears_target_first=False)
+ONE_CALL = Capabilities(moves_in_one_call=True, clears_target_first=False)
 """As on AWS."""
-TWO_STEPS = Traits(moves_in_one_call=False, clears_target_first=True)
+TWO_STEPS = Capabilities(moves_in_one_call=False, clears_target_first=True)
 """As on GCP."""
 
 # A decision about a mutation: what it would change now, None = the effect is already there.
@@ -67,7 +67,7 @@ class MemoryCloud:
 
     def __init__(
         self,
-        traits: Traits = ONE_CALL,
+        capabilities: Capabilities = ONE_CALL,
         *,
         operation_steps: int = 0,
         frees_on_termination: bool = True,
@@ -76,13 +76,13 @@ class MemoryCloud:
         """Make an empty cloud.
 
         Args:
-            traits: how it moves addresses.
+            capabilities: how it moves addresses.
             operation_steps: calls until an accepted mutation takes effect, 0 = at once.
             frees_on_termination: an address leaves a machine that is terminated (AWS, GCP) or
                 stays with its interface (Azure).
             latency_seconds: how long every call takes.
         """
-        self.traits = traits
+        self.capabilities = capabilities
         self.faults = FaultBook()
         self.mutations: list[tuple[str, frozenset[str]]] = []
         self.after_mutation: Callable[[str], None] | None = None
@@ -90,7 +90,7 @@ class MemoryCloud:
         self.credentials_expiring = False
         self._steps = operation_steps
         self._frees = frees_on_termination
-        self._world = World(restores_ephemeral=not traits.clears_target_first)
+        self._world = World(restores_ephemeral=not capabilities.clears_target_first)
         self._under_way: dict[str, _UnderWay] = {}
         self._ended: dict[str, Exception | None] = {}
 
@@ -167,31 +167,31 @@ class MemoryCloud:
             if one.steps_left <= 0:
                 self._end(handle, one)
 
-    def start(self, mutation: Mutation, late_error: Exception | None = None) -> Operation:
+    def start(self, mutation: Mutation, late_error: Exception | None = None) -> PendingMutation:
         """Decide about a mutation; do it now or, where operations take steps, begin it."""
         if any(mutation.subjects & one.mutation.subjects for one in self._under_way.values()):
             subjects = ", ".join(sorted(mutation.subjects))
             raise Locked(f"another operation is under way on {subjects}", "Locked", None)
         effect = mutation.ruling()
         if effect is None:
-            return Operation()
+            return PendingMutation()
         if self._steps == 0 and late_error is None:
             self._do(mutation, effect)
-            return Operation()
+            return PendingMutation()
         handle = f"op-{len(self._under_way) + len(self._ended) + 1}"
         self._under_way[handle] = _UnderWay(mutation, max(self._steps, 1), late_error)
-        return Operation(handle, done=False)
+        return PendingMutation(handle, done=False)
 
-    def poll(self, handle: str) -> Operation:
+    def poll(self, handle: str) -> PendingMutation:
         """Look at a mutation that was begun; raises what it ended in."""
         if handle in self._under_way:
-            return Operation(handle, done=False)
+            return PendingMutation(handle, done=False)
         if handle and handle not in self._ended:
             raise Stale(f"there is no operation {handle}: read the addresses again", "NoSuchOp")
         error = self._ended.get(handle)
         if error is not None:
             raise error
-        return Operation(handle)
+        return PendingMutation(handle)
 
     def attaching(self, address: CloudAddress, machine: Machine) -> Mutation:
         """Give an address nobody holds to a machine."""
@@ -212,7 +212,10 @@ class MemoryCloud:
         machine_id = machine.machine_id
 
         def rule() -> Effect | None:
-            if not self.traits.clears_target_first or not self._world.vm(machine_id).ephemeral_ip:
+            if (
+                not self.capabilities.clears_target_first
+                or not self._world.vm(machine_id).ephemeral_ip
+            ):
                 return None
             return lambda: self._world.take_ephemeral(machine_id)
 
@@ -224,7 +227,7 @@ class MemoryCloud:
 
         def rule() -> Effect | None:
             has_one = self._world.machine(machine_id).public_ip
-            if not self.traits.clears_target_first or has_one:
+            if not self.capabilities.clears_target_first or has_one:
                 return None
             return lambda: self._world.give_ephemeral(machine_id)
 
@@ -257,7 +260,7 @@ class MemoryCloud:
             return None
         if now.holder is not None:
             raise _in_use(now)
-        if vm.ephemeral_ip and self.traits.clears_target_first:
+        if vm.ephemeral_ip and self.capabilities.clears_target_first:
             raise InUse(
                 f"{machine.machine_id} has the ephemeral address {vm.ephemeral_ip}: one public"
                 " address an interface",
@@ -267,7 +270,7 @@ class MemoryCloud:
         return self._assignment(now, machine.machine_id)
 
     def _rule_move(self, address: CloudAddress, machine: Machine) -> Effect | None:
-        if not self.traits.moves_in_one_call:
+        if not self.capabilities.moves_in_one_call:
             raise Unsupported("this cloud detaches before it attaches", "NoMove")
         now = self._world.address(address.ip)
         self._world.vm(machine.machine_id)

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from moorage_provider.errors import CloudError, InvalidOptions, Unavailable
 from moorage_provider.protocol import (
+    ApiCall,
     CloudAddress,
     Machine,
-    Operation,
-    Request,
+    PendingMutation,
     unfenced,
     unobserved,
 )
@@ -57,9 +57,9 @@ class MemoryProvider:
         self, cloud: MemoryCloud, timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS
     ) -> None:
         self.name = "memory"
-        self.traits = cloud.traits
+        self.capabilities = cloud.capabilities
         self.fence: Callable[[], None] = unfenced
-        self.on_request: Callable[[Request], None] = unobserved
+        self.on_call: Callable[[ApiCall], None] = unobserved
         self._cloud = cloud
         self._timeout_seconds = timeout_seconds
 
@@ -77,31 +77,40 @@ class MemoryProvider:
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         return refuse(address, machine)
 
-    async def prepare(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:  # noqa: ARG002 - one interface takes one address here, whatever its kind
+    async def prepare(
+        self,
+        address: CloudAddress,  # noqa: ARG002 - one interface takes one address here, whatever its kind
+        machine: Machine,
+        request_id: str,
+    ) -> PendingMutation:
         return await self._mutate(self._cloud.preparing(machine), request_id)
 
-    async def attach(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def attach(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         return await self._mutate(self._cloud.attaching(address, machine), request_id)
 
-    async def move(self, address: CloudAddress, machine: Machine, request_id: str) -> Operation:
+    async def move(
+        self, address: CloudAddress, machine: Machine, request_id: str
+    ) -> PendingMutation:
         return await self._mutate(self._cloud.moving(address, machine), request_id)
 
-    async def detach(self, address: CloudAddress, request_id: str) -> Operation:
+    async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         return await self._mutate(self._cloud.detaching(address), request_id)
 
-    async def compensate(self, machine: Machine, request_id: str) -> Operation:
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
         return await self._mutate(self._cloud.compensating(machine), request_id)
 
     def credentials_expiring(self) -> bool:
         return self._cloud.credentials_expiring
 
-    async def poll(self, handle: str) -> Operation:
+    async def poll(self, handle: str) -> PendingMutation:
         return await self._call("poll", (handle,), lambda _: self._cloud.poll(handle))
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _mutate(self, mutation: Mutation, request_id: str) -> Operation:
+    async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         # Before the call's latency, as over a network: what is sent is sent.
         self.fence()
         subjects = (*sorted(mutation.subjects), request_id)
@@ -120,7 +129,7 @@ class MemoryProvider:
             outcome = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
             raise
         finally:
-            self.on_request(Request(op, outcome, time.monotonic() - began))
+            self.on_call(ApiCall(op, outcome, time.monotonic() - began))
 
     async def _served(
         self, op: str, params: tuple[str, ...], work: Callable[[Fault | None], T]

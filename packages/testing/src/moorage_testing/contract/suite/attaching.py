@@ -55,7 +55,7 @@ class AttachingContract:
         for request_id in (first, first + again):
             await done(provider, provider.prepare(free, machine, request_id))
         ready = await provider.machine(machine.machine_id)
-        if provider.traits.clears_target_first:
+        if provider.capabilities.clears_target_first:
             assert not ready.public_ip
         else:
             assert ready == machine
@@ -73,7 +73,7 @@ class AttachingContract:
         first = fresh_request()
         seen = []
         for request_id in (first, first + again):
-            await done(provider, provider.compensate(machine, request_id))
+            await done(provider, provider.restore(machine, request_id))
             seen.append(await provider.machine(machine.machine_id))
         assert bool(seen[0].public_ip) == world.lends_addresses
         assert not seen[0].public_ip_reserved
@@ -86,6 +86,6 @@ class AttachingContract:
         holding = await provider.machine(machine.machine_id)
         # As read before it held the address, and as it is now.
         for described in (machine, holding):
-            await done(provider, provider.compensate(described, fresh_request()))
+            await done(provider, provider.restore(described, fresh_request()))
             assert await provider.machine(machine.machine_id) == holding
         assert await read(provider, address.ip) == address

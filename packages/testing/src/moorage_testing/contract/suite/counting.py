@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_provider.protocol import Provider, Request
+from moorage_provider.protocol import ApiCall, Provider
 from moorage_testing.contract.steps import (
     arranged,
     asking,
@@ -25,13 +25,13 @@ _COUNTED = ("snapshot", "machine", "attach", "move", "detach", "prepare", "compe
 
 
 class CountingContract:
-    """``on_request``, and ``ContractWorld.calls``."""
+    """``on_call``, and ``ContractWorld.calls``."""
 
     async def test_every_call_that_succeeds_is_told_once(
         self, world: ContractWorld, provider: Provider
     ) -> None:
-        told: list[Request] = []
-        provider.on_request = told.append
+        told: list[ApiCall] = []
+        provider.on_call = told.append
         before = world.reads() + world.mutations()
         scene = await arranged(world, provider)
         await done(provider, provider.detach(scene.held, fresh_request()))
@@ -44,8 +44,8 @@ class CountingContract:
         self, world: ContractWorld, provider: Provider, failure: Failure
     ) -> None:
         scene = await arranged(world, provider)
-        told: list[Request] = []
-        provider.on_request = told.append
+        told: list[ApiCall] = []
+        provider.on_call = told.append
         world.fail("attach", failure)
         with pytest.raises(EXPECTED[failure]):
             await provider.attach(scene.free, scene.target, fresh_request())

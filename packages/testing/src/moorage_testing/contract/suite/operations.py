@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from moorage_provider.errors import CloudError
-from moorage_provider.protocol import MachineHolder, Operation, Provider
+from moorage_provider.protocol import MachineHolder, PendingMutation, Provider
 from moorage_testing.contract.steps import (
     Opening,
     arranged,
@@ -51,7 +51,7 @@ class OperationsContract:
         world.fail(asked, Failure.LATE)
         accepted = await call()
         world.heal()
-        assert isinstance(accepted, Operation)
+        assert isinstance(accepted, PendingMutation)
         assert not accepted.done
         async with opened(opening) as restarted:
             for polling in (provider, restarted):

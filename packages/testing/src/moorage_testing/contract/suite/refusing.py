@@ -51,7 +51,7 @@ class RefusingContract:
     async def test_attaching_waits_for_the_target_to_be_prepared(
         self, world: ContractWorld, provider: Provider
     ) -> None:
-        if not (provider.traits.clears_target_first and world.lends_addresses):
+        if not (provider.capabilities.clears_target_first and world.lends_addresses):
             pytest.skip("nothing is in the way on a fresh machine of this cloud")
         machine = await new_machine(world, provider)
         free = await read(provider, world.add_address())
@@ -101,7 +101,7 @@ class RefusingContract:
         stolen = await read(provider, address.ip)
         with pytest.raises(Stale):
             await done(provider, provider.detach(address, fresh_request()))
-        if provider.traits.moves_in_one_call:
+        if provider.capabilities.moves_in_one_call:
             with pytest.raises(Stale):
                 await done(provider, provider.move(address, target, fresh_request()))
         assert await read(provider, address.ip) == stolen

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from moorage_provider.errors import InUse, Locked, MachineNotFound, Stale
-from moorage_provider.protocol import MachineHolder, Provider, Request
+from moorage_provider.protocol import ApiCall, MachineHolder, Provider
 from moorage_testing.contract.steps import (
     Opening,
     arranged,
@@ -66,10 +66,10 @@ class SharingContract:
         self, world: ContractWorld, provider: Provider, opening: Opening
     ) -> None:
         scene = await arranged(world, provider)
-        told: list[Request] = []
+        told: list[ApiCall] = []
         async with opened(opening) as other:
             other.fence = closed
-            other.on_request = told.append
+            other.on_call = told.append
             await done(provider, provider.attach(scene.free, scene.target, fresh_request()))
             assert told == []
             await other.snapshot((scene.held.ip,))

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from moorage_core.model import Mutation
-from moorage_core.turns import Turns
+from moorage_core.priority import PrioritySemaphore
 
 LOOK_BACK_SECONDS = 5.0
 SLOWEST_PER_SECOND = 0.2
@@ -23,7 +23,7 @@ _CAUGHT_UP_SECONDS = 1.0
 _SAME_REFUSAL_SECONDS = 1.0
 
 
-class Pace:
+class RateLimiter:
     """Mutations a second in one scope: unlimited until throttled, then halved, then growing again.
 
     A cloud refills what an account may call; its size is nowhere told and differs between accounts.
@@ -32,7 +32,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_second = math.inf
         self._clock = clock
-        self._line = Turns(1)
+        self._line = PrioritySemaphore(1)
         self._begun: deque[float] = deque()
         self._next = 0.0
         self._cut_at = -math.inf

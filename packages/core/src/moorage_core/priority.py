@@ -17,11 +17,11 @@ _RANKS = {
     Mutation.MOVE: 0,
     Mutation.DETACH: 1,
     Mutation.PREPARE: 2,
-    Mutation.COMPENSATE: 3,
+    Mutation.RESTORE: 3,
 }
 
 
-class Turns:
+class PrioritySemaphore:
     """Lets so many mutations be under way; of those that wait, what ends a move comes first."""
 
     def __init__(self, at_once: int) -> None:

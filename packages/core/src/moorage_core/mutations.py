@@ -13,11 +13,11 @@ from moorage_core.actions import Mutate
 from moorage_core.caches import uptime
 from moorage_core.decide.outcomes import node_at_fault
 from moorage_core.model import Mutation, Outcome
-from moorage_core.pacing import Pace
-from moorage_core.turns import Turns
+from moorage_core.priority import PrioritySemaphore
+from moorage_core.rate_limiter import RateLimiter
 from moorage_kube.election.lease import LeadershipLost
 from moorage_provider import errors
-from moorage_provider.protocol import Machine, MachineHolder, Operation, Provider
+from moorage_provider.protocol import Machine, MachineHolder, PendingMutation, Provider
 
 log = logging.getLogger(__name__)
 
@@ -28,32 +28,34 @@ _LONGEST_AVOIDANCE = 600.0
 
 
 @dataclass(slots=True)
-class Operations:
+class PendingMutations:
     """The background work of all allocations.
 
     Attributes:
         fence: raises when this process may not change anything any more.
         ended: called with a mutation and its outcome, once per mutation that ran to its end.
-        turns: how many may run at once, and who comes first.
+        priority: how many may run at once, and who comes first.
         accepted: called with a mutation that the cloud has accepted and not ended at once.
     """
 
     fence: Callable[[], None]
     ended: Callable[[Mutate, Outcome], None]
-    turns: Turns
+    priority: PrioritySemaphore
     accepted: Callable[[Mutate], None] = lambda _: None
     in_flight: dict[str, Mutate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     avoided: dict[str, dict[str, float]] = field(default_factory=dict)
-    unpaid: dict[str, dict[str, float]] = field(default_factory=dict)
+    restore_after: dict[str, dict[str, float]] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def begin(self, provider: Provider, mutate: Mutate, pace: Pace | None = None) -> None:
+    def begin(
+        self, provider: Provider, mutate: Mutate, rate_limiter: RateLimiter | None = None
+    ) -> None:
         """Start a mutation whose intention is stored; a second one for its address is refused.
 
-        ``pace`` is its scope's, which holds it back where the cloud has refused others.
+        ``rate_limiter`` is its scope's, which holds it back where the cloud has refused others.
         """
         if mutate.ip in self.in_flight:
             return
@@ -61,7 +63,8 @@ class Operations:
         self._forget_old_avoidance(mutate.ip)
         self.outcomes.pop(mutate.ip, None)
         task = asyncio.create_task(
-            self._run(provider, mutate, pace or Pace()), name=f"{mutate.mutation} {mutate.ip}"
+            self._run(provider, mutate, rate_limiter or RateLimiter()),
+            name=f"{mutate.mutation} {mutate.ip}",
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -70,7 +73,7 @@ class Operations:
         """The address is nobody's any more."""
         self.outcomes.pop(ip, None)
         self.avoided.pop(ip, None)
-        self.unpaid.pop(ip, None)
+        self.restore_after.pop(ip, None)
         self._failures.pop(ip, None)
 
     async def drain(self, seconds: float) -> None:
@@ -82,18 +85,18 @@ class Operations:
             task.cancel()
         await asyncio.gather(*parked, return_exceptions=True)
 
-    async def _run(self, provider: Provider, mutate: Mutate, pace: Pace) -> None:
+    async def _run(self, provider: Provider, mutate: Mutate, rate_limiter: RateLimiter) -> None:
         outcome: Outcome | None = None
         try:
-            async with self.turns.turn(mutate.mutation):
-                await pace.wait(mutate.mutation)
+            async with self.priority.turn(mutate.mutation):
+                await rate_limiter.wait(mutate.mutation)
                 self.fence()
                 done = await carry_out(provider, mutate, self._accepted)
-            pace.accepted()
-            outcome = self._succeeded(mutate, lent=not done)
+            rate_limiter.accepted()
+            outcome = self._succeeded(mutate, must_record_first=not done)
         except errors.CloudError as error:
             if isinstance(error, errors.Throttled):
-                pace.throttled(error.retry_after)
+                rate_limiter.throttled(error.retry_after)
             outcome = self._failed(mutate, error)
         except LeadershipLost as lost:
             log.warning("%s of %s is left to the next leader: %s", mutate.mutation, mutate.ip, lost)
@@ -120,17 +123,22 @@ class Operations:
         if left:
             self.avoided[ip] = left
 
-    def _succeeded(self, mutate: Mutate, *, lent: bool) -> Outcome:
+    def _succeeded(self, mutate: Mutate, *, must_record_first: bool) -> Outcome:
         self._failures.pop(mutate.ip, None)
-        self.unpaid.get(mutate.ip, {}).pop(_node_uid(mutate), None)
-        return Outcome(mutate.mutation, mutate.allocation, node_uid=_node_uid(mutate), lent=lent)
+        self.restore_after.get(mutate.ip, {}).pop(_node_uid(mutate), None)
+        return Outcome(
+            mutate.mutation,
+            mutate.allocation,
+            node_uid=_node_uid(mutate),
+            must_record_first=must_record_first,
+        )
 
     def _failed(self, mutate: Mutate, error: errors.CloudError) -> Outcome:
         failures = self._failures[mutate.ip] = self._failures.get(mutate.ip, 0) + 1
         node_uid = _node_uid(mutate)
         retry_in = _backoff(error, failures)
-        if mutate.mutation is Mutation.COMPENSATE:
-            self.unpaid.setdefault(mutate.ip, {})[node_uid] = uptime() + retry_in
+        if mutate.mutation is Mutation.RESTORE:
+            self.restore_after.setdefault(mutate.ip, {})[node_uid] = uptime() + retry_in
         elif node_at_fault(error) and mutate.mutation is not Mutation.DETACH:
             until = min(_LONGEST_AVOIDANCE, _FIRST_AVOIDANCE * 2 ** min(failures - 1, 8))
             self.avoided.setdefault(mutate.ip, {})[node_uid] = uptime() + until
@@ -138,7 +146,7 @@ class Operations:
 
 
 def _node_uid(mutate: Mutate) -> str:
-    return mutate.place.node_uid if mutate.place else ""
+    return mutate.node_ref.uid if mutate.node_ref else ""
 
 
 def _backoff(error: errors.CloudError, failures: int) -> float:
@@ -167,7 +175,7 @@ async def carry_out(
     ``accepted`` gets the handle of a mutation that goes on in the cloud. ``False``: nothing was
     changed, because the target lends a public address of its own and ``may_strip`` is not set.
     """
-    operation = Operation(mutate.handle, done=False)
+    operation = PendingMutation(mutate.handle, done=False)
     if not mutate.handle:
         begun = await _begin(provider, mutate)
         if begun is None:
@@ -176,19 +184,19 @@ async def carry_out(
         if not operation.done:
             accepted(mutate, operation.handle)
     await _finish(provider, operation, poll_seconds)
-    if mutate.mutation is Mutation.COMPENSATE:
+    if mutate.mutation is Mutation.RESTORE:
         await _refuse_unpaid(provider, mutate)
     return True
 
 
-async def _begin(provider: Provider, mutate: Mutate) -> Operation | None:
+async def _begin(provider: Provider, mutate: Mutate) -> PendingMutation | None:
     """Ask for it; ``None`` = a lent address is in the way, and that is not written down yet."""
     if mutate.only_unmanaged:
         await _refuse_managed_holder(provider, mutate)
     if mutate.mutation is Mutation.DETACH:
         return await provider.detach(mutate.address, mutate.request_id)
     machine = await provider.machine(mutate.machine_id)
-    if mutate.mutation is not Mutation.COMPENSATE:
+    if mutate.mutation is not Mutation.RESTORE:
         _refuse_unfit(provider, mutate, machine)
     lends = machine.public_ip and not machine.public_ip_reserved
     if mutate.mutation is Mutation.PREPARE and lends and not mutate.may_strip:
@@ -196,7 +204,7 @@ async def _begin(provider: Provider, mutate: Mutate) -> Operation | None:
     return await _call(provider, mutate, machine)
 
 
-async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> Operation:
+async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> PendingMutation:
     match mutate.mutation:
         case Mutation.PREPARE:
             return await provider.prepare(mutate.address, machine, mutate.request_id)
@@ -204,8 +212,8 @@ async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> Operati
             return await provider.attach(mutate.address, machine, mutate.request_id)
         case Mutation.MOVE:
             return await provider.move(mutate.address, machine, mutate.request_id)
-        case Mutation.COMPENSATE:
-            return await provider.compensate(machine, mutate.request_id)
+        case Mutation.RESTORE:
+            return await provider.restore(machine, mutate.request_id)
         case Mutation.DETACH:
             return await provider.detach(mutate.address, mutate.request_id)
 
@@ -244,7 +252,7 @@ async def _refuse_managed_holder(provider: Provider, mutate: Mutate) -> None:
         )
 
 
-async def _finish(provider: Provider, operation: Operation, poll_seconds: float) -> None:
+async def _finish(provider: Provider, operation: PendingMutation, poll_seconds: float) -> None:
     deadline = time.monotonic() + _POLL_DEADLINE
     while not operation.done:
         if time.monotonic() > deadline:

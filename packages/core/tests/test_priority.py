@@ -3,14 +3,14 @@
 import asyncio
 
 from moorage_core.model import Mutation
-from moorage_core.turns import Turns
+from moorage_core.priority import PrioritySemaphore
 
 
 class Crowd:
     """Mutations that want a turn, and when they had it."""
 
     def __init__(self, at_once: int) -> None:
-        self.turns = Turns(at_once)
+        self.priority = PrioritySemaphore(at_once)
         self.log: list[str] = []
         self.over: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -29,7 +29,7 @@ class Crowd:
             await asyncio.sleep(0)
 
     async def _take(self, name: str, mutation: Mutation) -> None:
-        async with self.turns.turn(mutation):
+        async with self.priority.turn(mutation):
             self.log.append(name)
             await self.over[name].wait()
 
@@ -52,7 +52,7 @@ async def test_what_ends_a_move_comes_before_what_begins_one() -> None:
     crowd = Crowd(1)
     await crowd.want("first", Mutation.DETACH)
     for mutation in (
-        Mutation.COMPENSATE,
+        Mutation.RESTORE,
         Mutation.PREPARE,
         Mutation.DETACH,
         Mutation.MOVE,

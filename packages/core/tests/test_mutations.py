@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, outcome, place, until
+from core_builders import IP1, IP2, node_ref, outcome, until
 
 from moorage_core.actions import Mutate
 from moorage_core.caches import uptime
 from moorage_core.model import Mutation, Outcome
-from moorage_core.operations import Operations, carry_out
-from moorage_core.pacing import Pace
-from moorage_core.turns import Turns
+from moorage_core.mutations import PendingMutations, carry_out
+from moorage_core.priority import PrioritySemaphore
+from moorage_core.rate_limiter import RateLimiter
 from moorage_kube.election.lease import LeadershipLost
 from moorage_provider.errors import (
     CloudError,
@@ -45,10 +45,10 @@ class Works:
         self.cloud = cloud or MemoryCloud(ONE_CALL)
         self.provider = MemoryProvider(self.cloud)
         self.told: list[tuple[Mutate, Outcome]] = []
-        self.operations = Operations(
+        self.mutations = PendingMutations(
             fence=lambda: None,
             ended=lambda mutate, outcome: self.told.append((mutate, outcome)),
-            turns=Turns(limit),
+            priority=PrioritySemaphore(limit),
         )
 
     def mutate(self, mutation: Mutation, ip: str, node: str = "n1", **fields: Any) -> Mutate:
@@ -59,7 +59,7 @@ class Works:
             self.cloud.add_machine(f"vm-{node}")
         address = self.cloud.snapshot([ip])[ip]
         machine = "" if mutation is Mutation.DETACH else f"vm-{node}"
-        one = Mutate(mutation, "a", ip, address, place(node), machine, "request-1")
+        one = Mutate(mutation, "a", ip, address, node_ref(node), machine, "request-1")
         return replace(one, **fields)
 
     def attach(self, ip: str = IP1, node: str = "n1") -> Mutate:
@@ -68,7 +68,7 @@ class Works:
     async def ends(self, mutate: Mutate) -> Outcome:
         """Begin it and wait for its end."""
         count = len(self.told)
-        self.operations.begin(self.provider, mutate)
+        self.mutations.begin(self.provider, mutate)
         await until(lambda: len(self.told) > count, "the mutation to end")
         assert self.told[-1][0] is mutate
         return self.told[-1][1]
@@ -85,18 +85,18 @@ class Works:
 async def works() -> AsyncIterator[Works]:
     works = Works()
     yield works
-    await works.operations.drain(0)
+    await works.mutations.drain(0)
 
 
 async def test_a_mutation_runs_to_its_end_and_is_told_once(works: Works) -> None:
     mutate = works.attach()
-    works.operations.begin(works.provider, mutate)
-    assert works.operations.in_flight == {IP1: mutate}
+    works.mutations.begin(works.provider, mutate)
+    assert works.mutations.in_flight == {IP1: mutate}
     await until(lambda: works.told, "the end")
     done = outcome(Mutation.ATTACH, node_uid="uid-n1")
     assert works.told == [(mutate, done)]
-    assert works.operations.outcomes == {IP1: done}
-    assert works.operations.in_flight == {}
+    assert works.mutations.outcomes == {IP1: done}
+    assert works.mutations.in_flight == {}
     assert works.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
 
 
@@ -104,31 +104,31 @@ async def test_a_second_mutation_of_an_address_is_refused_while_one_is_under_way
     works: Works,
 ) -> None:
     first, second = works.attach(), works.attach(node="n2")
-    works.operations.begin(works.provider, first)
-    works.operations.begin(works.provider, second)
-    works.operations.begin(works.provider, works.attach(IP2, "n2"))
-    assert works.operations.in_flight[IP1] is first
-    await until(lambda: not works.operations.in_flight, "both to end")
+    works.mutations.begin(works.provider, first)
+    works.mutations.begin(works.provider, second)
+    works.mutations.begin(works.provider, works.attach(IP2, "n2"))
+    assert works.mutations.in_flight[IP1] is first
+    await until(lambda: not works.mutations.in_flight, "both to end")
     assert [one.ip for one, _ in works.told] == [IP1, IP2]
     assert works.calls("attach") == 2
 
 
 async def test_a_new_mutation_forgets_how_the_last_one_ended(works: Works) -> None:
     await works.failures(Denied("no"), 1)
-    works.operations.begin(works.provider, works.attach())
-    assert works.operations.outcomes == {}
+    works.mutations.begin(works.provider, works.attach())
+    assert works.mutations.outcomes == {}
 
 
 async def test_no_more_run_at_once_than_the_limit_allows() -> None:
     works = Works(limit=2)
     works.cloud.faults.inject(Fault(op="machine", delay_seconds=0.2, times=2))
     for number in range(5):
-        works.operations.begin(works.provider, works.attach(f"203.0.113.{number}", f"n{number}"))
+        works.mutations.begin(works.provider, works.attach(f"203.0.113.{number}", f"n{number}"))
     await until(lambda: works.calls("machine") == 2, "two to have begun")
     for _ in range(20):
         await asyncio.sleep(0)
     assert works.calls("machine") == 2
-    assert len(works.operations.in_flight) == 5
+    assert len(works.mutations.in_flight) == 5
     await until(lambda: len(works.told) == 5, "all to end")
     assert all(ended.error is None for _, ended in works.told)
 
@@ -136,12 +136,12 @@ async def test_no_more_run_at_once_than_the_limit_allows() -> None:
 async def test_what_the_cloud_accepted_is_told_while_it_goes_on() -> None:
     works = Works(MemoryCloud(ONE_CALL, operation_steps=3))
     told: list[str] = []
-    works.operations.accepted = lambda mutate: told.append(works.operations.handles[mutate.ip])
-    works.operations.begin(works.provider, works.attach())
+    works.mutations.accepted = lambda mutate: told.append(works.mutations.handles[mutate.ip])
+    works.mutations.begin(works.provider, works.attach())
     await until(lambda: told, "the handle to be told")
     assert told == list(works.cloud.under_way)
     await until(lambda: works.told, "the end")
-    assert works.operations.handles == {}
+    assert works.mutations.handles == {}
 
 
 async def test_a_successor_goes_on_from_the_handle_and_asks_for_nothing_twice() -> None:
@@ -161,29 +161,29 @@ def lose() -> None:
 
 
 async def test_without_the_lease_nothing_is_called_and_nothing_is_told(works: Works) -> None:
-    works.operations.fence = lose
-    works.operations.begin(works.provider, works.attach())
-    await until(lambda: not works.operations.in_flight, "the mutation to be left")
+    works.mutations.fence = lose
+    works.mutations.begin(works.provider, works.attach())
+    await until(lambda: not works.mutations.in_flight, "the mutation to be left")
     assert works.cloud.faults.calls == ()
-    assert (works.operations.outcomes, works.told) == ({}, [])
+    assert (works.mutations.outcomes, works.told) == ({}, [])
 
 
 async def test_a_lease_lost_on_the_way_is_no_outcome_of_the_mutation(works: Works) -> None:
     works.provider.fence = lose
-    works.operations.begin(works.provider, works.attach())
-    await until(lambda: not works.operations.in_flight, "the mutation to be left")
+    works.mutations.begin(works.provider, works.attach())
+    await until(lambda: not works.mutations.in_flight, "the mutation to be left")
     assert works.cloud.mutations == []
-    assert (works.operations.outcomes, works.told) == ({}, [])
+    assert (works.mutations.outcomes, works.told) == ({}, [])
 
 
 async def test_the_fence_is_asked_when_the_turn_comes_not_when_it_is_begun() -> None:
     works = Works(limit=1)
     works.cloud.faults.inject(Fault(op="machine", delay_seconds=0.05))
-    works.operations.begin(works.provider, works.attach(IP1))
-    works.operations.begin(works.provider, works.attach(IP2, "n2"))
+    works.mutations.begin(works.provider, works.attach(IP1))
+    works.mutations.begin(works.provider, works.attach(IP2, "n2"))
     await until(lambda: works.calls("machine") == 1, "the first to have begun")
-    works.operations.fence = lose
-    await until(lambda: not works.operations.in_flight, "both to be over")
+    works.mutations.fence = lose
+    await until(lambda: not works.mutations.in_flight, "both to be over")
     assert works.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
 
 
@@ -196,31 +196,31 @@ async def test_a_bug_is_told_as_an_outcome_and_logged_with_its_traceback(
     assert isinstance(ended.error, Unavailable)
     assert str(ended.error) == "internal error: ZeroDivisionError"
     assert ended.retry_in > 0
-    assert works.operations.in_flight == {}
+    assert works.mutations.in_flight == {}
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
 async def test_what_ends_in_time_is_told_before_the_end(works: Works) -> None:
     works.cloud.faults.inject(Fault(op="attach", delay_seconds=0.05))
-    works.operations.begin(works.provider, works.attach())
-    await works.operations.drain(5)
-    assert works.operations.outcomes == {IP1: outcome(Mutation.ATTACH, node_uid="uid-n1")}
+    works.mutations.begin(works.provider, works.attach())
+    await works.mutations.drain(5)
+    assert works.mutations.outcomes == {IP1: outcome(Mutation.ATTACH, node_uid="uid-n1")}
 
 
 async def test_what_does_not_end_in_time_is_parked_without_an_outcome(works: Works) -> None:
     works.cloud.faults.inject(Fault(op="attach", delay_seconds=60))
-    works.operations.begin(works.provider, works.attach())
+    works.mutations.begin(works.provider, works.attach())
     await until(lambda: works.calls("attach"), "the call to be under way")
     began = time.monotonic()
-    await works.operations.drain(0.05)
-    await until(lambda: not works.operations.in_flight, "the mutation to be parked")
+    await works.mutations.drain(0.05)
+    await until(lambda: not works.mutations.in_flight, "the mutation to be parked")
     assert time.monotonic() - began < 5
-    assert (works.operations.outcomes, works.told) == ({}, [])
+    assert (works.mutations.outcomes, works.told) == ({}, [])
     assert works.cloud.mutations == []
 
 
 async def test_a_drain_with_nothing_under_way_ends_at_once(works: Works) -> None:
-    await works.operations.drain(60)
+    await works.mutations.drain(60)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ async def test_a_node_at_fault_is_avoided_for_ever_longer(works: Works, error: C
     for _ in range(6):
         before = uptime()
         await works.failures(error, 1)
-        lengths.append(works.operations.avoided[IP1]["uid-n1"] - before)
+        lengths.append(works.mutations.avoided[IP1]["uid-n1"] - before)
     for length, expected in zip(lengths, (60, 120, 240, 480, 600, 600), strict=True):
         assert expected <= length < expected + 5
 
@@ -241,14 +241,14 @@ async def test_a_node_is_not_avoided_for_the_accounts_trouble(
     works: Works, error: CloudError
 ) -> None:
     await works.failures(error, 2)
-    assert works.operations.avoided == {}
+    assert works.mutations.avoided == {}
 
 
 async def test_the_node_that_could_not_be_left_is_not_avoided(works: Works) -> None:
     works.cloud.faults.inject(Fault(op="detach", error=InUse("busy")))
     ended = await works.ends(works.mutate(Mutation.DETACH, IP1))
     assert isinstance(ended.error, InUse)
-    assert works.operations.avoided == {}
+    assert works.mutations.avoided == {}
 
 
 async def test_success_begins_the_count_of_failures_anew(works: Works) -> None:
@@ -256,25 +256,25 @@ async def test_success_begins_the_count_of_failures_anew(works: Works) -> None:
     assert (await works.ends(works.attach())).error is None
     before = uptime()
     await works.failures(MachineUnfit("stopped"), 1)
-    assert 60 <= works.operations.avoided[IP1]["uid-n1"] - before < 65
+    assert 60 <= works.mutations.avoided[IP1]["uid-n1"] - before < 65
 
 
 async def test_avoidance_that_is_over_is_forgotten_with_the_next_mutation(works: Works) -> None:
     now = uptime()
-    works.operations.avoided = {IP1: {"uid-n1": now - 1, "uid-n2": now + 60}, IP2: {"x": now - 1}}
-    works.operations.begin(works.provider, works.attach(IP1))
-    works.operations.begin(works.provider, works.attach(IP2, "n2"))
-    assert works.operations.avoided == {IP1: {"uid-n2": now + 60}}
+    works.mutations.avoided = {IP1: {"uid-n1": now - 1, "uid-n2": now + 60}, IP2: {"x": now - 1}}
+    works.mutations.begin(works.provider, works.attach(IP1))
+    works.mutations.begin(works.provider, works.attach(IP2, "n2"))
+    assert works.mutations.avoided == {IP1: {"uid-n2": now + 60}}
 
 
 async def test_an_address_that_is_nobodys_is_forgotten_altogether(works: Works) -> None:
     await works.failures(MachineUnfit("stopped"), 3)
-    works.operations.forget(IP1)
-    assert (works.operations.outcomes, works.operations.avoided) == ({}, {})
+    works.mutations.forget(IP1)
+    assert (works.mutations.outcomes, works.mutations.avoided) == ({}, {})
     before = uptime()
     await works.failures(MachineUnfit("stopped"), 1)
-    assert 60 <= works.operations.avoided[IP1]["uid-n1"] - before < 65
-    works.operations.forget(IP2)
+    assert 60 <= works.mutations.avoided[IP1]["uid-n1"] - before < 65
+    works.mutations.forget(IP2)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ async def test_what_was_read_too_early_is_tried_again_at_once_and_then_later(wor
     assert first.retry_in == 0.0
     assert 1.5 <= second.retry_in <= 2.5  # once; it may also be a cloud that contradicts itself
     assert 3.0 <= third.retry_in <= 5.0
-    assert works.operations.avoided == {}
+    assert works.mutations.avoided == {}
 
 
 # One mutation, step by step.
@@ -366,7 +366,7 @@ async def test_a_machine_elsewhere_is_refused_with_the_clouds_own_reason(works: 
 
 async def test_a_machine_gets_its_own_address_back_even_when_it_could_hold_none() -> None:
     works = Works(MemoryCloud(TWO_STEPS))
-    mutate = works.mutate(Mutation.COMPENSATE, IP1)
+    mutate = works.mutate(Mutation.RESTORE, IP1)
     prepare = works.mutate(Mutation.PREPARE, IP1)
     assert not await carry_out(works.provider, prepare)
     assert works.cloud.machine("vm-n1").public_ip
@@ -414,12 +414,12 @@ async def test_an_address_is_taken_from_a_strangers_machine_only_if_that_is_allo
 
 
 async def test_a_throttled_scope_is_asked_more_slowly(works: Works) -> None:
-    pace = Pace()
+    rate_limiter = RateLimiter()
     works.cloud.faults.inject(Fault(op="attach", error=Throttled("slow down", retry_after=0.2)))
-    works.operations.begin(works.provider, works.attach(), pace)
+    works.mutations.begin(works.provider, works.attach(), rate_limiter)
     await until(lambda: works.told, "the refusal")
-    assert pace.per_second < math.inf
-    assert pace.reserve() > 0
+    assert rate_limiter.per_second < math.inf
+    assert rate_limiter.reserve() > 0
 
 
 async def test_a_debt_is_not_paid_by_the_very_address_it_was_made_for() -> None:
@@ -427,5 +427,5 @@ async def test_a_debt_is_not_paid_by_the_very_address_it_was_made_for() -> None:
     works = Works(MemoryCloud(TWO_STEPS))
     await works.ends(works.mutate(Mutation.PREPARE, IP1, may_strip=True))
     await works.ends(works.attach())
-    result = await works.ends(works.mutate(Mutation.COMPENSATE, IP1))
+    result = await works.ends(works.mutate(Mutation.RESTORE, IP1))
     assert isinstance(result.error, Stale)
