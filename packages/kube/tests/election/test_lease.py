@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from moorage_domain.kinds import Kind
-from moorage_kube.client.errors import AlreadyExists, Conflict, KubeError, NotFound, Unavailable
+from moorage_kube.client.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    KubeError,
+    NotFound,
+    Unavailable,
+)
 from moorage_kube.election.lease import LeadershipLost, LeaseElection, LeaseSettings
 
 DEADLINE = 10.0
@@ -343,3 +350,200 @@ def test_times_that_do_not_grow_are_refused(times: tuple[float, float, float]) -
     duration, deadline, retry = times
     with pytest.raises(ValueError, match="must grow in this order"):
         LeaseSettings("harbour", "port", "me", duration, deadline, retry)
+
+
+async def test_a_renewal_counts_from_when_it_was_sent() -> None:
+    class Slow(LeaseServer):
+        """Answers every write five seconds after it was sent."""
+
+        async def replace(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
+            sent = clock.now
+            answer = await super().replace(kind, body)
+            sent_at.append(sent)
+            clock.now += 5
+            return answer
+
+    sent_at: list[float] = []
+    server, clock = Slow(), Clock()
+    server.put("")
+    async with candidate(server, clock) as me:
+        await until(lambda: me.election.is_leader)
+        for _ in range(3):
+            await rounds(server, 1)
+        server.failure = refusal(Unavailable, 503)
+        await rounds(server, 2)
+        clock.now = sent_at[-1] + DEADLINE
+        me.election.fence()
+        clock.now += 0.1
+        with pytest.raises(LeadershipLost, match=r"last renewed 10\.1 s ago"):
+            me.election.fence()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["replaced", "created"])
+async def test_the_loser_of_a_race_for_the_lease_goes_on_waiting(there: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    class Race(LeaseServer):
+        """Another process writes the Lease between our read and our write, once."""
+
+        raced = False
+
+        def overtake(self) -> None:
+            if not self.raced:
+                self.raced = True
+                self.put("other", leaseDurationSeconds=15)
+
+        async def replace(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
+            self.overtake()
+            return await super().replace(kind, body)
+
+        async def create(
+            self, kind: Kind, body: dict[str, Any], namespace: str | None = None
+        ) -> dict[str, Any]:
+            self.overtake()
+            return await super().create(kind, body, namespace)
+
+    server, clock = Race(), Clock()
+    if there:
+        server.put("")
+    async with candidate(server, clock) as me:
+        await rounds(server, 6)
+        assert server.raced
+        assert server.holder == "other"
+        assert not me.election.is_leader
+        assert not me.task.done()
+        clock.now += 15.1
+        await until(lambda: me.election.is_leader)
+
+
+async def test_a_hanging_takeover_is_cancelled_before_leadership_is_said_to_have_stopped() -> None:
+    order: list[str] = []
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("cancelled")
+
+    async def on_stopped() -> None:
+        await asyncio.sleep(0)
+        order.append("stopped")
+
+    server = LeaseServer()
+    election = LeaseElection(server, LeaseSettings("harbour", "port", "me", retry=0.01), Clock())
+    task = asyncio.create_task(election.run(hang, on_stopped))
+    await until(lambda: election.is_leader)
+    await rounds(server, 2)
+    server.put("other")
+    with pytest.raises(LeadershipLost):
+        await task
+    assert order == ["cancelled", "stopped"]
+
+
+async def test_each_renewal_is_one_call() -> None:
+    server = LeaseServer()
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.election.is_leader)
+        calls, writes = server.calls, len(server.writes)
+        await until(lambda: len(server.writes) >= writes + 5)
+        # One may be on its way.
+        assert server.calls - calls - (len(server.writes) - writes) in (0, 1)
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": None}, {"leaseTransitions": 2}])
+async def test_a_lease_without_spec_or_holder_is_taken_at_once(
+    spec: dict[str, Any] | None,
+) -> None:
+    server, clock = LeaseServer(), Clock()
+    meta = {"name": "harbour", "namespace": "port", "resourceVersion": "7"}
+    server.lease = {"metadata": meta} | ({} if spec is None else {"spec": spec})
+    async with candidate(server, clock) as me:
+        await until(lambda: me.election.is_leader)
+        assert server.lease is not None
+        assert server.lease["spec"]["leaseTransitions"] == (
+            3 if spec and "leaseTransitions" in spec else bool(spec)
+        )
+    assert (server.holder, clock.now) == ("me", 1000.0)
+
+
+async def test_a_process_is_ready_once_it_reached_the_lease_whoever_holds_it() -> None:
+    server, clock = LeaseServer(), Clock()
+    server.failure = refusal(Unavailable, 503)
+    server.put("other", leaseDurationSeconds=600)
+    async with candidate(server, clock) as me:
+        await rounds(server, 2)
+        missing = me.election.missing()
+        assert missing is not None
+        assert missing.startswith("lease port/harbour was not reached yet: PUT leases/harbour")
+        server.failure = None
+        await until(lambda: me.election.missing() is None)
+        assert not me.election.is_leader
+
+
+@pytest.mark.parametrize("holder", ["other", "me"])
+async def test_a_process_whose_tries_no_longer_reach_the_lease_is_not_ready(holder: str) -> None:
+    server, clock = LeaseServer(), Clock()
+    server.put(holder, leaseDurationSeconds=600)
+    async with candidate(server, clock) as me:
+        await until(lambda: me.election.missing() is None)
+        server.failure = refusal(Unavailable, 503)
+        await rounds(server, 2)
+        clock.now += DEADLINE
+        assert me.election.missing() is None
+        clock.now += 2
+        missing = me.election.missing()
+        assert missing is not None
+        assert missing.startswith("lease port/harbour could not be reached for 12 s: PUT leases")
+
+
+async def test_a_standby_names_the_holder_once_and_a_new_leader_whom_it_replaced(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    server, clock = LeaseServer(), Clock()
+    server.put("other", leaseDurationSeconds=15, acquireTime="2026-01-01T00:00:00.000000Z")
+    async with candidate(server, clock) as me:
+        await rounds(server, 5)
+        assert caplog.messages == [
+            "waiting: lease port/harbour is held by other since 2026-01-01T00:00:00.000000Z"
+        ]
+        clock.now += 15.1
+        await until(lambda: me.election.is_leader)
+        await rounds(server, 2)
+    assert caplog.messages[1:] == [
+        "leading: me holds lease port/harbour; it replaces other, silent for 15.1 s"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "said"), [(None, "nobody held it"), ("other", "other gave it up")]
+)
+async def test_a_new_leader_says_how_the_lease_came_to_be_free(
+    before: str | None, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server = LeaseServer()
+    if before:
+        server.put(before, leaseDurationSeconds=15)
+    async with candidate(server, Clock()) as me:
+        if before:
+            await rounds(server, 2)
+            server.put("")
+        await until(lambda: me.election.is_leader)
+        await rounds(server, 1)
+    assert caplog.messages[-1] == f"leading: me holds lease port/harbour; {said}"
+
+
+async def test_a_forbidden_lease_is_reported_once_a_minute_with_the_way_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server, clock = LeaseServer(), Clock()
+    server.failure = refusal(Forbidden, 403)
+    async with candidate(server, clock):
+        await rounds(server, 5)
+        assert len(caplog.messages) == 1
+        assert caplog.messages[0].endswith(
+            "; allow the service account to get, create and update leases of coordination.k8s.io"
+            " in namespace port, or choose another namespace with --lease-namespace"
+        )
+        clock.now += 60
+        await rounds(server, 5)
+        assert len(caplog.messages) == 2

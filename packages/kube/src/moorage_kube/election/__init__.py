@@ -1,1 +1,1 @@
-"""Who may write."""
+"""Who may change the world: the holder of a Lease, or everybody."""

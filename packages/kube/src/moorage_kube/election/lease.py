@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from moorage_domain.kinds import Kind
-from moorage_kube.client.errors import AlreadyExists, Conflict, KubeError, NotFound
+from moorage_kube.client.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound
 from moorage_kube.client.kinds import LEASES
 
 logger = logging.getLogger(__name__)
 
 _JUST_AFTER = 0.01
+WARNING_SECONDS = 60.0
+"""Between two warnings about the same trouble with the Lease."""
 
 
 class LeadershipLost(Exception):
@@ -94,6 +96,11 @@ class LeaseElection:
         self._seen: tuple[str, float] = ("", clock())
         self._runs_out_at = clock()
         self._renewed_at: float | None = None
+        self._reached_at: float | None = None
+        self._failure = ""
+        self._warned: tuple[type[Exception] | None, float] = (None, clock())
+        self._last_holder = ""
+        self._before = "nobody held it"
         self.last_round = clock()
 
     @property
@@ -106,6 +113,21 @@ class LeaseElection:
     def stalled(self) -> bool:
         """Whether the loop has not come round for a whole lease duration."""
         return self._clock() - self.last_round > self.settings.duration
+
+    def missing(self) -> str | None:
+        """Why this process is not ready: its loop is stuck, or the Lease is out of reach.
+
+        A try counts once the API server answered it, whoever holds the Lease.
+        """
+        if self.stalled:
+            return "its loop does not come round"
+        because = f": {self._failure}" if self._failure else ""
+        if self._reached_at is None:
+            return f"lease {self._what} was not reached yet{because}"
+        away = self._clock() - self._reached_at
+        if away <= self.settings.renew_deadline:
+            return None
+        return f"lease {self._what} could not be reached for {away:.0f} s{because}"
 
     def fence(self) -> None:
         """Call before every change to the world.
@@ -132,7 +154,9 @@ class LeaseElection:
         ``on_started`` raises. Cancelling leaves the Lease held: call :meth:`release`.
         """
         await self._acquire()
-        logger.info("leading: %s holds lease %s", self.settings.identity, self._what)
+        logger.info(
+            "leading: %s holds lease %s; %s", self.settings.identity, self._what, self._before
+        )
         starting = asyncio.ensure_future(on_started())
         try:
             await self._keep(starting)
@@ -173,10 +197,10 @@ class LeaseElection:
                 async with asyncio.timeout(self.settings.renew_deadline):
                     taken = await self._try_to_take()
             except (KubeError, TimeoutError) as error:
-                logger.warning(
-                    "lease %s cannot be taken now: %s", self._what, str(error) or "no answer"
-                )
+                self._failed("cannot be taken now", error)
                 taken = False
+            else:
+                self._reached()
             if taken:
                 return
             await asyncio.sleep(self._standby_pause())
@@ -189,12 +213,14 @@ class LeaseElection:
             return await self._try_to_create(sent_at)
         self._note(lease)
         if not self._may_be_taken(lease):
+            self._say_who_leads(lease)
             return False
         try:
             written = await self._client.replace(LEASES, self._claimed(lease))
         except Conflict:
             return False
         self._won(written, sent_at)
+        self._before = self._whom_it_replaces(lease)
         return True
 
     async def _try_to_create(self, sent_at: float) -> bool:
@@ -222,8 +248,10 @@ class LeaseElection:
                 async with asyncio.timeout(max(left / 2, min(left, self.settings.retry))):
                     await self._renew()
             except (KubeError, TimeoutError) as error:
-                logger.warning("lease %s is not renewed: %s", self._what, str(error) or "no answer")
+                self._failed("is not renewed", error)
                 pause /= 4
+            else:
+                self._reached()
             self.last_round = self._clock()
             if starting.done():
                 starting.result()
@@ -288,6 +316,44 @@ class LeaseElection:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = (before.get("leaseTransitions") or 0) + bool(before)
         return spec
+
+    def _reached(self) -> None:
+        """The API server answered; who holds the Lease is another question."""
+        self._reached_at = self._clock()
+        self._failure = ""
+        self._warned = (None, self._clock())
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Say it once a minute: a try may come every second, for days."""
+        self._failure = str(error) or "no answer"
+        kind, warned_at = self._warned
+        if isinstance(error, kind or ()) and self._clock() - warned_at < WARNING_SECONDS:
+            return
+        self._warned = (type(error), self._clock())
+        advice = self._advice() if isinstance(error, Forbidden) else ""
+        logger.warning("lease %s %s: %s%s", self._what, what, self._failure, advice)
+
+    def _advice(self) -> str:
+        return (
+            "; allow the service account to get, create and update leases of"
+            f" coordination.k8s.io in namespace {self.settings.namespace}, or choose another"
+            " namespace with --lease-namespace"
+        )
+
+    def _say_who_leads(self, lease: dict[str, Any]) -> None:
+        """Once for each holder."""
+        holder = _holder(lease)
+        if holder == self._last_holder:
+            return
+        self._last_holder = holder
+        since = lease["spec"].get("acquireTime") or "an unknown time"
+        logger.info("waiting: lease %s is held by %s since %s", self._what, holder, since)
+
+    def _whom_it_replaces(self, lease: dict[str, Any]) -> str:
+        holder = _holder(lease)
+        if holder not in ("", self.settings.identity):
+            return f"it replaces {holder}, silent for {self._clock() - self._seen[1]:.1f} s"
+        return f"{self._last_holder} gave it up" if self._last_holder else "nobody held it"
 
     def _won(self, lease: dict[str, Any], sent_at: float) -> None:
         self._lease = lease
