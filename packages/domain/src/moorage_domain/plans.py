@@ -1,32 +1,66 @@
-"""A plan is a promise in order: why, what, and when to look again."""
+"""A plan is a promise in order: why, what to write, what to do, and when to look again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import enum
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from moorage_domain.conditions import Condition
 
 Observed = TypeVar("Observed")
 Decision = TypeVar("Decision")
 ActionT_co = TypeVar("ActionT_co", covariant=True)
 
 
+class Finalizer(enum.Enum):
+    """Whether the object has to wait for us before it may vanish."""
+
+    PRESENT = "present"
+    """Written before anything else: what follows must be undone before the object may go."""
+    ABSENT = "absent"
+    """Taken off after everything else: nothing is left to undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The status subresource as it should be.
+
+    Attributes:
+        conditions: put into ``status.conditions`` by type; the transition time and the generation
+            are filled in when they are written.
+        fields: other fields of the status by their names on the wire, each written whole; ``None``
+            removes one. Fields that are not named stay as they are.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[ActionT_co]):
-    """What to do about one object.
+    """What to do about one object; carried out in the order finalizer, status, actions.
 
     Attributes:
         reason: CamelCase, unique, never reworded.
         message: the same in plain words, for the condition, the Event and the log line.
         actions: carried out in this order, stopping at the first error; every one may be repeated.
         wait: look again after this time even if nothing happens; ``None`` = only on a change.
+        status: the intention, or what came of it; ``None`` = left as it is.
+        finalizer: ``None`` = left as it is.
+        assumes: what this plan gives away and the caches do not show yet (a node, an address);
+            others see it as taken until the next plan for the same object.
     """
 
     reason: str
     message: str
     actions: tuple[ActionT_co, ...] = ()
     wait: timedelta | None = None
+    status: Status | None = None
+    finalizer: Finalizer | None = None
+    assumes: frozenset[Hashable] = frozenset()
 
 
 def first_match(
@@ -34,7 +68,7 @@ def first_match(
 ) -> Decision:
     """The decision of the first rule that has one.
 
-    Raises ``LookupError`` when no rule hits: the last rule of a list must always decide.
+    Raises ``LookupError`` when no rule matches: the last rule of a list must always decide.
     """
     for rule in rules:
         decision = rule(observed)

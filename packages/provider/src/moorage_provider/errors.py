@@ -7,16 +7,22 @@ cloud's own code and the number that matters, so that it can stand in a conditio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from moorage_domain.errors import ELSEWHERE_SECONDS, Disposition, MoorageError
 
 
 @dataclass(eq=False)
-class CloudError(Exception):
+class CloudError(MoorageError):
     """A cloud call did not do what was asked; the base of all below.
 
     Attributes:
         message: one sentence for people, safe to show (no secret, no request headers).
         code: the cloud's own error code, ``""`` where it gave none.
     """
+
+    # Credentials, quotas, another owner: mended elsewhere, and nobody reports it.
+    retry_after = ELSEWHERE_SECONDS
 
     message: str
     code: str = ""
@@ -27,6 +33,9 @@ class CloudError(Exception):
 
 class Stale(CloudError):
     """The world differs from what was read: read again, then decide anew."""
+
+    disposition: ClassVar[Disposition] = Disposition.STALE
+    retry_after = None
 
 
 @dataclass(eq=False)
@@ -43,13 +52,22 @@ class InUse(CloudError):
 class AddressNotFound(CloudError):
     """The cloud answered that this address does not exist in the scope."""
 
+    disposition: ClassVar[Disposition] = Disposition.STALE
+    retry_after = None
+
 
 class MachineNotFound(CloudError):
     """The cloud answered that this machine does not exist (any more)."""
 
+    disposition: ClassVar[Disposition] = Disposition.STALE
+    retry_after = None
+
 
 class MachineUnfit(CloudError):
     """This machine cannot hold this address: region, state, kind or an address it already has."""
+
+    disposition: ClassVar[Disposition] = Disposition.REFUSED
+    retry_after = None
 
 
 @dataclass(eq=False)
@@ -97,6 +115,12 @@ class QuotaExceeded(CloudError):
 class Unsupported(CloudError):
     """This cloud can never do this for such a resource."""
 
+    disposition: ClassVar[Disposition] = Disposition.REFUSED
+    retry_after = None
+
 
 class InvalidOptions(CloudError):
     """The provider cannot start with these options; the message names the one to change."""
+
+    disposition: ClassVar[Disposition] = Disposition.REFUSED
+    retry_after = None

@@ -1,4 +1,4 @@
-"""Reflector: a store kept true to the API server, by one list and a watch from there on."""
+"""Informer: a store kept true to the API server, by lists and what a source reports in between."""
 
 from __future__ import annotations
 
@@ -6,30 +6,80 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from dataclasses import replace
+from typing import Generic, Protocol, TypeVar
 
 from moorage_domain.kinds import Kind
-from moorage_kube.cache.store import Listing, Store, key_of
+from moorage_kube.cache.store import Listing, Store, key_of, version_number
+from moorage_kube.client.backoff import Backoff
 from moorage_kube.client.client import EVERYTHING, Client, ListQuery, WatchEvent
-from moorage_kube.client.errors import Gone, KubeError, Throttled, Unavailable
+from moorage_kube.client.errors import Gone, KubeError, NotFound, Throttled, Unavailable
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FIRST_RETRY_SECONDS = 0.5
-LAST_RETRY_SECONDS = 30.0
+COMPARE_SECONDS = 60.0
+"""How often it is asked whether the API server went back in time."""
 COMPLAINT_SECONDS = 60.0
-_DOUBLINGS = 8
+NOT_INSTALLED_SECONDS = 5.0
+"""The longest pause while there is no such kind: its CRD may come any moment."""
+_BACKOFF = Backoff(0.5, 30.0)
 _SHORT_WATCH_SECONDS = 1.0
 
 
-class Reflector(Generic[T]):
+class Source(Protocol):
+    """Where an informer gets changes from.
+
+    Attributes:
+        resumes: whether ``follow`` can go on from a version where it ended; else a list comes first.
+    """
+
+    @property
+    def resumes(self) -> bool: ...
+
+    def follow(self, version: str) -> AsyncGenerator[WatchEvent, None]:
+        """What happens after ``version``, until the stream ends or a fresh list is due.
+
+        Raises :class:`moorage_kube.client.errors.Gone` where the version is too old.
+        """
+        ...
+
+
+class WatchSource:
+    """Our own watch, for kinds with many objects."""
+
+    resumes = True
+
+    def __init__(self, client: Client, kind: Kind, query: ListQuery) -> None:
+        self._client, self._kind, self._query = client, kind, query
+
+    async def follow(self, version: str) -> AsyncGenerator[WatchEvent, None]:
+        """One watch from this version on."""
+        began, silent = time.monotonic(), True
+        async with aclosing(self._client.watch(self._kind, self._query, version)) as events:
+            async for event in events:
+                silent = False
+                yield event
+        if silent and time.monotonic() - began < _SHORT_WATCH_SECONDS:
+            what = f"watch {self._kind.plural}"
+            raise Unavailable(0, "ShortWatch", "the watch ended at once", what)
+
+
+class Informer(Generic[T]):
     """Keeps a store true to the API server for as long as :meth:`run` runs.
 
     Raw objects are cut by the store page by page and dropped at once. Errors leave the store as it
-    is; the watch goes on from where it was, or a new list is compared with what is held.
+    is; the source goes on from where it was, or a new list is compared with what is held: what
+    vanished in between is found there, whatever the source reports.
+
+    Attributes:
+        name: how probes and logs call it.
+        listed: set once the store has been complete.
+        last_contact: ``time.monotonic()`` of the last object or bookmark, ``None`` = none yet. Where
+            nothing changes this may be some minutes ago, and the store true all the same.
     """
 
     def __init__(
@@ -38,19 +88,14 @@ class Reflector(Generic[T]):
         kind: Kind,
         store: Store[T],
         query: ListQuery = EVERYTHING,
-        name: str | None = None,
+        source: Source | None = None,
     ) -> None:
         self.kind = kind
         self.store = store
-        self.name = name or kind.plural
-        """How probes and logs call it."""
+        self.name = kind.plural
         self.listed = asyncio.Event()
-        """Set once the store has been complete."""
         self.last_contact: float | None = None
-        """``time.monotonic()`` of the last object or bookmark that came; ``None`` = none yet.
-
-        Where nothing changes this may be some minutes ago, and the store true all the same.
-        """
+        self.source = source or WatchSource(client, kind, query)
         self._client = client
         self._query = query
         self._version = ""
@@ -60,24 +105,27 @@ class Reflector(Generic[T]):
         self._waiting: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
-        """List and watch, for ever."""
-        while True:
-            self._round = this_round = asyncio.timeout(None)
-            try:
-                async with this_round:
-                    await self._once()
-            except TimeoutError:
-                if not this_round.expired():
-                    raise
-                # Only relist() lets it expire: what was under way makes room for a fresh list.
-                self._version = ""
+        """List and follow, for ever."""
+        comparing = asyncio.create_task(self._compare(), name=f"comparing {self.name}")
+        try:
+            while True:
+                self._round = this_round = asyncio.timeout(None)
+                try:
+                    async with this_round:
+                        await self._once()
+                except TimeoutError:
+                    if not this_round.expired():
+                        raise
+                    # Only relist() lets it expire: what was under way makes room for a fresh list.
+                    self._version = ""
+        finally:
+            comparing.cancel()
 
     async def relist(self) -> None:
         """Compare the store with a list that is asked for from now on; returns when that is done.
 
-        For while :meth:`run` runs. Raises the
-        :class:`moorage_kube.client.errors.KubeError` for which there is no list now; the next try
-        comes by itself.
+        Only while :meth:`run` runs. Raises the :class:`moorage_kube.client.errors.KubeError` for
+        which there is no list now; the next try comes by itself.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
@@ -121,23 +169,61 @@ class Reflector(Generic[T]):
         return version
 
     async def _follow(self) -> None:
-        """Take in what a watch tells, until it ends."""
-        began, told = time.monotonic(), False
-        async with aclosing(self._client.watch(self.kind, self._query, self._version)) as events:
+        """Take in what the source reports, until it ends."""
+        async with aclosing(self.source.follow(self._version)) as events:
             async for event in events:
                 self._take(event)
-                self.last_contact, told = time.monotonic(), True
+                self.last_contact = time.monotonic()
                 self._recovered()
-        if not told and time.monotonic() - began < _SHORT_WATCH_SECONDS:
-            raise Unavailable(0, "ShortWatch", "the watch ended at once", f"watch {self.name}")
         self._recovered()
+        if not self.source.resumes:
+            self._version = ""
 
     def _take(self, event: WatchEvent) -> None:
         if event.type in ("ADDED", "MODIFIED"):
             self.store.apply(event.object)
         elif event.type == "DELETED":
-            self.store.forget(key_of(event.object))
-        self._version = event.object["metadata"]["resourceVersion"]
+            self.store.forget(key_of(event.object), event.object["metadata"].get("uid", ""))
+        version = event.object["metadata"].get("resourceVersion", "")
+        self._version = version
+        self.store.reached(version)
+
+    async def _compare(self) -> None:
+        """Now and then, ask which version is the newest: after a restored backup it is an older one.
+
+        A watch from a version that lies ahead then stays silent for as long as it takes the API
+        server to come there again, and the store would stay as it was before.
+        """
+        while True:
+            await asyncio.sleep(COMPARE_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load only
+            try:
+                newest = await self._newest_version()
+            except KubeError as error:
+                logger.debug("the newest version of %s is unknown: %s", self.name, error)
+                continue
+            if 0 < version_number(newest) < version_number(self._version):
+                logger.warning(
+                    "%s are listed again: the API server is at version %s and was at %s before;"
+                    " was a backup of etcd restored?",
+                    self.name,
+                    newest,
+                    self._version,
+                )
+                await self._relist_quietly()
+
+    async def _relist_quietly(self) -> None:
+        try:
+            await self.relist()
+        except KubeError as error:
+            logger.debug("%s are not listed again yet: %s", self.name, error)
+
+    async def _newest_version(self) -> str:
+        """The version of a list asked for now; costs one object, however many there are."""
+        smallest = replace(self._query, limit=1, metadata_only=True)
+        async with aclosing(self._client.pages(self.kind, smallest)) as pages:
+            async for page in pages:
+                return page.resource_version
+        return ""
 
     def _pause(self, error: KubeError) -> float:
         """Seconds until the next try after an error; says what is wrong, once a minute."""
@@ -148,19 +234,23 @@ class Reflector(Generic[T]):
                 logger.info("%s are listed again: %s", self.name, error)
                 return 0.0
         self._complain(error)
-        doublings = min(self._failures - 1, _DOUBLINGS)
-        pause = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**doublings)
+        pause = _BACKOFF.pause(self._failures)
+        if isinstance(error, NotFound):
+            return min(pause, NOT_INSTALLED_SECONDS)
         asked = error.retry_after if isinstance(error, Throttled) else None
-        return max(pause * random.uniform(0.75, 1.0), asked or 0.0)  # noqa: S311  # spreads load only
+        return max(pause, asked or 0.0)
 
     def _complain(self, error: KubeError) -> None:
         now = time.monotonic()
         if self._complaint is not None:
-            kind, told_at = self._complaint
-            if isinstance(error, kind) and now - told_at < COMPLAINT_SECONDS:
+            kind, complained_at = self._complaint
+            if isinstance(error, kind) and now - complained_at < COMPLAINT_SECONDS:
                 return
         self._complaint = (type(error), now)
-        logger.warning("%s may be out of date: %s", self.name, error)
+        if isinstance(error, NotFound):
+            logger.warning("%s.%s is not installed: %s", self.name, self.kind.group, error)
+        else:
+            logger.warning("%s may be out of date: %s", self.name, error)
 
     def _recovered(self) -> None:
         self._failures = 0

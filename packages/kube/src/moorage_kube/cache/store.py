@@ -44,6 +44,7 @@ class Store(Generic[T]):
         self._values: dict[str, T] = {}
         self._versions: dict[str, tuple[int, str]] = {}  # resourceVersion and uid
         self._listeners: list[Callable[[Change[T]], None]] = []
+        self._reached = 0
         self.synced = False
         """Whether the store has been complete at least once."""
 
@@ -95,24 +96,44 @@ class Store(Generic[T]):
         self._versions[key] = (version, meta.get("uid", ""))
         if old != new:
             self._values[key] = new
-            self._tell(Change(key, old, new))
+            self._notify(Change(key, old, new))
 
     def update_known(self, raw: dict[str, Any]) -> None:
-        """Take the answer to a write of ours, if that very object is still held.
+        """Take the answer to a change of ours, if that very object is still held.
 
-        The watch may have told meanwhile that the object is gone, or that another one has its
+        The watch may have shown meanwhile that the object is gone, or that another one has its
         name: neither is undone by a late answer.
         """
         held = self._versions.get(key_of(raw))
         if held is not None and held[1] == raw["metadata"].get("uid", ""):
             self.apply(raw)
 
-    def forget(self, key: str) -> None:
-        """The object is gone."""
+    def take_created(self, raw: dict[str, Any]) -> None:
+        """Take the answer to a create of ours, unless the watch is past it already.
+
+        What the watch has passed it has shown, and perhaps shown as gone again.
+        """
+        version = version_number(raw["metadata"].get("resourceVersion"))
+        if version > self._reached:
+            self.apply(raw)
+
+    def reached(self, resource_version: str | None) -> None:
+        """The watch has shown everything up to this version."""
+        self._reached = max(self._reached, version_number(resource_version))
+
+    def restart_at(self, resource_version: str | None) -> None:
+        """A whole list has shown everything up to this version, which may lie back in time."""
+        self._reached = version_number(resource_version)
+
+    def forget(self, key: str, uid: str = "") -> None:
+        """The object is gone; with ``uid`` only that very one: a successor stays."""
+        held = self._versions.get(key)
+        if held is None or (uid and held[1] and held[1] != uid):
+            return
+        del self._versions[key]
         old = self._values.pop(key, None)
-        self._versions.pop(key, None)
         if old is not None:
-            self._tell(Change(key, old, None))
+            self._notify(Change(key, old, None))
 
     def replace_all(self, raws: Iterable[dict[str, Any]]) -> None:
         """Take the answer to a list: these are all objects there are."""
@@ -120,7 +141,7 @@ class Store(Generic[T]):
         listing.add(raws)
         listing.finish()
 
-    def _tell(self, change: Change[T]) -> None:
+    def _notify(self, change: Change[T]) -> None:
         for listener in self._listeners:
             listener(change)
 
@@ -128,7 +149,7 @@ class Store(Generic[T]):
 class Listing(Generic[T]):
     """A list of a kind, taken into its store page by page; make it before the first page is asked.
 
-    A list shows all objects at one moment, told by its resourceVersion. What the store holds from
+    A list shows all objects at one moment, its resourceVersion. What the store holds from
     after that moment (answers to our own writes) stays. A moment before what was held when the
     list was asked for means that the API server was set back to a backup: then the list counts
     whole, since the versions from before mean nothing any more.
@@ -139,10 +160,12 @@ class Listing(Generic[T]):
         self._newest_before = max(map(store.version, store.keys()), default=0)
         self._unseen = dict.fromkeys(store.keys())
         self._moment = 0
+        self._version = ""
         self._set_back = False
 
     def add(self, raws: Iterable[dict[str, Any]], resource_version: str = "") -> None:
         """Take one page, with the resourceVersion of the list; ``""`` = not known."""
+        self._version = resource_version
         self._moment = version_number(resource_version)
         self._set_back = 0 < self._moment < self._newest_before
         for raw in raws:
@@ -155,6 +178,7 @@ class Listing(Generic[T]):
             is_later = 0 < self._moment < self._store.version(key)
             if self._set_back or not is_later:
                 self._store.forget(key)
+        self._store.restart_at(self._version)
         self._store.synced = True
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
+
+from moorage_domain.errors import ELSEWHERE_SECONDS, Disposition, MoorageError
 
 _TEXT_LIMIT = 300
 
 
-class KubeError(Exception):
+class KubeError(MoorageError):
     """A request that did not get what it asked for.
 
     Attributes:
@@ -36,29 +38,45 @@ class KubeError(Exception):
 class NotFound(KubeError):
     """404: there is no such object, or no such kind."""
 
+    disposition: ClassVar[Disposition] = Disposition.STALE
+
 
 class Conflict(KubeError):
     """409: the object is no longer the one that was read; look again."""
+
+    disposition: ClassVar[Disposition] = Disposition.STALE
 
 
 class AlreadyExists(KubeError):
     """409: somebody has taken this name."""
 
+    disposition: ClassVar[Disposition] = Disposition.STALE
+
 
 class Gone(KubeError):
     """410: the resourceVersion or continue token is too old; list again."""
+
+    disposition: ClassVar[Disposition] = Disposition.STALE
 
 
 class Forbidden(KubeError):
     """403: the credentials lack this right, or admission refused."""
 
+    # Rights are mended elsewhere, and nobody reports it.
+    retry_after = ELSEWHERE_SECONDS
+
 
 class Unauthorized(KubeError):
     """401: the API server does not take the credentials."""
 
+    # Rights are mended elsewhere, and nobody reports it.
+    retry_after = ELSEWHERE_SECONDS
+
 
 class Invalid(KubeError):
     """400 or 422: the request can never succeed as it is, or a test in a JSON patch failed."""
+
+    disposition: ClassVar[Disposition] = Disposition.REFUSED
 
 
 class Throttled(KubeError):

@@ -1,4 +1,4 @@
-"""The operator shell: a controller as a process on kopf, from its settings to its exit code."""
+"""A manager as a process on kopf, from its settings to its exit code."""
 
 from __future__ import annotations
 
@@ -11,73 +11,67 @@ from typing import Any, cast
 
 import kopf
 
-from moorage_kube.cache.kopf_source import Feed
+from moorage_domain.kinds import Kind
+from moorage_kube.cache.kopf_source import KopfSource
 from moorage_kube.client.connection import ConfigError, Connection, load_connection
+from moorage_kube.manager.lifecycle import Lifecycle
 from moorage_kube.manager.login import log_in
-from moorage_kube.manager.manager import Build, Controller, Operation, Ports
+from moorage_kube.manager.manager import Setup
 from moorage_kube.manager.settings import EXIT_BAD_SETTINGS, CommonSettings
-from moorage_kube.manager.shutdown import end_forgotten_watches, leave
+from moorage_kube.manager.shutdown import end_forgotten_watches
 from moorage_kube.telemetry import logs
 from moorage_kube.telemetry.probes import ProbesFailed
 
-__all__ = ["Controller", "Ports", "Shell", "leave"]
-
 logger = logging.getLogger(__name__)
 
-EXIT_CLEAN = 0
 EXIT_FAILED = 1
 LOGIN_SECONDS = 5.0
 """Between attempts to get credentials."""
 
 
-class Shell:
-    """Runs a controller until it is told to stop or may not go on."""
+def run(settings: CommonSettings, setup: Setup) -> int:
+    """Run a manager until it is told to stop or may not go on; returns the exit code.
 
-    def __init__(self, settings: CommonSettings, build: Build) -> None:
-        self._settings = settings
-        self._build = build
+    0: stopped by SIGTERM or SIGINT, the actions in hand finished and the Lease released.
+    1: leadership lost, or a task died without which there is no point in going on.
+    2: it cannot start as configured; one line on stderr says what to change.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        connection = load_connection(settings.kubeconfig)
+        return asyncio.run(_operate(settings, connection, setup))
+    except (ConfigError, ProbesFailed) as error:
+        sys.stderr.write(f"{settings.prog}: {error}\n")
+        return EXIT_BAD_SETTINGS
+    except KeyboardInterrupt:
+        return EXIT_FAILED
 
-    def run(self) -> int:
-        """Run, and say how it ended.
 
-        0: stopped by SIGTERM or SIGINT, the steps in hand finished and the Lease released.
-        1: leadership lost, or a task died without which there is no point in going on.
-        2: it cannot start as configured; one line on stderr says what to change.
-        """
-        logs.configure(self._settings.log_format, self._settings.log_level)
-        try:
-            connection = load_connection(self._settings.kubeconfig)
-            return asyncio.run(self._operate(connection))
-        except (ConfigError, ProbesFailed) as error:
-            sys.stderr.write(f"{self._settings.prog}: {error}\n")
-            return EXIT_BAD_SETTINGS
-        except KeyboardInterrupt:
-            return EXIT_FAILED
-
-    async def _operate(self, connection: Connection) -> int:
-        operation = Operation(self._settings, connection, self._build)
-        try:
-            await operation.open()
-            registry = kopf.OperatorRegistry()
-            _register_activities(registry, operation, connection)
-            for feed in operation.controller.feeds:
-                _register_feed(registry, feed)
-            await kopf.operator(
-                registry=registry,
-                settings=_kopf_settings(),
-                clusterwide=True,
-                standalone=True,
-                stop_flag=operation.stop_wanted,
-            )
-        except (ConfigError, ProbesFailed):
-            raise
-        except Exception as error:  # noqa: BLE001 - kopf logged it, with its traceback
-            logger.critical("kopf ended, and so does the process: %s", error)
-            return EXIT_FAILED
-        finally:
-            # Nothing is left to do here unless kopf gave up before its clean-up.
-            await operation.stop()
-        return operation.exit_code
+async def _operate(settings: CommonSettings, connection: Connection, setup: Setup) -> int:
+    lifecycle = Lifecycle(settings, connection, setup)
+    try:
+        await lifecycle.open()
+        registry = kopf.OperatorRegistry()
+        _register_activities(registry, lifecycle, connection)
+        for informer in lifecycle.manager.informers:
+            if isinstance(informer.source, KopfSource):
+                _register_watch(registry, informer.kind, informer.source)
+        await kopf.operator(
+            registry=registry,
+            settings=_kopf_settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=lifecycle.stop_wanted,
+        )
+    except (ConfigError, ProbesFailed):
+        raise
+    except Exception as error:  # noqa: BLE001 - kopf logged it, with its traceback
+        logger.critical("kopf ended, and so does the process: %s", error)
+        return EXIT_FAILED
+    finally:
+        # Nothing is left to do here unless kopf gave up before its clean-up.
+        await lifecycle.stop()
+    return lifecycle.exit_code
 
 
 class EndlessBackoff:
@@ -107,9 +101,9 @@ def _kopf_settings() -> kopf.OperatorSettings:
 
 
 def _register_activities(
-    registry: kopf.OperatorRegistry, operation: Operation, connection: Connection
+    registry: kopf.OperatorRegistry, lifecycle: Lifecycle, connection: Connection
 ) -> None:
-    user_agent = operation.user_agent
+    user_agent = lifecycle.user_agent
 
     @kopf.on.login(registry=registry, id="login", backoff=LOGIN_SECONDS)
     async def login(**_: object) -> kopf.AiohttpSession:
@@ -118,33 +112,31 @@ def _register_activities(
     @kopf.on.startup(registry=registry, id="start", errors=kopf.ErrorsMode.PERMANENT)
     async def start(**_: object) -> None:
         try:
-            await operation.start()
+            await lifecycle.start()
         except asyncio.CancelledError:
             # Stopped before it was up: kopf skips its clean-up then.
-            await operation.stop()
+            await lifecycle.stop()
             raise
 
     @kopf.on.cleanup(registry=registry, id="stop", errors=kopf.ErrorsMode.PERMANENT)
     async def stop(**_: object) -> None:
-        await operation.stop()
+        await lifecycle.stop()
         end_forgotten_watches()
 
 
-def _register_feed(registry: kopf.OperatorRegistry, feed: Feed[Any]) -> None:
-    kind = feed.kind
-
+def _register_watch(registry: kopf.OperatorRegistry, kind: Kind, source: KopfSource) -> None:
     # Only `on.event`: every other handler makes kopf write its marks into the objects.
     @kopf.on.event(
         kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}.{kind.group}"
     )
-    async def tell(event: kopf.RawEvent, **_: object) -> None:
+    async def push(event: kopf.RawEvent, **_: object) -> None:
         raw = cast("dict[str, Any]", event["object"])
-        feed.tell(event["type"], raw)
-        _let_go(raw)
+        source.push(event["type"], raw)
+        _drop_large_parts(raw)
 
 
-def _let_go(raw: dict[str, Any]) -> None:
-    """Take away what is large of an object that kopf tells of, and has no use for itself.
+def _drop_large_parts(raw: dict[str, Any]) -> None:
+    """Take away what is large of an object that kopf reports, and has no use for itself.
 
     Kopf ties each into a cycle, which lasts until the garbage collector has counted enough of
     them, however large they are: with 500 addresses 100 MiB in a quarter of an hour.

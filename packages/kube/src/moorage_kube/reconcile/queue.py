@@ -1,4 +1,4 @@
-"""Work queue: keys that want a look, each handled by one worker at a time."""
+"""Work queue: keys to be reconciled, each by one worker at a time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from moorage_kube.client.backoff import Backoff
+
 logger = logging.getLogger(__name__)
 
-FIRST_RETRY_SECONDS = 1.0
-LAST_RETRY_SECONDS = 300.0
-_DOUBLINGS = 16
+_BACKOFF = Backoff(1.0, 300.0)
 
 Handler = Callable[[str], Awaitable[float | None]]
 
@@ -18,8 +18,8 @@ Handler = Callable[[str], Awaitable[float | None]]
 class WorkQueue:
     """Keys in the order they came, each at most once.
 
-    A key that is added while it is handled is handled again afterwards. ``on_error`` is told of
-    every exception of the handler.
+    A key that is added while it is handled is handled again afterwards. ``on_error`` is called
+    with every exception of the handler.
     """
 
     def __init__(self, on_error: Callable[[str, Exception], None] | None = None) -> None:
@@ -76,13 +76,13 @@ class WorkQueue:
     async def run(self, handler: Handler, workers: int = 8) -> None:
         """Handle keys for ever, with so many workers.
 
-        The handler answers in how many seconds it wants to look again; ``None`` = only when the
-        key is added. What it raises is a bug: it is logged, and the key is tried again after a
-        pause that doubles from one second to five minutes.
+        The handler returns the seconds until the key is handled again; ``None`` = only when it is
+        added. What it raises is a bug: it is logged, and the key is tried again after a
+        pause that doubles up to five minutes.
         """
         async with asyncio.TaskGroup() as group:
             for number in range(workers):
-                group.create_task(self._labour(handler), name=f"worker {number}")
+                group.create_task(self._worker(handler), name=f"worker {number}")
 
     async def drain(self, timeout_seconds: float) -> bool:
         """Wait until no handler runs, not for longer than this; call :meth:`pause` before.
@@ -97,13 +97,13 @@ class WorkQueue:
             return False
         return True
 
-    async def _labour(self, handler: Handler) -> None:
+    async def _worker(self, handler: Handler) -> None:
         while True:
             key = await self._take()
             try:
-                await self._look(handler, key)
+                await self._handle(handler, key)
             finally:
-                self._put_down(key)
+                self._done(key)
 
     async def _take(self) -> str:
         while True:
@@ -117,15 +117,14 @@ class WorkQueue:
                 self._signal()
                 return key
 
-    async def _look(self, handler: Handler, key: str) -> None:
+    async def _handle(self, handler: Handler, key: str) -> None:
         try:
             wait = await handler(key)
         except Exception as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            doublings = min(failures - 1, _DOUBLINGS)
-            wait = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**doublings)
+            wait = _BACKOFF.pause(failures)
             logger.exception(
-                "%s failed, next try in %g s",
+                "%s failed, next try in %.1f s",
                 key,
                 wait,
                 extra={"object": key, "failures": failures},
@@ -137,7 +136,7 @@ class WorkQueue:
         if wait is not None:
             self.add_after(key, wait)
 
-    def _put_down(self, key: str) -> None:
+    def _done(self, key: str) -> None:
         self._running.discard(key)
         if not self._running:
             self._idle.set()

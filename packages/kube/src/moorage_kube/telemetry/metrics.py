@@ -1,4 +1,4 @@
-"""Metrics: the series every controller has, and gauges read from the state at each scrape."""
+"""Metrics: the series of every process and controller, and gauges read from the state."""
 
 from __future__ import annotations
 
@@ -35,55 +35,79 @@ class ProbedRegistry(CollectorRegistry):
 
 
 @dataclass(frozen=True, slots=True)
-class ControllerMetrics:
-    """The standard series of one controller, in a registry of their own.
+class ProcessMetrics:
+    """The standard series of one process, in a registry of their own.
 
     Attributes:
-        registry: what ``/metrics`` shows; a controller adds its own series here.
-        reconciles: passes by ``outcome`` (done, stale, retry, refused, bug).
-        duration: seconds a pass took.
+        registry: what ``/metrics`` shows; controllers add their series here.
         requests: requests to the API server by ``verb``, ``resource``, ``code``.
-        queue_depth: keys waiting.
-        leader: 1 while this process leads.
     """
 
     registry: ProbedRegistry
+    requests: Counter
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerMetrics:
+    """The standard series of one controller.
+
+    Attributes:
+        reconciles: passes by ``outcome`` (done, stale, retry, refused, bug).
+        duration: seconds a pass took.
+        queue_depth: keys waiting.
+    """
+
     reconciles: Counter
     duration: Histogram
-    requests: Counter
     queue_depth: Gauge
-    leader: Gauge
 
 
-def controller_metrics(controller: str) -> ControllerMetrics:
-    """The standard series, named ``moorage_<controller>_...``; ``-`` becomes ``_``."""
+def metric_name(owner: str, rest: str) -> str:
+    """The one rule for names: ``moorage_<command or controller>_<noun>_<unit>``."""
+    return f"moorage_{owner.removeprefix('moorage-').replace('-', '_')}_{rest}"
+
+
+def process_metrics(command: str) -> ProcessMetrics:
+    """The series of a process, named after its command."""
     registry = ProbedRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    prefix = "moorage_" + controller.removeprefix("moorage-").replace("-", "_")
-    return ControllerMetrics(
+    requests = Counter(
+        metric_name(command, "kube_requests"),
+        "Requests to the API server.",
+        ["verb", "resource", "code"],
         registry=registry,
+    )
+    return ProcessMetrics(registry, requests)
+
+
+def controller_metrics(registry: CollectorRegistry, controller: str) -> ControllerMetrics:
+    """The series of one controller, named after it."""
+    return ControllerMetrics(
         reconciles=Counter(
-            f"{prefix}_reconciles", "Passes over an object.", ["outcome"], registry=registry
+            metric_name(controller, "reconciles"),
+            "Passes over an object.",
+            ["outcome"],
+            registry=registry,
         ),
         duration=Histogram(
-            f"{prefix}_reconcile_duration_seconds",
+            metric_name(controller, "reconcile_duration_seconds"),
             "Time a pass over an object took.",
             buckets=_BUCKETS,
             registry=registry,
         ),
-        requests=Counter(
-            f"{prefix}_kube_requests",
-            "Requests to the API server.",
-            ["verb", "resource", "code"],
+        queue_depth=Gauge(
+            metric_name(controller, "queue_depth"),
+            "Objects waiting for a pass.",
             registry=registry,
         ),
-        queue_depth=Gauge(
-            f"{prefix}_queue_depth", "Objects waiting for a pass.", registry=registry
-        ),
-        leader=Gauge(f"{prefix}_leader", "Whether this process leads.", registry=registry),
     )
+
+
+def leader_metric(registry: CollectorRegistry, command: str) -> Gauge:
+    """1 while this process leads; only where there is an election."""
+    return Gauge(metric_name(command, "leader"), "Whether this process leads.", registry=registry)
 
 
 class StateCollector(Collector):

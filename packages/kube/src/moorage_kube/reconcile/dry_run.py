@@ -1,0 +1,68 @@
+"""A dry run: a plan of which nothing is left but the status that says what would be done; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from moorage_domain.conditions import Condition
+from moorage_domain.plans import Finalizer, Plan, Status
+from moorage_kube.writes.subject import Subject
+
+CONDITION = "DryRun"
+OFF = Condition(CONDITION, "False", "Off", "changes are made")
+_SHOWN = 5  # changes named in one message
+
+
+def dry_run_of(plan: Plan[Any]) -> Plan[Any]:
+    """The plan with its status and the actions that only read; its message says what would be done.
+
+    A controller that has more to say puts the condition ``DryRun`` into its status itself.
+    """
+    condition = next(
+        (one for one in (plan.status.conditions if plan.status else ()) if one.type == CONDITION),
+        would(held_back(plan)),
+    )
+    return replace(
+        plan,
+        message=f"dry run: {condition.message}",
+        actions=tuple(action for action in plan.actions if reads_only(action)),
+        status=_with(plan.status, condition) if plan.status else None,
+        finalizer=None,
+    )
+
+
+def real_run_of(plan: Plan[Any], subject: Subject) -> Plan[Any]:
+    """The plan; where the last one was a dry run its status says that this is none."""
+    known = subject.status.get("conditions") or ()
+    was_on = any(one.get("type") == CONDITION and one.get("status") == "True" for one in known)
+    if plan.status is None or not was_on:
+        return plan
+    return replace(plan, status=_with(plan.status, OFF))
+
+
+def reads_only(action: object) -> bool:
+    """Whether an action changes nothing, so that it is carried out in a dry run as well."""
+    return bool(getattr(action, "reads_only", False))
+
+
+def held_back(plan: Plan[Any]) -> tuple[str, ...]:
+    """What a dry run does not do, in words."""
+    actions = tuple(str(action) for action in plan.actions if not reads_only(action))
+    return (*actions, *(("remove the finalizer",) if plan.finalizer is Finalizer.ABSENT else ()))
+
+
+def would(changes: Sequence[str]) -> Condition:
+    """The condition that names what would be done."""
+    if not changes:
+        return Condition(CONDITION, "True", "NothingToDo", "nothing would be changed")
+    more = len(changes) - _SHOWN
+    message = "would " + "; ".join(changes[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    return Condition(CONDITION, "True", "WouldChange", message)
+
+
+def _with(status: Status, condition: Condition) -> Status:
+    if any(one.type == CONDITION for one in status.conditions):
+        return status
+    return replace(status, conditions=(*status.conditions, condition))

@@ -1,0 +1,77 @@
+"""What one controller knows, in four methods; the reconciler calls them in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from moorage_domain.errors import Disposition, MoorageError, disposition_of
+from moorage_domain.plans import Plan
+
+ObservedT = TypeVar("ObservedT")
+ActionT = TypeVar("ActionT")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a pass did not reach its end.
+
+    Attributes:
+        reason: CamelCase, the name of the error.
+        message: safe to show in a condition.
+        cause: the error itself.
+        retry_after: seconds until it makes sense to look again; ``None`` = a growing pause.
+    """
+
+    disposition: Disposition
+    reason: str
+    message: str
+    cause: Exception
+    retry_after: float | None = None
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """What an error means for the object at hand."""
+        disposition, name = disposition_of(error), type(error).__name__
+        if isinstance(error, MoorageError):
+            return cls(disposition, name, str(error), error, error.retry_after)
+        return cls(disposition, name, f"{name}: {error}", error)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass(Generic[ObservedT, ActionT]):
+    """One pass over one object that has ended.
+
+    Attributes:
+        observed: ``None`` = observing failed.
+        plan: as it was carried out; ``None`` = nothing was decided.
+        failure: ``None`` = the plan was carried out to its end.
+        seconds: how long the pass took.
+        dry_run: nothing but the status was written.
+    """
+
+    key: str
+    observed: ObservedT | None
+    plan: Plan[ActionT] | None
+    failure: Failure | None
+    seconds: float
+    dry_run: bool = False
+
+
+class Logic(Protocol[ObservedT, ActionT]):
+    """What one controller knows.
+
+    ``observe`` only reads; ``None`` means that the object is gone and there is nothing to do.
+    ``decide`` is pure. ``act`` carries out one action of the plan about what was observed; it may
+    be one that was done before. An action class with ``reads_only = True`` is carried out in a dry
+    run as well. ``report`` is called at the end of every pass, also of a failed or stale one, for
+    Events and metrics; the reconciler writes status, finalizer and log line itself.
+    """
+
+    async def observe(self, key: str) -> ObservedT | None: ...
+
+    def decide(self, observed: ObservedT) -> Plan[ActionT]: ...
+
+    async def act(self, observed: ObservedT, action: ActionT) -> None: ...
+
+    async def report(self, ended: Pass[ObservedT, ActionT]) -> None: ...

@@ -1,0 +1,1 @@
+"""Writes: what is changed of objects, each as one patch that fits only what was read."""

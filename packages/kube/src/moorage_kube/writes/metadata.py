@@ -1,0 +1,68 @@
+"""Metadata of objects that are not ours: labels, annotations and taints, changed only as seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from moorage_domain.kinds import Kind
+from moorage_kube.client.client import Target
+from moorage_kube.client.errors import Conflict, Invalid
+
+# All that the API server says of a JSON patch whose test failed.
+_TEST_FAILED = "the server rejected our request due to an error in our request"
+
+
+class PatchApi(Protocol):
+    """The call needed; :class:`moorage_kube.client.client.Client` has it."""
+
+    async def patch(
+        self, kind: Kind, target: Target, body: dict[str, Any] | list[Any]
+    ) -> dict[str, Any]: ...
+
+
+def set_metadata(
+    uid: str, labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> dict[str, Any]:
+    """The merge patch that sets these; an object that only bears the name answers 409."""
+    return {"metadata": {"uid": uid, "labels": dict(labels), "annotations": dict(annotations)}}
+
+
+def remove_metadata(
+    labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The JSON patch that removes these where they have these values, else nothing at all."""
+    operations = []
+    for part, values in (("annotations", annotations), ("labels", labels)):
+        for key, value in values.items():
+            path = f"/metadata/{part}/{key.replace('~', '~0').replace('/', '~1')}"
+            operations.append({"op": "test", "path": path, "value": value})
+            operations.append({"op": "remove", "path": path})
+    return operations
+
+
+def remove_taint(taints: tuple[str, ...], key: str) -> list[dict[str, str]]:
+    """The JSON patch that takes a taint off a node, whatever its effects, from behind.
+
+    Each removal moves those after it. ``taints`` are the keys in order, as they were seen.
+    """
+    operations = []
+    for index in reversed(range(len(taints))):
+        if taints[index] == key:
+            path = f"/spec/taints/{index}"
+            operations.append({"op": "test", "path": f"{path}/key", "value": key})
+            operations.append({"op": "remove", "path": path})
+    return operations
+
+
+async def patch_as_seen(
+    client: PatchApi, kind: Kind, target: Target, uid: str, operations: list[dict[str, str]]
+) -> dict[str, Any]:
+    """Patch that very object; raises ``Conflict`` where it is not as the operations test."""
+    same = {"op": "test", "path": "/metadata/uid", "value": uid}
+    try:
+        return await client.patch(kind, target, [same, *operations])
+    except Invalid as error:
+        if _TEST_FAILED not in error.message:
+            raise
+        raise Conflict(409, "Conflict", error.message, error.what) from error

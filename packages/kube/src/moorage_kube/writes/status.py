@@ -1,0 +1,45 @@
+"""Status: what is to be written of it, and whether anything is; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from moorage_domain.conditions import from_wire, merge, to_wire
+from moorage_domain.plans import Status
+from moorage_kube.writes.subject import Subject
+
+
+def status_patch(subject: Subject, status: Status, now: str) -> dict[str, Any] | None:
+    """The merge patch that makes the status so; ``None`` = it is so already.
+
+    ``now`` (RFC 3339) is the transition time of conditions that change. Only fields that differ are
+    written. A namesake made meanwhile, or another version of the object, answers 409.
+    """
+    wanted = {**status.fields, "observedGeneration": subject.generation}
+    before = from_wire(subject.status.get("conditions"))
+    told = [replace(one, observed_generation=subject.generation) for one in status.conditions]
+    conditions = merge(before, told, now)
+    if conditions is not before:
+        wanted["conditions"] = to_wire(conditions)
+    changed = changes(subject.status, wanted)
+    if not changed:
+        return None
+    meta = {"uid": subject.uid, "resourceVersion": subject.resource_version}
+    return {"metadata": meta, "status": changed}
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) for the fields that ``new`` names; ``{}`` = none differs."""
+    patch: dict[str, Any] = {}
+    for name, value in new.items():
+        before = old.get(name)
+        if value == before:
+            continue
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            # Of a map within the status, what is not named is gone.
+            patch[name] = changes(before, {**dict.fromkeys(before), **value})
+        else:
+            patch[name] = value
+    return patch

@@ -1,0 +1,123 @@
+"""The one writer of the objects that a controller reconciles: status and finalizer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from moorage_domain.kinds import Kind
+from moorage_domain.plans import Status
+from moorage_kube.cache.store import Store
+from moorage_kube.client.client import Target
+from moorage_kube.client.errors import KubeError
+from moorage_kube.writes.finalizers import finalizer_patch
+from moorage_kube.writes.rivals import Rivals
+from moorage_kube.writes.status import status_patch
+from moorage_kube.writes.subject import HasSubject, Subject
+
+logger = logging.getLogger(__name__)
+
+
+class WriteApi(Protocol):
+    """The calls the writer needs; :class:`moorage_kube.client.client.Client` has them."""
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]: ...
+
+    async def patch(self, kind: Kind, target: Target, body: dict[str, Any]) -> dict[str, Any]: ...
+
+
+def wall_clock() -> str:
+    """Now, as Kubernetes writes times."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class ObjectWriter:
+    """Writes to the objects of one kind, and takes the answers into their store.
+
+    Every write fits only the very version that was read; else the API server answers 409.
+    """
+
+    def __init__(
+        self,
+        client: WriteApi,
+        kind: Kind,
+        store: Store[Any],
+        finalizer: str = "",
+        now: Callable[[], str] = wall_clock,
+    ) -> None:
+        self._client = client
+        self._kind = kind
+        self._store = store
+        self._finalizer = finalizer
+        self._now = now
+        self._rivals = Rivals(time.monotonic)
+
+    def subject(self, key: str) -> Subject | None:
+        """The object as the store has it; ``None`` = it is gone."""
+        projection: HasSubject | None = self._store.get(key)
+        if projection is None:
+            self._rivals.forget(key)
+            return None
+        return projection.subject
+
+    async def write_finalizer(self, subject: Subject, *, present: bool) -> Subject:
+        """Put our finalizer on or take it off; returns the object as it is then."""
+        patch = finalizer_patch(subject, self._finalizer, present=present)
+        if patch is None:
+            return subject
+        return self._taken(await self._patch(subject, patch))
+
+    async def write_status(self, key: str, subject: Subject, status: Status) -> Subject:
+        """Bring the status up to date; returns the object as it is then.
+
+        Raises :class:`moorage_kube.writes.rivals.RivalWriter` while another writer is not fought.
+        """
+        patch = status_patch(subject, status, self._now())
+        if patch is None:
+            return subject
+        if self._rivals.check(key, subject):
+            await self._report_rival(key, subject)
+        raw = await self._patch(subject, patch, "status")
+        stored = raw.get("status") or {}
+        self._rivals.wrote(key, subject.uid, {name: stored.get(name) for name in patch["status"]})
+        return self._taken(raw)
+
+    async def _patch(
+        self, subject: Subject, body: dict[str, Any], subresource: str | None = None
+    ) -> dict[str, Any]:
+        target = Target(subject.name, subject.namespace, subresource)
+        return await self._client.patch(self._kind, target, body)
+
+    def _taken(self, raw: dict[str, Any]) -> Subject:
+        # What we wrote is what we read next, before the watch shows it.
+        self._store.update_known(raw)
+        return Subject.of(raw)
+
+    async def _report_rival(self, key: str, subject: Subject) -> None:
+        writer = "an unknown writer"
+        try:
+            raw = await self._client.get(self._kind, subject.name, subject.namespace)
+            writer = last_status_writer(raw["metadata"])
+        except KubeError as error:
+            logger.debug("who else writes the status of %s is unknown: %s", key, error)
+        logger.warning(
+            "the status of %s was changed by %s after we wrote it; two installations of one"
+            " controller do that: stop one. Ours is written less and less often",
+            key,
+            writer,
+            extra={"object": key},
+        )
+
+
+def last_status_writer(meta: Mapping[str, Any]) -> str:
+    """Who wrote the status last, as the API server remembers it, and when."""
+    entries = [
+        entry for entry in meta.get("managedFields") or () if entry.get("subresource") == "status"
+    ]
+    if not entries:
+        return "an unknown writer"
+    last = max(entries, key=lambda entry: entry.get("time") or "")
+    return f"{last.get('manager') or 'an unknown writer'} at {last.get('time') or 'some time'}"
