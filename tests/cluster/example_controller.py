@@ -14,7 +14,7 @@ from moorage_kube.cache.store import Change, Store
 from moorage_kube.client.client import ListQuery, Target
 from moorage_kube.client.kinds import CONFIGMAPS, NAMESPACES
 from moorage_kube.manager.process import Controller, Ports, Shell
-from moorage_kube.manager.settings import CommonSettings, load
+from moorage_kube.manager.settings import ElectedSettings, load
 from moorage_kube.reconcile.queue import WorkQueue
 from moorage_kube.reconcile.reconciler import Failure
 
@@ -26,7 +26,7 @@ RULES = (
 )
 
 
-class ExampleSettings(CommonSettings):
+class ExampleSettings(ElectedSettings):
     prog: ClassVar[str] = "moorage-example"
 
 

@@ -9,13 +9,13 @@ from typing import ClassVar, Literal
 from moorage_kube.client.client import Target
 from moorage_kube.client.kinds import CONFIGMAPS
 from moorage_kube.manager.process import Controller, Ports, Shell
-from moorage_kube.manager.settings import CommonSettings, load
+from moorage_kube.manager.settings import ElectedSettings, load
 from moorage_kube.reconcile.queue import WorkQueue
 
 STEP_SECONDS = 2.0
 
 
-class SlowSettings(CommonSettings):
+class SlowSettings(ElectedSettings):
     prog: ClassVar[str] = "moorage-slow"
 
     way: Literal["slow", "dies"] = "slow"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 
 import pytest
 
@@ -30,6 +30,17 @@ def test_the_variables_of_the_first_version_still_count(monkeypatch: pytest.Monk
     settings = load(CoreSettings, [])
     assert (settings.lease_name, settings.metrics_port) == ("old", 1)
     assert settings.cluster_name == "blue"
+
+
+@pytest.mark.parametrize("name", ["MOORAGE_GCP_PROJECT", "MOORAGE_AZURE_CLOUD"])
+def test_the_variables_of_an_installed_provider_are_let_through(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = name.split("_")[1].lower()
+    if not entry_points(group="moorage.providers", name=provider):
+        pytest.skip(f"{provider} is not installed")
+    monkeypatch.setenv(name, "x")
+    load(CoreSettings, [])
 
 
 @pytest.mark.parametrize(

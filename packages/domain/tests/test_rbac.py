@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from moorage_domain.rbac import MANAGER_RULES, PolicyRule, cluster_role, role
+from moorage_domain.rbac import (
+    EVENT_RULES,
+    LEASE_RULES,
+    MANAGER_RULES,
+    PolicyRule,
+    cluster_role,
+    role,
+)
 
 
 def test_rules_are_merged_by_group_and_verbs_and_sorted() -> None:
@@ -30,6 +37,12 @@ def test_rules_are_merged_by_group_and_verbs_and_sorted() -> None:
 
 def test_the_order_in_which_rights_are_written_does_not_matter() -> None:
     assert cluster_role("x", MANAGER_RULES) == cluster_role("x", tuple(reversed(MANAGER_RULES)))
+
+
+def test_a_process_without_an_election_has_no_right_to_leases() -> None:
+    assert {*LEASE_RULES, *EVENT_RULES} == set(MANAGER_RULES)
+    assert role("x", EVENT_RULES)["rules"] == []
+    assert "leases" not in str(cluster_role("x", EVENT_RULES))
 
 
 def test_the_lease_is_a_right_in_the_own_namespace_only() -> None:

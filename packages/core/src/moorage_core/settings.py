@@ -1,4 +1,4 @@
-"""What the core controller can be told, beyond what every controller can."""
+"""The settings of the core controller, beyond those that every controller has."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from moorage_kube.manager.settings import CommonSettings, in_group
+from moorage_kube.manager.settings import ElectedSettings, in_group
 
 
-class CoreSettings(CommonSettings):
+class CoreSettings(ElectedSettings):
     """Settings of ``moorage-core``."""
 
     prog: ClassVar[str] = "moorage-core"
     version: ClassVar[str] = version("moorage-core")
+    plugin_groups: ClassVar[tuple[str, ...]] = ("moorage.providers",)
     description: ClassVar[str] = (
         "Keeps reserved cloud addresses on healthy nodes: every NetIPAllocation lists addresses, a"
         " pool of nodes and the workload that needs them. An address leaves a node only when the"

@@ -26,7 +26,7 @@ class PolicyRule:
     namespaced: bool = False
 
 
-MANAGER_RULES: tuple[PolicyRule, ...] = (
+LEASE_RULES: tuple[PolicyRule, ...] = (
     PolicyRule(
         group="coordination.k8s.io",
         resources=("leases",),
@@ -34,6 +34,10 @@ MANAGER_RULES: tuple[PolicyRule, ...] = (
         why="one replica leads, the others stand by",
         namespaced=True,
     ),
+)
+"""What leader election uses; a process without one needs none of it."""
+
+EVENT_RULES: tuple[PolicyRule, ...] = (
     PolicyRule(
         group="",
         resources=("events",),
@@ -41,7 +45,10 @@ MANAGER_RULES: tuple[PolicyRule, ...] = (
         why="tell people once why an object is as it is",
     ),
 )
-"""What :mod:`moorage_kube` itself uses.
+"""What Events need."""
+
+MANAGER_RULES: tuple[PolicyRule, ...] = (*LEASE_RULES, *EVENT_RULES)
+"""What :mod:`moorage_kube` itself uses with an election; without one, :data:`EVENT_RULES`.
 
 Kopf adds nothing to these: it reads the discovery documents, which every authenticated client
 may, and lists and watches the kinds a controller names in its own rights.

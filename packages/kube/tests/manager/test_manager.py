@@ -12,7 +12,7 @@ from moorage_kube.cache.informer import Reflector
 from moorage_kube.cache.store import Store
 from moorage_kube.client.kinds import NODES, PODS
 from moorage_kube.manager.manager import Controller, Operation, Ports
-from moorage_kube.manager.settings import CommonSettings
+from moorage_kube.manager.settings import ElectedSettings
 from moorage_kube.reconcile.queue import WorkQueue
 
 KEY = "a"
@@ -49,7 +49,7 @@ class Ship:
 @asynccontextmanager
 async def running(server: ApiServer) -> AsyncIterator[Ship]:
     ship = Ship(server)
-    settings = CommonSettings.model_validate({"metrics_port": 0, "metrics_host": "127.0.0.1"})
+    settings = ElectedSettings.model_validate({"metrics_port": 0, "metrics_host": "127.0.0.1"})
     operation = Operation(settings, server.connection(namespace="default"), ship.build)
     await operation.open()
     await operation.start()

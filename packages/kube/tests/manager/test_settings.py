@@ -10,10 +10,17 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from moorage_kube.manager.settings import CommonSettings, also, in_group, load, new_identity
+from moorage_kube.manager.settings import (
+    CommonSettings,
+    ElectedSettings,
+    also,
+    in_group,
+    load,
+    new_identity,
+)
 
 
-class HarbourSettings(CommonSettings):
+class HarbourSettings(ElectedSettings):
     """Settings of a controller that exists only here."""
 
     prog: ClassVar[str] = "moorage-harbour"
@@ -155,9 +162,32 @@ def test_a_file_that_holds_no_settings_is_refused(
     assert str(file) in refused(["--config", str(file)], capsys)
 
 
+def test_an_unknown_variable_is_refused_like_a_bad_flag(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOORAGE_DRYRUN", "1")
+    assert "MOORAGE_DRYRUN is no variable" in refused([], capsys)
+
+
+def test_a_process_without_an_election_has_no_settings_of_a_lease(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert not [name for name in CommonSettings.model_fields if "lease" in name]
+    with pytest.raises(SystemExit) as ended:
+        load(CommonSettings, ["--lease-name", "x"])
+    assert ended.value.code == 2
+    assert "--lease-name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "-1"])
+def test_lease_times_are_finite(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--lease-duration" in refused(["--lease-duration", seconds], capsys)
+
+
 def test_lease_times_must_grow(capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(["--lease-duration", "5"], capsys)
     assert "retry 2 s, renew deadline 10 s and duration 5 s" in line
+    assert line.endswith("; change --lease-retry, --lease-renew-deadline or --lease-duration\n")
 
 
 def test_an_unknown_flag_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

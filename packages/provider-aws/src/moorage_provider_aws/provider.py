@@ -34,6 +34,9 @@ ADDRESSES_PER_READ = 200
 # must not have to wait for those.
 THREADS = 32
 
+VARIABLES: tuple[str, ...] = ()
+"""The variables with our prefix that are read here; any other is refused at the start."""
+
 _log = logging.getLogger(__name__)
 
 

@@ -16,13 +16,16 @@ from moorage_provider.protocol import (
     MachineHolder,
     PendingMutation,
 )
-from moorage_provider_azure import binding, fitness, identity
+from moorage_provider_azure import binding, fitness, identity, settings
 
 if TYPE_CHECKING:
     from moorage_provider_azure.arm import Arm
 
 # Above the writes that Azure refills a second (10) there is nothing to be won.
 THREADS = 8
+
+VARIABLES = settings.VARIABLES
+"""The variables with our prefix that are read here; any other is refused at the start."""
 
 _log = logging.getLogger(__name__)
 

@@ -12,6 +12,13 @@ from urllib.parse import urlsplit
 from moorage_provider.errors import InvalidOptions
 
 ANONYMOUS = "anonymous"
+VARIABLES = (
+    "MOORAGE_AZURE_CLOUD",
+    "MOORAGE_AZURE_CREDENTIALS",
+    "MOORAGE_AZURE_ENDPOINT",
+    "MOORAGE_AZURE_RESOURCE_GROUPS",
+)
+"""The variables with Moorage's prefix that are read here."""
 
 
 class Cloud(enum.Enum):

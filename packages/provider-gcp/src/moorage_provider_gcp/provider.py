@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # not have to wait for those.
 THREADS = 32
 
+VARIABLES = settings.VARIABLES
+"""The variables with our prefix that are read here; any other is refused at the start."""
+
 _log = logging.getLogger(__name__)
 
 

@@ -12,6 +12,13 @@ from urllib.parse import urlsplit
 from moorage_provider.errors import InvalidOptions
 
 ANONYMOUS = "anonymous"
+VARIABLES = (
+    "MOORAGE_GCP_CREDENTIALS",
+    "MOORAGE_GCP_ENDPOINT",
+    "MOORAGE_GCP_INTERFACE",
+    "MOORAGE_GCP_PROJECT",
+)
+"""The variables with Moorage's prefix that are read here."""
 _INTERFACE = re.compile(r"nic\d{1,2}")
 # The short name of a region is a part of paths.
 _REGION = re.compile(r"(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)?")

@@ -1,4 +1,4 @@
-"""Settings: each option of a controller told once, for flags, environment, file and --help."""
+"""Settings: each option is written once, for flags, environment, file and --help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import AliasChoices, Field, ValidationError, model_validator
@@ -24,9 +24,10 @@ from pydantic_settings import (
 )
 
 from moorage_kube.election.lease import LeaseSettings
+from moorage_kube.manager import environment
+from moorage_kube.manager.environment import PREFIX
 from moorage_kube.telemetry.logs import LogFormat, LogLevel
 
-PREFIX = "MOORAGE_"
 EXIT_BAD_SETTINGS = 2
 
 S = TypeVar("S", bound="CommonSettings")
@@ -46,11 +47,19 @@ def in_group(group: str, *flags: str) -> dict[str, Any]:
 
 
 class CommonSettings(BaseSettings):
-    """What every controller can be told. Flags win over environment, file and defaults."""
+    """What every process can be set to. Flags win over environment, file and defaults.
+
+    Attributes:
+        prog: name of the command, of the Lease and in the metrics.
+        version: of the package.
+        description: for ``--help``.
+        plugin_groups: groups of entry points whose plug-ins read ``MOORAGE_<NAME>_...`` themselves.
+    """
 
     prog: ClassVar[str] = "moorage"
     version: ClassVar[str] = "0"
     description: ClassVar[str] = ""
+    plugin_groups: ClassVar[tuple[str, ...]] = ()
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, extra="forbid", frozen=True, populate_by_name=True
@@ -87,37 +96,6 @@ class CommonSettings(BaseSettings):
         ),
         json_schema_extra=in_group("cluster"),
     )
-    lease_name: str = Field(
-        "",
-        validation_alias=also("MOORAGE_LEASE_NAME", "LEASE_NAME"),
-        description="Lease by which one replica leads; empty: the command's name.",
-        json_schema_extra=in_group("leadership"),
-    )
-    lease_namespace: str | None = Field(
-        None,
-        validation_alias=also("MOORAGE_LEASE_NAMESPACE", "LEASE_NAMESPACE", "POD_NAMESPACE"),
-        description="Namespace of the Lease; else the connection's, else default.",
-        json_schema_extra=in_group("leadership"),
-    )
-    lease_duration: float = Field(
-        15.0,
-        gt=0,
-        validation_alias=also("MOORAGE_LEASE_DURATION", "LEASE_DURATION"),
-        description="Seconds after which a silent leader is replaced.",
-        json_schema_extra=in_group("leadership"),
-    )
-    lease_renew_deadline: float = Field(
-        10.0,
-        gt=0,
-        description="Seconds after which a leader that cannot renew stops.",
-        json_schema_extra=in_group("leadership"),
-    )
-    lease_retry: float = Field(
-        2.0,
-        gt=0,
-        description="Seconds between renewals.",
-        json_schema_extra=in_group("leadership"),
-    )
     metrics_port: int = Field(
         9999,
         ge=0,
@@ -138,11 +116,6 @@ class CommonSettings(BaseSettings):
         "info", description="Least important lines shown.", json_schema_extra=in_group("output")
     )
 
-    @model_validator(mode="after")
-    def _lease_times_grow(self) -> CommonSettings:
-        self.lease(namespace="default", identity="-")
-        return self
-
     @classmethod
     def settings_customise_sources(
         cls,
@@ -157,6 +130,54 @@ class CommonSettings(BaseSettings):
         path = given.get("config") or os.environ.get(PREFIX + "CONFIG")
         file = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()
         return (init_settings, env_settings, *file)
+
+
+class ElectedSettings(CommonSettings):
+    """Settings of a process of which several run and one leads."""
+
+    lease_name: str = Field(
+        "",
+        validation_alias=also("MOORAGE_LEASE_NAME", "LEASE_NAME"),
+        description="Lease by which one replica leads; empty: the command's name.",
+        json_schema_extra=in_group("leadership"),
+    )
+    lease_namespace: str | None = Field(
+        None,
+        validation_alias=also("MOORAGE_LEASE_NAMESPACE", "LEASE_NAMESPACE", "POD_NAMESPACE"),
+        description="Namespace of the Lease; else the connection's, else default.",
+        json_schema_extra=in_group("leadership"),
+    )
+    lease_duration: float = Field(
+        15.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias=also("MOORAGE_LEASE_DURATION", "LEASE_DURATION"),
+        description="Seconds after which a silent leader is replaced.",
+        json_schema_extra=in_group("leadership"),
+    )
+    lease_renew_deadline: float = Field(
+        10.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after which a leader that cannot renew stops.",
+        json_schema_extra=in_group("leadership"),
+    )
+    lease_retry: float = Field(
+        2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds between renewals.",
+        json_schema_extra=in_group("leadership"),
+    )
+
+    @model_validator(mode="after")
+    def _lease_times_grow(self) -> Self:
+        try:
+            self.lease(namespace="default", identity="-")
+        except ValueError as error:
+            way_out = "change --lease-retry, --lease-renew-deadline or --lease-duration"
+            raise ValueError(f"{error}; {way_out}") from error
+        return self
 
     def lease(self, namespace: str, identity: str) -> LeaseSettings:
         """This controller's Lease; ``namespace`` is used where none is set."""
@@ -183,9 +204,11 @@ def load(cls: type[S], argv: Sequence[str] | None = None) -> S:
     """The settings of this process; ``argv`` without the program's name.
 
     ``--help`` and ``--version`` print and exit 0. What is wrong is said in one line on stderr that
-    names the flag, variable or file key, its value and the way out; then ``SystemExit`` 2.
+    names the flag, variable or file key, its value and the way out; then ``SystemExit`` 2. A
+    variable with our prefix that nothing reads is wrong too: it was meant to change something.
     """
     flags = _flags(cls, sys.argv[1:] if argv is None else argv)
+    _check_environment(cls)
     path = flags.get("config") or os.environ.get(PREFIX + "CONFIG")
     if path:
         _check_file(cls, path)
@@ -242,6 +265,14 @@ def _add_flag(
         group.add_argument(*flags, dest=name, default=None, metavar="VALUE", help=help_text)
 
 
+def _check_environment(cls: type[CommonSettings]) -> None:
+    known = (
+        name for key, field in cls.model_fields.items() for name in environment_names(key, field)
+    )
+    if found := environment.unknown(os.environ, known, cls.plugin_groups):
+        _refuse(cls, "; ".join(found))
+
+
 def _check_file(cls: type[CommonSettings], path: str) -> None:
     where = f"--config / {PREFIX}CONFIG: {path!r}"
     try:
@@ -257,10 +288,10 @@ def _check_file(cls: type[CommonSettings], path: str) -> None:
 def _explained(
     cls: type[CommonSettings], flags: Mapping[str, Any], error: Mapping[str, Any]
 ) -> str:
-    """One of pydantic's complaints as a sentence about what the user typed."""
+    """One of pydantic's errors as a sentence about what the user typed."""
     location = error["loc"]
     if not location:
-        return f"{error['msg'].removeprefix('Value error, ')}; change --lease-duration and its kin"
+        return str(error["msg"]).removeprefix("Value error, ")
     key = str(location[0])
     if error["type"] == "extra_forbidden":
         return f"{key} in the --config file is no setting of {cls.prog}; see --help"
@@ -271,17 +302,17 @@ def _explained(
 def _origin(cls: type[CommonSettings], flags: Mapping[str, Any], key: str) -> str:
     """How the user named the field whose name or alias is ``key``."""
     for name, field in cls.model_fields.items():
-        environment = environment_names(name, field)
-        if key not in (name, *environment):
+        variables = environment_names(name, field)
+        if key not in (name, *variables):
             continue
         if name in flags:
             return "--" + name.replace("_", "-")
-        return next((one for one in environment if one in os.environ), f"{name} in the file")
+        return next((one for one in variables if one in os.environ), f"{name} in the file")
     return key
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line, without the usage text."""
+    """A parser that refuses in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_BAD_SETTINGS, f"{self.prog}: {message}; see --help\n")
