@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
-from moorage_core.model import AddressRecord, Mutation, NodeReference
+from moorage_core.model import Mutation, NodeReference
 from moorage_core.pods import EvictPod
-from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
 from moorage_provider.protocol import CloudAddress
-
-
-@dataclass(frozen=True, slots=True)
-class AddFinalizer:
-    """Make the API server keep the object until its addresses are released."""
-
-    def __str__(self) -> str:
-        return "add the finalizer"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveFinalizer:
-    """Let the object go."""
-
-    def __str__(self) -> str:
-        return "remove the finalizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +41,6 @@ class RemoveTaint:
 
     def __str__(self) -> str:
         return f"take the taint {self.key} off node {self.node.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class WriteStatus:
-    """Write the intention, or what came of it, before going on.
-
-    Attributes:
-        serving: how many addresses are where their workload can use them.
-    """
-
-    records: tuple[AddressRecord, ...]
-    conditions: tuple[Condition, ...]
-    serving: int = 0
-
-    def __str__(self) -> str:
-        told = (f"{r.ip} {r.phase} ({r.message or 'not looked at yet'})" for r in self.records)
-        return f"write the status: {'; '.join(told)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +79,8 @@ class Mutate:
 class Reread:
     """Read one address again after some seconds: the cloud has not shown a change yet."""
 
+    reads_only: ClassVar[bool] = True
+
     ip: str
     after: float
 
@@ -124,6 +92,8 @@ class Reread:
 class CountPods:
     """Ask the API server which pods run on nodes: what a watch told may be old."""
 
+    reads_only: ClassVar[bool] = True
+
     node_names: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -131,13 +101,4 @@ class CountPods:
 
 
 NodeChange: TypeAlias = LabelNode | UnlabelNode | RemoveTaint
-Action: TypeAlias = (
-    AddFinalizer
-    | RemoveFinalizer
-    | NodeChange
-    | WriteStatus
-    | Mutate
-    | Reread
-    | CountPods
-    | EvictPod
-)
+Action: TypeAlias = NodeChange | Mutate | Reread | CountPods | EvictPod

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from moorage_core.pods import MisplacedPod
-from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
 from moorage_provider.errors import CloudError
@@ -250,7 +249,6 @@ class Observed:
         uptime: seconds of a clock that nobody can set; durations are judged by it.
         not_ready_since: uptime, by node uid, as seen by this process.
         gone_since: uptime, by node uid, as seen by this process.
-        conditions: ``status.conditions`` as last written.
         seen_generation: ``status.observedGeneration`` as last written, 0 = never.
     """
 
@@ -284,5 +282,4 @@ class Observed:
     restore_after: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     not_ready_since: Mapping[str, float] = field(default_factory=dict)
     gone_since: Mapping[str, float] = field(default_factory=dict)
-    conditions: tuple[Condition, ...] = ()
     seen_generation: int = 0

@@ -27,6 +27,7 @@ from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import Claim, winner
 from moorage_domain.nodes import Node
 from moorage_kube.manager.plugins import PluginError
+from moorage_kube.reconcile.assumed import Assumed
 from moorage_provider.errors import CloudError
 
 
@@ -34,28 +35,29 @@ class Observer:
     """Looks at one allocation with all that matters for it."""
 
     def __init__(
-        self, caches: Caches, scopes: Scopes, mutations: PendingMutations, *, dry_run: bool = False
+        self, caches: Caches, scopes: Scopes, mutations: PendingMutations, assumed: Assumed
     ) -> None:
-        self._dry_run = dry_run
         self.caches = caches
         self.scopes = scopes
         self.mutations = mutations
-        self.assumed: dict[str, frozenset[str]] = {}
-        """Nodes that a plan still being carried out gives away, by allocation name."""
+        self.assumed = assumed
+        """Names of nodes that a plan still being carried out gives away."""
+        self.dry_run = False
+        """Whether no allocation at all may change anything."""
         self.label_errors: dict[str, str] = {}
         """Why the API server refused the labels, or one taint less, of a node, by its name."""
         self.counts = PodCounts(caches.pods)
         self.evict_after: dict[str, float] = {}
         """Uptime before which a pod is not to be evicted again, by its uid."""
 
-    def look(self, name: str) -> Observed | None:
+    def observe(self, name: str) -> Observed | None:
         """What there is to know about an allocation; ``None`` = it is gone."""
         view = self.caches.allocations.get(name)
         if view is None:
-            self._forget(name)
+            self.scopes.unwant(name)
             return None
         allocation = view.allocation
-        if self._dry_run:
+        if self.dry_run:
             allocation = replace(allocation, dry_run=True)
         busy, missing = self.caches.busy_nodes(allocation.workload)
         taken = self._taken(name)
@@ -98,13 +100,8 @@ class Observer:
             restore_after=mutations.restore_after,
             not_ready_since=self.caches.clocks.not_ready_since,
             gone_since=self.caches.clocks.gone_since,
-            conditions=view.conditions,
             seen_generation=view.seen_generation,
         )
-
-    def _forget(self, name: str) -> None:
-        self.scopes.unwant(name)
-        self.assumed.pop(name, None)
 
     def _addresses(self, view: AllocationView) -> set[str]:
         """What must be read: what is wanted, and what is not let go yet."""
@@ -206,7 +203,7 @@ class Observer:
         held = self.scopes.holders()
         nodes = (self.caches.nodes.get(name) for name in names)
         holding = {node.name for node in nodes if node and self._machine_ids(node) & held}
-        promised = {name for given in self.assumed.values() for name in given}
+        promised = {name for name in names if name in self.assumed.tokens()}
         records = (r for view in self.caches.allocations.values() for r in view.records)
         node_refs = (node_ref for r in records for node_ref in (r.node_ref, r.previous))
         return names & {*holding, *promised, *(node_ref.name for node_ref in node_refs if node_ref)}
@@ -224,9 +221,8 @@ class Observer:
     def _taken(self, name: str) -> dict[str, str]:
         """Nodes that hold, or are promised, an address of another allocation."""
         taken: dict[str, str] = {}
-        for other, nodes in self.assumed.items():
-            if other != name:
-                taken.update(dict.fromkeys(nodes, other))
+        for node_name, keys in self.assumed.tokens().items():
+            taken.update((str(node_name), other) for other in keys if other != name)
         for other, view in self.caches.allocations.items():
             if other != name:
                 taken.update((r.node_ref.name, other) for r in view.records if r.node_ref)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from moorage_api.netipallocation import (
     AddressStatus,
     NetIPAllocationSpec,
-    OwedNode,
 )
 from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
@@ -30,10 +29,10 @@ from moorage_core.model import (
 from moorage_domain.addresses import InvalidAddress, public
 from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import LEAVING_TAINTS, Node
+from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
 
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"
-DRY_RUN_ANNOTATION = "moorage.dev/dry-run"
 MOST_KEPT = 4096
 """Of what was read and written, so that cost grows with changes and not with addresses."""
 _ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
@@ -51,16 +50,14 @@ class AllocationView:
         records: ``status.addresses``.
         conditions: ``status.conditions``.
         seen_generation: ``status.observedGeneration``, 0 = never.
-        resource_version: the version these were read at, the precondition of the next write.
-        finalizers: all of the object's, in order.
+        subject: what writes to it need.
     """
 
     allocation: Allocation
     records: tuple[AddressRecord, ...]
     conditions: tuple[Condition, ...]
     seen_generation: int
-    resource_version: str
-    finalizers: tuple[str, ...]
+    subject: Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +159,13 @@ def controller_of(meta: dict[str, Any]) -> dict[str, Any]:
 
 def project_allocation(raw: dict[str, Any]) -> AllocationView:
     """Cut a NetIPAllocation; one that an older CRD let through may carry ``problem``."""
-    meta = raw["metadata"]
     status = raw.get("status") or {}
     return AllocationView(
         allocation=_allocation(raw),
         records=_records(status.get("addresses") or ()),
         conditions=from_wire(status.get("conditions")),
         seen_generation=status.get("observedGeneration") or 0,
-        resource_version=meta["resourceVersion"],
-        finalizers=tuple(meta.get("finalizers") or ()),
+        subject=Subject.of(raw),
     )
 
 
@@ -288,44 +283,8 @@ def record_from_wire(entry: AddressStatus) -> AddressRecord:
     )
 
 
-@lru_cache(MOST_KEPT)
-def record_to_wire(record: AddressRecord) -> dict[str, Any]:
-    """A record's entry in the status; not to be changed."""
-    node_ref, previous = record.node_ref, record.previous
-    return AddressStatus(
-        ip=record.ip,
-        phase=record.phase,
-        reason=record.reason,
-        message=record.message,
-        node_name=node_ref.name if node_ref else None,
-        node_uid=node_ref.uid if node_ref else None,
-        provider_id=node_ref.provider_id if node_ref else None,
-        previous_node=previous.name if previous else None,
-        previous_node_uid=previous.uid if previous else None,
-        previous_provider_id=previous.provider_id if previous else None,
-        cloud_ref=record.cloud_ref or None,
-        operation=record.operation or None,
-        handle=record.handle or None,
-        owed=[
-            OwedNode(node_name=ref.name, node_uid=ref.uid, provider_id=ref.provider_id)
-            for ref in record.restore_pending
-        ]
-        or None,
-        attempts=record.attempts or None,
-        next_attempt=_time(record.next_attempt),
-        observed_at=_time(record.observed_at),
-        since=_time(record.since) or "",
-    ).to_wire()
-
-
 def _node_ref(name: str | None, uid: str | None, provider_id: str | None) -> NodeReference | None:
     return NodeReference(name, uid or "", provider_id or "") if name else None
-
-
-def _time(seconds: float) -> str | None:
-    if not seconds:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _seconds(text: str | None) -> float:

@@ -34,6 +34,12 @@ class MoorageError(Exception):
     retry_after: float | None = None
 
 
+class MendedElsewhere(MoorageError):
+    """A right, a quota, another owner: people mend it, and nobody reports when they have."""
+
+    retry_after: float | None = ELSEWHERE_SECONDS
+
+
 def disposition_of(error: Exception) -> Disposition:
     """What can be done about any exception."""
     return error.disposition if isinstance(error, MoorageError) else Disposition.BUG

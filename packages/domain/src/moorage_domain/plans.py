@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from moorage_domain.conditions import Condition
 
@@ -24,8 +24,7 @@ class Finalizer(enum.Enum):
     """Taken off after everything else: nothing is left to undo."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Protocol):
     """The status subresource as it should be.
 
     Attributes:
@@ -35,8 +34,27 @@ class Status:
             removes one. Fields that are not named stay as they are.
     """
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]: ...
+
+    @property
+    def fields(self) -> Mapping[str, Any]: ...
+
+    def with_condition(self, condition: Condition) -> Self:
+        """The same with one more condition."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainStatus:
+    """A status whose fields are written out; see :class:`Status`."""
+
     conditions: tuple[Condition, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_condition(self, condition: Condition) -> Self:
+        """The same with one more condition."""
+        return replace(self, conditions=(*self.conditions, condition))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,20 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from moorage_domain.errors import ELSEWHERE_SECONDS, Disposition, MoorageError
+from moorage_domain.errors import Disposition, MendedElsewhere
 
 
 @dataclass(eq=False)
-class CloudError(MoorageError):
+class CloudError(MendedElsewhere):
     """A cloud call did not do what was asked; the base of all below.
 
     Attributes:
         message: one sentence for people, safe to show (no secret, no request headers).
         code: the cloud's own error code, ``""`` where it gave none.
     """
-
-    # Credentials, quotas, another owner: mended elsewhere, and nobody reports it.
-    retry_after = ELSEWHERE_SECONDS
 
     message: str
     code: str = ""

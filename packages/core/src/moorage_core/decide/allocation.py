@@ -8,28 +8,24 @@ from datetime import timedelta
 from moorage_core import reasons
 from moorage_core.actions import (
     Action,
-    AddFinalizer,
     CountPods,
     LabelNode,
-    RemoveFinalizer,
     UnlabelNode,
-    WriteStatus,
 )
-from moorage_core.decide import dry_run as rehearsal
 from moorage_core.decide.address import decide_address
 from moorage_core.decide.case import Case, Step, locate, settle
 from moorage_core.decide.conditions import conditions, rejected, serves
-from moorage_core.decide.dry_run import dry_run_of
+from moorage_core.decide.dry_run import for_dry_run
 from moorage_core.decide.evictions import evictions, until_next
-from moorage_core.decide.merging import merged
 from moorage_core.decide.node_labels import label_changes
 from moorage_core.decide.outcomes import record_outcome
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.taints import settled
 from moorage_core.decide.targets import Targets
 from moorage_core.model import AddressRecord, Awaited, Observed, Phase, Present
+from moorage_core.status import AllocationStatus, node_names
 from moorage_domain.conditions import Condition
-from moorage_domain.plans import Plan
+from moorage_domain.plans import Finalizer, Plan
 from moorage_provider.protocol import MachineHolder
 
 # A refusal is mended by people, elsewhere, and nobody tells us.
@@ -37,9 +33,9 @@ LABEL_RETRY_SECONDS = 60.0
 
 
 def decide(observed: Observed) -> Plan[Action]:
-    """What to do now about one allocation; in a dry run, only what to tell."""
+    """What to do now about one allocation; in a dry run, with the status that only says so."""
     plan = _decide(observed)
-    return dry_run_of(observed, plan) if observed.allocation.dry_run else plan
+    return for_dry_run(observed, plan) if observed.allocation.dry_run else plan
 
 
 def _decide(observed: Observed) -> Plan[Action]:
@@ -102,22 +98,15 @@ def _assume(targets: Targets, observed: Observed, records: Iterable[AddressRecor
             targets.assume(node.name, record.ip)
 
 
-def _plan(observed: Observed, steps: list[Step], told: tuple[Condition, ...]) -> Plan[Action]:
+def _plan(
+    observed: Observed, steps: list[Step], conditions_now: tuple[Condition, ...]
+) -> Plan[Action]:
     allocation = observed.allocation
     records = tuple(step.record for step in steps if step.record is not None)
-    actions: list[Action] = []
-    if not allocation.finalizer and not allocation.deleting:
-        actions.append(AddFinalizer())
     changes = label_changes(observed, records)
     # A label that lies comes off before the address leaves; one that promises comes last, so that
     # a node that refuses it holds nothing up.
-    actions.extend(change for change in changes if isinstance(change, UnlabelNode))
-    if any(one.type == rehearsal.CONDITION and one.status == "True" for one in observed.conditions):
-        told = (*told, rehearsal.OFF)
-    conditions_now = merged(observed, told)
-    seen = observed.seen_generation == allocation.generation
-    if records != observed.records or conditions_now is not observed.conditions or not seen:
-        actions.append(WriteStatus(records, conditions_now, sum(map(serves, records))))
+    actions: list[Action] = [one for one in changes if isinstance(one, UnlabelNode)]
     actions.extend(step.mutate for step in steps if step.mutate is not None)
     actions.extend(step.reread for step in steps if step.reread is not None)
     actions.extend(change for change in changes if isinstance(change, LabelNode))
@@ -125,8 +114,16 @@ def _plan(observed: Observed, steps: list[Step], told: tuple[Condition, ...]) ->
     actions.extend(evictions(observed, steps))
     if uncounted := tuple(sorted({step.count for step in steps if step.count})):
         actions.append(CountPods(uncounted))
-    ready = told[0]
-    return Plan(ready.reason, ready.message, tuple(actions), _wait(observed, steps))
+    ready = conditions_now[0]
+    return Plan(
+        reason=ready.reason,
+        message=ready.message,
+        actions=tuple(actions),
+        wait=_wait(observed, steps),
+        status=AllocationStatus.of(allocation, conditions_now, records, sum(map(serves, records))),
+        finalizer=None if allocation.deleting else Finalizer.PRESENT,
+        assumes=node_names(records),
+    )
 
 
 def _wait(observed: Observed, steps: Iterable[Step]) -> timedelta | None:
@@ -140,7 +137,10 @@ def _wait(observed: Observed, steps: Iterable[Step]) -> timedelta | None:
 
 def _let_go(observed: Observed) -> Plan[Action]:
     """Nothing is held any more: labels off, then the finalizer, last of all."""
-    unmark = [
-        UnlabelNode(observed.nodes[name]) for name in observed.owned if name in observed.nodes
-    ]
-    return Plan(reasons.RELEASING.name, "every address is released", (*unmark, RemoveFinalizer()))
+    labelled = (observed.nodes[name] for name in observed.owned if name in observed.nodes)
+    return Plan(
+        reason=reasons.RELEASING.name,
+        message="every address is released",
+        actions=tuple(UnlabelNode(node) for node in labelled),
+        finalizer=Finalizer.ABSENT,
+    )

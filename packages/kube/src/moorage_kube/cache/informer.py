@@ -34,7 +34,7 @@ class Source(Protocol):
     """Where an informer gets changes from.
 
     Attributes:
-        resumes: whether ``follow`` can go on from a version where it ended; else a list comes first.
+        resumes: whether ``follow`` can go on where it ended; else a list comes first.
     """
 
     @property
@@ -78,8 +78,8 @@ class Informer(Generic[T]):
     Attributes:
         name: how probes and logs call it.
         listed: set once the store has been complete.
-        last_contact: ``time.monotonic()`` of the last object or bookmark, ``None`` = none yet. Where
-            nothing changes this may be some minutes ago, and the store true all the same.
+        last_contact: ``time.monotonic()`` of the last object or bookmark, ``None`` = none yet.
+            Where nothing changes this may be minutes ago, and the store true all the same.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Informer(Generic[T]):
         self.store.reached(version)
 
     async def _compare(self) -> None:
-        """Now and then, ask which version is the newest: after a restored backup it is an older one.
+        """Now and then, ask which version is the newest: after a restore it is an older one.
 
         A watch from a version that lies ahead then stays silent for as long as it takes the API
         server to come there again, and the store would stay as it was before.

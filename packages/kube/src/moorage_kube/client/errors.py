@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
-from moorage_domain.errors import ELSEWHERE_SECONDS, Disposition, MoorageError
+from moorage_domain.errors import Disposition, MendedElsewhere, MoorageError
 
 _TEXT_LIMIT = 300
 
@@ -59,18 +59,12 @@ class Gone(KubeError):
     disposition: ClassVar[Disposition] = Disposition.STALE
 
 
-class Forbidden(KubeError):
+class Forbidden(MendedElsewhere, KubeError):
     """403: the credentials lack this right, or admission refused."""
 
-    # Rights are mended elsewhere, and nobody reports it.
-    retry_after = ELSEWHERE_SECONDS
 
-
-class Unauthorized(KubeError):
+class Unauthorized(MendedElsewhere, KubeError):
     """401: the API server does not take the credentials."""
-
-    # Rights are mended elsewhere, and nobody reports it.
-    retry_after = ELSEWHERE_SECONDS
 
 
 class Invalid(KubeError):

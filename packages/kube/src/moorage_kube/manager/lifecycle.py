@@ -1,4 +1,4 @@
-"""The lifecycle of a manager: all it runs is started in order, and stopped without losing a step."""
+"""The lifecycle of a manager: started in order, stopped without losing what is in hand."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Lifecycle:
         client = await self._open_client()
         events = EventRecorder(client, self._settings.prog, identity)
         election = await self._election(identity)
-        self.manager = Manager(self._settings, client, election, events, self._metrics)
+        self.manager = Manager(self._settings, identity, client, election, events, self._metrics)
         self._setup(self.manager)
         self._watch_health()
         probes = await serve(

@@ -76,6 +76,7 @@ class Manager:
 
     Attributes:
         settings: of this process.
+        identity: a name of this process that no other and no later one has.
         client: the API server.
         election: who may write; ``election.fence()`` comes before every write of one's own.
         events: where Kubernetes Events go.
@@ -86,6 +87,7 @@ class Manager:
     """
 
     settings: CommonSettings
+    identity: str
     client: Client
     election: Election
     events: EventRecorder
@@ -124,10 +126,9 @@ class Manager:
     ) -> Informer[T]:
         """Keep a store true; controllers that share the store share the informer.
 
-        Args:
-            written_by_people: kopf watches it: hundreds to a few thousand objects, all of them.
-            relist_at_takeover: ``False`` for kinds with too many objects. What the store says may
-                be old then: whoever acts on it asks the API server first.
+        ``written_by_people``: kopf watches the kind; for all of a few thousand objects at most.
+        ``relist_at_takeover=False``: for kinds with too many objects. What the store says may be
+        old then: whoever acts on it asks the API server first.
         """
         known = self._informers.get(id(store))
         if known is not None:
@@ -149,7 +150,7 @@ class Manager:
     ) -> None:
         """Run a controller: keys come into the queue by triggers, the reconciler handles them.
 
-        ``name`` names its metrics. Without ``subjects`` its plans have neither status nor finalizer.
+        ``name`` names its metrics. Without ``subjects`` plans have neither status nor finalizer.
         """
         writer = subjects and ObjectWriter(
             self.client, subjects.kind, subjects.store, subjects.finalizer

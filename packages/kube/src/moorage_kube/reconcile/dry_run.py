@@ -65,4 +65,4 @@ def would(changes: Sequence[str]) -> Condition:
 def _with(status: Status, condition: Condition) -> Status:
     if any(one.type == CONDITION for one in status.conditions):
         return status
-    return replace(status, conditions=(*status.conditions, condition))
+    return status.with_condition(condition)

@@ -64,8 +64,8 @@ class Logic(Protocol[ObservedT, ActionT]):
     ``observe`` only reads; ``None`` means that the object is gone and there is nothing to do.
     ``decide`` is pure. ``act`` carries out one action of the plan about what was observed; it may
     be one that was done before. An action class with ``reads_only = True`` is carried out in a dry
-    run as well. ``report`` is called at the end of every pass, also of a failed or stale one, for
-    Events and metrics; the reconciler writes status, finalizer and log line itself.
+    run as well. ``report`` is called at the end of every pass that was not stale, for Events and
+    metrics; the reconciler writes status, finalizer and log line itself.
     """
 
     async def observe(self, key: str) -> ObservedT | None: ...

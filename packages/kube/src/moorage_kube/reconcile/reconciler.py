@@ -143,7 +143,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
         return await self._guards.writer.write_status(key, subject, plan.status)
 
     async def _report(self, ended: Pass[ObservedT, ActionT]) -> Failure | None:
-        """Report; a failure of reporting counts where nothing failed before."""
+        """Report, unless stale; a failure of reporting counts where nothing failed before."""
+        if ended.failure and ended.failure.disposition is Disposition.STALE:
+            return ended.failure
         try:
             self._guards.fence()
             await self._logic.report(ended)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from moorage_domain.kinds import Kind
 from moorage_domain.plans import Status
 from moorage_kube.cache.store import Store
-from moorage_kube.client.client import Target
+from moorage_kube.client.client import ListQuery, Target
 from moorage_kube.client.errors import KubeError
 from moorage_kube.writes.finalizers import finalizer_patch
 from moorage_kube.writes.rivals import Rivals
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 class WriteApi(Protocol):
     """The calls the writer needs; :class:`moorage_kube.client.client.Client` has them."""
 
-    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]: ...
+    async def list_all(self, kind: Kind, query: ListQuery) -> list[dict[str, Any]]: ...
 
     async def patch(self, kind: Kind, target: Target, body: dict[str, Any]) -> dict[str, Any]: ...
 
@@ -99,8 +99,12 @@ class ObjectWriter:
     async def _report_rival(self, key: str, subject: Subject) -> None:
         writer = "an unknown writer"
         try:
-            raw = await self._client.get(self._kind, subject.name, subject.namespace)
-            writer = last_status_writer(raw["metadata"])
+            # A list: whoever writes a status may list, and need not be allowed to get.
+            query = ListQuery(
+                field_selector=f"metadata.name={subject.name}", namespace=subject.namespace
+            )
+            for raw in await self._client.list_all(self._kind, query):
+                writer = last_status_writer(raw["metadata"])
         except KubeError as error:
             logger.debug("who else writes the status of %s is unknown: %s", key, error)
         logger.warning(

@@ -1,0 +1,98 @@
+"""The status of an allocation as a decision leaves it, and as it stands on the wire; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Self
+
+from moorage_core.model import AddressRecord, Allocation, NodeReference
+from moorage_domain.conditions import Condition
+
+# Of hundreds of records one or two change at a time.
+_MOST_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationStatus:
+    """What ``status`` is to say; see :class:`moorage_domain.plans.Status`.
+
+    Attributes:
+        records: ``status.addresses``.
+        reserved: how many addresses are listed, good or bad.
+        bound: how many addresses are where their workload can use them.
+    """
+
+    conditions: tuple[Condition, ...]
+    records: tuple[AddressRecord, ...]
+    reserved: int = 0
+    bound: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        allocation: Allocation,
+        conditions: tuple[Condition, ...],
+        records: tuple[AddressRecord, ...],
+        bound: int,
+    ) -> Self:
+        """The status of an allocation."""
+        reserved = len(allocation.addresses) + len(allocation.invalid)
+        return cls(conditions, records, reserved, bound)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """All but the conditions, by their names on the wire."""
+        addresses = [record_to_wire(record) for record in self.records]
+        return {"reserved": self.reserved, "bound": self.bound, "addresses": addresses}
+
+    def with_condition(self, condition: Condition) -> Self:
+        """The same with one more condition."""
+        return replace(self, conditions=(*self.conditions, condition))
+
+
+def node_names(records: Iterable[AddressRecord]) -> frozenset[str]:
+    """The nodes that hold these addresses, or will."""
+    return frozenset(record.node_ref.name for record in records if record.node_ref)
+
+
+@lru_cache(_MOST_KEPT)
+def record_to_wire(record: AddressRecord) -> dict[str, Any]:
+    """A record's entry in the status, without the fields that are unset; not to be changed."""
+    entry = {
+        "ip": record.ip,
+        "phase": str(record.phase),
+        "reason": record.reason,
+        "message": record.message,
+        **_node("", record.node_ref),
+        **_node("previous", record.previous),
+        "cloudRef": record.cloud_ref or None,
+        "operation": record.operation or None,
+        "handle": record.handle or None,
+        "owed": [_node("", ref) for ref in record.restore_pending] or None,
+        "attempts": record.attempts or None,
+        "nextAttempt": _time(record.next_attempt),
+        "observedAt": _time(record.observed_at),
+        "since": _time(record.since) or "",
+    }
+    return {name: value for name, value in entry.items() if value is not None}
+
+
+def _node(role: str, ref: NodeReference | None) -> dict[str, str]:
+    if ref is None:
+        return {}
+    if role:
+        return {
+            f"{role}Node": ref.name,
+            f"{role}NodeUID": ref.uid,
+            f"{role}ProviderID": ref.provider_id,
+        }
+    return {"nodeName": ref.name, "nodeUID": ref.uid, "providerID": ref.provider_id}
+
+
+def _time(seconds: float) -> str | None:
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
