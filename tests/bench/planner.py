@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from moorage_core.actions import LabelNode, Mutate, WriteStatus
+from moorage_core.actions import LabelNode, Mutate
 from moorage_core.decide.allocation import decide
 from moorage_core.model import Allocation, Observed, Present, Workload
+from moorage_core.status import AllocationStatus
 from moorage_domain.nodes import Node
 from moorage_provider.protocol import CloudAddress, MachineHolder
 
@@ -163,16 +164,15 @@ def ip_text(number: int) -> str:
 def _told(observed: Observed) -> Observed:
     """The world once the plan's status and labels are written."""
     nodes = dict(observed.nodes)
-    for action in decide(observed).actions:
+    plan = decide(observed)
+    if isinstance(plan.status, AllocationStatus):
+        observed = replace(observed, records=plan.status.records, seen_generation=1)
+    for action in plan.actions:
         match action:
             case LabelNode(node, ip):
                 labels = {"ip.ready": "true", "moorage.dev/ip": ip.replace(".", "-")}
                 marked = replace(node, labels={**node.labels, **labels}, owner="uid-edge")
                 nodes[node.name] = marked
-            case WriteStatus(records, conditions):
-                observed = replace(
-                    observed, records=records, conditions=conditions, seen_generation=1
-                )
             case _:
                 raise AssertionError(f"not expected here: {action}")
     owned = frozenset(name for name, node in nodes.items() if node.owner)

@@ -13,6 +13,7 @@ import moorage_core.mutations
 from moorage_core.__main__ import main
 from moorage_core.act import Actor
 from moorage_core.actions import Mutate, Reread
+from moorage_kube.writes.writer import ObjectWriter
 
 CHANGES = itertools.count(1)
 
@@ -37,6 +38,8 @@ def dying(call: Callable[..., Awaitable[Any]], what: str) -> Callable[..., Await
 if __name__ == "__main__":
     # A Mutate action only begins a mutation; the change is there when the mutation has ended.
     Actor.act = dying(Actor.act, "write")  # type: ignore[method-assign, assignment]  # on purpose
+    for write in ("write_finalizer", "write_status"):
+        setattr(ObjectWriter, write, dying(getattr(ObjectWriter, write), "write"))
     moorage_core.mutations.carry_out = dying(  # type: ignore[assignment]  # on purpose
         moorage_core.mutations.carry_out, "mutation"
     )

@@ -8,15 +8,14 @@ from prometheus_client import Gauge
 
 from moorage_domain.plans import Plan, first_match
 from moorage_domain.rbac import MANAGER_RULES, PolicyRule
-from moorage_kube.cache.informer import Reflector
-from moorage_kube.cache.kopf_source import Feed
 from moorage_kube.cache.store import Change, Store
 from moorage_kube.client.client import ListQuery, Target
 from moorage_kube.client.kinds import CONFIGMAPS, NAMESPACES
-from moorage_kube.manager.process import Controller, Ports, Shell
+from moorage_kube.manager.manager import Manager
+from moorage_kube.manager.process import run
 from moorage_kube.manager.settings import ElectedSettings, load
+from moorage_kube.reconcile.logic import Pass
 from moorage_kube.reconcile.queue import WorkQueue
-from moorage_kube.reconcile.reconciler import Failure
 
 BERTH = "example.moorage.dev/berth"
 RULES = (
@@ -53,8 +52,8 @@ def follow_the_namespace(seen: Observed) -> Plan[SetLabel]:
 
 
 class Example:
-    def __init__(self, ports: Ports) -> None:
-        self.client, self.queue = ports.client, WorkQueue()
+    def __init__(self, manager: Manager) -> None:
+        self.client, self.queue = manager.client, WorkQueue()
         self.labels = Store(lambda raw: str((raw["metadata"].get("labels") or {}).get(BERTH, "")))
         self.berths = Store(lambda raw: str(raw["metadata"].get("annotations", {}).get(BERTH, "")))
         self.labels.subscribe(lambda change: self.queue.add(change.key))
@@ -77,21 +76,18 @@ class Example:
         body = {"metadata": {"labels": {BERTH: action.value or None}}}
         self.labels.update_known(await self.client.patch(CONFIGMAPS, Target(name, namespace), body))
 
-    async def report(self, key: str, plan: Plan[SetLabel] | None, failure: Failure | None) -> None:
+    async def report(self, ended: Pass[Observed, SetLabel]) -> None:
         """The log line that the loop writes is all there is to tell."""
 
 
-def build(ports: Ports) -> Controller:
-    example, metadata = Example(ports), ListQuery(metadata_only=True)
-    labelled = Gauge("moorage_example_labelled", "Labelled.", registry=ports.metrics.registry)
+def setup(manager: Manager) -> None:
+    example = Example(manager)
+    labelled = Gauge("moorage_example_labelled", "Labelled.", registry=manager.registry)
     labelled.set_function(lambda: sum(map(bool, example.labels.values())))
-    return Controller(
-        queue=example.queue,
-        reconcile=ports.reconciler(example),
-        reflectors=(Reflector(ports.client, CONFIGMAPS, example.labels, metadata),),
-        feeds=(Feed(ports.client, NAMESPACES, example.berths),),
-    )
+    manager.informer(CONFIGMAPS, example.labels, ListQuery(metadata_only=True))
+    manager.informer(NAMESPACES, example.berths, written_by_people=True)
+    manager.add_controller("example", example, example.queue)
 
 
 if __name__ == "__main__":
-    sys.exit(Shell(load(ExampleSettings), build).run())
+    sys.exit(run(load(ExampleSettings), setup))

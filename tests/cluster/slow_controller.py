@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from moorage_kube.client.client import Target
 from moorage_kube.client.kinds import CONFIGMAPS
-from moorage_kube.manager.process import Controller, Ports, Shell
+from moorage_kube.manager.manager import Controller, Manager
+from moorage_kube.manager.process import run
 from moorage_kube.manager.settings import ElectedSettings, load
 from moorage_kube.reconcile.queue import WorkQueue
 
@@ -21,27 +22,27 @@ class SlowSettings(ElectedSettings):
     way: Literal["slow", "dies"] = "slow"
 
 
-def build(ports: Ports) -> Controller:
+def setup(manager: Manager) -> None:
     settings = load(SlowSettings)
     queue = WorkQueue()
 
-    async def step(key: str) -> None:
+    async def reconcile(key: str) -> None:
         """Say that it began, take the time, write the end down."""
         target = Target(key, settings.lease_namespace)
-        await ports.client.patch(CONFIGMAPS, target, {"data": {"begun": "yes"}})
+        await manager.client.patch(CONFIGMAPS, target, {"data": {"begun": "yes"}})
         await asyncio.sleep(STEP_SECONDS)
-        ports.election.fence()
-        await ports.client.patch(CONFIGMAPS, target, {"data": {"ended": "yes"}})
+        manager.election.fence()
+        await manager.client.patch(CONFIGMAPS, target, {"data": {"ended": "yes"}})
 
     async def sink() -> None:
         await asyncio.sleep(0.5)
         raise ValueError("water in the hold")
 
     queue.add("log")
-    return Controller(
-        queue=queue, reconcile=step, tasks={"sink": sink} if settings.way == "dies" else {}
-    )
+    manager.controllers.append(Controller("slow", queue, reconcile, workers=1))
+    if settings.way == "dies":
+        manager.run_always("sink", sink)
 
 
 if __name__ == "__main__":
-    sys.exit(Shell(load(SlowSettings), build).run())
+    sys.exit(run(load(SlowSettings), setup))

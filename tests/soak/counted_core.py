@@ -8,18 +8,21 @@ from prometheus_client import Gauge
 
 from moorage_core import controller
 from moorage_core.settings import CoreSettings
-from moorage_kube.manager.process import Controller, Ports, Shell, leave
+from moorage_kube.manager.manager import Manager
+from moorage_kube.manager.process import run
 from moorage_kube.manager.settings import load
+from moorage_kube.manager.shutdown import leave
 
 TASKS = "soak_asyncio_tasks"
 
 
-def build(ports: Ports) -> Controller:
-    """The very same controller, and one series more; it is read in the event loop's thread."""
-    tasks = Gauge(TASKS, "Tasks that have not ended.", registry=ports.metrics.registry)
-    tasks.set_function(lambda: float(len(asyncio.all_tasks())))
-    return controller.build(ports)
+def setup(manager: Manager) -> None:
+    """The very same controller, and one series more."""
+    loop = asyncio.get_running_loop()
+    tasks = Gauge(TASKS, "Tasks that have not ended.", registry=manager.registry)
+    tasks.set_function(lambda: float(len(asyncio.all_tasks(loop))))
+    controller.setup(manager)
 
 
 if __name__ == "__main__":
-    leave(Shell(load(CoreSettings), build).run())
+    leave(run(load(CoreSettings), setup))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from moorage_core.decide.targets import stands_for_machine
 from moorage_core.model import (
     AddressRecord,
     Allocation,
@@ -16,7 +17,7 @@ from moorage_core.model import (
     Outcome,
     Phase,
 )
-from moorage_core.projections import record_to_wire
+from moorage_core.status import record_to_wire
 from moorage_domain.nodes import Node
 from moorage_provider.errors import CloudError
 
@@ -74,6 +75,23 @@ def seen(*nodes: Node, one: Allocation | None = None, **fields: Any) -> Observed
         "owned": [each.name for each in nodes if each.owner == "uid-a"],
     }
     return Observed(**(given | fields))
+
+
+def by_machine(
+    nodes: Iterable[Node],
+    machine_of: Mapping[str, str],
+    one: Allocation,
+    records: tuple[AddressRecord, ...],
+) -> dict[str, str]:
+    """Node names by machine id, as they count for an allocation."""
+    machines: dict[str, list[Node]] = {}
+    for each in nodes:
+        if machine_id := machine_of.get(each.provider_id):
+            machines.setdefault(machine_id, []).append(each)
+    return {
+        machine_id: stands_for_machine(found, one, records).name
+        for machine_id, found in machines.items()
+    }
 
 
 def outcome(

@@ -9,21 +9,27 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from core_builders import by_machine
+from loop_writes import (
+    AddFinalizer,
+    RemoveFinalizer,
+    Write,
+    WriteStatus,
+    carried_out,
+    in_order,
+)
+
 from moorage_core.actions import (
     Action,
-    AddFinalizer,
     LabelNode,
     Mutate,
     NodeChange,
-    RemoveFinalizer,
     RemoveTaint,
     UnlabelNode,
-    WriteStatus,
 )
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL, labelled
 from moorage_core.decide.outcomes import node_at_fault, reason_for
-from moorage_core.decide.targets import by_machine
 from moorage_core.model import (
     Absent,
     AddressRecord,
@@ -88,9 +94,9 @@ class Simulation:
         self.pods: dict[str, str] = {}
         """Nodes of the pods that ask for an address, by ``<name of the allocation>/<pod>``."""
         self.memory = Memory()
-        self.writes: list[Action] = []
-        self.before: Callable[[Action], None] = lambda _: None
-        self.after: Callable[[Action], None] = lambda _: None
+        self.writes: list[Write] = []
+        self.before: Callable[[Write], None] = lambda _: None
+        self.after: Callable[[Write], None] = lambda _: None
         self._uids = 0
 
     # The world, changed by hand.
@@ -184,28 +190,33 @@ class Simulation:
             restore_after=self.memory.restore_after,
             not_ready_since=self.memory.not_ready_since,
             gone_since=self.memory.gone_since,
-            conditions=stored.conditions,
             seen_generation=stored.seen_generation,
         )
 
     def plan(self, name: str) -> Plan[Action]:
         """What the controller would do now."""
-        return decide(self.look(name))
+        observed = self.look(name)
+        return carried_out(decide(observed), observed, self.stored[name].conditions)
+
+    def planned(self, name: str) -> tuple[Write, ...]:
+        """What the reconciler would write and do now, in order."""
+        observed = self.look(name)
+        return in_order(decide(observed), observed, self.stored[name].conditions)
 
     def pass_over(self, name: str) -> bool:
         """One pass; whether it did anything."""
         if name not in self.stored:
             return False
         observed = self.look(name)
-        plan = decide(observed)
-        for action in plan.actions:
-            self.before(action)
-            self._act(name, action)
-            self.after(action)
+        writes = in_order(decide(observed), observed, self.stored[name].conditions)
+        for write in writes:
+            self.before(write)
+            self._act(name, write)
+            self.after(write)
         for ip in observed.outcomes:
             if self.memory.outcomes.get(ip) is observed.outcomes[ip]:
                 del self.memory.outcomes[ip]
-        return bool(plan.actions)
+        return bool(writes)
 
     def settle(self, seconds: float = 0.0, passes: int = 60) -> None:
         """Let time go by, then run passes until nothing more is planned."""
@@ -215,7 +226,7 @@ class Simulation:
             if not any(busy):
                 return
             self.now += 1.0
-        plans = {name: self.plan(name).actions for name in self.stored}
+        plans = {name: self.planned(name) for name in self.stored}
         raise AssertionError(f"does not come to rest: {plans}")
 
     def crash(self) -> None:
@@ -339,7 +350,7 @@ class Simulation:
             if record.node_ref
         }
 
-    def _act(self, name: str, action: Action) -> None:
+    def _act(self, name: str, action: Write) -> None:
         stored = self.stored[name]
         match action:
             case AddFinalizer():

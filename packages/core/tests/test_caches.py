@@ -20,7 +20,7 @@ from core_builders import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_core.caches import MARKED, Caches, PodNodes, uptime
+from moorage_core.caches import Caches, PodNodes, uptime
 from moorage_core.model import Workload
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import project_pod
@@ -319,10 +319,39 @@ def test_nodes_are_found_by_the_allocation_they_are_marked_for() -> None:
     assert caches.nodes_by_owner.get("") == frozenset()
 
 
-def test_nodes_that_say_they_hold_an_address_are_found() -> None:
+def test_a_node_that_says_it_holds_an_address_of_nobody_is_a_stray() -> None:
     caches = Caches()
     caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
     caches.nodes.apply(raw_node("n2", labels={"ip.ready": "true"}))
     caches.nodes.apply(raw_node("n3", labels={"ip.ready": "false"}))
     caches.nodes.apply(raw_node("n4"))
-    assert caches.marked.get(MARKED) == {"n1", "n2"}
+    assert caches.strays.nodes == {"n1", "n2"}
+    caches.allocations.apply(raw_allocation("a", IP1))
+    assert caches.strays.nodes == {"n2"}
+    caches.nodes.apply(raw_node("n2", annotations={"moorage.dev/owner": "uid-a"}))
+    assert caches.strays.nodes == set()
+    caches.allocations.forget("a")
+    assert caches.strays.nodes == {"n1", "n2"}
+    caches.nodes.forget("n1")
+    assert caches.strays.nodes == {"n2"}
+
+
+def test_an_allocation_made_anew_leaves_the_nodes_of_its_namesake_stray() -> None:
+    caches = Caches()
+    caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
+    caches.allocations.apply(raw_allocation("a", IP1))
+    caches.allocations.apply(raw_allocation("a", IP1, uid="uid-again"))
+    assert caches.strays.nodes == {"n1"}
+
+
+def test_allocations_that_have_not_said_what_they_hold_are_unsettled() -> None:
+    caches = Caches()
+    caches.allocations.apply(raw_allocation("a", IP1))
+    assert caches.strays.unsettled == {"a"}
+    settled = raw_allocation("a", IP1, records=(record(IP1, "n1"),))
+    settled["status"]["observedGeneration"] = 1
+    caches.allocations.apply(settled)
+    assert caches.strays.unsettled == set()
+    caches.allocations.apply(raw_allocation("b", IP2))
+    caches.allocations.forget("b")
+    assert caches.strays.unsettled == set()

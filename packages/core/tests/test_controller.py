@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from core_builders import (
 )
 from prometheus_client import CollectorRegistry
 
-from moorage_core.actions import Action, Mutate, WriteStatus
+from moorage_core.actions import Action, Mutate
 from moorage_core.caches import Caches
-from moorage_core.controller import Core, CoreSteps, build
+from moorage_core.controller import Core, CoreLogic, setup
 from moorage_core.metrics import CoreMetrics, core_metrics
 from moorage_core.model import AddressRecord, Mutation, Observed, Phase, Present, Unread
 from moorage_core.mutations import PendingMutations
@@ -36,13 +36,17 @@ from moorage_core.priority import PrioritySemaphore
 from moorage_core.rbac import RULES
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
-from moorage_domain.plans import Plan
+from moorage_core.status import AllocationStatus
+from moorage_domain.errors import Disposition
+from moorage_domain.plans import Finalizer, Plan
+from moorage_kube.cache.kopf_source import KopfSource
 from moorage_kube.client.client import Client
 from moorage_kube.election.lease import LeadershipLost, LeaseElection
-from moorage_kube.manager.manager import Ports
-from moorage_kube.reconcile.reconciler import Failure, FailureKind
+from moorage_kube.manager.manager import Manager
+from moorage_kube.reconcile.assumed import Assumed
+from moorage_kube.reconcile.logic import Failure, Pass
 from moorage_kube.telemetry.events import EventRecorder
-from moorage_kube.telemetry.metrics import controller_metrics
+from moorage_kube.telemetry.metrics import process_metrics
 from moorage_provider.errors import Denied
 from moorage_provider.protocol import CloudAddress
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider, published
@@ -76,25 +80,21 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-def ports_for(client: Client, **settings: Any) -> Ports:
+def manager_for(client: Client, **settings: Any) -> Manager:
     core = CoreSettings(**settings)
-    return Ports(
-        core,
-        client,
-        LeaseElection(client, core.lease("default", "me")),
-        EventRecorder(client, core.prog),
-        controller_metrics(core.prog),
-    )
+    election = LeaseElection(client, core.lease("default", "me"))
+    events = EventRecorder(client, core.prog)
+    return Manager(core, "me_1", client, election, events, process_metrics(core.prog))
 
 
 @asynccontextmanager
-async def core_of(cloud: MemoryCloud, **settings: Any) -> AsyncIterator[tuple[Core, Ports]]:
+async def core_of(cloud: MemoryCloud, **settings: Any) -> AsyncIterator[tuple[Core, Manager]]:
     """A core that does not lead, on a memory cloud in region ``""``."""
     async with serve() as (_, client):
-        ports = ports_for(client, **settings)
-        core = Core(ports)
+        manager = manager_for(client, **settings)
+        core = Core(manager)
         with published(cloud):
-            yield core, ports
+            yield core, manager
         await core.mutations.drain(0)
         await core.scopes.close()
 
@@ -112,18 +112,21 @@ def mutate(mutation: Mutation, ip: str = IP1, node: str = "n1") -> Mutate:
 
 
 async def test_it_watches_what_it_may_and_no_more_than_it_needs() -> None:
-    async with core_of(MemoryCloud()) as (core, _):
-        controller = core.controller()
-        watched = {one.name: one for one in (*controller.reflectors, *controller.hints)}
+    async with core_of(MemoryCloud()) as (core, manager):
+        core.add_to_manager()
+        watched = {one.name: one for one in manager.informers}
         assert set(watched) == {
             "nodes", "pods", "deployments", "statefulsets", "daemonsets", "replicasets",
+            "netipallocations",
         }  # fmt: skip
-        assert [hint.name for hint in controller.hints] == ["pods"], "of all others are too few"
-        assert [feed.name for feed in controller.feeds] == ["netipallocations"]
+        relisted = {one.name for one in manager.relisted}
+        assert set(watched) - relisted == {"pods"}, "of all others are too few"
+        by_kopf = {one.name for one in manager.informers if isinstance(one.source, KopfSource)}
+        assert by_kopf == {"netipallocations"}
         granted = {
-            resource for right in RULES for resource in right.resources if "watch" in right.verbs
+            resource for rule in RULES for resource in rule.resources if "watch" in rule.verbs
         }
-        assert {one.name for one in controller.caches} <= granted
+        assert set(watched) <= granted
         assert watched["nodes"].store is core.caches.nodes
         assert watched["pods"].store is core.caches.pods
         assert watched["statefulsets"].store is core.caches.workloads["StatefulSet"]
@@ -137,7 +140,7 @@ async def test_a_change_puts_the_allocation_into_the_queue() -> None:
 
 async def test_every_provider_is_fenced_by_the_lease_and_has_its_deadline() -> None:
     cloud = MemoryCloud(latency_seconds=60.0)
-    async with core_of(cloud, cloud_timeout=0.05) as (core, ports):
+    async with core_of(cloud, cloud_timeout=0.05) as (core, _):
         scope = core.scopes.want(allocation(IP1), {IP1})
         assert isinstance(scope.provider, MemoryProvider)
         with pytest.raises(LeadershipLost):
@@ -146,7 +149,6 @@ async def test_every_provider_is_fenced_by_the_lease_and_has_its_deadline() -> N
             core.mutations.fence()
         await until(lambda: scope.error, "the call to be given up")
         assert "0.05 s" in str(scope.error)
-        assert ports.metrics.registry.get_sample_value("moorage_core_leader") == 0
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ async def test_a_plug_in_that_is_not_installed_or_unfit_is_told_as_such(
     async with core_of(MemoryCloud()) as (core, _):
         spec = {"cloud": {"provider": name}}
         core.caches.allocations.apply(raw_allocation("a", IP1, spec=spec))
-        observed = Observer(core.caches, core.scopes, core.mutations).look("a")
+        observed = Observer(core.caches, core.scopes, core.mutations, Assumed()).observe("a")
         assert observed is not None
         cloud_state = observed.cloud_states[IP1]
         assert isinstance(cloud_state, Unread)
@@ -171,10 +173,10 @@ async def test_a_plug_in_that_is_not_installed_or_unfit_is_told_as_such(
 
 
 async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:
-    async with core_of(MemoryCloud()) as (core, _):
+    async with core_of(MemoryCloud()) as (core, manager):
         core.scopes.want(allocation(IP1), {IP1})
-        stop = core.controller().on_stopping
-        assert stop is not None
+        core.add_to_manager()
+        (stop,) = manager.on_stopping
         await stop(0.0)
         assert dict(core.scopes.items()) == {}
 
@@ -195,8 +197,8 @@ async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:
 async def test_attaches_and_detaches_are_counted_and_nothing_else(
     mutation: Mutation, attached: int | None, detached: int | None
 ) -> None:
-    async with core_of(MemoryCloud()) as (core, ports):
-        registry = ports.metrics.registry
+    async with core_of(MemoryCloud()) as (core, manager):
+        registry = manager.registry
         for error, status in ((None, "success"), (Denied("no"), "error")):
             core._ended(mutate(mutation), outcome(mutation, error))
             labels = {"crd_name": "a", "status": status}
@@ -229,31 +231,35 @@ class Passes:
     """The steps over caches filled by hand; Events end up on the server."""
 
     server: CoreApiServer
-    ports: Ports
+    manager: Manager
     caches: Caches = field(default_factory=Caches)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     metrics: CoreMetrics = field(init=False)
     mutations: PendingMutations = field(init=False)
     observer: Observer = field(init=False)
-    steps: CoreSteps = field(init=False)
+    logic: CoreLogic = field(init=False)
 
     def __post_init__(self) -> None:
         cloud = MemoryCloud()
         self.mutations = PendingMutations(lambda: None, lambda *_: None, PrioritySemaphore(1))
         self.metrics = core_metrics(self.registry, None)
         scopes = Scopes(lambda *_: MemoryProvider(cloud), lambda _: None)
-        self.observer = Observer(self.caches, scopes, self.mutations)
-        self.steps = CoreSteps(self.ports, self.observer, self.metrics)
+        self.observer = Observer(self.caches, scopes, self.mutations, Assumed())
+        self.logic = CoreLogic(self.manager, self.observer, self.metrics)
 
-    async def look(self) -> Observed:
-        observed = await self.steps.observe("a")
+    async def observe(self) -> Observed:
+        observed = await self.logic.observe("a")
         assert observed is not None
         return observed
 
+    async def end(self, plan: Plan[Action], failure: Failure | None = None) -> None:
+        """Report the end of a pass with this plan."""
+        await self.logic.report(Pass("a", await self.observe(), plan, failure, 0.1))
+
     async def events(self) -> list[str]:
         """The reasons of the Events written so far."""
-        task = asyncio.create_task(self.ports.events.run())
-        await self.ports.events.flush(5)
+        task = asyncio.create_task(self.manager.events.run())
+        await self.manager.events.flush(5)
         task.cancel()
         return [one.body["reason"] for one in self.server.asked if one.method == "POST"]
 
@@ -262,28 +268,26 @@ class Passes:
 async def passes() -> AsyncIterator[Passes]:
     async with AsyncExitStack() as stack:
         server, client = await stack.enter_async_context(serve())
-        passes = Passes(server, ports_for(client))
+        passes = Passes(server, manager_for(client))
         yield passes
         await passes.observer.scopes.close()
 
 
 def status(*records: AddressRecord) -> Plan[Action]:
-    return Plan("AllBound", "fine", (WriteStatus(records, ()),))
+    return Plan("AllBound", "fine", status=AllocationStatus((), records))
 
 
-async def test_what_a_plan_gives_away_is_promised_until_the_next_plan(passes: Passes) -> None:
+async def test_a_plan_assumes_the_nodes_that_it_gives_away(passes: Passes) -> None:
     passes.caches.nodes.apply(raw_node("n1"))
     held = record(IP1, "n1")
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=(held,)))
-    observed = await passes.look()
-    passes.steps.decide(replace(observed, conditions=()))
-    assert passes.observer.assumed == {"a": frozenset({"n1"})}
+    plan = passes.logic.decide(await passes.observe())
+    assert plan.assumes == {"n1"}
 
 
 async def test_a_pass_is_counted_timed_and_told(passes: Passes) -> None:
     passes.caches.allocations.apply(raw_allocation("a", IP1))
-    await passes.look()
-    await passes.steps.report("a", status(record(IP1, "n1")), None)
+    await passes.end(status(record(IP1, "n1")))
     assert sample(passes.registry, "reconcile_total", crd_name="a", status="success") == 1
     name = "reconcile_duration_seconds_count"
     assert sample(passes.registry, name, crd_name="a") == 1
@@ -294,9 +298,9 @@ async def test_a_pass_that_failed_is_counted_and_remembers_everything(passes: Pa
     done = outcome(Mutation.ATTACH)
     passes.mutations.outcomes[IP1] = done
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=(record(IP1),)))
-    await passes.look()
-    failure = Failure(FailureKind.RETRY, "Unavailable", "no answer", OSError())
-    await passes.steps.report("a", status(record(IP1, "n1")), failure)
+    await passes.observe()
+    failure = Failure(Disposition.RETRY, "Unavailable", "no answer", OSError())
+    await passes.end(status(record(IP1, "n1")), failure)
     assert sample(passes.registry, "reconcile_total", crd_name="a", status="error") == 1
     assert passes.mutations.outcomes == {IP1: done}
     assert await passes.events() == []
@@ -306,9 +310,9 @@ async def test_what_the_status_tells_is_not_remembered_besides(passes: Passes) -
     passes.mutations.outcomes |= {IP1: outcome(Mutation.ATTACH), IP2: outcome(Mutation.ATTACH)}
     records = (record(IP1), record(IP2))
     passes.caches.allocations.apply(raw_allocation("a", IP1, IP2, records=records))
-    await passes.look()
+    observed = await passes.observe()
     newer = passes.mutations.outcomes[IP2] = outcome(Mutation.MOVE)  # ended meanwhile
-    await passes.steps.report("a", status(*records), None)
+    await passes.logic.report(Pass("a", observed, status(*records), None, 0.1))
     assert passes.mutations.outcomes == {IP2: newer}
 
 
@@ -316,8 +320,8 @@ async def test_what_a_bad_spec_keeps_from_being_told_is_remembered(passes: Passe
     done = passes.mutations.outcomes[IP1] = outcome(Mutation.ATTACH)
     records, bad = (record(IP1),), {"cloud": {"provider": ""}}
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=records, spec=bad))
-    assert (await passes.look()).outcomes == {IP1: done}
-    await passes.steps.report("a", status(*records), None)
+    assert (await passes.observe()).outcomes == {IP1: done}
+    await passes.end(status(*records))
     assert passes.mutations.outcomes == {IP1: done}
 
 
@@ -329,8 +333,7 @@ async def test_an_address_that_was_let_go_is_forgotten_unless_it_is_an_older_one
     passes.caches.allocations.apply(raw_allocation("old", IP2, **older))
     records = (record(IP1, "n1"), AddressRecord(IP2, Phase.BLOCKED, "Conflict"))
     passes.caches.allocations.apply(raw_allocation("a", IP2, records=records))
-    await passes.look()
-    await passes.steps.report("a", status(), None)
+    await passes.end(status())
     assert passes.mutations.avoided == {IP2: {"uid-n1": NOW}}
 
 
@@ -347,11 +350,9 @@ async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
     raw = raw_allocation("a", IP1, records=records, spec=retained, **gone)
     passes.caches.allocations.apply(raw)
     passes.server.objects[A] = raw
-    plan = passes.steps.decide(observed := await passes.look())
-    for action in plan.actions:
-        await passes.steps.act(observed, action)
-    await passes.steps.report("a", plan, None)
-    assert A not in passes.server.objects
+    plan = passes.logic.decide(await passes.observe())
+    assert plan.finalizer is Finalizer.ABSENT
+    await passes.end(plan)
     assert passes.mutations.avoided == {}
 
 
@@ -360,22 +361,21 @@ async def test_an_outcome_that_comes_after_the_allocation_is_gone_is_not_the_nex
 ) -> None:
     """Let go by force while a mutation was under way; then somebody else lists the address."""
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=(record(IP1, "n1"),)))
-    await passes.look()
+    await passes.observe()
     passes.caches.allocations.forget("a")
     passes.mutations.outcomes[IP1] = outcome(Mutation.ATTACH)
-    assert await passes.steps.observe("a") is None  # the pass that the end of it asks for
+    assert await passes.logic.observe("a") is None  # the pass that the end of it asks for
     passes.caches.allocations.apply(raw_allocation("b", IP1, records=(AddressRecord(IP1),)))
-    observed = await passes.steps.observe("b")
+    observed = await passes.logic.observe("b")
     assert observed is not None
     assert observed.outcomes == {}
 
 
 async def test_an_allocation_that_is_gone_leaves_no_series(passes: Passes) -> None:
     passes.caches.allocations.apply(raw_allocation("a", IP1))
-    await passes.look()
-    await passes.steps.report("a", status(), None)
+    await passes.end(status())
     passes.caches.allocations.forget("a")
-    assert await passes.steps.observe("a") is None
+    assert await passes.logic.observe("a") is None
     assert sample(passes.registry, "reconcile_total", crd_name="a", status="success") is None
 
 
@@ -385,31 +385,33 @@ async def test_an_allocation_that_is_gone_leaves_no_series(passes: Passes) -> No
 class Leader:
     """A core that leads, on a memory cloud with one node and one address."""
 
-    def __init__(self, server: CoreApiServer, ports: Ports, cloud: MemoryCloud) -> None:
+    def __init__(self, server: CoreApiServer, manager: Manager, cloud: MemoryCloud) -> None:
         self.server = server
         self.cloud = cloud
-        self.registry = ports.metrics.registry
-        self.core = Core(ports)
-        self._ports = ports
+        self.registry = manager.registry
+        self.core = Core(manager)
+        self._manager = manager
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        ports, controller = self._ports, self.core.controller()
+        manager = self._manager
+        self.core.add_to_manager()
+        (controller,) = manager.controllers
         tasks = [
-            asyncio.create_task(ports.election.run(_nothing, _nothing)),
-            asyncio.create_task(ports.events.run()),
+            asyncio.create_task(manager.election.run(_nothing, _nothing)),
+            asyncio.create_task(manager.events.run()),
             asyncio.create_task(controller.queue.run(controller.reconcile, workers=2)),
         ]
         try:
-            await until(lambda: ports.election.is_leader, "the Lease")
+            await until(lambda: manager.election.is_leader, "the Lease")
             yield
-            await ports.events.flush(5)
+            await manager.events.flush(5)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            assert controller.on_stopping is not None
-            await controller.on_stopping(0)
+            (stop,) = manager.on_stopping
+            await stop(0)
 
     def change(self, **meta: Any) -> None:
         """Change the allocation's metadata, as people would, and let the cache hear of it."""
@@ -442,7 +444,7 @@ async def leader() -> AsyncIterator[Leader]:
     cloud.add_address(IP1)
     objects = {A: raw_allocation("a", IP1), N1: raw_node("n1")}
     async with serve(*objects.items()) as (server, client):
-        leader = Leader(server, ports_for(client), cloud)
+        leader = Leader(server, manager_for(client), cloud)
         with published(cloud):
             async with leader.working():
                 leader.core.caches.nodes.apply(server.objects[N1])
@@ -470,7 +472,10 @@ async def test_a_deleted_allocation_lets_its_address_go_and_then_itself(leader: 
 
 async def test_two_controllers_share_nothing() -> None:
     async with serve() as (_, client):
-        first, second = build(ports_for(client)), build(ports_for(client))
+        managers = [manager_for(client) for _ in range(2)]
+        for manager in managers:
+            setup(manager)
+        (first,), (second,) = (manager.controllers for manager in managers)
         assert first.queue is not second.queue
 
 

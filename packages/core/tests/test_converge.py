@@ -8,10 +8,11 @@ import pytest
 from accidents import Crash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loop_writes import WriteStatus
 from random_life import ADDRESSES, NODES, Run
 from simulation import Simulation
 
-from moorage_core.actions import LabelNode, Mutate, UnlabelNode, WriteStatus
+from moorage_core.actions import LabelNode, Mutate, UnlabelNode
 
 RUNS = int(os.environ.get("MOORAGE_RANDOM_RUNS", "10000"))
 
@@ -36,13 +37,13 @@ def test_random_runs_from_seeds_nobody_chose(seed: int) -> None:
 def test_d1_a_crash_after_every_single_action_converges(kind: type) -> None:
     """Kill the process after the n-th action of every kind during a move, for every n."""
     for number in range(10):
-        observed = Simulation()
+        simulation = Simulation()
         for name in NODES[:3]:
-            observed.add_node(name)
-        observed.allocate("a", *ADDRESSES[:2])
-        observed.settle()
-        before = len(observed.cloud.mutations)
-        observed.change_node("n1", unschedulable=True)
+            simulation.add_node(name)
+        simulation.allocate("a", *ADDRESSES[:2])
+        simulation.settle()
+        before = len(simulation.cloud.mutations)
+        simulation.change_node("n1", unschedulable=True)
         left = [number]
 
         def crash(action: object, left: list[int] = left) -> None:
@@ -52,12 +53,12 @@ def test_d1_a_crash_after_every_single_action_converges(kind: type) -> None:
                     left[0] = 1000
                     raise Crash
 
-        observed.after = crash
+        simulation.after = crash
         try:
-            observed.settle()
+            simulation.settle()
         except Crash:
-            observed.crash()
-            observed.settle()
-        assert observed.where(ADDRESSES[0]) == "n3"
-        assert len(observed.cloud.mutations) - before <= 2  # the move, and at most one repeat
-        assert observed.where(ADDRESSES[1]) == "n2"
+            simulation.crash()
+            simulation.settle()
+        assert simulation.where(ADDRESSES[0]) == "n3"
+        assert len(simulation.cloud.mutations) - before <= 2  # the move, and at most one repeat
+        assert simulation.where(ADDRESSES[1]) == "n2"

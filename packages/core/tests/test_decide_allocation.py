@@ -8,17 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from core_builders import IP1, IP2, raw_allocation, record, seen
+from loop_writes import AddFinalizer, RemoveFinalizer, Write, WriteStatus, in_order
 from simulation import Simulation
 
 from moorage_core.actions import (
-    Action,
-    AddFinalizer,
     CountPods,
     LabelNode,
     Mutate,
-    RemoveFinalizer,
     UnlabelNode,
-    WriteStatus,
 )
 from moorage_core.decide.allocation import decide
 from moorage_core.model import AddressRecord, Awaited, DrainMode, Observed, Phase
@@ -33,19 +30,24 @@ def observed(*nodes: str) -> Simulation:
     return simulation
 
 
-def kinds(plan: Plan[Action]) -> list[type]:
-    return [type(action) for action in plan.actions]
+def kinds(writes: tuple[Write, ...]) -> list[type]:
+    return [type(write) for write in writes]
 
 
-def written(plan: Plan[Action]) -> WriteStatus:
-    (status,) = [action for action in plan.actions if isinstance(action, WriteStatus)]
+def written(writes: tuple[Write, ...]) -> WriteStatus:
+    (status,) = [write for write in writes if isinstance(write, WriteStatus)]
     return status
+
+
+def decided(one: Observed) -> tuple[Write, ...]:
+    """What is made of a decision, in order; the conditions before were none."""
+    return in_order(decide(one), one)
 
 
 def test_the_finalizer_comes_before_the_intention_and_that_before_the_call() -> None:
     simulation = observed("n1", "n2")
     simulation.allocate("a", IP1, IP2)
-    assert kinds(simulation.plan("a")) == [AddFinalizer, WriteStatus, Mutate, Mutate]
+    assert kinds(simulation.planned("a")) == [AddFinalizer, WriteStatus, Mutate, Mutate]
 
 
 def test_the_old_node_is_unmarked_before_the_call_that_empties_it() -> None:
@@ -53,7 +55,7 @@ def test_the_old_node_is_unmarked_before_the_call_that_empties_it() -> None:
     simulation.allocate("a", IP1)
     simulation.settle()
     simulation.change_node("n1", unschedulable=True)
-    assert kinds(simulation.plan("a")) == [UnlabelNode, WriteStatus, Mutate]
+    assert kinds(simulation.planned("a")) == [WriteStatus, UnlabelNode, Mutate]
 
 
 def drained(**fields: Any) -> Observed:
@@ -73,9 +75,10 @@ def test_pods_are_counted_before_an_address_leaves_for_want_of_them() -> None:
 
 
 def test_pods_the_watch_has_not_told_of_keep_the_address() -> None:
-    plan = decide(drained(counted={"n1": False}))
-    assert kinds(plan) == [WriteStatus]
-    (told,) = written(plan).records
+    one = drained(counted={"n1": False})
+    plan, writes = decide(one), decided(one)
+    assert kinds(writes) == [WriteStatus]
+    (told,) = written(writes).records
     assert (told.phase, told.reason) == (Phase.HOLDING, "WorkloadRunning")
     assert told.message == (
         "node n1 is cordoned; pods run there that the watch has not told of yet"
@@ -86,18 +89,18 @@ def test_pods_the_watch_has_not_told_of_keep_the_address() -> None:
 def test_where_pods_do_not_matter_none_are_counted() -> None:
     at_once = drained(counted={})
     at_once = replace(at_once, allocation=replace(at_once.allocation, drain=DrainMode.IMMEDIATE))
-    assert kinds(decide(at_once)) == [UnlabelNode, WriteStatus, Mutate]
+    assert kinds(decided(at_once)) == [WriteStatus, UnlabelNode, Mutate]
     leaving = drained(counted={})
     nodes = {**leaving.nodes, "n1": replace(leaving.nodes["n1"], leaving="karpenter.sh/disrupted")}
-    assert kinds(decide(replace(leaving, nodes=nodes))) == [UnlabelNode, WriteStatus, Mutate]
+    assert kinds(decided(replace(leaving, nodes=nodes))) == [WriteStatus, UnlabelNode, Mutate]
 
 
 def test_a_dry_run_counts_too_and_tells_nothing_of_it() -> None:
     observed = drained(counted={})
     observed = replace(observed, allocation=replace(observed.allocation, dry_run=True))
-    plan = decide(observed)
-    assert kinds(plan) == [CountPods, WriteStatus]
-    (told,) = (one for one in written(plan).conditions if one.type == "DryRun")
+    writes = decided(observed)
+    assert kinds(writes) == [WriteStatus, CountPods]
+    (told,) = (one for one in written(writes).conditions if one.type == "DryRun")
     assert told.reason == "NothingToDo"
 
 
@@ -106,9 +109,9 @@ def test_the_new_node_is_marked_once_the_status_can_say_bound() -> None:
     simulation.cloud.add_address(IP1)
     simulation.cloud.assign(IP1, "vm-n1")
     simulation.allocate("a", IP1, finalizer=True)
-    plan = simulation.plan("a")
-    assert kinds(plan) == [WriteStatus, LabelNode]
-    assert written(plan).serving == 1
+    plan, writes = simulation.plan("a"), simulation.planned("a")
+    assert kinds(writes) == [WriteStatus, LabelNode]
+    assert written(writes).bound == 1
     assert (plan.reason, plan.wait) == ("AllBound", None)
 
 
@@ -116,10 +119,11 @@ def test_a_node_that_refuses_its_labels_is_tried_again_in_a_minute() -> None:
     simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
-    plan = decide(replace(simulation.look("a"), label_errors={"n1": "refused"}))
+    refused = replace(simulation.look("a"), label_errors={"n1": "refused"})
+    plan = decide(refused)
     assert plan.wait is not None
     assert plan.wait.total_seconds() == 60
-    degraded = next(one for one in written(plan).conditions if one.type == "Degraded")
+    degraded = next(one for one in written(decided(refused)).conditions if one.type == "Degraded")
     assert (degraded.status, degraded.reason) == ("True", "NodeNotLabelled")
 
 
@@ -127,13 +131,13 @@ def test_a_spec_nobody_answered_yet_is_answered_even_if_nothing_else_is_new() ->
     simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
-    assert simulation.plan("a").actions == ()
+    assert simulation.planned("a") == ()
     one = simulation.stored["a"]
     one.allocation = replace(one.allocation, generation=one.allocation.generation + 1)
-    plan = simulation.plan("a")
-    assert kinds(plan) == [WriteStatus]
+    writes = simulation.planned("a")
+    assert kinds(writes) == [WriteStatus]
     generation = one.allocation.generation
-    assert {c.observed_generation for c in written(plan).conditions} == {generation}
+    assert {c.observed_generation for c in written(writes).conditions} == {generation}
 
 
 def test_an_empty_list_is_no_error_and_rests() -> None:
@@ -141,7 +145,7 @@ def test_an_empty_list_is_no_error_and_rests() -> None:
     simulation.allocate("a")
     simulation.settle()
     assert simulation.stored["a"].conditions[0].reason == "NoAddresses"
-    assert simulation.plan("a").actions == ()
+    assert simulation.planned("a") == ()
 
 
 def test_what_is_gone_and_holds_nothing_is_left_alone() -> None:
@@ -158,7 +162,7 @@ def test_the_finalizer_goes_last_of_all() -> None:
     simulation.allocate("a", IP1, retain=True)
     simulation.settle()
     simulation.delete("a")
-    assert kinds(simulation.plan("a")) == [UnlabelNode, RemoveFinalizer]
+    assert kinds(simulation.planned("a")) == [UnlabelNode, RemoveFinalizer]
 
 
 def test_being_deleted_the_finalizer_is_not_put_on_again() -> None:
@@ -166,7 +170,7 @@ def test_being_deleted_the_finalizer_is_not_put_on_again() -> None:
     simulation.allocate("a", IP1, finalizer=True)
     simulation.settle()
     simulation.delete("a")
-    assert kinds(simulation.plan("a")) == [UnlabelNode, WriteStatus, Mutate]
+    assert kinds(simulation.planned("a")) == [WriteStatus, UnlabelNode, Mutate]
 
 
 def test_a_bad_spec_does_not_keep_a_deleted_one_from_going() -> None:
@@ -203,9 +207,9 @@ def test_the_earliest_wish_to_look_again_counts() -> None:
 def test_an_address_not_read_yet_is_waited_for() -> None:
     simulation = observed("n1")
     simulation.allocate("a", IP1)
-    plan = decide(replace(simulation.look("a"), cloud_states={IP1: Awaited()}))
-    assert kinds(plan) == [AddFinalizer, WriteStatus]
-    assert [one.phase for one in written(plan).records] == [Phase.PENDING]
+    writes = decided(replace(simulation.look("a"), cloud_states={IP1: Awaited()}))
+    assert kinds(writes) == [AddFinalizer, WriteStatus]
+    assert [one.phase for one in written(writes).records] == [Phase.PENDING]
 
 
 def test_a_node_with_an_address_in_the_cloud_is_not_given_a_second_one() -> None:
@@ -239,7 +243,7 @@ def test_an_address_that_became_invalid_while_bound_keeps_its_place() -> None:
 def test_every_address_has_one_entry_even_where_a_bad_one_is_listed_twice() -> None:
     """The entries are a map by address: the API server refuses a status with two of one key."""
     view = project_allocation(raw_allocation("a", IP1, "10.0.0.1", "10.0.0.1"))
-    status = written(decide(seen(one=view.allocation)))
+    status = written(decided(seen(one=view.allocation)))
     counts = Counter(one.ip for one in status.records)
     assert counts == {IP1: 1, "10.0.0.1": 1}
 

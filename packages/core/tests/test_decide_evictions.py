@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from core_builders import IP1, IP2, UPTIME, allocation, node, node_ref, record, seen
+from loop_writes import WriteStatus, in_order
 
 from moorage_core import reasons
-from moorage_core.actions import LabelNode, Mutate, RemoveTaint, WriteStatus
+from moorage_core.actions import LabelNode, Mutate, RemoveTaint
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.evictions import until_next
 from moorage_core.model import (
@@ -154,8 +155,7 @@ def test_nobody_is_evicted_before_the_node_of_the_address_is_labelled() -> None:
 def test_nobody_is_evicted_towards_a_cordoned_node() -> None:
     cordoned = replace(N1, unschedulable=True)
     leaving = usual(nodes={"n1": cordoned, "n2": replace(N2, ready=False), "n3": N3}, busy={"n1"})
-    plan = decide(leaving)
-    (status,) = [action for action in plan.actions if isinstance(action, WriteStatus)]
+    (status,) = (one for one in in_order(decide(leaving), leaving) if isinstance(one, WriteStatus))
     assert [r.reason for r in status.records] == ["WorkloadRunning"]
     assert evicted(leaving) == []
 
@@ -203,7 +203,8 @@ def test_a_dry_run_names_taints_and_pods_and_touches_neither() -> None:
     key = "example.com/pending"
     tainted = replace(N1, taints=(key,))
     dry = wishing(settled_taint=key, dry_run=True)
-    (status,) = decide(usual(one=dry, nodes={"n1": tainted, "n2": N2, "n3": N3})).actions
+    observed = usual(one=dry, nodes={"n1": tainted, "n2": N2, "n3": N3})
+    (status,) = in_order(decide(observed), observed)
     assert isinstance(status, WriteStatus)
     told = next(c.message for c in status.conditions if c.type == "DryRun")
     assert told == (

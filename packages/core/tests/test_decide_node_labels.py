@@ -21,8 +21,8 @@ def marked(name: str, **fields: Any) -> Node:
 
 
 def test_a_node_that_tells_the_truth_is_left_alone() -> None:
-    observed = seen(marked("n1"))
-    assert label_changes(observed, (record(IP1, "n1"),)) == ()
+    simulation = seen(marked("n1"))
+    assert label_changes(simulation, (record(IP1, "n1"),)) == ()
 
 
 @pytest.mark.parametrize(
@@ -103,18 +103,18 @@ def test_a_stray_label_where_the_address_is_becomes_the_right_one() -> None:
 
 def test_taking_over_two_allocations_of_one_pool_takes_no_good_label_off() -> None:
     """The first version bound and labelled both; neither allocation was ever looked at by us."""
-    observed = Simulation()
+    simulation = Simulation()
     ready = {"pool": "a", "ip.ready": "true"}
     for name, ip in (("n1", IP1), ("n2", IP2)):
-        observed.add_node(name, labels=ready)
-        observed.cloud.add_address(ip)
-        observed.cloud.assign(ip, f"vm-{name}")
-    observed.allocate("a", IP1)
-    observed.allocate("b", IP2)
+        simulation.add_node(name, labels=ready)
+        simulation.cloud.add_address(ip)
+        simulation.cloud.assign(ip, f"vm-{name}")
+    simulation.allocate("a", IP1)
+    simulation.allocate("b", IP2)
     taken_off: list[Action] = []
-    observed.before = lambda one: taken_off.append(one) if isinstance(one, UnlabelNode) else None
-    observed.settle()
-    assert observed.labelled() == {"n1": "203-0-113-10", "n2": "203-0-113-11"}
+    simulation.before = lambda one: taken_off.append(one) if isinstance(one, UnlabelNode) else None
+    simulation.settle()
+    assert simulation.labelled() == {"n1": "203-0-113-10", "n2": "203-0-113-11"}
     assert taken_off == []
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, UPTIME, allocation, node, node_ref, record, seen
+from core_builders import IP1, IP2, UPTIME, allocation, by_machine, node, node_ref, record, seen
 from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Simulation
 
 from moorage_core import reasons
-from moorage_core.decide.targets import Leave, Targets, by_machine, in_pool, patience, why_leave
+from moorage_core.decide.targets import Leave, Targets, in_pool, patience, why_leave
 from moorage_core.model import AddressRecord, Observed
 from moorage_provider.protocol import MachineHolder
 

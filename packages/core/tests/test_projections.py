@@ -28,8 +28,8 @@ from moorage_core.projections import (
     project_owned,
     project_pod,
     record_from_wire,
-    record_to_wire,
 )
+from moorage_core.status import record_to_wire
 from moorage_domain.nodes import Node
 
 IP = "203.0.113.10"
@@ -297,7 +297,7 @@ def test_an_allocation_with_every_field() -> None:
         settled_taint="example.com/pending",
         finalizer=True,
     )
-    assert view.finalizers == ("other/one", FINALIZER)
+    assert view.subject.finalizers == ("other/one", FINALIZER)
 
 
 def test_an_allocation_of_the_first_version_means_what_it_meant() -> None:
@@ -363,7 +363,8 @@ def test_the_status_is_remembered_with_the_version_it_was_read_at() -> None:
         {"type": "Ready", "status": "True", "reason": "AllBound", "lastTransitionTime": "t"}
     ]
     view = project_allocation(raw)
-    assert (view.records, view.seen_generation, view.resource_version) == ((bound,), 3, "42")
+    assert (view.records, view.seen_generation) == ((bound,), 3)
+    assert view.subject.resource_version == "42"
     assert [(c.type, c.status, c.reason) for c in view.conditions] == [
         ("Ready", "True", "AllBound")
     ]

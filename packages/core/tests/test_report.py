@@ -8,28 +8,33 @@ import pytest
 from core_builders import IP1, IP2, allocation, node_ref, record, seen
 
 from moorage_api.netipallocation import NETIPALLOCATIONS
-from moorage_core.actions import Action, AddFinalizer, RemoveFinalizer, WriteStatus
+from moorage_core.actions import Action
 from moorage_core.model import AddressRecord, Phase
-from moorage_core.report import notes, worth_telling
-from moorage_domain.plans import Plan
+from moorage_core.report import events, is_worth_an_event
+from moorage_core.status import AllocationStatus
+from moorage_domain.plans import Finalizer, Plan
 from moorage_kube.telemetry.events import Event
 
 BOUND = record(IP1, "n1", message="on node n1")
 HELD = record(IP1, "n1", phase=Phase.HOLDING, reason="NodeNotReady", message="n1 is NotReady")
 
 
+def plan_of(*records: AddressRecord) -> Plan[Action]:
+    """A plan that writes a status with these records."""
+    status = AllocationStatus((), records)
+    return Plan("AllBound", "fine", status=status, finalizer=Finalizer.PRESENT)
+
+
 def told(
     before: tuple[AddressRecord, ...], after: tuple[AddressRecord, ...], **fields: Any
 ) -> list[tuple[str, str, str]]:
     observed = seen(one=allocation(IP1, **fields), records=before)
-    plan: Plan[Action] = Plan("AllBound", "fine", (AddFinalizer(), WriteStatus(after, ())))
-    return [(note.type, note.reason, note.message) for note in notes(observed, plan)]
+    return [(one.type, one.reason, one.message) for one in events(observed, plan_of(*after))]
 
 
-def test_a_note_is_about_the_allocation() -> None:
+def test_an_event_is_about_the_allocation() -> None:
     observed = seen()
-    plan: Plan[Action] = Plan("AllBound", "fine", (WriteStatus((BOUND,), ()),))
-    assert list(notes(observed, plan)) == [
+    assert list(events(observed, plan_of(BOUND))) == [
         Event(NETIPALLOCATIONS, "a", None, "uid-a", "Normal", "Bound", f"{IP1}: on node n1")
     ]
 
@@ -41,7 +46,7 @@ def test_a_new_reason_is_told_and_trouble_is_a_warning() -> None:
 
 def test_nothing_is_told_without_a_write() -> None:
     observed = seen(records=(BOUND,))
-    assert list(notes(observed, Plan("AllBound", "fine", (RemoveFinalizer(),)))) == []
+    assert list(events(observed, Plan("AllBound", "fine", finalizer=Finalizer.ABSENT))) == []
 
 
 @pytest.mark.parametrize(
@@ -58,10 +63,10 @@ def test_nothing_is_told_without_a_write() -> None:
         (None, AddressRecord(IP1), False),
     ],
 )
-def test_what_is_worth_telling(
+def test_what_is_is_worth_an_event(
     old: AddressRecord | None, new: AddressRecord, *, worth: bool
 ) -> None:
-    assert worth_telling(old, new) is worth
+    assert is_worth_an_event(old, new) is worth
 
 
 def test_an_address_that_is_let_go_is_told_once_each() -> None:
@@ -77,10 +82,10 @@ def test_an_address_that_is_let_go_is_told_once_each() -> None:
 
 def test_a_problem_of_the_spec_is_told_once_for_each_generation() -> None:
     one = allocation(IP1, generation=3, problem="spec.x: bad")
-    plan: Plan[Action] = Plan("InvalidSpec", "spec.x: bad", (WriteStatus((), ()),))
+    plan: Plan[Action] = Plan("InvalidSpec", "spec.x: bad", status=AllocationStatus((), ()))
     first = seen(one=one, seen_generation=2)
     again = seen(one=one, seen_generation=3)
-    assert [(n.type, n.reason, n.message) for n in notes(first, plan)] == [
+    assert [(n.type, n.reason, n.message) for n in events(first, plan)] == [
         ("Warning", "InvalidSpec", "spec.x: bad")
     ]
-    assert list(notes(again, plan)) == []
+    assert list(events(again, plan)) == []

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from loop_writes import WriteStatus
 from simulation import Simulation
 
 from moorage_core import reasons
-from moorage_core.actions import Mutate, WriteStatus
+from moorage_core.actions import Mutate
 from moorage_core.decide.allocation import decide
 from moorage_core.model import AddressRecord, Awaited, DrainMode, ForeignPolicy, Mutation, Phase
 from moorage_provider.errors import CloudError, Denied, QuotaExceeded, Throttled
@@ -20,7 +21,7 @@ IP1, IP2 = "203.0.113.10", "203.0.113.11"
 
 
 @pytest.fixture(params=["one call", "two steps"])
-def observed(request: pytest.FixtureRequest) -> Simulation:
+def simulation(request: pytest.FixtureRequest) -> Simulation:
     """Three nodes, on a cloud that moves at once and on one that detaches first."""
     cloud = MemoryCloud(TWO_STEPS) if request.param == "two steps" else MemoryCloud()
     simulation = Simulation(cloud)
@@ -30,16 +31,16 @@ def observed(request: pytest.FixtureRequest) -> Simulation:
 
 
 @pytest.fixture
-def bound(observed: Simulation) -> Simulation:
+def bound(simulation: Simulation) -> Simulation:
     """Two addresses at rest on n1 and n2."""
-    observed.allocate("a", IP1, IP2)
-    observed.settle()
-    assert [observed.where(IP1), observed.where(IP2)] == ["n1", "n2"]
-    return observed
+    simulation.allocate("a", IP1, IP2)
+    simulation.settle()
+    assert [simulation.where(IP1), simulation.where(IP2)] == ["n1", "n2"]
+    return simulation
 
 
-def mutations(observed: Simulation, since: int = 0) -> list[str]:
-    return [op for op, _ in observed.cloud.mutations[since:]]
+def mutations(simulation: Simulation, since: int = 0) -> list[str]:
+    return [op for op, _ in simulation.cloud.mutations[since:]]
 
 
 def test_a1_first_bind(bound: Simulation) -> None:
@@ -49,11 +50,11 @@ def test_a1_first_bind(bound: Simulation) -> None:
     assert (ready.type, ready.status, ready.reason) == ("Ready", "True", "AllBound")
 
 
-def test_a1_the_label_comes_only_after_the_cloud_shows_the_address(observed: Simulation) -> None:
-    observed.allocate("a", IP1)
+def test_a1_the_label_comes_only_after_the_cloud_shows_the_address(simulation: Simulation) -> None:
+    simulation.allocate("a", IP1)
     seen: list[tuple[str, object]] = []
-    observed.before = lambda action: seen.append((type(action).__name__, observed.where(IP1)))
-    observed.settle()
+    simulation.before = lambda action: seen.append((type(action).__name__, simulation.where(IP1)))
+    simulation.settle()
     label_changes = [where for kind, where in seen if kind == "LabelNode"]
     assert label_changes == ["n1"]
 
@@ -67,9 +68,9 @@ def test_a2_steady_zero(bound: Simulation) -> None:
 
 def test_a3_no_label_while_an_operation_is_under_way(bound: Simulation) -> None:
     bound.allocate("b", "203.0.113.20", selector=(("pool", "b"),))
-    observed = bound.look("b")
+    simulation = bound.look("b")
     plan_world = replace(
-        observed, in_flight={"203.0.113.20"}, cloud_states={"203.0.113.20": Awaited()}
+        simulation, in_flight={"203.0.113.20"}, cloud_states={"203.0.113.20": Awaited()}
     )
     kinds = {type(action).__name__ for action in decide(plan_world).actions}
     assert "LabelNode" not in kinds
@@ -77,20 +78,22 @@ def test_a3_no_label_while_an_operation_is_under_way(bound: Simulation) -> None:
 
 
 def test_a4_op_fails_late_compensates_and_tries_the_next_node() -> None:
-    observed = Simulation(MemoryCloud(TWO_STEPS, operation_steps=2))
+    simulation = Simulation(MemoryCloud(TWO_STEPS, operation_steps=2))
     for name in ("n1", "n2"):
-        observed.add_node(name)
+        simulation.add_node(name)
     phases: list[Phase] = []
-    observed.after = lambda action: phases.extend(
+    simulation.after = lambda action: phases.extend(
         record.phase for record in getattr(action, "records", ())
     )
-    observed.cloud.faults.inject(Fault(op="attach", late_error=CloudError("the operation failed")))
-    observed.allocate("a", IP1)
-    observed.settle()
+    simulation.cloud.faults.inject(
+        Fault(op="attach", late_error=CloudError("the operation failed"))
+    )
+    simulation.allocate("a", IP1)
+    simulation.settle()
     assert Phase.COMPENSATING in phases
-    assert observed.where(IP1) == "n2"
-    assert observed.labelled() == {"n2": "203-0-113-10"}
-    assert observed.cloud.machine("vm-n1").public_ip  # it has an address of its own again
+    assert simulation.where(IP1) == "n2"
+    assert simulation.labelled() == {"n2": "203-0-113-10"}
+    assert simulation.cloud.machine("vm-n1").public_ip  # it has an address of its own again
 
 
 def test_b1_cordon_hold(bound: Simulation) -> None:
@@ -114,14 +117,14 @@ def test_b2_drain_move_disturbs_exactly_one_address(bound: Simulation) -> None:
 
 
 def test_b2_a_move_is_one_mutation_where_the_cloud_can() -> None:
-    observed = Simulation()
+    simulation = Simulation()
     for name in ("n1", "n2"):
-        observed.add_node(name)
-    observed.allocate("a", IP1)
-    observed.settle()
-    observed.change_node("n1", unschedulable=True)
-    observed.settle()
-    assert mutations(observed) == ["attach", "move"]
+        simulation.add_node(name)
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.change_node("n1", unschedulable=True)
+    simulation.settle()
+    assert mutations(simulation) == ["attach", "move"]
 
 
 def test_b3_uncordon_cancels(bound: Simulation) -> None:
@@ -267,28 +270,30 @@ def test_e2_a_denied_read_names_the_permission(bound: Simulation) -> None:
     assert "ec2:DescribeAddresses" in degraded.message
 
 
-def test_e4_quota_blocks_one_address_and_others_proceed(observed: Simulation) -> None:
-    observed.cloud.faults.inject(Fault(op="attach", error=QuotaExceeded("limit reached"), times=1))
-    observed.allocate("a", IP1, IP2)
+def test_e4_quota_blocks_one_address_and_others_proceed(simulation: Simulation) -> None:
+    simulation.cloud.faults.inject(
+        Fault(op="attach", error=QuotaExceeded("limit reached"), times=1)
+    )
+    simulation.allocate("a", IP1, IP2)
     for _ in range(6):
-        observed.pass_over("a")
-    phases = {observed.record("a", ip).phase for ip in (IP1, IP2)}
+        simulation.pass_over("a")
+    phases = {simulation.record("a", ip).phase for ip in (IP1, IP2)}
     assert Phase.BOUND in phases
 
 
 def test_f1_a_node_elsewhere_is_refused_before_any_interface_is_touched() -> None:
-    observed = Simulation()
-    observed.cloud.add_machine("far", location="us-east-1")
-    observed.cloud.add_machine("near", location="eu-west-1")
-    observed.add_node("n1", machine="far")
-    observed.add_node("n2", machine="near")
-    observed.cloud.add_address(IP1, location="eu-west-1")
-    observed.allocate("a", IP1)
+    simulation = Simulation()
+    simulation.cloud.add_machine("far", location="us-east-1")
+    simulation.cloud.add_machine("near", location="eu-west-1")
+    simulation.add_node("n1", machine="far")
+    simulation.add_node("n2", machine="near")
+    simulation.cloud.add_address(IP1, location="eu-west-1")
+    simulation.allocate("a", IP1)
     seen: list[AddressRecord] = []
-    observed.after = lambda a: seen.extend(a.records) if isinstance(a, WriteStatus) else None
-    observed.settle()
-    assert observed.where(IP1) == "n2"
-    assert all("vm-n1" not in subjects for _, subjects in observed.cloud.mutations)
+    simulation.after = lambda a: seen.extend(a.records) if isinstance(a, WriteStatus) else None
+    simulation.settle()
+    assert simulation.where(IP1) == "n2"
+    assert all("vm-n1" not in subjects for _, subjects in simulation.cloud.mutations)
     assert any("us-east-1" in record.message for record in seen)
 
 
@@ -307,29 +312,29 @@ def test_f4_an_address_on_a_load_balancer_is_never_touched(bound: Simulation) ->
     assert "n1" not in bound.labelled()
 
 
-def test_f4_a_foreign_machine_keeps_it_unless_the_policy_allows(observed: Simulation) -> None:
-    observed.cloud.add_machine("stranger", cluster="other")
-    observed.cloud.add_address(IP1)
-    observed.cloud.assign(IP1, "stranger")
-    observed.allocate("a", IP1)
-    observed.settle(seconds=60)
-    assert (observed.where(IP1), mutations(observed)) == ("stranger", [])
-    observed.allocate("a", IP1, foreign=ForeignPolicy.IF_UNMANAGED)
+def test_f4_a_foreign_machine_keeps_it_unless_the_policy_allows(simulation: Simulation) -> None:
+    simulation.cloud.add_machine("stranger", cluster="other")
+    simulation.cloud.add_address(IP1)
+    simulation.cloud.assign(IP1, "stranger")
+    simulation.allocate("a", IP1)
+    simulation.settle(seconds=60)
+    assert (simulation.where(IP1), mutations(simulation)) == ("stranger", [])
+    simulation.allocate("a", IP1, foreign=ForeignPolicy.IF_UNMANAGED)
     for _ in range(5):
-        observed.pass_over("a")
-    assert observed.where(IP1) == "stranger"
-    observed.allocate("a", IP1, foreign=ForeignPolicy.ALWAYS)
-    observed.settle(seconds=600)
-    assert observed.where(IP1) in ("n1", "n2", "n3")
+        simulation.pass_over("a")
+    assert simulation.where(IP1) == "stranger"
+    simulation.allocate("a", IP1, foreign=ForeignPolicy.ALWAYS)
+    simulation.settle(seconds=600)
+    assert simulation.where(IP1) in ("n1", "n2", "n3")
 
 
-def test_f5_out_of_the_pool_is_moved_in(observed: Simulation) -> None:
-    observed.add_node("stray", labels={"pool": "b"})
-    observed.cloud.add_address(IP1)
-    observed.cloud.assign(IP1, "vm-stray")
-    observed.allocate("a", IP1)
-    observed.settle()
-    assert observed.where(IP1) == "n1"
+def test_f5_out_of_the_pool_is_moved_in(simulation: Simulation) -> None:
+    simulation.add_node("stray", labels={"pool": "b"})
+    simulation.cloud.add_address(IP1)
+    simulation.cloud.assign(IP1, "vm-stray")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    assert simulation.where(IP1) == "n1"
 
 
 def test_f6_a_detach_by_hand_is_repaired_on_the_same_node(bound: Simulation) -> None:
@@ -338,48 +343,48 @@ def test_f6_a_detach_by_hand_is_repaired_on_the_same_node(bound: Simulation) -> 
     assert (bound.where(IP2), bound.record("a", IP2).phase) == ("n2", Phase.BOUND)
 
 
-def test_g1_two_allocations_one_address(observed: Simulation) -> None:
-    observed.allocate("old", IP1)
-    observed.settle()
-    calls = len(observed.cloud.faults.calls)
-    observed.allocate("young", IP1)
+def test_g1_two_allocations_one_address(simulation: Simulation) -> None:
+    simulation.allocate("old", IP1)
+    simulation.settle()
+    calls = len(simulation.cloud.faults.calls)
+    simulation.allocate("young", IP1)
     for _ in range(3):
-        observed.pass_over("young")
-    assert len(observed.cloud.faults.calls) == calls
-    assert observed.record("young", IP1).reason == "Conflict"
-    assert "old" in observed.record("young", IP1).message
-    observed.delete("old")
-    observed.settle()
-    assert "old" not in observed.stored
-    assert observed.record("young", IP1).phase is Phase.BOUND
+        simulation.pass_over("young")
+    assert len(simulation.cloud.faults.calls) == calls
+    assert simulation.record("young", IP1).reason == "Conflict"
+    assert "old" in simulation.record("young", IP1).message
+    simulation.delete("old")
+    simulation.settle()
+    assert "old" not in simulation.stored
+    assert simulation.record("young", IP1).phase is Phase.BOUND
 
 
-def test_g2_two_allocations_one_node(observed: Simulation) -> None:
-    observed.remove_node("n2")
-    observed.remove_node("n3")
-    observed.allocate("a", IP1)
-    observed.settle()
-    before = len(observed.cloud.mutations)
-    observed.allocate("b", IP2)
-    observed.settle(seconds=60)
-    assert (observed.where(IP1), observed.where(IP2)) == ("n1", None)
-    assert observed.record("b", IP2).reason == "NoEligibleNode"
-    assert mutations(observed, before) == []
-    observed.add_node("n4")
-    observed.settle()
-    assert observed.where(IP2) == "n4"
+def test_g2_two_allocations_one_node(simulation: Simulation) -> None:
+    simulation.remove_node("n2")
+    simulation.remove_node("n3")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    before = len(simulation.cloud.mutations)
+    simulation.allocate("b", IP2)
+    simulation.settle(seconds=60)
+    assert (simulation.where(IP1), simulation.where(IP2)) == ("n1", None)
+    assert simulation.record("b", IP2).reason == "NoEligibleNode"
+    assert mutations(simulation, before) == []
+    simulation.add_node("n4")
+    simulation.settle()
+    assert simulation.where(IP2) == "n4"
 
 
-def test_g3_two_pools_never_touch_each_others_labels(observed: Simulation) -> None:
-    observed.add_node("m1", labels={"pool": "b"})
-    observed.allocate("a", IP1)
-    observed.allocate("b", IP2, selector=(("pool", "b"),))
-    observed.settle()
-    observed.writes.clear()
+def test_g3_two_pools_never_touch_each_others_labels(simulation: Simulation) -> None:
+    simulation.add_node("m1", labels={"pool": "b"})
+    simulation.allocate("a", IP1)
+    simulation.allocate("b", IP2, selector=(("pool", "b"),))
+    simulation.settle()
+    simulation.writes.clear()
     for _ in range(10):
-        observed.settle(seconds=30)
-    assert observed.writes == []
-    assert observed.labelled() == {"n1": "203-0-113-10", "m1": "203-0-113-11"}
+        simulation.settle(seconds=30)
+    assert simulation.writes == []
+    assert simulation.labelled() == {"n1": "203-0-113-10", "m1": "203-0-113-11"}
 
 
 def test_h1_delete_detaches(bound: Simulation) -> None:
@@ -417,30 +422,30 @@ def test_h3_delete_while_the_cloud_is_down_waits(bound: Simulation) -> None:
     assert (bound.stored, bound.where(IP1)) == ({}, "n1")
 
 
-def test_an_absent_address_is_told_and_found_later(observed: Simulation) -> None:
-    observed.allocate("a", IP1)
-    observed.cloud.remove_address(IP1)
-    observed.settle()
-    assert observed.record("a", IP1).reason == reasons.NOT_FOUND.name
-    observed.cloud.add_address(IP1)
-    observed.settle(seconds=30)
-    assert observed.record("a", IP1).phase is Phase.BOUND
+def test_an_absent_address_is_told_and_found_later(simulation: Simulation) -> None:
+    simulation.allocate("a", IP1)
+    simulation.cloud.remove_address(IP1)
+    simulation.settle()
+    assert simulation.record("a", IP1).reason == reasons.NOT_FOUND.name
+    simulation.cloud.add_address(IP1)
+    simulation.settle(seconds=30)
+    assert simulation.record("a", IP1).phase is Phase.BOUND
 
 
-def test_an_address_bound_before_us_is_adopted_without_a_mutation(observed: Simulation) -> None:
-    observed.cloud.add_address(IP1)
-    observed.cloud.assign(IP1, "vm-n3")
-    observed.allocate("a", IP1)
-    observed.settle()
-    assert (observed.where(IP1), mutations(observed)) == ("n3", [])
+def test_an_address_bound_before_us_is_adopted_without_a_mutation(simulation: Simulation) -> None:
+    simulation.cloud.add_address(IP1)
+    simulation.cloud.assign(IP1, "vm-n3")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    assert (simulation.where(IP1), mutations(simulation)) == ("n3", [])
 
 
-def test_a_stray_ready_label_is_taken_off(observed: Simulation) -> None:
-    node = observed.nodes["n3"]
-    observed.change_node("n3", labels={**node.labels, "ip.ready": "true"})
-    observed.allocate("a", IP1)
-    observed.settle()
-    assert observed.labelled() == {"n1": "203-0-113-10"}
+def test_a_stray_ready_label_is_taken_off(simulation: Simulation) -> None:
+    node = simulation.nodes["n3"]
+    simulation.change_node("n3", labels={**node.labels, "ip.ready": "true"})
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    assert simulation.labelled() == {"n1": "203-0-113-10"}
 
 
 def test_a_label_edited_by_hand_is_repaired_in_one_patch(bound: Simulation) -> None:
@@ -450,14 +455,14 @@ def test_a_label_edited_by_hand_is_repaired_in_one_patch(bound: Simulation) -> N
     assert [type(action).__name__ for action in bound.writes] == ["LabelNode"]
 
 
-def test_a_drained_node_keeps_the_address_when_no_other_can_take_it(observed: Simulation) -> None:
-    observed.remove_node("n2")
-    observed.remove_node("n3")
-    observed.allocate("a", IP1)
-    observed.settle()
-    observed.change_node("n1", unschedulable=True)
-    observed.settle(seconds=60)
-    assert (observed.where(IP1), observed.record("a", IP1).reason) == ("n1", "NoEligibleNode")
+def test_a_drained_node_keeps_the_address_when_no_other_can_take_it(simulation: Simulation) -> None:
+    simulation.remove_node("n2")
+    simulation.remove_node("n3")
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.change_node("n1", unschedulable=True)
+    simulation.settle(seconds=60)
+    assert (simulation.where(IP1), simulation.record("a", IP1).reason) == ("n1", "NoEligibleNode")
 
 
 def test_the_intention_is_stored_before_every_mutation(bound: Simulation) -> None:
@@ -476,11 +481,11 @@ def test_the_intention_is_stored_before_every_mutation(bound: Simulation) -> Non
     assert bound.where(IP1) == "n3"
 
 
-def test_invalid_entries_are_told_and_the_others_proceed(observed: Simulation) -> None:
-    observed.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
-    observed.settle()
-    assert observed.record("a", "10.0.0.1").reason == "InvalidAddress"
-    assert observed.record("a", IP1).phase is Phase.BOUND
+def test_invalid_entries_are_told_and_the_others_proceed(simulation: Simulation) -> None:
+    simulation.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
+    simulation.settle()
+    assert simulation.record("a", "10.0.0.1").reason == "InvalidAddress"
+    assert simulation.record("a", IP1).phase is Phase.BOUND
 
 
 def test_a_spec_that_cannot_be_carried_out_changes_nothing(bound: Simulation) -> None:
@@ -495,14 +500,16 @@ def test_a_spec_that_cannot_be_carried_out_changes_nothing(bound: Simulation) ->
 
 def test_j3_five_hundred_addresses_on_a_thousand_nodes_are_planned_at_once() -> None:
     """How long it takes is a row of the benchmark; here: one plan, each on a node of its own."""
-    observed = Simulation()
+    simulation = Simulation()
     for number in range(1000):
-        observed.add_node(f"n{number:04}")
-    observed.allocate("a", *(f"198.51.{number // 250}.{number % 250 + 1}" for number in range(500)))
-    begun = [action for action in observed.plan("a").actions if isinstance(action, Mutate)]
+        simulation.add_node(f"n{number:04}")
+    simulation.allocate(
+        "a", *(f"198.51.{number // 250}.{number % 250 + 1}" for number in range(500))
+    )
+    begun = [action for action in simulation.plan("a").actions if isinstance(action, Mutate)]
     assert len({action.machine_id for action in begun}) == len(begun) == 500
-    observed.settle()
-    assert observed.plan("a").actions == ()
-    observed.change_node("n0007", unschedulable=True)
-    moved = [action for action in observed.plan("a").actions if isinstance(action, Mutate)]
+    simulation.settle()
+    assert simulation.plan("a").actions == ()
+    simulation.change_node("n0007", unschedulable=True)
+    moved = [action for action in simulation.plan("a").actions if isinstance(action, Mutate)]
     assert len(moved) == 1

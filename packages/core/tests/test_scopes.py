@@ -58,7 +58,7 @@ def cloud() -> MemoryCloud:
 
 
 @asynccontextmanager
-async def cloud_state(cloud: MemoryCloud) -> AsyncIterator[Reader]:
+async def reading(cloud: MemoryCloud) -> AsyncIterator[Reader]:
     reader = Reader(cloud)
     task = asyncio.create_task(reader.scope.run())
     try:
@@ -81,7 +81,7 @@ async def a_while(seconds: float = 0.15) -> None:
 
 async def test_an_address_is_awaited_then_what_the_cloud_says(cloud: MemoryCloud) -> None:
     cloud.assign(IP1, "vm-1")
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1, IP3], SELDOM)
         assert reader.scope.cloud_state(IP1) == Awaited()
         assert await reader.settled(IP1) == Present(cloud.snapshot([IP1])[IP1])
@@ -90,7 +90,7 @@ async def test_an_address_is_awaited_then_what_the_cloud_says(cloud: MemoryCloud
 
 
 async def test_all_allocations_are_read_in_one_call(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
         reader.scope.want("b", [IP2, IP3], SELDOM)
         await reader.settled(IP3)
@@ -99,7 +99,7 @@ async def test_all_allocations_are_read_in_one_call(cloud: MemoryCloud) -> None:
 
 
 async def test_what_was_said_before_is_not_read_again(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         for _ in range(50):
@@ -110,7 +110,7 @@ async def test_what_was_said_before_is_not_read_again(cloud: MemoryCloud) -> Non
 
 
 async def test_a_new_address_is_read_alone_and_at_once(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         reader.scope.want("b", [IP1, IP2], SELDOM)
@@ -120,7 +120,7 @@ async def test_a_new_address_is_read_alone_and_at_once(cloud: MemoryCloud) -> No
 
 
 async def test_an_invalidated_address_is_awaited_and_read_alone(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
         before = await reader.settled(IP1)
         cloud.assign(IP1, "vm-1")
@@ -137,7 +137,7 @@ async def test_an_invalidated_address_is_awaited_until_the_answer_is_there(
     cloud: MemoryCloud,
 ) -> None:
     cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1, skip=1))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         cloud.assign(IP1, "vm-1")
@@ -151,7 +151,7 @@ async def test_an_invalidated_address_is_awaited_until_the_answer_is_there(
 async def test_it_is_told_that_an_address_was_read_again_even_if_nothing_changed(
     cloud: MemoryCloud,
 ) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         reader.scope.want("b", [IP2], SELDOM)
         await reader.settled(IP1)
@@ -161,7 +161,7 @@ async def test_it_is_told_that_an_address_was_read_again_even_if_nothing_changed
 
 
 async def test_many_invalidations_at_once_are_one_call(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
         await reader.settled(IP1)
         for ip in (IP1, IP2, IP1):
@@ -175,7 +175,7 @@ async def test_an_address_invalidated_during_a_reading_is_awaited_until_read_aga
     cloud: MemoryCloud,
 ) -> None:
     cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
         await until(lambda: reader.reads, "the reading to begin")
         reader.scope.invalidate([IP1])
@@ -188,7 +188,7 @@ async def test_an_address_invalidated_during_a_reading_is_awaited_until_read_aga
 
 
 async def test_nothing_is_told_while_the_cloud_says_the_same(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], 0.02)
         reader.scope.want("b", [IP2], 0.02)
         await until(lambda: len(reader.reads) >= 4, "four readings")
@@ -200,7 +200,7 @@ async def test_nothing_is_told_while_the_cloud_says_the_same(cloud: MemoryCloud)
 
 
 async def test_the_interval_is_that_of_the_most_impatient(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         reader.scope.want("b", [IP2], 0.05)
@@ -214,7 +214,7 @@ async def test_the_interval_is_that_of_the_most_impatient(cloud: MemoryCloud) ->
 
 
 async def test_a_shorter_interval_counts_from_now_on(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         reader.scope.want("a", [IP1], 0.05)
@@ -222,7 +222,7 @@ async def test_a_shorter_interval_counts_from_now_on(cloud: MemoryCloud) -> None
 
 
 async def test_readings_do_not_follow_each_other_without_a_pause(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         began = time.monotonic()
         reader.scope.want("a", [IP1], 0.05)
         reader.scope.invalidate([IP2, IP3])  # nobody wants these
@@ -233,7 +233,7 @@ async def test_readings_do_not_follow_each_other_without_a_pause(cloud: MemoryCl
 
 
 async def test_an_address_nobody_wants_is_not_read(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         reader.scope.want("b", [IP2], SELDOM)
         await reader.settled(IP1)
@@ -256,7 +256,7 @@ async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_are_told(
     cloud: MemoryCloud,
 ) -> None:
     cloud.faults.inject(Fault(op="snapshot", error=Denied("no right to read"), skip=1))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], 0.02)
         reader.scope.want("b", [IP2], 0.02)
         await until(lambda: len(reader.told) == 2, "the failure to be told")
@@ -271,7 +271,7 @@ async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_are_told(
 async def test_a_failed_reading_of_one_address_leaves_the_others_known(
     cloud: MemoryCloud,
 ) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         reader.scope.want("b", [IP2], SELDOM)
         await reader.settled(IP1)
@@ -291,7 +291,7 @@ async def test_the_log_says_once_what_fails(
 ) -> None:
     one, other = Unavailable("no answer"), Unavailable("no route")
     cloud.faults.inject(*(Fault(op="snapshot", error=error) for error in (one, one, other)))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await until(lambda: len(reader.reads) == 4, "three failures and a success")
         await reader.settled(IP1)
@@ -302,7 +302,7 @@ async def test_the_log_says_once_what_fails(
 
 async def test_what_is_held_and_whether_all_is_known_can_be_asked(cloud: MemoryCloud) -> None:
     cloud.assign(IP1, "vm-1")
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1, IP2, IP3], SELDOM)
         assert not reader.scope.all_read()
         assert reader.scope.holders() == set()
@@ -315,7 +315,7 @@ async def test_what_is_held_and_whether_all_is_known_can_be_asked(cloud: MemoryC
 
 async def test_an_address_wanted_during_a_reading_is_read_next(cloud: MemoryCloud) -> None:
     cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await until(lambda: reader.reads, "the reading to begin")
         reader.scope.want("a", [IP2], SELDOM)
@@ -327,7 +327,7 @@ async def test_an_address_wanted_during_a_reading_is_read_next(cloud: MemoryClou
 
 async def test_while_failing_only_time_brings_the_next_attempt(cloud: MemoryCloud) -> None:
     cloud.faults.inject(Fault(op="snapshot", error=Unavailable("no answer"), times=None))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], 0.01)
         await until(lambda: reader.told, "the first failure")
         for _ in range(20):
@@ -339,7 +339,7 @@ async def test_while_failing_only_time_brings_the_next_attempt(cloud: MemoryClou
 
 async def test_failures_in_a_row_are_tried_ever_less_often(cloud: MemoryCloud) -> None:
     cloud.faults.inject(Fault(op="snapshot", error=Unavailable("no answer"), times=3))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], 0.01)
         await until(lambda: len(reader.reads) == 3, "three failures")
         first, second, third = (call.at for call in cloud.faults.calls)
@@ -350,7 +350,7 @@ async def test_failures_in_a_row_are_tried_ever_less_often(cloud: MemoryCloud) -
 async def test_the_cloud_says_when_to_come_back(cloud: MemoryCloud) -> None:
     throttled = Throttled("slow down", retry_after=1.6)  # the first pause is 1.25 s at most
     cloud.faults.inject(Fault(op="snapshot", error=throttled))
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         reader.scope.want("a", [IP1], 0.01)
         await until(lambda: len(reader.reads) == 2, "the second attempt")
         first, second = (call.at for call in cloud.faults.calls)
@@ -370,7 +370,7 @@ async def test_a_scope_outlives_a_bug_of_its_provider(cloud: MemoryCloud) -> Non
 
 
 async def test_the_age_is_that_of_the_last_complete_reading(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         began = time.time()
         reader.scope.want("a", [IP1, IP2], SELDOM)
         assert reader.scope.read_at == 0.0
@@ -382,17 +382,8 @@ async def test_the_age_is_that_of_the_last_complete_reading(cloud: MemoryCloud) 
         assert reader.scope.read_at == complete
 
 
-def test_machines_are_found_by_provider_id_and_strangers_left_out(cloud: MemoryCloud) -> None:
-    scope = Scope(MemoryProvider(cloud), lambda _: None)
-    for _ in range(2):
-        assert scope.machine_ids(["memory://vm-1", "aws:///z/i-1", "", "memory://vm-2"]) == {
-            "memory://vm-1": "vm-1",
-            "memory://vm-2": "vm-2",
-        }
-
-
 async def test_a_reading_that_is_ended_right_after_a_wish_does_end(cloud: MemoryCloud) -> None:
-    async with cloud_state(cloud) as reader:
+    async with reading(cloud) as reader:
         (task,) = (one for one in asyncio.all_tasks() if one is not asyncio.current_task())
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)

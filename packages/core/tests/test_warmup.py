@@ -7,11 +7,11 @@ from core_api_server import serve
 from core_builders import IP1, raw_allocation, until
 
 from moorage_api.netipallocation import NETIPALLOCATIONS
-from moorage_core import warmup as standby
+from moorage_core import warmup
 from moorage_core.caches import Caches
 from moorage_core.scopes import Scopes
-from moorage_core.warmup import Standby
-from moorage_kube.cache.kopf_source import Feed
+from moorage_core.warmup import WarmUp
+from moorage_kube.cache.informer import Informer
 from moorage_provider.errors import InvalidOptions
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
@@ -19,7 +19,7 @@ from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 async def test_the_clouds_that_allocations_name_are_made_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(standby, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(warmup, "AGAIN_SECONDS", 0.01)
     made: list[tuple[str, str]] = []
 
     def create(name: str, region: str) -> MemoryProvider:
@@ -30,8 +30,8 @@ async def test_the_clouds_that_allocations_name_are_made_ready(
 
     caches, scopes = Caches(), Scopes(create, lambda _: None)
     async with serve() as (_, client):
-        feed = Feed(client, NETIPALLOCATIONS, caches.allocations)
-        waiting = Standby(feed, scopes)
+        informer = Informer(client, NETIPALLOCATIONS, caches.allocations)
+        waiting = WarmUp(informer, scopes)
         task = asyncio.create_task(waiting.run())
         await asyncio.sleep(0)
         assert waiting.check() == "the clouds' SDKs are not loaded yet"
@@ -44,7 +44,7 @@ async def test_the_clouds_that_allocations_name_are_made_ready(
             raw = raw_allocation(name, IP1)
             raw["spec"]["cloud"] = cloud
             caches.allocations.apply(raw)
-        feed.listed.set()
+        informer.listed.set()
         await until(lambda: waiting.check() is None, "the first look")
         assert ("memory", "r2") in made
         await until(lambda: made.count(("broken", "r1")) > 2, "another try")

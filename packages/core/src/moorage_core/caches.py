@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from moorage_core.decide.node_labels import label_ready, labelled
-from moorage_core.model import Workload
+from moorage_core.holders import Holders
+from moorage_core.model import Phase, Workload
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import (
     AllocationView,
@@ -22,8 +23,6 @@ from moorage_domain.nodes import Node
 from moorage_kube.cache.store import Change, Index, Store
 
 _FORGET_GONE_AFTER = 86400.0
-# Index key of the nodes that say they hold an address.
-MARKED = "marked"
 
 
 def uptime() -> float:
@@ -132,6 +131,51 @@ class Misplaced:
             self.nodes.discard(node_name)
 
 
+class Strays:
+    """Nodes that say they hold an address of an allocation that does not exist; kept up to date.
+
+    Attributes:
+        nodes: their names.
+        unsettled: names of allocations that may still have to say what they hold.
+    """
+
+    def __init__(self, nodes: Store[Node], allocations: Store[AllocationView]) -> None:
+        self.nodes: set[str] = set()
+        self.unsettled: set[str] = set()
+        self._nodes = nodes
+        self._labelled: Index[Node] = Index(nodes, _owners_said)
+        self._by_uid: Index[AllocationView] = Index(allocations, _uid_of)
+        nodes.subscribe(lambda change: self._check(change.key))
+        allocations.subscribe(self._allocation_changed)
+
+    def _allocation_changed(self, change: Change[AllocationView]) -> None:
+        if change.new is None or is_settled(change.new):
+            self.unsettled.discard(change.key)
+        else:
+            self.unsettled.add(change.key)
+        uids = {view.allocation.uid for view in (change.old, change.new) if view}
+        for uid in uids if len(uids) > 1 or None in (change.old, change.new) else ():
+            for node_name in self._labelled.get(uid):
+                self._check(node_name)
+
+    def _check(self, node_name: str) -> None:
+        node = self._nodes.get(node_name)
+        if node and any(not self._by_uid.get(owner) for owner in _owners_said(node)):
+            self.nodes.add(node_name)
+        else:
+            self.nodes.discard(node_name)
+
+
+def is_settled(view: AllocationView) -> bool:
+    """Whether all it wants was looked at, and nothing keeps it from saying what it holds."""
+    allocation = view.allocation
+    return (
+        not allocation.problem
+        and view.seen_generation == allocation.generation
+        and not any(record.phase in (Phase.PENDING, Phase.UNKNOWN) for record in view.records)
+    )
+
+
 class Caches:
     """The stores of every kind the controller reads."""
 
@@ -148,7 +192,8 @@ class Caches:
         self.misplaced = Misplaced(self.nodes, self.pods)
         self.nodes_by_owner: Index[Node] = Index(self.nodes, _owner_of)
         self.claims: Index[AllocationView] = Index(self.allocations, addresses_of)
-        self.marked: Index[Node] = Index(self.nodes, _marks_of)
+        self.holders = Holders(self.allocations)
+        self.strays = Strays(self.nodes, self.allocations)
         self._replicasets_of: Index[OwnedView] = Index(self.replicasets, _controller_of)
         self._last_uids: dict[Workload, str] = {}
 
@@ -197,8 +242,13 @@ def _owner_of(node: Node) -> Iterable[str]:
     return (node.owner,) if node.owner else ()
 
 
-def _marks_of(node: Node) -> Iterable[str]:
-    return (MARKED,) if node.owner or label_ready(node) else ()
+def _owners_said(node: Node) -> Iterable[str]:
+    """The owner that a node names, ``""`` where it says that it holds an address of nobody."""
+    return (node.owner,) if node.owner or label_ready(node) else ()
+
+
+def _uid_of(view: AllocationView) -> Iterable[str]:
+    return (view.allocation.uid,)
 
 
 def _asks_on(pod: PodView) -> Iterable[str]:

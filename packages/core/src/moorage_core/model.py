@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -215,6 +215,9 @@ ONE_CALL = Capabilities(moves_in_one_call=True, clears_target_first=False)
 class Observed:
     """All that a decision about one allocation rests on; nothing else may be looked at.
 
+    What concerns every node is looked up node by node: it may be a view of a cache, good until the
+    decision is made.
+
     Attributes:
         allocation: the object.
         records: ``status.addresses`` as last written.
@@ -263,8 +266,8 @@ class Observed:
     machine_of: Mapping[str, str] = field(default_factory=dict)
     owned: Collection[str] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
-    outranked: Collection[str] = ()
-    restore_pending_elsewhere: Collection[str] = ()
+    outranked: Container[str] = ()
+    restore_pending_elsewhere: Container[str] = ()
     strays: Collection[str] = ()
     label_errors: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)

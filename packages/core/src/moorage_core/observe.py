@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from moorage_core import reasons
-from moorage_core.caches import MARKED, Caches, uptime
+from moorage_core.caches import Caches, uptime
 from moorage_core.counts import PodCounts
-from moorage_core.decide.targets import by_machine
+from moorage_core.holders import Outranked, RestorePending, Taken, claim_of
+from moorage_core.machines import Machines
 from moorage_core.model import (
     ONE_CALL,
     AddressRecord,
@@ -17,15 +18,13 @@ from moorage_core.model import (
     CloudState,
     Observed,
     Outcome,
-    Phase,
     Unread,
 )
 from moorage_core.mutations import PendingMutations
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scope, Scopes
-from moorage_domain.claims import Claim, winner
-from moorage_domain.nodes import Node
+from moorage_domain.claims import winner
 from moorage_kube.manager.plugins import PluginError
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_provider.errors import CloudError
@@ -49,6 +48,7 @@ class Observer:
         self.counts = PodCounts(caches.pods)
         self.evict_after: dict[str, float] = {}
         """Uptime before which a pod is not to be evicted again, by its uid."""
+        self._machines: dict[str, Machines] = {}
 
     def observe(self, name: str) -> Observed | None:
         """What there is to know about an allocation; ``None`` = it is gone."""
@@ -60,12 +60,11 @@ class Observer:
         if self.dry_run:
             allocation = replace(allocation, dry_run=True)
         busy, missing = self.caches.busy_nodes(allocation.workload)
-        taken = self._taken(name)
+        taken = Taken(self.caches.holders, self.assumed, name)
         conflicts = self._conflicts(view)
         addresses = self._addresses(view) - conflicts.keys()
-        scope, cloud_states = self._readings(allocation, addresses)
-        machine_of = self._machine_of(scope, view.records)
-        nodes = dict(self.caches.nodes.items())
+        scope, cloud_states = self._cloud_states(allocation, addresses)
+        machines = self._machines_of(scope) if scope else None
         self._miss_gone(view.records)
         misplaced = self._misplaced(allocation)
         mutations = self.mutations
@@ -75,16 +74,16 @@ class Observer:
             now=time.time(),
             cloud_states=cloud_states,
             capabilities=scope.provider.capabilities if scope else ONE_CALL,
-            nodes=nodes,
+            nodes=self.caches.nodes.by_key,
             uptime=uptime(),
-            by_machine=by_machine(nodes.values(), machine_of, allocation, view.records),
-            machine_of=machine_of,
+            by_machine=machines.nodes_for(allocation, view.records) if machines else {},
+            machine_of=machines.ids if machines else {},
             owned=self.caches.nodes_by_owner.get(allocation.uid),
             taken=taken,
-            outranked=self._outranked(allocation, taken),
-            restore_pending_elsewhere=self._owed_elsewhere(name),
+            outranked=Outranked(self.caches.holders, allocation),
+            restore_pending_elsewhere=RestorePending(self.caches.holders, name),
             strays=self._strays(),
-            label_errors={n: e for n, e in self.label_errors.items() if n in nodes},
+            label_errors={n: e for n, e in self.label_errors.items() if n in self.caches.nodes},
             conflicts=conflicts,
             busy=busy,
             workload_missing=missing,
@@ -110,14 +109,14 @@ class Observer:
 
     def _conflicts(self, view: AllocationView) -> dict[str, str]:
         """Addresses that an older allocation has, with its name."""
-        mine = _claim(view.allocation)
+        mine = claim_of(view.allocation)
         conflicts = {}
         for ip in {*view.allocation.addresses, *(record.ip for record in view.records)}:
             names = self.caches.claims.get(ip)
             if len(names) < 2:  # noqa: PLR2004  # nobody but me
                 continue
             views = [self.caches.allocations.get(name) for name in names]
-            first = winner([mine, *(_claim(other.allocation) for other in views if other)])
+            first = winner([mine, *(claim_of(other.allocation) for other in views if other)])
             if first is not None and first != mine:
                 conflicts[ip] = first.name
         return conflicts
@@ -129,7 +128,7 @@ class Observer:
         name = view.allocation.name
         return {ip: outcomes[ip] for ip in mine if outcomes[ip].allocation == name}
 
-    def _readings(
+    def _cloud_states(
         self, allocation: Allocation, addresses: set[str]
     ) -> tuple[Scope | None, Mapping[str, CloudState]]:
         if not allocation.provider or not addresses:
@@ -145,17 +144,12 @@ class Observer:
             return None, dict.fromkeys(addresses, Unread(reasons.INVALID_SPEC, str(error)))
         return scope, {ip: scope.cloud_state(ip) for ip in addresses}
 
-    def _machine_of(
-        self, scope: Scope | None, records: Iterable[AddressRecord]
-    ) -> Mapping[str, str]:
-        """Machine ids by providerID, of all nodes and of those that only records remember."""
-        if scope is None:
-            return {}
-        texts = {node.provider_id for node in self.caches.nodes.values()}
-        for record in records:
-            node_refs = (record.node_ref, record.previous, *record.restore_pending)
-            texts.update(node_ref.provider_id for node_ref in node_refs if node_ref)
-        return scope.machine_ids(texts)
+    def _machines_of(self, scope: Scope) -> Machines:
+        """The machines of all nodes as this cloud names them, the same in all its regions."""
+        name = scope.provider.name
+        if name not in self._machines:
+            self._machines[name] = Machines(self.caches.nodes, scope.machine_id)
+        return self._machines[name]
 
     def _miss_gone(self, records: Iterable[AddressRecord]) -> None:
         for record in records:
@@ -164,30 +158,20 @@ class Observer:
             if node_ref and (node is None or node.uid != node_ref.uid):
                 self.caches.clocks.miss(node_ref.uid)
 
-    def _outranked(self, allocation: Allocation, taken: Mapping[str, str]) -> frozenset[str]:
-        """Nodes where an older allocation's address is as well; only one label fits there."""
-        mine = _claim(allocation)
-        others = ((node, self.caches.allocations.get(name)) for node, name in taken.items())
-        return frozenset(node for node, view in others if view and _claim(view.allocation) < mine)
-
     def _strays(self) -> list[str]:
         """Nodes that say they hold an address though no allocation answers for them.
 
-        The first version left such labels behind, and pods are scheduled there in vain. Told only
+        The first version left such labels behind, and pods are scheduled there in vain. Given only
         once every allocation is settled and every scope was read: unknown is never absent.
         """
-        views = self.caches.allocations.values()
-        living = {view.allocation.uid for view in views}
-        marked = (self.caches.nodes.get(name) for name in self.caches.marked.get(MARKED))
-        strays = [node for node in marked if node and node.owner not in living]
-        if not strays or not all(map(_settled, views)) or not self.scopes.all_read():
+        strays = self.caches.strays
+        if not strays.nodes or strays.unsettled or not self.scopes.all_read():
             return []
         held = self.scopes.holders()
-        placed = {r.node_ref.name for view in views for r in view.records if r.node_ref}
         return [
-            node.name
-            for node in strays
-            if node.name not in placed and not self._machine_ids(node) & held
+            name
+            for name in strays.nodes
+            if not self.caches.holders.by_node.get(name) and not self._machine_ids(name) & held
         ]
 
     def _misplaced(self, allocation: Allocation) -> list[MisplacedPod]:
@@ -201,43 +185,17 @@ class Observer:
         if not names:
             return set()
         held = self.scopes.holders()
-        nodes = (self.caches.nodes.get(name) for name in names)
-        holding = {node.name for node in nodes if node and self._machine_ids(node) & held}
-        promised = {name for name in names if name in self.assumed.tokens()}
-        records = (r for view in self.caches.allocations.values() for r in view.records)
-        node_refs = (node_ref for r in records for node_ref in (r.node_ref, r.previous))
-        return names & {*holding, *promised, *(node_ref.name for node_ref in node_refs if node_ref)}
+        return {
+            name
+            for name in names
+            if self.caches.holders.on(name)
+            or name in self.assumed.tokens()
+            or self._machine_ids(name) & held
+        }
 
-    def _machine_ids(self, node: Node) -> set[str]:
+    def _machine_ids(self, node_name: str) -> set[str]:
         """The node's machine as the scopes in use would name it."""
-        scopes = (scope for _, scope in self.scopes.items())
-        return {i for scope in scopes for i in scope.machine_ids([node.provider_id]).values()}
-
-    def _owed_elsewhere(self, name: str) -> set[str]:
-        """Nodes that gave their own address up for one of another allocation."""
-        views = (view for other, view in self.caches.allocations.items() if other != name)
-        return {node_ref.name for view in views for r in view.records for node_ref in r.restorable}
-
-    def _taken(self, name: str) -> dict[str, str]:
-        """Nodes that hold, or are promised, an address of another allocation."""
-        taken: dict[str, str] = {}
-        for node_name, keys in self.assumed.tokens().items():
-            taken.update((str(node_name), other) for other in keys if other != name)
-        for other, view in self.caches.allocations.items():
-            if other != name:
-                taken.update((r.node_ref.name, other) for r in view.records if r.node_ref)
-        return taken
-
-
-def _claim(allocation: Allocation) -> Claim:
-    return Claim(allocation.created, allocation.uid, allocation.name)
-
-
-def _settled(view: AllocationView) -> bool:
-    """Whether all it wants was looked at, and nothing keeps it from saying what it holds."""
-    allocation = view.allocation
-    return (
-        not allocation.problem
-        and view.seen_generation == allocation.generation
-        and not any(record.phase in (Phase.PENDING, Phase.UNKNOWN) for record in view.records)
-    )
+        node = self.caches.nodes.get(node_name)
+        provider_id = node.provider_id if node else ""
+        found = (scope.machine_id(provider_id) for _, scope in self.scopes.items() if provider_id)
+        return {machine_id for machine_id in found if machine_id}

@@ -46,6 +46,7 @@ class Scope:
         provider: how to reach it.
         changed: called with the names of allocations whose addresses now read differently.
         rate_limiter: how fast it lets itself be changed.
+        machine_id: the machine behind a ``spec.providerID``; ``None`` = none of this cloud.
     """
 
     provider: Provider
@@ -59,13 +60,13 @@ class Scope:
     _asked: set[str] = field(default_factory=set)
     _unread: dict[str, CloudError] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _machine_id: Callable[[str], str | None] = field(init=False)
+    machine_id: Callable[[str], str | None] = field(init=False)
     _failures: int = 0
     _due: float = 0.0
     _again: float = 0.0
 
     def __post_init__(self) -> None:
-        self._machine_id = lru_cache(MOST_MACHINES)(self.provider.machine_id)
+        self.machine_id = lru_cache(MOST_MACHINES)(self.provider.machine_id)
 
     def want(self, allocation: str, addresses: Collection[str], interval: float) -> None:
         """Say which addresses an allocation needs read, and how often in seconds."""
@@ -110,11 +111,6 @@ class Scope:
         """Machine ids of all that hold an address here."""
         holders = (address.holder for address in self._known.values() if address)
         return {holder.machine_id for holder in holders if isinstance(holder, MachineHolder)}
-
-    def machine_ids(self, provider_ids: Iterable[str]) -> Mapping[str, str]:
-        """Machine ids by ``spec.providerID``; what is no machine of this cloud is left out."""
-        ids = {text: self._machine_id(text) for text in provider_ids if text}
-        return {text: machine_id for text, machine_id in ids.items() if machine_id}
 
     async def run(self) -> None:
         """Read all at every interval, and what is dirty at once; never ends by itself."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 
 from moorage_core import reasons
 from moorage_core.caches import Caches, addresses_of
@@ -10,7 +10,7 @@ from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL, label_ready
 from moorage_core.model import Phase
 from moorage_core.projections import AllocationView, OwnedView, PodView
 from moorage_domain.nodes import Node
-from moorage_kube.cache.store import Change
+from moorage_kube.cache.store import Change, Index
 
 _WAITING = frozenset({reasons.NO_ELIGIBLE_NODE.name, reasons.CONFLICT.name})
 
@@ -25,6 +25,10 @@ class Triggers:
         """Nodes where an address waits for pods, by allocation; most have none."""
         self._evicting: set[str] = set()
         """Allocations that evict misplaced pods."""
+        self._waiting: set[str] = set()
+        """Allocations that wait for a node or an address of others."""
+        self._not_at_rest: set[str] = set()
+        self._by_selector: Index[AllocationView] = Index(caches.allocations, _first_of_selector)
         caches.allocations.subscribe(self._allocation_changed)
         caches.nodes.subscribe(self._node_changed)
         caches.pods.subscribe(self._pod_changed)
@@ -34,55 +38,74 @@ class Triggers:
 
     def _allocation_changed(self, change: Change[AllocationView]) -> None:
         self._add(change.key)
-        self._held_back.pop(change.key, None)
-        if held := _held_back(change.new):
-            self._held_back[change.key] = held
-        self._evicting.discard(change.key)
-        if change.new is not None and change.new.allocation.evict_misplaced:
-            self._evicting.add(change.key)
+        self._sort(change.key, change.new)
         if _holds(change.old) != _holds(change.new):
             # An address or a node may have become free for others.
-            for name, view in self._caches.allocations.items():
-                if name != change.key and _waits(view):
-                    self._add(name)
+            self._add_all(self._waiting - {change.key})
         old, new = _claimed(change.old), _claimed(change.new)
         for ip in old ^ new:
-            for name in self._caches.claims.get(ip):
-                self._add(name)
+            self._add_all(self._caches.claims.get(ip))
+
+    def _sort(self, name: str, view: AllocationView | None) -> None:
+        """Remember what an allocation waits for."""
+        self._held_back.pop(name, None)
+        if held := _held_back(view):
+            self._held_back[name] = held
+        for names, belongs in (
+            (self._evicting, view is not None and view.allocation.evict_misplaced),
+            (self._waiting, view is not None and _waits(view)),
+            (self._not_at_rest, view is not None and not _at_rest(view)),
+        ):
+            if belongs:
+                names.add(name)
+            else:
+                names.discard(name)
 
     def _node_changed(self, change: Change[Node]) -> None:
         """Those whose address is there; of the others, those that wait for something."""
         nodes = [node for node in (change.old, change.new) if node is not None]
-        stray = change.new is not None and label_ready(change.new) and not change.new.owner
-        usable = _usable(change.old) != _usable(change.new)
-        for name, view in self._caches.allocations.items():
-            matches = any(node.matches(view.allocation.selector) for node in nodes)
-            waits = stray or (usable and not _at_rest(view))
-            if (matches and waits) or _is_on(view, change.key):
-                self._add(name)
-        self._look_at_misplaced({change.key})
+        self._add_all(self._caches.holders.on(change.key))
+        if _usable(change.old) != _usable(change.new):
+            self._add_all(name for name in self._not_at_rest if self._selects(name, nodes))
+        if change.new is not None and label_ready(change.new) and not change.new.owner:
+            self._add_all(name for name in self._pools_of(nodes) if self._selects(name, nodes))
+        self._check_misplaced({change.key})
+
+    def _pools_of(self, nodes: Iterable[Node]) -> set[str]:
+        """Allocations whose selector may match one of these nodes."""
+        pairs = {pair for node in nodes for pair in node.labels.items()}
+        return {name for pair in (None, *pairs) for name in self._by_selector.get(pair)}
+
+    def _selects(self, name: str, nodes: Iterable[Node]) -> bool:
+        view = self._caches.allocations.get(name)
+        return view is not None and any(node.matches(view.allocation.selector) for node in nodes)
+
+    def _add_all(self, names: Iterable[str]) -> None:
+        for name in tuple(names):
+            self._add(name)
 
     def _pod_changed(self, change: Change[PodView]) -> None:
         """Pods matter only where an address waits for them to leave, or where none is for them."""
         nodes = {pod.node_name for pod in (change.old, change.new) if pod is not None}
-        for name, held in self._held_back.items():
-            if held & nodes:
-                self._add(name)
+        self._add_all(name for name, held in self._held_back.items() if held & nodes)
         if change.new is not None and change.new.uid:
-            self._look_at_misplaced({change.new.node_name})
+            self._check_misplaced({change.new.node_name})
 
     def _owned_changed(self, _change: Change[OwnedView]) -> None:
         """A workload was replaced or a ReplicaSet changed hands: who waits for pods looks again."""
-        for name, view in self._caches.allocations.items():
-            if _held_back(view):
-                self._add(name)
-        self._look_at_misplaced(self._caches.misplaced.nodes)
+        self._add_all(self._held_back)
+        self._check_misplaced(self._caches.misplaced.nodes)
 
-    def _look_at_misplaced(self, nodes: Set[str]) -> None:
+    def _check_misplaced(self, nodes: Set[str]) -> None:
         """Pods that ask for an address run where none is: somebody may want them to leave."""
         if nodes & self._caches.misplaced.nodes:
-            for name in self._evicting:
-                self._add(name)
+            self._add_all(self._evicting)
+
+
+def _first_of_selector(view: AllocationView) -> tuple[tuple[str, str] | None]:
+    """One pair of the selector, which every node of the pool has; ``None`` = it has none."""
+    selector = view.allocation.selector
+    return (selector[0] if selector else None,)
 
 
 def _claimed(view: AllocationView | None) -> set[str]:
@@ -119,12 +142,3 @@ def _held_back(view: AllocationView | None) -> frozenset[str]:
 
 def _waits(view: AllocationView) -> bool:
     return any(record.reason in _WAITING for record in view.records)
-
-
-def _is_on(view: AllocationView, node_name: str) -> bool:
-    return any(
-        node_ref.name == node_name
-        for record in view.records
-        for node_ref in (record.node_ref, record.previous)
-        if node_ref
-    )

@@ -34,11 +34,12 @@ def evictions(observed: Observed, steps: Sequence[Step]) -> tuple[EvictPod, ...]
     )
     if not safe:
         return ()
-    spoken_for = {*observed.spoken_for, *observed.taken, *_named(records)}
+    spoken_for = {*observed.spoken_for, *_named(records)}
     return tuple(
         EvictPod(pod)
         for pod in observed.misplaced
         if pod.node_name not in spoken_for
+        and pod.node_name not in observed.taken
         and observed.evict_after.get(pod.uid, 0.0) <= observed.uptime
     )
 

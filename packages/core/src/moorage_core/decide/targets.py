@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,29 +39,24 @@ def in_pool(node: Node, allocation: Allocation) -> bool:
     )
 
 
-def by_machine(
-    nodes: Iterable[Node],
-    machine_of: Mapping[str, str],
-    allocation: Allocation,
-    records: Iterable[AddressRecord],
-) -> dict[str, str]:
-    """Node names by machine id; of two objects for one machine, the one that stands for it.
+def stands_for_machine(
+    nodes: Iterable[Node], allocation: Allocation, records: Iterable[AddressRecord]
+) -> Node:
+    """Of the Node objects of one machine, at least one, the one that stands for it.
 
     A kubelet that comes back under another name leaves its old object behind. The one that can
     serve this allocation counts; else an address would be moved from a machine to itself, for ever.
     """
+    candidates = tuple(nodes)
+    if len(candidates) == 1:
+        return candidates[0]
     placed = {record.node_ref.uid for record in records if record.node_ref}
 
     def rank(node: Node) -> tuple[bool, bool, bool, bool, str]:
         usable = not (node.unschedulable or node.leaving)
         return node.ready, in_pool(node, allocation), usable, node.uid in placed, node.name
 
-    best: dict[str, Node] = {}
-    for node in nodes:
-        machine_id = machine_of.get(node.provider_id)
-        if machine_id and (machine_id not in best or rank(node) > rank(best[machine_id])):
-            best[machine_id] = node
-    return {machine_id: node.name for machine_id, node in best.items()}
+    return max(candidates, key=rank)
 
 
 def why_leave(node: Node, observed: Observed) -> Leave | None:
@@ -89,15 +84,15 @@ def patience(node: Node, observed: Observed) -> float:
 
 
 class Targets:
-    """The free nodes of the pool, handed out one by one; promises are kept within one decision."""
+    """The free nodes of the pool, handed out one by one; none twice within one decision."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
-        self._promised = dict(observed.taken)
+        self._assumed: dict[str, str] = {}
 
     def assume(self, node_name: str, ip: str) -> None:
         """Remember that a node holds, or will hold, an address."""
-        self._promised.setdefault(node_name, ip)
+        self._assumed.setdefault(node_name, ip)
 
     def pick(self, record: AddressRecord) -> Node | None:
         """The node this address gets: the one already chosen if it can, else the first free."""
@@ -105,9 +100,9 @@ class Targets:
         for node in self._candidates(record):
             if avoided.get(node.uid, 0.0) > self._observed.uptime:
                 continue
-            if self._restores_pending.get(node.name, record.ip) != record.ip:
+            if self._must_restore_first(node, record):
                 continue
-            self._promised[node.name] = record.ip
+            self._assumed[node.name] = record.ip
             self._free.pop(node.name, None)
             return node
         return None
@@ -156,31 +151,43 @@ class Targets:
         node_ref = record.node_ref
         chosen = self._observed.nodes.get(node_ref.name) if node_ref else None
         same = node_ref and chosen and chosen.uid == node_ref.uid
-        if same and chosen and self._promised.get(chosen.name, record.ip) == record.ip:
+        if same and chosen and self._has(chosen.name) in ("", record.ip):
             yield from filter(self.can_use, (chosen,))
         yield from self._free.values()
 
+    def _has(self, node_name: str) -> str:
+        """The address that a node holds or is given, or whose allocation has it; ``""`` = free."""
+        return self._observed.taken.get(node_name) or self._assumed.get(node_name, "")
+
+    def _must_restore_first(self, node: Node, record: AddressRecord) -> bool:
+        """Whether the node gave its own address up for another one, which has left it.
+
+        Until it has its own again no other address goes there: that would hide the restore.
+        """
+        if node.name in self._observed.restore_pending_elsewhere:
+            return True
+        return self._restores_pending.get(node.name, record.ip) != record.ip
+
     @cached_property
     def _restores_pending(self) -> dict[str, str]:
-        """Nodes that gave their own address up for one that has left them -> that one.
-
-        Until then no other address goes there: it would hide that a restore is pending.
-        """
-        restore_pending = dict.fromkeys(self._observed.restore_pending_elsewhere, "")
-        for record in self._observed.records:
-            restore_pending |= {node_ref.name: record.ip for node_ref in record.restorable}
-        return restore_pending
+        """Nodes with a pending restore of this allocation -> the address that had their place."""
+        records = self._observed.records
+        return {ref.name: record.ip for record in records for ref in record.restorable}
 
     @cached_property
     def _free(self) -> dict[str, Node]:
         """The usable nodes nobody has, by name, in order; each leaves when it is given away."""
-        nodes, machine_of = self._observed.nodes, self._observed.machine_of
-        given = (nodes[name].provider_id for name in self._promised if name in nodes)
-        # By their machines: for another allocation another object may stand for the same one.
-        machines = {machine_of.get(provider_id) for provider_id in given}
-        usable = filter(self.can_use, nodes.values())
-        free = [node for node in usable if machine_of[node.provider_id] not in machines]
-        return {node.name: node for node in sorted(free, key=lambda node: node.name)}
+        nodes = self._observed.nodes
+        free = (node for node in filter(self.can_use, nodes.values()) if not self._has(node.name))
+        # Another object of the same machine may stand for it in another allocation.
+        machines = {self._observed.machine_of.get(node.provider_id) for node in self._twins}
+        alone = [n for n in free if self._observed.machine_of[n.provider_id] not in machines]
+        return {node.name: node for node in sorted(alone, key=lambda node: node.name)}
+
+    @property
+    def _twins(self) -> Iterator[Node]:
+        """Nodes that hold or are given an address."""
+        return (node for node in self._observed.nodes.values() if self._has(node.name))
 
 
 def _most_together(moments: list[float]) -> int:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, ItemsView, Iterable, KeysView, ValuesView
+from collections.abc import (
+    Callable,
+    Hashable,
+    ItemsView,
+    Iterable,
+    KeysView,
+    Mapping,
+    Set,
+    ValuesView,
+)
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -69,6 +79,11 @@ class Store(Generic[T]):
     def items(self) -> ItemsView[str, T]:
         """All keys with their projections; a view."""
         return self._values.items()
+
+    @property
+    def by_key(self) -> Mapping[str, T]:
+        """All projections by key; a view that cannot be written to."""
+        return MappingProxyType(self._values)
 
     def version(self, key: str) -> int:
         """The number of the object's resourceVersion; 0 = absent, or its age is unknown."""
@@ -195,6 +210,11 @@ class Index(Generic[T]):
     def get(self, index_key: Hashable) -> frozenset[str]:
         """Keys of the objects that have it."""
         return frozenset(self._keys.get(index_key, ()))
+
+    @property
+    def by_index_key(self) -> Mapping[Hashable, Set[str]]:
+        """Keys of the objects by every index key that some object has; a view."""
+        return MappingProxyType(self._keys)
 
     def _changed(self, change: Change[T]) -> None:
         old = set(self._keys_of(change.old)) if change.old is not None else set()

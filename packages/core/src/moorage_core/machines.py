@@ -1,0 +1,76 @@
+"""Machines: which machine a node is in one cloud, looked up when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from moorage_core.decide.targets import stands_for_machine
+from moorage_core.model import AddressRecord, Allocation
+from moorage_domain.nodes import Node
+from moorage_kube.cache.store import Index, Store
+
+MachineId = Callable[[str], str | None]
+"""The machine id behind a ``spec.providerID``; ``None`` = no machine of this cloud."""
+
+
+class MachineIds(Mapping[str, str]):
+    """Machine ids by ``spec.providerID``, of every node and of every other one asked for."""
+
+    def __init__(self, nodes: Store[Node], machine_id: MachineId) -> None:
+        self._nodes, self._machine_id = nodes, machine_id
+
+    def __getitem__(self, provider_id: str) -> str:
+        found = self._machine_id(provider_id) if provider_id else None
+        if found is None:
+            raise KeyError(provider_id)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (node.provider_id for node in self._nodes.values() if node.provider_id in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class NodesByMachine(Mapping[str, str]):
+    """Node names by machine id; of two objects for one machine, the one that stands for it."""
+
+    def __init__(
+        self,
+        nodes: Store[Node],
+        index: Index[Node],
+        allocation: Allocation,
+        records: Iterable[AddressRecord],
+    ) -> None:
+        self._nodes, self._index = nodes, index
+        self._allocation, self._records = allocation, tuple(records)
+
+    def __getitem__(self, machine_id: str) -> str:
+        nodes = [node for key in self._index.get(machine_id) if (node := self._nodes.get(key))]
+        if not nodes:
+            raise KeyError(machine_id)
+        return stands_for_machine(nodes, self._allocation, self._records).name
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(machine_id) for machine_id in self._index.by_index_key)
+
+    def __len__(self) -> int:
+        return len(self._index.by_index_key)
+
+
+class Machines:
+    """The machines of all nodes in one cloud."""
+
+    def __init__(self, nodes: Store[Node], machine_id: MachineId) -> None:
+        self.ids = MachineIds(nodes, machine_id)
+        """Machine ids by ``spec.providerID``."""
+        self._nodes = nodes
+        self._by_machine: Index[Node] = Index(nodes, self._machine_of)
+
+    def nodes_for(self, allocation: Allocation, records: Iterable[AddressRecord]) -> NodesByMachine:
+        """Node names by machine id, as they count for one allocation."""
+        return NodesByMachine(self._nodes, self._by_machine, allocation, records)
+
+    def _machine_of(self, node: Node) -> tuple[str, ...]:
+        machine_id = self.ids.get(node.provider_id)
+        return (machine_id,) if machine_id else ()
