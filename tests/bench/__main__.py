@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from .clouds import CLOUDS, Cloud
 from .failover import failover_rows
 from .fleet import Fleet, fleet
+from .framework import framework_rows
 from .handovers import handover_rows
 from .idle import idle_rows
 from .lives import life_rows
@@ -61,6 +62,8 @@ def _of_a_process(options: Options) -> list[Row]:
         rows += life_rows(options.random_runs)
     if "SDK" in options.rows:
         rows += sdk_rows(options.clouds)
+    if "FW" in options.rows:
+        rows += framework_rows(options.objects)
     return rows
 
 

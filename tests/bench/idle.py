@@ -10,7 +10,8 @@ from typing import Any
 from moorage_api.netipallocation import MAX_ADDRESSES
 from moorage_core.caches import Caches
 from moorage_core.model import Observed
-from moorage_core.projections import FINALIZER, record_to_wire
+from moorage_core.projections import FINALIZER
+from moorage_core.status import record_to_wire
 from moorage_core.triggers import Triggers
 from moorage_domain.nodes import Node
 

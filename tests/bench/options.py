@@ -27,6 +27,7 @@ the seed's way at the same size, verdict. Nothing is taken from an earlier run.
   T7  half of the addresses fail over at once        T8  planner CPU, memory, time to readiness
   T9  addresses lost or doubled in random runs       T10 labels and pods lost to a failing API
   J3  how the planner's cost grows with the cluster  SDK what cloud SDKs that are not used cost
+  FW  the framework beside the API server's own limit
 
 T1 to T7, T10 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the cloud
 emulated in a process of its own, and the real controller under its own rights; T1 does so again
@@ -55,6 +56,7 @@ class Options:
     moves: int
     storm: int
     random_runs: int
+    objects: int
     rows: frozenset[str]
     json: Path
 
@@ -93,6 +95,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         moves=given.moves,
         storm=given.storm,
         random_runs=given.random_runs,
+        objects=given.objects,
         rows=rows,
         json=given.json,
     )
@@ -142,6 +145,7 @@ def _parser() -> Parser:
     count("--moves", 30, "drains to time, one after the other")
     count("--storm", 20, "seconds for which all calls to the cloud fail, in four ways")
     count("--random-runs", 10_000, "simulated lives of a small cluster")
+    count("--objects", 10_000, "objects of the controller that measures the framework")
     parser.add_argument(
         "--cloud",
         default=",".join(CLOUDS),

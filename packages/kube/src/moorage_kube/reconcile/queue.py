@@ -39,6 +39,11 @@ class WorkQueue:
         """How many keys wait for a worker; those that wait for their time do not count."""
         return len(self._ready) + len(self._again)
 
+    @property
+    def running(self) -> int:
+        """How many keys are handled just now."""
+        return len(self._running)
+
     def add(self, key: str) -> None:
         """Have the key handled as soon as a worker is free; what was asked for later is met too."""
         timer = self._timers.pop(key, None)
