@@ -78,11 +78,11 @@ def test_a_loop_that_was_away_too_long_fails_liveness_until_it_beats_again() -> 
     clock = Clock()
     health = Health(clock)
     clock.now += HEARTBEAT_LIMIT
-    assert health.ailments() == ()
+    assert health.unhealthy() == ()
     clock.now += 1
-    assert health.ailments() == ("event loop: away for 31 s",)
+    assert health.unhealthy() == ("event loop: away for 31 s",)
     health.beat()
-    assert health.ailments() == ()
+    assert health.unhealthy() == ()
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ class StateCollector(Collector):
     """Gauges that are read from the state at each scrape.
 
     Nothing is remembered between scrapes, so the series of a vanished object vanish with it.
+    ``read`` yields one family after the other, and other code runs in between: each family is
+    built from the live state in one go, or from a copy.
     """
 
     def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:

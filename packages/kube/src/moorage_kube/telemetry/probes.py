@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from aiohttp import web
-from prometheus_client.exposition import choose_encoder
+from http import HTTPStatus
 
 from moorage_kube.election.lease import boot_seconds
+from moorage_kube.telemetry.exposition import Exposition
+from moorage_kube.telemetry.http_server import (
+    HttpServer,
+    Limits,
+    Request,
+    Response,
+    listen,
+    text,
+)
 from moorage_kube.telemetry.metrics import ProbedRegistry
 
 logger = logging.getLogger(__name__)
 
 Check = Callable[[], str | None]
-"""``None`` when all is well, else what is not, in a few words."""
+"""``None``: all is well; else what is wrong, in a few words."""
 
 HEARTBEAT_LIMIT = 30.0
 """Seconds the event loop may be away before ``/healthz`` says so."""
@@ -44,10 +51,10 @@ class Health:
         self._dead[task] = why
 
     def require(self, name: str, check: Check) -> None:
-        """The process is ready only while ``check`` has nothing to say."""
+        """The process is ready only while ``check`` returns ``None``."""
         self._checks[name] = check
 
-    def ailments(self) -> tuple[str, ...]:
+    def unhealthy(self) -> tuple[str, ...]:
         """Why the process should be restarted; empty while it lives."""
         away = self._clock() - self._last_beat
         late = (f"event loop: away for {away:.0f} s",) if away > HEARTBEAT_LIMIT else ()
@@ -64,11 +71,13 @@ class Probes:
     """The running server. ``port`` is the real one, also where 0 was asked for."""
 
     port: int
-    runner: web.AppRunner
+    server: HttpServer
+    metrics: Exposition
 
     async def close(self) -> None:
         """Stop listening."""
-        await self.runner.cleanup()
+        await self.server.close()
+        await self.metrics.close()
 
 
 async def serve(
@@ -76,36 +85,39 @@ async def serve(
     health: Health,
     registry: ProbedRegistry,
     host: str = "0.0.0.0",  # noqa: S104 - kubelet and Prometheus call the pod's address
+    limits: Limits = Limits(),  # noqa: B008 - a frozen value
 ) -> Probes:
     """Answer ``/healthz``, ``/readyz`` and ``/metrics`` until closed. Port 0 takes a free one.
 
     A stuck event loop answers nothing at all, which fails a probe just as well as a 503.
-    Raises :class:`ProbesFailed` where the address is not to be had.
+    Raises :class:`ProbesFailed` where the address is unavailable.
     """
-    registry.healthy = lambda: not health.ailments()
+    registry.healthy = lambda: not health.unhealthy()
     registry.ready = lambda: not health.missing()
+    metrics = Exposition(registry)
 
-    async def metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+    async def respond(request: Request) -> Response:
+        match request.path:
+            case "/healthz":
+                return _probed(health.unhealthy())
+            case "/readyz":
+                return _probed(health.missing())
+            case "/metrics":
+                body, content_type = await metrics.text(request.headers.get("accept", ""))
+                return Response(HTTPStatus.OK, body, content_type)
+            case _:
+                return text(HTTPStatus.NOT_FOUND, "see /healthz, /readyz and /metrics")
 
-    app = web.Application()
-    app.router.add_get("/healthz", _probe(health.ailments))
-    app.router.add_get("/readyz", _probe(health.missing))
-    app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        listening = listen(host, port)
     except OSError as error:
-        await runner.cleanup()
         raise ProbesFailed(
             f"cannot listen on {host}:{port} ({error.strerror or error}); "
             "choose another --metrics-port"
         ) from error
-    real = int(runner.addresses[0][1])
-    logger.info("listening on %s:%d", host, real, extra={"port": real})
-    return Probes(real, runner)
+    server = HttpServer(listening, respond, limits)
+    logger.info("listening on %s:%d", host, server.port, extra={"port": server.port})
+    return Probes(server.port, server, metrics)
 
 
 async def keep_beating(health: Health) -> None:
@@ -115,11 +127,5 @@ async def keep_beating(health: Health) -> None:
         await asyncio.sleep(1.0)
 
 
-def _probe(
-    complaints: Callable[[], tuple[str, ...]],
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_: web.Request) -> web.Response:
-        lines = complaints()
-        return web.Response(status=503 if lines else 200, text="\n".join(lines or ("ok",)) + "\n")
-
-    return answer
+def _probed(lines: tuple[str, ...]) -> Response:
+    return text(HTTPStatus.SERVICE_UNAVAILABLE, *lines) if lines else text(HTTPStatus.OK, "ok")
