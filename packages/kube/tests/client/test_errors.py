@@ -72,6 +72,10 @@ def test_an_answer_that_says_nothing_is_an_error_all_the_same(body: bytes) -> No
         ("Wed, 21 Oct 2026 07:28:00 GMT", {"details": {"retryAfterSeconds": 3}}, 3.0),
         ("Wed, 21 Oct 2026 07:28:00 GMT", {}, None),
         (None, {"details": None}, None),
+        (None, {"details": "x"}, None),
+        ("inf", {}, 600.0),
+        ("9" * 400, {}, 600.0),
+        ("nan", {"details": {"retryAfterSeconds": 86400}}, 600.0),
     ],
 )
 def test_a_throttled_caller_is_told_how_long_to_wait(

@@ -6,6 +6,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from moorage_domain.waits import retry_after
 from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
@@ -144,7 +145,7 @@ def _from_answer(error: ClientError, action: str) -> CloudError:
         return _credentials_rejected(action, code)
     if kind is Throttled:
         after = answer["HTTPHeaders"].get("retry-after", "") if answer else ""
-        return Throttled(text, code, float(after) if after.isdecimal() else None)
+        return Throttled(text, code, retry_after(after))
     if kind is Denied:
         permission = _permission(error)
         return Denied(f"the credentials lack {permission} ({text})", code, permission)

@@ -10,6 +10,7 @@ from typing import Any
 
 from azure.core import exceptions as azure
 
+from moorage_domain.waits import retry_after
 from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
@@ -153,7 +154,7 @@ def _answer(error: azure.HttpResponseError) -> _Answer:
         code=(error.error.code if error.error else "") or "",
         text=(error.error.message if error.error else "") or error.reason or "",
         status=error.status_code or 0,
-        retry_after=float(after) if after.isdecimal() else None,
+        retry_after=retry_after(after),
     )
 
 

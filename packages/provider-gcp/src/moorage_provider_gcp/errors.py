@@ -11,6 +11,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # it has no types of its own
 
+from moorage_domain.waits import retry_after
 from moorage_provider.errors import (
     CloudError,
     CredentialsRejected,
@@ -150,7 +151,7 @@ def _from_answer(
     status = error.code or 0
     # Without a reason it is no word of Google's: the text may be a whole page.
     text = str(told.get("message", "")) if reason else type(error).__name__
-    answer = _Answer(reason or str(status), text, float(after) if after.isdecimal() else None)
+    answer = _Answer(reason or str(status), text, retry_after(after))
     return _made(_BY_REASON.get(reason) or _by_status(status, missing), answer, action)
 
 

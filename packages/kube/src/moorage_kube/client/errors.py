@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import orjson
 
+from moorage_domain import waits
 from moorage_domain.errors import Disposition, MendedElsewhere, MoorageError
 
 _TEXT_LIMIT = 300
@@ -77,7 +78,7 @@ class Throttled(KubeError):
     """429: too many requests, or an eviction that a disruption budget does not allow now.
 
     Attributes:
-        retry_after: seconds the API server asks to wait; ``None`` = it did not say.
+        retry_after: seconds the API server asks to wait, at most 600; ``None``: it did not say.
     """
 
     def __init__(
@@ -113,11 +114,11 @@ def from_response(
     ``body`` is the answer's content or a ``Status`` object already read; ``retry_after`` is the
     header of that name. ``what`` is the request, as in ``GET nodes/n1``.
     """
-    told = _status_object(body) if isinstance(body, bytes) else body
-    reason = str(told.get("reason") or "Unknown")
-    message = str(told.get("message") or "no reason given")
+    answer = _status_object(body) if isinstance(body, bytes) else body
+    reason = str(answer.get("reason") or "Unknown")
+    message = str(answer.get("message") or "no reason given")
     if status == _THROTTLED:
-        return Throttled(status, reason, message, what, _seconds(retry_after, told))
+        return Throttled(status, reason, message, what, _seconds(retry_after, answer))
     return _type(status, reason)(status, reason, message, what)
 
 
@@ -132,16 +133,15 @@ def _type(status: int, reason: str) -> type[KubeError]:
 def _status_object(content: bytes) -> Mapping[str, Any]:
     """The Status in an answer; proxies and health checks answer in plain text."""
     with contextlib.suppress(orjson.JSONDecodeError):
-        told = orjson.loads(content)
-        if isinstance(told, dict):
-            return told
+        answer = orjson.loads(content)
+        if isinstance(answer, dict):
+            return answer
     return {"message": " ".join(content.decode(errors="replace").split())[:_TEXT_LIMIT]}
 
 
-def _seconds(header: str | None, told: Mapping[str, Any]) -> float | None:
-    """Seconds to wait; the header may also be a date, which the API server never sends."""
-    for value in (header, (told.get("details") or {}).get("retryAfterSeconds")):
-        if value is not None:
-            with contextlib.suppress(ValueError):
-                return max(0.0, float(value))
-    return None
+def _seconds(header: str | None, answer: Mapping[str, Any]) -> float | None:
+    """Seconds to wait, by the header or else by the body."""
+    details = answer.get("details")
+    body = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
+    seconds = waits.retry_after(header)
+    return waits.retry_after(body) if seconds is None else seconds
