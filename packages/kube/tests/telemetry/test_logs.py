@@ -75,3 +75,44 @@ def test_kopf_is_quiet_about_its_routine_but_not_about_trouble(
     assert not capsys.readouterr().err
     logging.getLogger("kopf.activities").warning("trouble")
     assert "trouble" in capsys.readouterr().err
+
+
+FORGED = "bad\n2026-01-01 00:00:00 ERROR   x: forged\x1b[2J\r\u2028\x9b"
+
+
+def test_in_text_a_record_is_one_line_whatever_its_message_holds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("text", "info")
+    logging.getLogger("x").warning("name is %s", FORGED)
+    written = capsys.readouterr().err
+    assert written.splitlines() == [written.removesuffix("\n")]
+    assert r"name is bad\n2026-01-01 00:00:00 ERROR   x: forged\x1b[2J\r\u2028\x9b" in written
+
+
+def test_in_text_no_line_of_a_traceback_looks_like_a_record(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise ValueError(FORGED)
+
+    configure("text", "info")
+    try:
+        fail()
+    except ValueError:
+        logging.getLogger("x").exception("failed", stack_info=True)
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.endswith("failed")
+    assert any("forged" in line for line in rest)
+    assert [line for line in rest if not line.startswith("  | ")] == []
+    assert "\x1b" not in "".join(rest)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_tls_context_shows_in_a_line(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    configure("json" if form == "json" else "text", "info")
+    context = "<ssl.SSLContext object at 0x7f3a517885f0>"
+    logging.getLogger("x").error("no host a:1 ssl:%s [refused]; ssl=%s, %s", *[context] * 3)
+    written = capsys.readouterr().err
+    assert "SSLContext" not in written
+    assert "no host a:1 [refused];" in written

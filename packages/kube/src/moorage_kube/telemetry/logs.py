@@ -15,6 +15,13 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 # aiohttp puts whole requests, headers included, into the repr of its errors; a traceback or a
 # third party's %r may bring one here.
 _CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
+# aiohttp names the TLS context in the text of its errors, and that has no text of its own.
+_TLS = re.compile(
+    r"\s*\bssl[:=]<ssl\.SSLContext object at 0x[0-9a-f]+>|<ssl\.SSLContext object[^>]*>"
+)
+# Whoever writes an object may write a line break or a terminal's escape sequence into it. The
+# separators of Unicode break lines too, for some readers.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _COLOURS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 
@@ -22,7 +29,8 @@ def configure(log_format: LogFormat = "json", level: LogLevel = "info") -> None:
     """Send all logging of the process to stderr in one format.
 
     ``json``: keys ``ts`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, then the record's
-    extras, ``exception`` for a traceback. ``text``: for eyes, coloured only on a terminal.
+    extras, ``exception`` for a traceback. ``text``: for eyes, coloured only on a terminal; a record
+    is one line whatever its message holds, and every line of a traceback begins with ``|``.
     """
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(_Json() if log_format == "json" else _Text(colour=sys.stderr.isatty()))
@@ -41,6 +49,15 @@ def without_credentials(text: str) -> str:
     return _CREDENTIAL.sub(r"\1 ***", text)
 
 
+def on_one_line(text: str) -> str:
+    """``text`` with control characters as ``repr`` shows them."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _clean(text: str) -> str:
+    return _TLS.sub("", without_credentials(text))
+
+
 class _Json(JsonFormatter):
     def __init__(self) -> None:
         super().__init__(
@@ -57,7 +74,7 @@ class _Json(JsonFormatter):
         return {"ts": record.pop("ts", None)} | record | {"level": record["level"].lower()}
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_credentials(super().format(record))
+        return _clean(super().format(record))
 
 
 class _Text(logging.Formatter):
@@ -66,7 +83,21 @@ class _Text(logging.Formatter):
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        line = without_credentials(super().format(record))
+        line = _clean(super().format(record))
         if not self._colour:
             return line
         return f"\x1b[{_COLOURS.get(record.levelname, '0')}m{line}\x1b[0m"
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        return on_one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - the library's name and type
+        return _barred(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the library's name
+        return _barred(super().formatStack(stack_info))
+
+
+def _barred(text: str) -> str:
+    """Lines that cannot be taken for records, whoever wrote what is in them."""
+    return "\n".join(f"  | {on_one_line(line)}" for line in text.split("\n"))
