@@ -9,6 +9,7 @@ from dataclasses import replace
 from moorage_core import reasons
 from moorage_core.caches import Caches, uptime
 from moorage_core.counts import PodCounts
+from moorage_core.first_seen import FirstSeen
 from moorage_core.holders import Outranked, RestorePending, Taken, claim_of
 from moorage_core.machines import Machines
 from moorage_core.model import (
@@ -46,6 +47,7 @@ class Observer:
         self.label_errors: dict[str, str] = {}
         """Why the API server refused the labels, or one taint less, of a node, by its name."""
         self.counts = PodCounts(caches.pods)
+        self.first_seen = FirstSeen()
         self.evict_after: dict[str, float] = {}
         """Uptime before which a pod is not to be evicted again, by its uid."""
         self._machines: dict[str, Machines] = {}
@@ -55,6 +57,7 @@ class Observer:
         view = self.caches.allocations.get(name)
         if view is None:
             self.scopes.unwant(name)
+            self.first_seen.forget(name)
             return None
         allocation = view.allocation
         if self.dry_run:
@@ -67,11 +70,11 @@ class Observer:
         machines = self._machines_of(scope) if scope else None
         self._miss_gone(view.records)
         misplaced = self._misplaced(allocation)
-        mutations = self.mutations
+        mutations, now = self.mutations, time.time()
         return Observed(
             allocation=allocation,
-            records=view.records,
-            now=time.time(),
+            records=self.first_seen.believed(name, view.records, now, uptime()),
+            now=now,
             cloud_states=cloud_states,
             capabilities=scope.provider.capabilities if scope else ONE_CALL,
             nodes=self.caches.nodes.by_key,
