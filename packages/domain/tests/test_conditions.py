@@ -46,3 +46,10 @@ def test_an_unstated_generation_is_not_written() -> None:
 def test_what_is_no_condition_on_the_wire_is_left_out() -> None:
     assert from_wire([{"type": "Ready"}, {"type": "Ready", "status": "Maybe"}]) == ()
     assert from_wire(None) == ()
+
+
+def test_a_message_is_cut_to_what_the_api_server_takes_and_is_then_unchanged() -> None:
+    endless = Condition("Ready", "True", "Bound", "x" * 50_000)
+    first = merge((), [endless], "t")
+    assert len(first[0].message) == 32768
+    assert merge(first, [endless], "later") is first

@@ -6,6 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from moorage_api.bounds import (
+    LABEL_KEY_LENGTH,
+    Handle,
+    Identifier,
+    Label,
+    Message,
+    Name,
+    NodeName,
+    Timestamp,
+    Word,
+)
 from moorage_api.conditions import WireCondition
 from moorage_api.crds import Column, Definition
 from moorage_api.wire import Wire, rule
@@ -18,6 +29,9 @@ NETIPALLOCATIONS = Kind(
 
 # A status entry takes about 600 bytes, and etcd takes no object over 1.5 MiB.
 MAX_ADDRESSES = 512
+# Those that are no longer listed stay until they are let go.
+_MAX_RECORDS = 4 * MAX_ADDRESSES
+_MAX_SELECTOR = 64
 
 _IS_PRIVATE = (
     "[" + ", ".join(f"'{network}'" for network in NOT_PUBLIC) + "]"
@@ -51,8 +65,6 @@ _CLOUD_RULES: list[JsonValue] = [
         " allocation and create it anew (releasePolicy Retain leaves the addresses where they are)",
     ),
 ]
-# Of Kubernetes' qualified names: a DNS name of 253 characters, a slash, and 63 more.
-_MAX_TAINT_KEY = 317
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _TAINT_KEY_RULES: list[JsonValue] = [
     rule(
@@ -61,11 +73,16 @@ _TAINT_KEY_RULES: list[JsonValue] = [
         "is no taint key; write one like example.com/address-pending, without value and effect",
     ),
 ]
+# The schema has no bound for keys.
+_SELECTOR_RULES: list[JsonValue] = [
+    rule(
+        f"self.all(key, key.size() <= {LABEL_KEY_LENGTH})",
+        f"has a key of more than {LABEL_KEY_LENGTH} characters, which no label has",
+    ),
+]
 Address = Annotated[
     str, Field(max_length=39, json_schema_extra={"x-kubernetes-validations": _ADDRESS_RULES})
 ]
-
-Name = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 class WorkloadRef(Wire):
@@ -75,32 +92,28 @@ class WorkloadRef(Wire):
         description="Kind of the workload."
     )
     name: Name = Field(description="Name of the workload.")
-    namespace: Annotated[str, Field(max_length=63)] = Field(
-        default="default", description="Namespace of the workload."
-    )
+    namespace: Label = Field(default="default", description="Namespace of the workload.")
 
 
 class DeploymentRef(Wire):
     """The first version's way to name a Deployment; read only where workloadRef is absent."""
 
     name: Name = Field(description="Name of the Deployment.")
-    namespace: Annotated[str, Field(max_length=63)] = Field(
-        default="default", description="Namespace of the Deployment."
-    )
+    namespace: Label = Field(default="default", description="Namespace of the Deployment.")
 
 
 class Cloud(Wire):
     """Where the addresses are reserved."""
 
-    provider: Annotated[str, Field(max_length=63)] = Field(
+    provider: Label = Field(
         default="",
         description="Cloud plug-in: aws, gcp, azure or any other that is installed.",
     )
-    region: Annotated[str, Field(max_length=63)] = Field(
+    region: Label = Field(
         default="",
         description="Region of the addresses; empty: the region of the controller's environment.",
     )
-    zones: Annotated[list[Annotated[str, Field(max_length=63)]], Field(max_length=32)] = Field(
+    zones: Annotated[list[Label], Field(max_length=32)] = Field(
         default_factory=list,
         description="Only nodes of these zones may get an address; empty: all.",
     )
@@ -136,9 +149,10 @@ class NetIPAllocationSpec(Wire):
     deployment_ref: DeploymentRef | None = Field(
         default=None, description="Deprecated: use workloadRef with kind Deployment."
     )
-    node_selector: dict[str, str] = Field(
+    node_selector: Annotated[dict[str, Label], Field(max_length=_MAX_SELECTOR)] = Field(
         default_factory=dict,
         description="Labels of the nodes that may hold an address; empty: every node.",
+        json_schema_extra={"x-kubernetes-validations": _SELECTOR_RULES},
     )
     cloud: Cloud = Field(json_schema_extra={"x-kubernetes-validations": _CLOUD_RULES})
     reconcile_interval: Annotated[int, Field(ge=5, le=86400)] = Field(
@@ -162,7 +176,7 @@ class NetIPAllocationSpec(Wire):
         " on a node without it, are asked to leave by the Eviction API, as soon as an address of"
         " this allocation is on another node. PodDisruptionBudgets are honoured.",
     )
-    settled_taint: Annotated[str, Field(max_length=_MAX_TAINT_KEY)] = Field(
+    settled_taint: Annotated[str, Field(max_length=LABEL_KEY_LENGTH)] = Field(
         default="",
         description="Key of a taint with which nodes are registered, so that nothing runs there"
         " too early: it is taken off once the cloud shows an address on the node, whatever its"
@@ -174,44 +188,46 @@ class NetIPAllocationSpec(Wire):
 class OwedNode(Wire):
     """A node that gave up its own public address for a reserved one."""
 
-    node_name: str = Field(description="Its name.")
-    node_uid: str = Field(description="Its uid.")
-    provider_id: str = Field(description="Its spec.providerID.")
+    node_name: NodeName = Field(description="Its name.")
+    node_uid: Identifier = Field(description="Its uid.")
+    provider_id: Identifier = Field(description="Its spec.providerID.")
 
 
 class AddressStatus(Wire):
     """Where one address is, and why."""
 
-    ip: str = Field(description="The address, in its canonical form.")
-    phase: str = Field(description="Where the address is on its way.")
-    reason: str = Field(default="", description="One word for why.")
-    message: str = Field(default="", description="The same in plain words.")
-    node_name: str | None = Field(default=None, description="Node that holds it, or will.")
-    node_uid: str | None = Field(default=None, description="That node's uid.")
-    provider_id: str | None = Field(default=None, description="That node's spec.providerID.")
-    previous_node: str | None = Field(default=None, description="Node it is being taken from.")
-    previous_node_uid: str | None = Field(default=None, description="That node's uid.")
-    previous_provider_id: str | None = Field(
+    ip: Word = Field(description="The address, in its canonical form.")
+    phase: Word = Field(description="Where the address is on its way.")
+    reason: Word = Field(default="", description="One word for why.")
+    message: Message = Field(default="", description="The same in plain words.")
+    node_name: NodeName | None = Field(default=None, description="Node that holds it, or will.")
+    node_uid: Identifier | None = Field(default=None, description="That node's uid.")
+    provider_id: Identifier | None = Field(default=None, description="That node's spec.providerID.")
+    previous_node: NodeName | None = Field(default=None, description="Node it is being taken from.")
+    previous_node_uid: Identifier | None = Field(default=None, description="That node's uid.")
+    previous_provider_id: Identifier | None = Field(
         default=None, description="That node's spec.providerID."
     )
-    cloud_ref: str | None = Field(default=None, description="The cloud's id of the reservation.")
-    operation: str | None = Field(
+    cloud_ref: Identifier | None = Field(
+        default=None, description="The cloud's id of the reservation."
+    )
+    operation: Identifier | None = Field(
         default=None, description="Mutation begun and not yet seen to end, with its request id."
     )
-    handle: str | None = Field(
+    handle: Handle | None = Field(
         default=None, description="What the cloud knows that mutation by once it has accepted it."
     )
-    owed: list[OwedNode] | None = Field(
+    owed: Annotated[list[OwedNode], Field(max_length=MAX_ADDRESSES)] | None = Field(
         default=None,
         description="Nodes that gave up their own public address for this one, and get one again"
         " when it has left them.",
     )
     attempts: int | None = Field(default=None, description="Failed attempts in a row.")
-    next_attempt: str | None = Field(default=None, description="Not tried again before.")
-    observed_at: str | None = Field(
+    next_attempt: Timestamp | None = Field(default=None, description="Not tried again before.")
+    observed_at: Timestamp | None = Field(
         default=None, description="When the cloud was read that this rests on."
     )
-    since: str = Field(default="", description="When it came into this phase.")
+    since: Timestamp = Field(default="", description="When it came into this phase.")
 
 
 class NetIPAllocationStatus(Wire):
@@ -222,14 +238,14 @@ class NetIPAllocationStatus(Wire):
     )
     reserved: int | None = Field(default=None, description="Number of addresses listed.")
     bound: int | None = Field(default=None, description="Number of addresses on their node.")
-    addresses: list[AddressStatus] = Field(
+    addresses: Annotated[list[AddressStatus], Field(max_length=_MAX_RECORDS)] = Field(
         default_factory=list,
         description="One entry per address.",
         # It has one writer, which writes it whole. As a map the API server would keep a third of
         # the object, and half of the time of each write, for who wrote which field of which entry.
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-    conditions: list[WireCondition] = Field(
+    conditions: Annotated[list[WireCondition], Field(max_length=32)] = Field(
         default_factory=list,
         description="Ready, Progressing, Degraded and Conflict.",
         json_schema_extra={

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from moorage_api.netipallocation import (
     AddressStatus,
     NetIPAllocationSpec,
 )
+from moorage_core.bounded_cache import BoundedCache
 from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
     AddressRecord,
@@ -33,8 +33,11 @@ from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
 
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"
-MOST_KEPT = 4096
-"""Of what was read and written, so that cost grows with changes and not with addresses."""
+KEPT_BYTES = 4 * 1024 * 1024
+"""Of JSON, in each cache of what was read; an entry of a status takes about 600.
+
+With them cost grows with changes and not with addresses.
+"""
 _ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _MIRROR = "kubernetes.io/config.mirror"
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
@@ -175,13 +178,15 @@ def _records(entries: Iterable[dict[str, Any]]) -> tuple[AddressRecord, ...]:
     return tuple(record for record in records if record)
 
 
-@lru_cache(MOST_KEPT)
-def _record(text: str) -> AddressRecord | None:
+def _parsed_record(text: str) -> AddressRecord | None:
     try:
         return record_from_wire(AddressStatus.model_validate_json(text))
     except ValidationError:
         # Written by somebody else: what the cloud shows counts, and is recorded anew.
         return None
+
+
+_record = BoundedCache(_parsed_record, KEPT_BYTES, len)
 
 
 def _allocation(raw: dict[str, Any]) -> Allocation:
@@ -199,8 +204,7 @@ def _allocation(raw: dict[str, Any]) -> Allocation:
     )
 
 
-@lru_cache(MOST_KEPT)
-def _wanted(spec: str) -> Allocation:
+def _parsed_spec(spec: str) -> Allocation:
     """What a spec asks for, of an allocation without a name; every write of status repeats it."""
     try:
         return _from_spec(NetIPAllocationSpec.model_validate_json(spec))
@@ -208,6 +212,9 @@ def _wanted(spec: str) -> Allocation:
         first = error.errors()[0]
         field = ".".join(["spec", *map(str, first["loc"])])
         return _nameless(problem=f"{field}: {first['msg']}")
+
+
+_wanted = BoundedCache(_parsed_spec, KEPT_BYTES, len)
 
 
 def _from_spec(spec: NetIPAllocationSpec) -> Allocation:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, Self
 
+from moorage_core.bounded_cache import BoundedCache
 from moorage_core.model import AddressRecord, Allocation, NodeReference
-from moorage_domain.conditions import Condition
+from moorage_domain.conditions import MESSAGE_LENGTH, Condition
 
-# Of hundreds of records one or two change at a time.
-_MOST_KEPT = 4096
+_KEPT_BYTES = 4 * 1024 * 1024
+"""Of JSON; of hundreds of records one or two change at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,13 @@ def node_names(records: Iterable[AddressRecord]) -> frozenset[str]:
     return frozenset(record.node_ref.name for record in records if record.node_ref)
 
 
-@lru_cache(_MOST_KEPT)
-def record_to_wire(record: AddressRecord) -> dict[str, Any]:
-    """A record's entry in the status, without the fields that are unset; not to be changed."""
+def _as_wire(record: AddressRecord) -> dict[str, Any]:
+    """A record's entry in the status, without the fields that are unset."""
     entry = {
         "ip": record.ip,
         "phase": str(record.phase),
         "reason": record.reason,
-        "message": record.message,
+        "message": record.message[:MESSAGE_LENGTH],
         **_node("", record.node_ref),
         **_node("previous", record.previous),
         "cloudRef": record.cloud_ref or None,
@@ -78,6 +77,15 @@ def record_to_wire(record: AddressRecord) -> dict[str, Any]:
         "since": _time(record.since) or "",
     }
     return {name: value for name, value in entry.items() if value is not None}
+
+
+def _wire_bytes(record: AddressRecord) -> int:
+    """About what the entry takes as JSON."""
+    return 500 + len(record.message) + len(record.handle) + 200 * len(record.restore_pending)
+
+
+record_to_wire = BoundedCache(_as_wire, _KEPT_BYTES, _wire_bytes)
+"""A record's entry in the status; not to be changed."""
 
 
 def _node(role: str, ref: NodeReference | None) -> dict[str, str]:

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 Status = Literal["True", "False", "Unknown"]
 
+MESSAGE_LENGTH = 32768
+"""Of a message, enforced by the API server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -33,15 +36,17 @@ class Condition:
 def merge(old: tuple[Condition, ...], new: Iterable[Condition], now: str) -> tuple[Condition, ...]:
     """``old`` with ``new`` put in by type; types that ``new`` does not name stay as they are.
 
-    The transition time is kept where the status is the same and is ``now`` (RFC 3339) where it
-    is not. Returns the very tuple ``old`` when nothing changed, so ``is`` tells whether to write.
+    Messages are cut to what the API server takes. The transition time is kept where the status is
+    the same, else it is ``now`` (RFC 3339). Returns the very tuple ``old`` when nothing changed, so
+    ``is`` tells whether to write.
     """
     merged = {condition.type: condition for condition in old}
     for condition in new:
         before = merged.get(condition.type)
         kept = before is not None and before.status == condition.status
         since = before.last_transition_time if before is not None and kept else now
-        merged[condition.type] = replace(condition, last_transition_time=since)
+        message = condition.message[:MESSAGE_LENGTH]
+        merged[condition.type] = replace(condition, message=message, last_transition_time=since)
     result = tuple(merged.values())
     return old if result == old else result
 
