@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
+import shutil
 import signal
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -106,10 +108,10 @@ class Harbour:
     kubeconfig: Path
     replicas: list[Replica] = field(default_factory=list)
 
-    def start(self, *flags: str) -> Replica:
-        """One more replica."""
+    def start(self, *flags: str, under: Sequence[str] = ()) -> Replica:
+        """One more replica; ``under`` is a command that runs it."""
         number = len(self.replicas)
-        argv = [sys.executable, str(PROGRAM), "--kubeconfig", str(self.kubeconfig)]
+        argv = [*under, sys.executable, str(PROGRAM), "--kubeconfig", str(self.kubeconfig)]
         argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1"]
         argv += ["--lease-namespace", self.namespace, *flags]
         replica = Replica(self.run.start(Command(f"example-{number}", argv)))
@@ -231,6 +233,23 @@ def test_a_dry_run_labels_nothing_and_says_what_it_would(harbour: Harbour) -> No
     replica = harbour.start("--dry-run")
     wait_for(lambda: replica.said("dry run, not done: SetLabel"), PATIENCE, "the dry run to speak")
     assert harbour.label("menu") is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as somebody else")
+def test_it_runs_as_a_user_that_the_machine_does_not_know(harbour: Harbour) -> None:
+    setpriv = shutil.which("setpriv")
+    assert setpriv is not None
+    # The interpreter may lie where only root can read.
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    stranger = [setpriv, "--reuid=12345", "--regid=12345", "--clear-groups", *reading]
+    nameless = ["/usr/bin/env", *(f"--unset={name}" for name in ("HOME", "USER", "LOGNAME"))]
+    replica = harbour.start(under=[*stranger, *nameless])
+    wait_for(lambda: replica.leads, PATIENCE, "the controller to work")
+    status = Path(f"/proc/{replica.child.pid}/status").read_text()
+    assert re.search(r"^Uid:\s+12345\s+12345", status, re.MULTILINE)
+    replica.child.send(signal.SIGTERM)
+    wait_for(lambda: not replica.child.alive, PATIENCE, "the controller to end")
+    assert replica.child.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

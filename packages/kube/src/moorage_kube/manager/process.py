@@ -61,6 +61,8 @@ async def _operate(settings: CommonSettings, connection: Connection, setup: Setu
             settings=_kopf_settings(),
             clusterwide=True,
             standalone=True,
+            # Else kopf asks who the user is, and ends where the uid has no name.
+            identity=cast("Any", lifecycle.user_agent),
             stop_flag=lifecycle.stop_wanted,
         )
     except (ConfigError, ProbesFailed):
