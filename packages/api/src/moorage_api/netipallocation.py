@@ -142,7 +142,7 @@ class NetIPAllocationSpec(Wire):
     """What is wanted."""
 
     reserved_ips: Annotated[list[Address], Field(max_length=MAX_ADDRESSES)] = Field(
-        description="Reserved public addresses; each is kept on one node of the pool.",
+        description="Reserved public addresses, at most 512; each is kept on one node of the pool.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     workload_ref: WorkloadRef | None = None
@@ -151,7 +151,7 @@ class NetIPAllocationSpec(Wire):
     )
     node_selector: Annotated[dict[str, Label], Field(max_length=_MAX_SELECTOR)] = Field(
         default_factory=dict,
-        description="Labels of the nodes that may hold an address; empty: every node.",
+        description="Labels of the nodes that may hold an address, at most 64; empty: every node.",
         json_schema_extra={"x-kubernetes-validations": _SELECTOR_RULES},
     )
     cloud: Cloud = Field(json_schema_extra={"x-kubernetes-validations": _CLOUD_RULES})
