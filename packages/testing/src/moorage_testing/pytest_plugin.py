@@ -19,8 +19,7 @@ FIXTURE = "cluster"
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build missing tools before the first test, whose timeout a build would not fit in."""
-    wanted = any(FIXTURE in getattr(item, "fixturenames", ()) for item in session.items)
-    if not wanted or session.config.option.collectonly:
+    if session.config.option.collectonly or not any(map(_wants_cluster, session.items)):
         return
     from moorage_testing.cluster import ToolchainError, toolchain  # noqa: PLC0415 - see above
 
@@ -29,6 +28,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # What is missing is told by the fixture, to the tests that need it.
     with shown, contextlib.suppress(ToolchainError):
         toolchain.build_all()
+
+
+def _wants_cluster(item: pytest.Item) -> bool:
+    """Whether a test will ask for this module's fixture, not for a parameter called the same."""
+    if not isinstance(item, pytest.Function):
+        return False
+    fixtures = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - nothing else tells
+    for fixture in reversed(fixtures.get(FIXTURE, ())):
+        if fixture.func.__module__ == __name__:
+            return True
+        # One that overrides ours uses it only if it asks for it.
+        if FIXTURE not in fixture.argnames:
+            return False
+    return False
 
 
 @pytest.fixture(scope="session", name=FIXTURE)
