@@ -7,14 +7,16 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 
 import psutil
 import pytest
 
 from moorage_testing import processes
 from moorage_testing.processes import ChildError, Command, Run, sweep
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
 STUBBORN_SCRIPT = """
@@ -37,10 +39,12 @@ ESCAPER = (*PARENT, "escape")
 OWNER = """
 import signal, sys, time
 from moorage_testing.processes import Command, Run
-# A shell that runs the tests in the background makes them ignore SIGINT; nobody else does.
+# Who runs the tests may ignore these, and with it all its children: a shell in the background does
+# so with SIGINT, nohup with SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if "ignoring" in sys.argv else signal.SIG_DFL)
 with Run.open() as run:
-    child = run.start(Command("sleeper", sys.argv[1:]))
+    child = run.start(Command("sleeper", [word for word in sys.argv[1:] if word != "ignoring"]))
     print(run.folder, child.pid, flush=True)
     while True:  # not signal.pause(): a signal just before it would be slept through
         time.sleep(0.1)
@@ -73,20 +77,24 @@ def gone(pid: int) -> bool:
         return True
 
 
-def owner(argv: tuple[str, ...] = SLEEPER) -> tuple["subprocess.Popen[str]", Path, int]:
+def owner(*options: str, argv: tuple[str, ...] = SLEEPER) -> tuple[Popen[str], Path, int]:
     """Start a process that opens a run with one child; return it, the folder and the child."""
-    process = subprocess.Popen(  # noqa: S603 - this file's own program
-        [sys.executable, "-c", OWNER, *argv], stdout=subprocess.PIPE, text=True
+    process = Popen(  # noqa: S603 - this file's own program
+        [sys.executable, "-c", OWNER, *options, *argv], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     folder, pid = process.stdout.readline().split()
     return process, Path(folder), int(pid)
 
 
-def end(process: "subprocess.Popen[str]", number: signal.Signals) -> int:
+def end(process: Popen[str], number: signal.Signals) -> int:
     process.send_signal(number)
     with process:
-        return process.wait(20)
+        try:
+            return process.wait(PATIENCE)
+        finally:
+            # One that lives on would be waited for without end.
+            process.kill()
 
 
 def test_closing_ends_children_and_removes_the_folder() -> None:
@@ -173,6 +181,30 @@ def test_a_signal_to_the_owner_leaves_nothing_at_once(number: signal.Signals, st
     assert not folder.exists()
 
 
+@contextmanager
+def ignoring_sighup() -> Iterator[None]:
+    """As nohup runs the tests: children inherit it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_these_tests_hold_where_sighup_is_ignored() -> None:
+    with ignoring_sighup():
+        test_a_signal_to_the_owner_leaves_nothing_at_once(signal.SIGHUP, -signal.SIGHUP)
+
+
+def test_an_owner_that_ignores_sighup_keeps_what_it_started() -> None:
+    process, folder, pid = owner("ignoring")
+    process.send_signal(signal.SIGHUP)
+    # Signals are handled in the order of their numbers: by now the first would have had its effect.
+    assert end(process, signal.SIGINT) == -signal.SIGINT
+    assert gone(pid)
+    assert not folder.exists()
+
+
 def test_a_killed_owner_takes_its_children_along_and_the_sweep_takes_the_folder() -> None:
     process, folder, pid = owner()
     assert sweep() == (), "the run of a living owner was swept"
@@ -185,7 +217,7 @@ def test_a_killed_owner_takes_its_children_along_and_the_sweep_takes_the_folder(
 
 
 def test_the_sweep_kills_what_left_its_group() -> None:
-    process, folder, pid = owner(ESCAPER)
+    process, folder, pid = owner(argv=ESCAPER)
     log = folder / "sleeper.log"
     wait_for(lambda: "up" in log.read_text(), 20, "the grandchild to be up")
     grandchild = int(log.read_text().split()[1])
