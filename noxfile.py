@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -55,6 +56,12 @@ def install(session: nox.Session, packages: list[str], *tools: str) -> None:
     session.install(*folders, *tools)
 
 
+def run_pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """Run tests; the slowest are told, and what is kept for ``--lf`` is kept for each session."""
+    kept = f"cache_dir={session.env_dir}/pytest"
+    session.run("pytest", "--durations=10", "-o", kept, *arguments, *session.posargs, env=env or {})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and likely mistakes (ruff)."""
@@ -89,14 +96,14 @@ def imports(session: nox.Session) -> None:
 def unit(session: nox.Session, package: str) -> None:
     """The tests of one package, alone in its own environment."""
     install(session, closure(package, tests=True), *group("test"))
-    session.run("pytest", f"packages/{package}/tests", *session.posargs)
+    run_pytest(session, f"packages/{package}/tests")
 
 
 @nox.session
 def repo(session: nox.Session) -> None:
     """Nothing generated is stale, names in the docs exist, sizes stay small."""
     install(session, PACKAGES, *group("test"))
-    session.run("pytest", "tests/repo", "tests/soak", *session.posargs)
+    run_pytest(session, "tests/repo", "tests/soak")
 
 
 @nox.session
@@ -106,10 +113,10 @@ def cluster(session: nox.Session) -> None:
     tools = (*group("test"), *group("parallel"), *group("demo"), *group("bootstrap"))
     install(session, PACKAGES, *tools, *go_where_there_is_none())
     # Most of the time they wait: for Leases to run out, nodes to be missed, leaders to be killed.
-    # Two at a time, each process with a control plane of its own.
-    arguments = ("-n", "2", "--dist", "loadfile", *session.posargs)
+    # Three at a time, each process with a control plane of its own; see conftest.py for the order.
+    side_by_side = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
     # Each start of a controller with a large SDK takes seconds.
-    session.run("pytest", "tests/cluster", *arguments, env={"MOORAGE_CRASH_STRIDE": "3"})
+    run_pytest(session, "tests/cluster", *side_by_side, env={"MOORAGE_CRASH_STRIDE": "3"})
 
 
 @nox.session
@@ -127,15 +134,29 @@ def random(session: nox.Session) -> None:
 def live_randomly(session: nox.Session, runs: str) -> None:
     """So many random runs a cloud."""
     install(session, PACKAGES, *group("test"))
-    session.run("pytest", "tests/clouds", *session.posargs, env={"MOORAGE_CLOUD_RUNS": runs})
+    run_pytest(session, "tests/clouds", env={"MOORAGE_CLOUD_RUNS": runs})
 
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """All of the above, the longest at the end."""
-    units = [f"unit({package})" for package in PACKAGES]
-    for name in ("lint", "types", "imports", "repo", *units, "build", "clouds", "cluster"):
-        session.notify(name)
+    """All of the above, side by side; what failed is told once more at the end."""
+    units = [f"unit({package})" for package in PACKAGES if package != "testing"]
+    # The longest first. It waits more than it works, the others work.
+    names = (
+        "cluster",
+        "unit(testing)",
+        "types",
+        "clouds",
+        *units,
+        "build",
+        "repo",
+        "lint",
+        "imports",
+    )
+    jobs = str(max(2, os.cpu_count() or 1))
+    program = "tests/repo/side_by_side.py"
+    arguments = ("--jobs", jobs, *names, "--", *session.posargs)
+    session.run(sys.executable, program, *arguments, external=True)
 
 
 @nox.session

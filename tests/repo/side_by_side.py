@@ -1,0 +1,142 @@
+"""Runs sessions of nox side by side; what each printed stays together, failures come at the end.
+
+``python tests/repo/side_by_side.py --jobs 2 lint types -- -x``; what follows -- goes to each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A command and the word for it."""
+
+    name: str
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        name: the task's.
+        status: its exit status, 0 = all is well.
+        seconds: how long it took.
+        output: all it wrote, errors included.
+    """
+
+    name: str
+    status: int
+    seconds: float
+    output: str
+
+
+class Running:
+    """The processes at work, so that nothing outlives an interrupt."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._over = False
+
+    def run(self, task: Task) -> Outcome:
+        """Run a task to its end."""
+        begun = time.monotonic()
+        with self._guard:
+            if self._over:
+                return Outcome(task.name, INTERRUPTED, 0.0, "")
+            process = subprocess.Popen(  # noqa: S603 - the caller's own commands
+                task.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+            )  # fmt: skip
+            self._processes.add(process)
+        output, _ = process.communicate()
+        with self._guard:
+            self._processes.discard(process)
+        return Outcome(task.name, process.returncode, time.monotonic() - begun, output)
+
+    def end(self) -> None:
+        """Start nothing more and ask what runs to end."""
+        with self._guard:
+            self._over = True
+            for process in self._processes:
+                process.terminate()
+
+
+def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
+    """Run tasks, at most ``jobs`` at once, begun in their order; each outcome when it is there."""
+    running = Running()
+    with ThreadPoolExecutor(jobs) as pool, _ended_by_errors(running):
+        futures: list[Future[Outcome]] = [pool.submit(running.run, task) for task in tasks]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+@contextmanager
+def _ended_by_errors(running: Running) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        running.end()
+        raise
+
+
+def report(outcomes: Iterator[Outcome], out: TextIO) -> int:
+    """Print what each task wrote, those that failed last, and the times; return the exit status."""
+    begun = time.monotonic()
+    done = []
+    for outcome in outcomes:
+        done.append(outcome)
+        if outcome.status:
+            out.write(f"\n==== {_line(outcome)}; its output is at the end\n")
+        else:
+            out.write(f"\n==== {_line(outcome)}\n{outcome.output}")
+        out.flush()
+    failed = [outcome for outcome in done if outcome.status]
+    for outcome in failed:
+        out.write(f"\n==== {_line(outcome)}\n{outcome.output}")
+    out.write("\n==== sessions, the slowest first\n")
+    for outcome in sorted(done, key=lambda one: -one.seconds):
+        out.write(f"{_line(outcome)}\n")
+    out.write(f"{time.monotonic() - begun:7.1f} s  all of them, {len(failed)} failed\n")
+    out.flush()
+    return 1 if failed else 0
+
+
+def _line(outcome: Outcome) -> str:
+    verdict = f"failed with {outcome.status}" if outcome.status else "passed"
+    return f"{outcome.seconds:7.1f} s  {outcome.name}: {verdict}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the sessions that are named."""
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("names", nargs="+")
+    options = parser.parse_args(arguments[:cut])
+    tasks = [
+        Task(name, (sys.executable, "-m", "nox", "-s", name, *arguments[cut:]))
+        for name in options.names
+    ]
+    # Ends like Ctrl-C: what runs is ended first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    return report(run_all(tasks, options.jobs), sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
