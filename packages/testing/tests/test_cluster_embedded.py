@@ -27,9 +27,8 @@ from moorage_testing.waiting import wait_for
 
 GRACE_SECONDS = 4.0
 OWNER = """
-import signal, time
+import time
 from moorage_testing.cluster import EmbeddedCluster
-signal.signal(signal.SIGINT, signal.default_int_handler)
 with EmbeddedCluster.start() as cluster:
     print(cluster.run.folder, *cluster.pids.values(), flush=True)
     while True:  # not signal.pause(): a signal just before it would be slept through
@@ -216,7 +215,8 @@ def test_a_wrong_flag_is_told_with_the_log_and_leaves_nothing(
     assert not opened[0].folder.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+# One that is answered and one that cannot be; test_cluster_processes.py has the others.
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_and_no_folder_outlives_the_owner(
     cluster: EmbeddedCluster, number: signal.Signals
 ) -> None:
