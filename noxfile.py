@@ -196,9 +196,9 @@ def build(session: nox.Session) -> None:
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     for package in PACKAGES:
-        session.run(
-            "python", "-m", "build", "--wheel", "-o", str(dist), f"packages/{package}", silent=True
-        )
+        # With the pinned backend of this environment: no other is made for each wheel.
+        wheel = ("--wheel", "--no-isolation", "-o", str(dist), f"packages/{package}")
+        session.run("python", "-m", "build", *wheel, silent=True)
     for package in PACKAGES:
         start_alone(session, package, dist)
 

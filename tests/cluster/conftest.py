@@ -12,6 +12,41 @@ from lab_clouds import AWS, CLOUDS, LabCloud
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Run
 
+# What takes minutes is begun first, so that no process works on alone at the end.
+LONGEST = (
+    "test_core_cloud_crashes", "test_bench_runs", "test_soak", "test_core_crashes", "test_demo",
+    "test_core_clouds", "test_core_scale", "test_core_observability", "test_core_scenarios",
+)  # fmt: skip
+# Their tests share nothing but the control plane of the process.
+APART = ("test_core_crashes", "test_core_scale", "test_demo", "test_end", "test_leadership")
+# Fixtures that are dear and made once for several tests.
+SHARED = ("all_clouds", "core")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest first, and say which tests one process must run."""
+    items.sort(key=_place)
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _place(item: pytest.Item) -> int:
+    name = item.path.stem
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+def _group(item: pytest.Item) -> str:
+    """The module; its part in one of the clouds; or the test alone where it shares nothing."""
+    name = item.path.stem
+    assert isinstance(item, pytest.Function)
+    if "cloud_lab" in item.fixturenames:
+        cloud = cast("LabCloud", item.callspec.params["cloud_lab"])
+        return f"{name}-{cloud.name}"
+    if name in APART and not set(SHARED) & set(item.fixturenames):
+        return f"{name}-{item.name}"
+    return name
+
 
 @pytest.fixture(scope="session")
 def aws_lab(cluster: EmbeddedCluster) -> Iterator[CoreLab]:
