@@ -23,7 +23,7 @@ async def options(method: str, *, repeats: int = 0) -> dict[str, Any]:
     """What a request is sent with when 10 s are left."""
     request = attempt(method, repeats=repeats)
     async with deadline.within(10, "it"):
-        _Gate(lambda: None).on_call(request)
+        _Gate(lambda: None).on_request(request)
     return request.context.options
 
 
@@ -33,7 +33,7 @@ async def test_nothing_passes_after_the_deadline(method: str) -> None:
     gate = _Gate(lambda: asked.append("?"))
     with pytest.raises(Unavailable, match="the deadline passed"):
         async with deadline.within(-1, "it"):
-            gate.on_call(attempt(method))
+            gate.on_request(attempt(method))
     assert asked == []
 
 
@@ -47,7 +47,7 @@ async def test_a_read_leaves_time_for_its_repeat_and_a_write_has_all_there_is() 
 @pytest.mark.parametrize(("method", "times"), [("GET", 0), ("PUT", 1), ("POST", 1), ("DELETE", 1)])
 def test_the_fence_is_asked_before_whatever_changes_something(method: str, times: int) -> None:
     asked: list[str] = []
-    _Gate(lambda: asked.append("?")).on_call(attempt(method))
+    _Gate(lambda: asked.append("?")).on_request(attempt(method))
     assert len(asked) == times
 
 

@@ -60,7 +60,7 @@ class _Gate(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
     def __init__(self, fence: Callable[[], None]) -> None:
         self._fence = fence
 
-    def on_call(self, request: PipelineRequest[HttpRequest]) -> None:
+    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
         deadline.check()
         left = min(deadline.left(), _LONGEST_SECONDS)
         reads = request.http_request.method == "GET"
