@@ -1,4 +1,5 @@
-"""An address has one spelling, and one that cannot be public is refused with a way out."""
+"""An address has one spelling; one that cannot be public is refused, and the error says what to
+do."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def test_all_spellings_of_an_ipv6_address_are_one_address(ip: ipaddress.IPv6Addr
 
 
 @pytest.mark.parametrize("text", ["", "203.0.113", "203.0.113.010", "203.0.113.10/32", "bastion"])
-def test_what_is_no_address_is_refused_and_told_how_to_write_one(text: str) -> None:
+def test_a_text_that_is_no_address_is_refused_with_an_example_of_one(text: str) -> None:
     with pytest.raises(InvalidAddress, match=r"write one like 203\.0\.113\.10") as caught:
         canonical(text)
     assert f'"{text}"' in str(caught.value)
@@ -70,7 +71,7 @@ def test_an_address_beside_the_refused_networks_is_public(text: str) -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_what_the_world_calls_global_is_public(ip: ipaddress.IPv4Address) -> None:
+def test_every_globally_routable_address_is_public(ip: ipaddress.IPv4Address) -> None:
     if ip.is_global and not ip.is_multicast:
         assert public(str(ip)) == str(ip)
 

@@ -1,4 +1,4 @@
-"""Of several claims the oldest counts, and everybody agrees which that is."""
+"""Of several claims the oldest wins, whoever compares them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLAIMS = st.builds(
 )
 
 
-def test_nobody_wins_where_nobody_asks() -> None:
+def test_without_claims_there_is_no_winner() -> None:
     assert winner([]) is None
 
 

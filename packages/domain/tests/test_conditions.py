@@ -9,7 +9,7 @@ READY = Condition("Ready", "True", "Bound", "bound to n1", 3, EARLIER)
 DEGRADED = Condition("Degraded", "False", "Fine", "", 3, EARLIER)
 
 
-def test_the_very_tuple_comes_back_when_nothing_changed() -> None:
+def test_the_same_tuple_is_returned_when_nothing_changed() -> None:
     old = (READY, DEGRADED)
     assert merge(old, [Condition("Ready", "True", "Bound", "bound to n1", 3)], NOW) is old
 
@@ -27,7 +27,7 @@ def test_a_new_status_takes_the_time_of_now() -> None:
     )
 
 
-def test_a_type_not_seen_before_is_added_at_the_end() -> None:
+def test_a_new_type_is_added_at_the_end() -> None:
     assert merge((READY,), [Condition("Conflict", "False", "None_")], NOW) == (
         READY,
         Condition("Conflict", "False", "None_", last_transition_time=NOW),
@@ -43,7 +43,7 @@ def test_an_unstated_generation_is_not_written() -> None:
     assert "observedGeneration" not in to_wire([Condition("Ready", "True", "Bound")])[0]
 
 
-def test_what_is_no_condition_on_the_wire_is_left_out() -> None:
+def test_an_entry_on_the_wire_that_is_no_condition_is_left_out() -> None:
     assert from_wire([{"type": "Ready"}, {"type": "Ready", "status": "Maybe"}]) == ()
     assert from_wire(None) == ()
 

@@ -1,4 +1,4 @@
-"""A node belongs to a pool when every label asked for is there, with that very value."""
+"""A node matches a selector when it has every label of the selector with the same value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_node_matches_exactly_the_selectors_its_labels_contain(
     assert Node("a", "1", labels=labels).matches(selector.items()) == contained
 
 
-def test_a_node_is_presumed_well_until_told_otherwise() -> None:
+def test_a_node_is_ready_and_schedulable_by_default() -> None:
     node = Node("a", "1")
     assert node.ready
     assert not node.unschedulable

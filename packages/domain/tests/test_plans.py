@@ -1,4 +1,4 @@
-"""The first rule with an opinion decides, and a list of rules without one is a bug."""
+"""The first rule that matches decides; a list of rules of which none matches is a bug."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def when_odd(number: int) -> str | None:
     return "odd" if number % 2 else None
 
 
-def test_the_first_rule_that_hits_decides() -> None:
+def test_the_first_rule_that_matches_decides() -> None:
     assert first_match((when_negative, when_odd), -3) == "negative"
     assert first_match((when_odd, when_negative), -3) == "odd"
 
 
-def test_rules_after_the_one_that_hits_are_not_asked() -> None:
+def test_rules_after_the_one_that_matches_are_not_called() -> None:
     def never(_: int) -> str | None:
-        raise AssertionError("asked after the decision")
+        raise AssertionError("called after the decision")
 
     assert first_match((when_odd, never), 1) == "odd"
 
@@ -38,12 +38,12 @@ def test_rules_that_leave_a_case_open_are_a_bug_that_names_the_case() -> None:
         first_match((when_negative, when_odd), 2)
 
 
-def test_a_plan_does_nothing_and_waits_for_a_change_unless_told_otherwise() -> None:
+def test_a_plan_has_no_actions_and_waits_for_a_change_by_default() -> None:
     plan: Plan[str] = Plan("Settled", "all is well")
     assert plan == Plan("Settled", "all is well", (), None)
 
 
-def test_two_plans_that_promise_the_same_are_the_same() -> None:
+def test_two_plans_with_the_same_values_are_equal() -> None:
     def plan(seconds: int) -> Plan[str]:
         return Plan("Moving", "to node b", ("detach", "attach"), timedelta(seconds=seconds))
 

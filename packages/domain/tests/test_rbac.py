@@ -1,4 +1,4 @@
-"""Roles are made from rights: sorted, merged, split by where they hold."""
+"""Roles are generated from rules: sorted, merged, split into cluster-wide and namespaced."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_rules_are_merged_by_group_and_verbs_and_sorted() -> None:
     }
 
 
-def test_the_order_in_which_rights_are_written_does_not_matter() -> None:
+def test_the_order_of_the_rules_does_not_matter() -> None:
     assert cluster_role("x", MANAGER_RULES) == cluster_role("x", tuple(reversed(MANAGER_RULES)))
 
 
@@ -45,7 +45,7 @@ def test_a_process_without_an_election_has_no_right_to_leases() -> None:
     assert "leases" not in str(cluster_role("x", EVENT_RULES))
 
 
-def test_the_lease_is_a_right_in_the_own_namespace_only() -> None:
+def test_the_rule_for_leases_is_in_the_namespaced_role_only() -> None:
     assert role("x", MANAGER_RULES)["rules"] == [
         {
             "apiGroups": ["coordination.k8s.io"],

@@ -1,4 +1,4 @@
-"""One emulated EC2 a module, and an environment that leads to it alone."""
+"""One emulated EC2 for each module, and an environment that leads only to it."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,4 +1,4 @@
-"""The AWS provider keeps the provider contract, over HTTP against the emulated EC2."""
+"""The AWS provider meets the provider contract, over HTTP against the emulated EC2."""
 
 from collections.abc import Callable
 

@@ -19,7 +19,7 @@ IP = "198.51.100.250"
 
 
 class Source:
-    """What gives temporary credentials out: a command, as people configure it."""
+    """A source of temporary credentials: a command, as people configure it."""
 
     def __init__(self, folder: Path) -> None:
         self.config = folder / "config"
@@ -27,7 +27,7 @@ class Source:
         self.config.write_text(f"[default]\ncredential_process = cat {self._file}\n")
 
     def give(self, minutes: int) -> None:
-        """Give credentials out that end in so many minutes."""
+        """Give out credentials that expire in this many minutes."""
         end = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
         given = {
             "Version": 1,
@@ -39,7 +39,7 @@ class Source:
         self._file.write_text(json.dumps(given))
 
     def fail(self) -> None:
-        """Give nothing out any more."""
+        """Give out no credentials any more."""
         self._file.unlink()
 
 
@@ -67,7 +67,7 @@ async def test_credentials_that_were_not_renewed_are_expiring_until_they_are(
     assert not provider.credentials_expiring()
 
 
-async def test_credentials_that_have_time_are_not_expiring(
+async def test_credentials_that_end_later_are_not_expiring(
     source: Source, provider: AwsProvider
 ) -> None:
     source.give(16)
@@ -81,7 +81,7 @@ async def test_keys_have_no_end(emulator: Ec2Emulator, provider: AwsProvider) ->
     assert not provider.credentials_expiring()
 
 
-async def test_whoever_was_refused_has_no_credentials_that_could_end(
+async def test_after_a_refusal_there_are_no_credentials_that_could_expire(
     source: Source, emulator: Ec2Emulator, provider: AwsProvider
 ) -> None:
     source.give(MINUTES_TOO_FEW)
@@ -93,7 +93,7 @@ async def test_whoever_was_refused_has_no_credentials_that_could_end(
     assert not provider.credentials_expiring()
 
 
-async def test_a_role_that_was_never_had_is_not_expiring(
+async def test_a_role_that_was_never_assumed_is_not_expiring(
     source: Source,
     emulator: Ec2Emulator,
     provider: AwsProvider,

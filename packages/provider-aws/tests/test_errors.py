@@ -75,7 +75,7 @@ def test_an_answer_is_sorted_by_its_code_and_else_by_its_status(
     assert (type(error), error.code) == (kind, code)
 
 
-def test_a_message_names_the_object_and_the_clouds_own_words() -> None:
+def test_a_message_contains_the_object_and_the_clouds_text() -> None:
     error = cloud_error(answered("Gateway.NotAttached", message="Network vpc-1 has none"), ACTION)
     assert str(error) == (
         "EC2: AssociateAddress of eipalloc-1 failed: Gateway.NotAttached: Network vpc-1 has none"

@@ -35,5 +35,5 @@ def test_the_short_ids_of_old_instances_are_read() -> None:
         "gce://project/zone/i-0123456789abcdef0",
     ],
 )
-def test_what_is_no_instance_is_not_ours(provider_id: str) -> None:
+def test_another_provider_id_is_no_instance(provider_id: str) -> None:
     assert instance_id(provider_id) is None

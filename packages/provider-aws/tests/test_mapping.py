@@ -1,4 +1,4 @@
-"""What EC2 describes, read as Moorage's values."""
+"""EC2's descriptions mapped to Moorage's values."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -6,7 +6,7 @@ import pytest
 
 from moorage_provider.errors import MachineNotFound, MachineUnfit
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
-from moorage_provider_aws import mapping as rows
+from moorage_provider_aws import mapping
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import AddressTypeDef, InstanceTypeDef
@@ -51,15 +51,15 @@ def tagged(**tags: str) -> list[dict[str, str]]:
 
 
 def test_a_free_address_has_neither_holder_nor_token() -> None:
-    assert rows.address(address_row()) == CloudAddress(
+    assert mapping.address(address_row()) == CloudAddress(
         "203.0.113.10", "eipalloc-1", None, "", "eu-west-1"
     )
 
 
 def test_an_address_on_an_instance_is_a_machines() -> None:
     row = address_row(AssociationId="eipassoc-1", InstanceId="i-1", NetworkInterfaceId="eni-1")
-    seen = rows.address(row)
-    assert (seen.holder, seen.token) == (MachineHolder("i-1", "eni-1"), "eipassoc-1")
+    read_back = mapping.address(row)
+    assert (read_back.holder, read_back.token) == (MachineHolder("i-1", "eni-1"), "eipassoc-1")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_address_on_an_instance_is_a_machines() -> None:
     ],
 )
 def test_an_address_on_anything_else_is_described(fields: dict[str, str], words: str) -> None:
-    holder = rows.address(address_row(AssociationId="eipassoc-1", **fields)).holder
+    holder = mapping.address(address_row(AssociationId="eipassoc-1", **fields)).holder
     assert isinstance(holder, OtherHolder)
     assert words in holder.description
 
@@ -90,7 +90,7 @@ def test_an_instance_is_read_with_its_first_interface() -> None:
             interface(0, "10.0.0.1"),
         ]
     )
-    assert rows.machine(row, "eu-west-1") == Machine(
+    assert mapping.machine(row, "eu-west-1") == Machine(
         "i-1", "eni-0-0", "10.0.0.1", running=True, location="eu-west-1", zone="eu-west-1a"
     )
 
@@ -98,32 +98,32 @@ def test_an_instance_is_read_with_its_first_interface() -> None:
 @pytest.mark.parametrize(
     ("owner", "reserved"), [("amazon", False), ("123456789012", True), ("amazon-elb", True)]
 )
-def test_only_an_address_lent_by_amazon_is_not_reserved(owner: str, reserved: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_only_an_address_from_amazons_pool_is_not_reserved(owner: str, reserved: bool) -> None:  # noqa: FBT001 - a parameter of the table
     nic = interface(0, "10.0.0.1", PublicIp="203.0.113.10", IpOwnerId=owner)
-    machine = rows.machine(instance_row(NetworkInterfaces=[nic]), "")
+    machine = mapping.machine(instance_row(NetworkInterfaces=[nic]), "")
     assert (machine.public_ip, machine.public_ip_reserved) == ("203.0.113.10", reserved)
 
 
 def test_a_wavelength_zones_address_is_its_carriers() -> None:
     nic = interface(0, "10.0.0.1", CarrierIp="203.0.113.10", IpOwnerId="123456789012")
-    machine = rows.machine(instance_row(NetworkInterfaces=[nic]), "")
+    machine = mapping.machine(instance_row(NetworkInterfaces=[nic]), "")
     assert machine.public_ip == "203.0.113.10"
 
 
 @pytest.mark.parametrize("state", ["pending", "stopping", "stopped", "shutting-down"])
 def test_an_instance_in_any_other_state_is_not_running(state: str) -> None:
-    assert not rows.machine(instance_row(State={"Name": state, "Code": 0}), "").running
+    assert not mapping.machine(instance_row(State={"Name": state, "Code": 0}), "").running
 
 
 def test_a_terminated_instance_is_gone() -> None:
     row = instance_row(State={"Name": "terminated", "Code": 48}, NetworkInterfaces=[])
     with pytest.raises(MachineNotFound, match="i-1 is terminated"):
-        rows.machine(row, "")
+        mapping.machine(row, "")
 
 
 def test_an_instance_without_a_first_interface_is_unfit() -> None:
     with pytest.raises(MachineUnfit, match="i-1"):
-        rows.machine(instance_row(NetworkInterfaces=[interface(1, "10.0.1.1")]), "")
+        mapping.machine(instance_row(NetworkInterfaces=[interface(1, "10.0.1.1")]), "")
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_an_instance_without_a_first_interface_is_unfit() -> None:
     ],
 )
 def test_the_cluster_is_read_from_the_tags(tags: dict[str, str], cluster: str) -> None:
-    assert rows.machine(instance_row(Tags=tagged(**tags)), "").cluster == cluster
+    assert mapping.machine(instance_row(Tags=tagged(**tags)), "").cluster == cluster

@@ -1,4 +1,4 @@
-"""The shipped rights: all that is used and nothing else, and what the README shows."""
+"""The shipped policy: exactly the rights that are used, and the same as in the README."""
 
 import json
 from importlib.resources import files
@@ -26,7 +26,7 @@ async def test_the_policy_grants_exactly_what_is_called(
     await provider.attach(free, one, "attach")
     await provider.move((await provider.snapshot((ip,)))[ip], two, "move")
     await provider.detach((await provider.snapshot((ip,)))[ip], "detach")
-    await provider.restore(two, "compensate")
+    await provider.restore(two, "restore")
     statements = json.loads(policy_text())["Statement"]
     granted = {action for statement in statements for action in statement["Action"]}
     assert granted == {f"ec2:{op}" for op in emulator.faults.ops(since)}

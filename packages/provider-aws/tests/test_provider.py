@@ -1,4 +1,4 @@
-"""What is special about EC2, over HTTP against the emulated one."""
+"""What is specific to EC2, over HTTP against the emulated one."""
 
 import asyncio
 import itertools
@@ -57,7 +57,7 @@ def test_reading_nothing_loads_it() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])
-def test_a_deadline_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_deadline_is_refused(text: str) -> None:
     with pytest.raises(InvalidOptions, match="timeout_seconds"):
         create({"timeout_seconds": text})
 
@@ -102,7 +102,7 @@ async def test_credentials_that_come_later_are_found(
     assert await provider.snapshot(("198.51.100.250",)) == {}
 
 
-async def test_a_missing_web_identity_token_is_a_matter_of_credentials(
+async def test_a_missing_web_identity_token_is_rejected_credentials(
     provider: AwsProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -234,7 +234,7 @@ async def test_an_address_just_allocated_is_stale_not_missing(
         await provider.attach(address, machine, "early")
 
 
-async def test_a_late_read_never_makes_an_attachment_look_like_anothers(
+async def test_an_outdated_read_never_makes_an_attachment_look_like_anothers(
     emulator: Ec2Emulator, provider: AwsProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -248,7 +248,7 @@ async def test_a_late_read_never_makes_an_attachment_look_like_anothers(
     assert refusal.value.owner == thief.machine_id
 
 
-async def test_a_late_read_after_detaching_is_no_failure(
+async def test_an_outdated_read_after_detaching_is_no_failure(
     emulator: Ec2Emulator, provider: AwsProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)

@@ -1,4 +1,4 @@
-"""One emulated Azure a test, and an environment that leads to it alone."""
+"""One emulated Azure for each test, and an environment that leads only to it."""
 
 import os
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""What every attempt at a request must pass, and what the SDK may write to the log."""
+"""The checks before every attempt at a request, and what the SDK may log."""
 
 import logging
 from typing import Any
@@ -20,7 +20,7 @@ def attempt(method: str, *, repeats: int = 0) -> PipelineRequest[HttpRequest]:
 
 
 async def options(method: str, *, repeats: int = 0) -> dict[str, Any]:
-    """What a request is sent with when 10 s are left."""
+    """The options of a request when 10 s are left."""
     request = attempt(method, repeats=repeats)
     async with deadline.within(10, "it"):
         _Gate(lambda: None).on_request(request)
@@ -28,7 +28,7 @@ async def options(method: str, *, repeats: int = 0) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-async def test_nothing_passes_after_the_deadline(method: str) -> None:
+async def test_nothing_is_sent_after_the_deadline(method: str) -> None:
     asked: list[str] = []
     gate = _Gate(lambda: asked.append("?"))
     with pytest.raises(Unavailable, match="the deadline passed"):
@@ -37,7 +37,7 @@ async def test_nothing_passes_after_the_deadline(method: str) -> None:
     assert asked == []
 
 
-async def test_a_read_leaves_time_for_its_repeat_and_a_write_has_all_there_is() -> None:
+async def test_a_read_leaves_time_for_its_retry_and_a_write_has_all_the_time() -> None:
     assert 4 < (await options("GET"))["read_timeout"] <= 5
     assert 8 < (await options("GET", repeats=1))["read_timeout"] <= 10
     assert 8 < (await options("PUT"))["read_timeout"] <= 10
@@ -45,7 +45,7 @@ async def test_a_read_leaves_time_for_its_repeat_and_a_write_has_all_there_is() 
 
 
 @pytest.mark.parametrize(("method", "times"), [("GET", 0), ("PUT", 1), ("POST", 1), ("DELETE", 1)])
-def test_the_fence_is_asked_before_whatever_changes_something(method: str, times: int) -> None:
+def test_the_fence_is_called_before_every_mutation(method: str, times: int) -> None:
     asked: list[str] = []
     _Gate(lambda: asked.append("?")).on_request(attempt(method))
     assert len(asked) == times

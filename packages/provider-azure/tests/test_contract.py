@@ -1,4 +1,4 @@
-"""The Azure provider keeps the provider contract, over HTTPS against the emulated Azure."""
+"""The Azure provider meets the provider contract, over HTTPS against the emulated Azure."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from moorage_testing.contract import ContractWorld, ProviderContract
 class TestAzureProvider(ProviderContract):
     @pytest.fixture
     def world(self, emulator: ArmEmulator, monkeypatch: pytest.MonkeyPatch) -> ContractWorld:
-        # As a workload in a cluster would come: there is a secret to keep.
+        # With a workload's identity: it contains a secret, which must not be shown.
         monkeypatch.delenv("MOORAGE_AZURE_CREDENTIALS")
         for name, value in emulator.identity.items():
             monkeypatch.setenv(name, value)

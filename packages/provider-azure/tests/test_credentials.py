@@ -23,18 +23,18 @@ NOBODY = "http://127.0.0.1:9"
 
 @pytest.fixture
 def workload(emulator: ArmEmulator, monkeypatch: pytest.MonkeyPatch) -> ArmEmulator:
-    """An environment as the webhook of workload identity leaves it in a pod."""
+    """The environment that the webhook of workload identity sets in a pod."""
     monkeypatch.delenv("MOORAGE_AZURE_CREDENTIALS")
     for name, value in emulator.identity.items():
         monkeypatch.setenv(name, value)
-    # Where a machine's own identity would be had: not from the real address.
+    # The source of a machine's own identity: not the real address.
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", NOBODY)
     emulator.world.add_address(IP)
     return emulator
 
 
 def present(emulator: ArmEmulator, token: str) -> None:
-    """Let the pod's service account have this token."""
+    """Give the pod's service account this token."""
     Path(emulator.identity["AZURE_FEDERATED_TOKEN_FILE"]).write_text(token)
 
 
@@ -47,7 +47,7 @@ async def test_a_workloads_identity_is_exchanged_for_a_token_once(
     assert workload.faults.calls[0].params == {"tenant": "00000000-0000-0000-0000-000000000002"}
 
 
-async def test_a_machines_identity_is_asked_for_where_there_is_no_other(
+async def test_a_machines_identity_is_used_where_there_is_no_other(
     workload: ArmEmulator, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AZURE_FEDERATED_TOKEN_FILE")
@@ -58,7 +58,7 @@ async def test_a_machines_identity_is_asked_for_where_there_is_no_other(
     assert workload.faults.calls[0].params == {}
 
 
-async def test_without_any_identity_the_message_says_what_to_give(
+async def test_without_any_identity_the_message_says_what_to_set(
     workload: ArmEmulator, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AZURE_FEDERATED_TOKEN_FILE")
@@ -67,7 +67,7 @@ async def test_without_any_identity_the_message_says_what_to_give(
     assert workload.faults.ops() == ()
 
 
-async def test_a_rejected_identity_is_told_without_its_token_and_may_come_right(
+async def test_the_error_of_a_rejected_identity_has_no_token_and_a_later_one_is_accepted(
     workload: ArmEmulator, provider: AzureProvider
 ) -> None:
     present(workload, "hunter2")
@@ -79,7 +79,7 @@ async def test_a_rejected_identity_is_told_without_its_token_and_may_come_right(
     assert set(await provider.snapshot((IP,))) == {IP}
 
 
-async def test_a_missing_service_account_token_is_a_matter_of_credentials(
+async def test_a_missing_service_account_token_is_rejected_credentials(
     workload: ArmEmulator, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = workload.identity["AZURE_FEDERATED_TOKEN_FILE"] + "-missing"
@@ -88,7 +88,7 @@ async def test_a_missing_service_account_token_is_a_matter_of_credentials(
         await provider.snapshot((IP,))
 
 
-async def test_a_token_that_azure_does_not_take_is_a_matter_of_credentials(
+async def test_a_token_that_azure_does_not_accept_is_rejected_credentials(
     workload: ArmEmulator, provider: AzureProvider
 ) -> None:
     fault = Fault(
@@ -103,7 +103,7 @@ async def test_a_token_that_azure_does_not_take_is_a_matter_of_credentials(
     assert TOKEN not in str(rejected.value)
 
 
-async def test_an_identity_that_cannot_be_right_is_named(
+async def test_an_invalid_identity_is_named(
     workload: ArmEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "http://127.0.0.1:9")
@@ -141,11 +141,11 @@ def test_each_cloud_has_its_endpoint_scope_and_authority(
     arm.close()
 
 
-# Tokens that end.
+# Tokens that expire.
 
 
 class Identity:
-    """One that gives this token out."""
+    """An identity that gives out this token."""
 
     def __init__(self, seconds: int, refresh_in: int | None = None) -> None:
         self.asked: list[tuple[tuple[str, ...], object]] = []
@@ -153,7 +153,7 @@ class Identity:
         self.give(seconds, refresh_in)
 
     def give(self, seconds: int, refresh_in: int | None = None) -> None:
-        """Let the token end in so many seconds, and say when to renew it."""
+        """Let the token expire in this many seconds, and say when to renew it."""
         now = int(time.time())
         refresh_on = None if refresh_in is None else now + refresh_in
         self.token = AccessTokenInfo("token", now + seconds, refresh_on=refresh_on)
@@ -172,20 +172,21 @@ class Identity:
     ("seconds", "refresh_in", "expiring"),
     [
         (3600, None, False),
-        # azure-core asks for another one 300 s before the end; here it got the same again.
+        # azure-core requests another one 300 s before the end; here it got the same again.
         (400, None, False),
         (200, None, True),
         (-1, None, True),
-        # A machine's: it says when to renew it, and is not given out in its last five minutes.
+        # A machine's token: it says when to renew it, and is not given out in its last five
+        # minutes.
         (86_400, 43_200, False),
         (40_000, -3_200, False),
         (500, -42_000, True),
         (400, -42_000, True),
-        # Given to a second client while it is good.
+        # Given to a second client while it is valid.
         (500, 100, False),
     ],
 )
-def test_a_token_is_expiring_when_it_was_due_and_ends_within_minutes(
+def test_a_token_that_was_not_renewed_in_time_is_expiring(
     seconds: int, refresh_in: int | None, *, expiring: bool
 ) -> None:
     identity = Identity(seconds, refresh_in)
@@ -205,7 +206,7 @@ def test_a_token_that_was_renewed_is_not_expiring() -> None:
     assert not watched.expiring
 
 
-def test_both_ways_to_ask_for_a_token_lead_to_the_same() -> None:
+def test_both_ways_to_get_a_token_give_the_same() -> None:
     identity = Identity(200)
     watched = Credential(identity)
     token = watched.get_token("scope", tenant_id="tenant")
@@ -217,7 +218,7 @@ def test_both_ways_to_ask_for_a_token_lead_to_the_same() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "expiring"), [(3600, False), (200, True)])
-async def test_the_provider_tells_of_the_token_it_was_given_last(
+async def test_the_provider_reports_on_the_token_it_got_last(
     workload: ArmEmulator, provider: AzureProvider, seconds: int, *, expiring: bool
 ) -> None:
     workload.token_seconds = seconds
@@ -226,7 +227,7 @@ async def test_the_provider_tells_of_the_token_it_was_given_last(
     assert provider.credentials_expiring() == expiring
 
 
-async def test_whoever_was_refused_has_no_token_that_could_end(
+async def test_after_a_refusal_there_is_no_token_that_could_expire(
     workload: ArmEmulator, provider: AzureProvider
 ) -> None:
     workload.token_seconds = 200

@@ -29,7 +29,7 @@ ACTION = "networkInterfaces.createOrUpdate of vm-1-nic"
 
 
 class Answer:
-    """What azure-core must know of an answer to make an exception of it."""
+    """The part of a response that azure-core needs to make an exception."""
 
     def __init__(self, status: int, body: str, **headers: str) -> None:
         self.status_code, self.reason, self.request = status, "Reason", "request"
@@ -69,7 +69,7 @@ def mapped(error: Exception, missing: type[CloudError] = CloudError) -> CloudErr
         ("PublicIPCountLimitReached", 400, QuotaExceeded),
         ("AuthorizationFailed", 403, Denied),
         ("LinkedAuthorizationFailed", 403, Denied),
-        # Locks and throttles are told apart by the code alone.
+        # Only the code distinguishes locks from throttles.
         ("RetryableErrorDueToAnotherOperation", 429, Locked),
         ("AnotherOperationInProgress", 409, Locked),
         ("AnotherOperationInProgress", 429, Locked),
@@ -94,17 +94,17 @@ def test_an_answer_is_sorted_by_its_code_and_else_by_its_status(
 
 
 @pytest.mark.parametrize("code", ["NotFound", "ResourceNotFound", "ResourceGroupNotFound"])
-def test_what_is_not_found_means_what_was_asked_for(code: str) -> None:
+def test_not_found_becomes_the_error_that_the_caller_named(code: str) -> None:
     assert type(mapped(answered(code, 404), AddressNotFound)) is AddressNotFound
     assert type(mapped(answered(code, 404), MachineNotFound)) is MachineNotFound
 
 
-def test_a_quota_is_told_from_a_throttle_by_its_words() -> None:
+def test_the_text_distinguishes_a_quota_from_a_throttle() -> None:
     text = "Operation could not be completed as it results in exceeding approved Quota."
     assert type(mapped(answered("OperationNotAllowed", 409, text))) is QuotaExceeded
 
 
-def test_a_message_names_the_object_and_the_clouds_own_words() -> None:
+def test_a_message_contains_the_object_and_the_clouds_text() -> None:
     error = mapped(answered("InvalidRequestFormat", message="Cannot parse the request."))
     assert str(error) == f"Azure: {ACTION} failed: InvalidRequestFormat: Cannot parse the request."
 
@@ -167,7 +167,7 @@ def test_rejected_credentials_come_with_advice_and_without_the_clouds_text() -> 
     ("body", "status", "kind"),
     [("<html>", 502, Unavailable), ("", 503, Unavailable), ("<html>", 404, CloudError)],
 )
-def test_what_is_no_answer_of_azures_is_sorted_by_its_status(
+def test_an_answer_of_a_proxy_is_sorted_by_its_status(
     body: str, status: int, kind: type[CloudError]
 ) -> None:
     error = mapped(azure.HttpResponseError(response=Answer(status, body)), AddressNotFound)
@@ -192,7 +192,7 @@ def test_what_is_no_answer_of_azures_is_sorted_by_its_status(
         (ValueError("hunter2"), CloudError),
     ],
 )
-def test_what_never_was_an_answer_is_sorted_without_quoting_it(
+def test_an_error_without_an_answer_is_sorted_without_quoting_it(
     raised: Exception, kind: type[CloudError]
 ) -> None:
     error = mapped(raised)
@@ -212,7 +212,7 @@ def test_what_never_was_an_answer_is_sorted_without_quoting_it(
         ({"status": "Canceled"}, CloudError, "Canceled"),
     ],
 )
-def test_an_operation_is_told_by_what_it_ended_in(
+def test_the_error_of_a_failed_operation_is_raised(
     body: dict[str, Any], kind: type[CloudError], code: str
 ) -> None:
     error = operation_error(body, ACTION)

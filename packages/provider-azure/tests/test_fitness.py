@@ -1,4 +1,4 @@
-"""Which machine can never hold which address, and the sentence that says why."""
+"""Which machine can never hold which address, and the message that says why."""
 
 from dataclasses import replace
 
@@ -20,11 +20,13 @@ MACHINE = Machine("vm-1", "nic-1", "10.0.0.4", running=True, location="westeurop
         (replace(ADDRESS, zones=("2",)), replace(MACHINE, zone="")),
         (replace(ADDRESS, location=""), MACHINE),
         (ADDRESS, replace(MACHINE, location="")),
-        # As the core makes one when nothing but its text is known.
+        # As the core makes one when only its text is known.
         (CloudAddress("203.0.113.10", "ip-1", None), MACHINE),
     ],
 )
-def test_what_fits_or_is_not_told_is_not_refused(address: CloudAddress, machine: Machine) -> None:
+def test_a_machine_that_fits_or_of_which_too_little_is_known_is_not_refused(
+    address: CloudAddress, machine: Machine
+) -> None:
     assert refusal(address, machine) is None
 
 
@@ -41,7 +43,7 @@ def test_what_fits_or_is_not_told_is_not_refused(address: CloudAddress, machine:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_with_the_address(
+def test_a_machine_that_does_not_fit_is_refused_with_the_address(
     address: CloudAddress, machine: Machine, words: str
 ) -> None:
     reason = refusal(address, machine)

@@ -31,7 +31,7 @@ def test_every_spelling_names_the_machine_in_lower_case(resource_id: str) -> Non
         "azure://vm-1",
     ],
 )
-def test_what_is_no_machine_is_not_ours(provider_id: str) -> None:
+def test_another_provider_id_is_no_machine(provider_id: str) -> None:
     assert identity.machine_id(provider_id) is None
 
 

@@ -1,4 +1,4 @@
-"""What Azure describes, read as Moorage's values."""
+"""Azure's descriptions mapped to Moorage's values."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from azure.mgmt.network.models import NetworkInterface, PublicIPAddress
 
 from moorage_provider.errors import MachineUnfit
 from moorage_provider.protocol import Machine, MachineHolder, OtherHolder
-from moorage_provider_azure import mapping as rows
+from moorage_provider_azure import mapping
 from moorage_provider_azure.mapping import MACHINE_TAG, AzureAddress
 
 NIC = "/subscriptions/S/resourceGroups/G/providers/Microsoft.Network/networkInterfaces/nic-1"
@@ -80,22 +80,22 @@ def machine_row(power: str = "running", **fields: Any) -> VirtualMachine:
 
 
 def test_a_free_address_has_neither_holder_nor_token() -> None:
-    assert rows.address(address_row(), {}) == AzureAddress(
+    assert mapping.address(address_row(), {}) == AzureAddress(
         "203.0.113.10", PIP.lower(), None, "", "westeurope", ("1", "2"), ""
     )
 
 
 def test_an_address_on_an_interface_is_its_machines() -> None:
     row = address_row(ipConfiguration={"id": PLACE})
-    seen = rows.address(row, {NIC.lower(): interface_row()})
-    assert seen.holder == MachineHolder(VM.lower(), NIC.lower())
-    assert seen.token == f"{PLACE.lower()} guid-1 {VM.lower()}"
+    read_back = mapping.address(row, {NIC.lower(): interface_row()})
+    assert read_back.holder == MachineHolder(VM.lower(), NIC.lower())
+    assert read_back.token == f"{PLACE.lower()} guid-1 {VM.lower()}"
 
 
-def test_an_interface_made_anew_is_another_one() -> None:
+def test_a_recreated_interface_is_another_one() -> None:
     row = address_row(ipConfiguration={"id": PLACE})
     old, new = (
-        rows.address(row, {NIC.lower(): interface_row(resourceGuid=guid)}) for guid in ("1", "2")
+        mapping.address(row, {NIC.lower(): interface_row(resourceGuid=guid)}) for guid in ("1", "2")
     )
     assert old.holder == new.holder
     assert old.token != new.token
@@ -109,11 +109,11 @@ def test_an_interface_without_a_machine_is_the_one_in_its_tag(
 ) -> None:
     row = address_row(ipConfiguration={"id": PLACE})
     left = interface_row(tags=tags, virtualMachine=None)
-    assert rows.address(row, {NIC.lower(): left}).holder == MachineHolder(machine, NIC.lower())
+    assert mapping.address(row, {NIC.lower(): left}).holder == MachineHolder(machine, NIC.lower())
 
 
-def test_a_tag_does_not_outweigh_the_machine_that_is_there() -> None:
-    assert rows.machine_of(interface_row(tags={MACHINE_TAG: "another"})) == VM.lower()
+def test_the_machine_of_an_interface_counts_more_than_its_tag() -> None:
+    assert mapping.machine_of(interface_row(tags={MACHINE_TAG: "another"})) == VM.lower()
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_a_tag_does_not_outweigh_the_machine_that_is_there() -> None:
     ],
 )
 def test_an_address_on_anything_else_is_described(properties: dict[str, Any], words: str) -> None:
-    seen = rows.address(address_row(**properties), {})
-    assert isinstance(seen.holder, OtherHolder)
-    assert words in seen.holder.description
-    assert seen.token
+    read_back = mapping.address(address_row(**properties), {})
+    assert isinstance(read_back.holder, OtherHolder)
+    assert words in read_back.holder.description
+    assert read_back.token
 
 
 @pytest.mark.parametrize(
@@ -143,14 +143,14 @@ def test_an_address_on_anything_else_is_described(properties: dict[str, Any], wo
     ],
 )
 def test_an_address_that_no_machine_can_have_says_why(row: PublicIPAddress, words: str) -> None:
-    unfit = rows.address(row, {}).unfit
+    unfit = mapping.address(row, {}).unfit
     assert words in unfit
     assert bool(unfit) == bool(words)
 
 
 def test_a_machine_is_read_with_its_primary_interface_and_address() -> None:
-    assert rows.interface_id(machine_row()) == NIC.lower()
-    assert rows.machine(machine_row(), interface_row(), "203.0.113.10") == Machine(
+    assert mapping.interface_id(machine_row()) == NIC.lower()
+    assert mapping.machine(machine_row(), interface_row(), "203.0.113.10") == Machine(
         VM.lower(),
         NIC.lower(),
         "10.0.0.4",
@@ -164,21 +164,21 @@ def test_a_machine_is_read_with_its_primary_interface_and_address() -> None:
 
 @pytest.mark.parametrize("power", ["starting", "stopping", "stopped", "deallocated"])
 def test_a_machine_in_any_other_state_is_not_running(power: str) -> None:
-    assert not rows.machine(machine_row(power), interface_row(), "").running
+    assert not mapping.machine(machine_row(power), interface_row(), "").running
 
 
 def test_the_only_one_is_the_primary_one() -> None:
     profile = {"networkProfile": {"networkInterfaces": [{"id": NIC}]}}
-    assert rows.interface_id(machine_row(properties=profile)) == NIC.lower()
+    assert mapping.interface_id(machine_row(properties=profile)) == NIC.lower()
     part = configuration("ipconfig1", "10.0.0.9", primary=False)
-    assert rows.primary(interface_row(ipConfigurations=[part])).name == "ipconfig1"
+    assert mapping.primary(interface_row(ipConfigurations=[part])).name == "ipconfig1"
 
 
 def test_a_machine_without_a_network_is_unfit() -> None:
     with pytest.raises(MachineUnfit, match="vm-1"):
-        rows.interface_id(machine_row(properties={}))
+        mapping.interface_id(machine_row(properties={}))
     with pytest.raises(MachineUnfit, match="nic-1"):
-        rows.primary(interface_row(ipConfigurations=[]))
+        mapping.primary(interface_row(ipConfigurations=[]))
 
 
 @pytest.mark.parametrize(
@@ -193,4 +193,4 @@ def test_a_machine_without_a_network_is_unfit() -> None:
     ],
 )
 def test_the_cluster_is_read_from_the_tags(tags: dict[str, str], cluster: str) -> None:
-    assert rows.machine(machine_row(tags=tags), interface_row(), "").cluster == cluster
+    assert mapping.machine(machine_row(tags=tags), interface_row(), "").cluster == cluster

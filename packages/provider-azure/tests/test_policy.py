@@ -1,4 +1,4 @@
-"""The shipped rights: all that is used and nothing else, and what the README shows."""
+"""The shipped role: exactly the rights that are used, and the same as in the README."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ from moorage_testing.clouds.azure import ArmEmulator
 README = Path(__file__).parents[1] / "README.md"
 _MEMBER = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines"
 _LISTS = "Microsoft.Compute/virtualMachineScaleSets/publicIPAddresses"
-# What Azure asks for before it does an operation. Whoever writes an interface must be allowed to
-# join what it refers to: here the network's subnet, its security group and the load balancer.
+# The rights that Azure requires for each operation. Writing an interface needs the right to join
+# what it refers to: here the network's subnet, its security group and the load balancer.
 NEEDED = {
     "publicIPAddresses.get": {"Microsoft.Network/publicIPAddresses/read"},
     "publicIPAddresses.listAll": {"Microsoft.Network/publicIPAddresses/read"},
@@ -59,7 +59,7 @@ async def test_the_role_grants_exactly_what_is_called(
         await provider.machine(machine.machine_id)
         held = (await provider.snapshot((ip,)))[ip]
         await settle(provider, (await provider.detach(held, "detach")).handle)
-        await provider.restore(machine, "compensate")
+        await provider.restore(machine, "restore")
     granted = json.loads(role_text())["Actions"]
     assert set(granted) == set().union(*(NEEDED[op] for op in emulator.faults.ops()))
     assert granted == sorted(granted)

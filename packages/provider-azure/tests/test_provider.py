@@ -1,4 +1,4 @@
-"""What is special about Azure, over HTTPS against the emulated one."""
+"""What is specific to Azure, over HTTPS against the emulated one."""
 
 import asyncio
 import itertools
@@ -80,7 +80,7 @@ def test_importing_and_creating_loads_no_sdk() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])
-def test_a_deadline_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_deadline_is_refused(text: str) -> None:
     with pytest.raises(InvalidOptions, match="timeout_seconds"):
         create({"timeout_seconds": text})
 
@@ -93,7 +93,7 @@ async def test_without_a_subscription_the_message_says_where_to_set_it(
         await provider.snapshot(("192.0.2.1",))
 
 
-async def test_an_unknown_subscription_is_a_matter_of_settings(
+async def test_an_unknown_subscription_is_an_invalid_option(
     provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", "00000000-0000-0000-0000-00000000000f")
@@ -153,8 +153,8 @@ async def test_long_lists_are_read_page_by_page(
     held = [await attached(emulator, provider) for _ in range(5)]
     emulator.page_size = 2
     since = len(emulator.faults.calls)
-    seen = await provider.snapshot([address.ip for address, _ in held])
-    assert {address.ip: address for address, _ in held} == seen
+    read_back = await provider.snapshot([address.ip for address, _ in held])
+    assert {address.ip: address for address, _ in held} == read_back
     assert emulator.faults.ops(since) == (
         *("publicIPAddresses.listAll",) * 3,
         *("networkInterfaces.listAll",) * 3,
@@ -181,7 +181,7 @@ async def test_only_the_named_resource_groups_are_read(
     await elsewhere.close()
 
 
-async def test_a_resource_group_that_is_not_there_is_a_matter_of_settings(
+async def test_a_missing_resource_group_is_an_invalid_option(
     emulator: ArmEmulator, provider: AzureProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOORAGE_AZURE_RESOURCE_GROUPS", "nowhere")
@@ -192,33 +192,33 @@ async def test_a_resource_group_that_is_not_there_is_a_matter_of_settings(
         await provider.snapshot(("192.0.2.1",))
 
 
-async def test_an_address_on_an_interface_out_of_sight_is_nobodys_to_take(
+async def test_an_address_on_an_interface_that_cannot_be_read_is_never_taken(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     held, _ = await attached(emulator, provider)
     interface = emulator._account.get(held.holder.interface_id)  # type: ignore[union-attr]  # it has one
     emulator._account.remove(interface)
-    seen = await read(provider, held.ip)
-    assert isinstance(seen.holder, OtherHolder)
-    assert interface["id"] in seen.holder.description
+    read_back = await read(provider, held.ip)
+    assert isinstance(read_back.holder, OtherHolder)
+    assert interface["id"] in read_back.holder.description
 
 
 @pytest.mark.parametrize(
     ("to", "words"), [("loadBalancer", "frontendIPConfigurations"), ("natGateway", "NAT gateway")]
 )
-async def test_what_is_no_machine_is_described(
+async def test_a_holder_that_is_no_machine_is_described(
     emulator: ArmEmulator, provider: AzureProvider, to: str, words: str
 ) -> None:
     address, machine = await fresh(emulator, provider)
     holder = emulator.world.associate_elsewhere(address.ip, to=to)
-    seen = await read(provider, address.ip)
-    assert isinstance(seen.holder, OtherHolder)
-    assert words in seen.holder.description
-    assert holder in seen.holder.description
+    read_back = await read(provider, address.ip)
+    assert isinstance(read_back.holder, OtherHolder)
+    assert words in read_back.holder.description
+    assert holder in read_back.holder.description
     # Read as free before that, it is not taken either.
     with pytest.raises(InUse) as refusal:
         await provider.attach(address, machine, "one")
-    assert refusal.value.owner == seen.holder.description
+    assert refusal.value.owner == read_back.holder.description
 
 
 async def test_a_write_keeps_everything_else(
@@ -254,7 +254,7 @@ async def test_a_move_is_two_writes(emulator: ArmEmulator, provider: AzureProvid
         await provider.move(address, target, "three")
 
 
-async def test_a_machines_interface_is_marked_while_it_holds_an_address(
+async def test_a_machines_interface_is_tagged_while_it_holds_an_address(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     address, machine = await attached(emulator, provider)
@@ -263,7 +263,9 @@ async def test_a_machines_interface_is_marked_while_it_holds_an_address(
     assert tags(emulator, machine) == {"owner": "platform"}
 
 
-async def test_no_tag_is_one_too_many(emulator: ArmEmulator, provider: AzureProvider) -> None:
+async def test_no_tag_is_added_beyond_the_limits(
+    emulator: ArmEmulator, provider: AzureProvider
+) -> None:
     address, machine = await fresh(emulator, provider)
     full = {f"tag-{number}": "x" for number in range(50)}
     emulator._account.get(machine.interface_id)["tags"] = full
@@ -312,7 +314,7 @@ async def test_an_address_whose_interface_went_with_its_machine_is_detached(
     assert writes(emulator, since) == 0
 
 
-async def test_a_machine_of_a_flexible_scale_set_is_a_usual_one(
+async def test_a_machine_of_a_flexible_scale_set_is_an_ordinary_one(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     address, _ = await fresh(emulator, provider)
@@ -363,7 +365,7 @@ async def test_a_change_by_somebody_else_is_never_undone(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
-    # The fence is asked between the read and the write.
+    # The fence is called between the read and the write.
     provider.fence = lambda: emulator.world.touch(machine.machine_id)
     with pytest.raises(Stale):
         await provider.attach(address, machine, "one")
@@ -387,7 +389,7 @@ async def test_a_refused_version_is_no_failure_where_all_is_done_already(
     assert (await provider.detach(held, "two")).done
 
 
-async def test_an_address_taken_in_between_is_told_with_its_owner(
+async def test_the_error_for_an_address_taken_in_between_names_its_owner(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -435,7 +437,7 @@ async def test_an_interface_that_went_to_another_machine_is_left_alone(
     assert writes(emulator, since) == 0
 
 
-async def test_what_failed_late_is_done_by_the_next_write(
+async def test_a_change_that_failed_late_is_made_by_the_next_write(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -455,7 +457,7 @@ async def test_an_address_that_is_only_described_as_there_is_written_again(
     emulator.world.let_last_write_fail(machine.machine_id)
     await done(provider, await provider.attach(address, machine, "one"))
     assert emulator.world.provisioning_state(machine.machine_id) == "Succeeded"
-    # The other way round: taken off in the description only.
+    # The other way round: detached only in the description.
     emulator.world.let_last_write_fail(machine.machine_id)
     (part,) = emulator._account.get(machine.interface_id)["properties"]["ipConfigurations"]
     reference = part["properties"].pop("publicIPAddress")
@@ -465,14 +467,14 @@ async def test_an_address_that_is_only_described_as_there_is_written_again(
     assert reference["id"].lower() == address.reference
 
 
-async def test_an_accepted_operation_is_looked_at_until_it_is_done(
+async def test_an_accepted_operation_is_polled_until_it_is_done(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
     emulator.faults.inject(Fault(op=WRITE, operation_seconds=0.3))
     accepted = await provider.attach(address, machine, "one")
     assert await provider.poll(accepted.handle) == accepted
-    # Nothing but a path: whoever reads it is not led elsewhere.
+    # Only a path: it cannot lead to another host.
     assert accepted.handle.startswith("/subscriptions/")
     with pytest.raises(Locked) as locked:
         await provider.attach(address, machine, "two")
@@ -480,7 +482,7 @@ async def test_an_accepted_operation_is_looked_at_until_it_is_done(
     assert locked.value.code == "RetryableErrorDueToAnotherOperation"
     await done(provider, accepted)
     assert emulator.world.holder(address.ip) == machine.machine_id
-    # It is known for a while after it is done.
+    # Azure still knows it for a while after it is done.
     assert (await provider.poll(accepted.handle)).done
 
 
@@ -508,7 +510,7 @@ async def test_a_handle_that_leads_elsewhere_is_refused_and_not_followed(
     assert emulator.faults.ops() == ()
 
 
-async def test_an_operation_nobody_knows_of_any_more_is_stale(
+async def test_an_unknown_operation_is_stale(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     handle = OPERATION.format("00000000-0000-0000-0000-000000000001", "1")
@@ -573,7 +575,7 @@ async def test_nothing_is_sent_after_the_deadline(
     for name, value in emulator.identity.items():
         monkeypatch.setenv(name, value)
     hasty = create({"timeout_seconds": "1.2"})
-    # The token comes too late for the call that it was asked for.
+    # The token comes too late for the call that needs it.
     emulator.faults.inject(Fault(op="identity.getToken", delay_seconds=1.3))
     with pytest.raises(Unavailable, match=r"1\.2 s"):
         await hasty.snapshot(("192.0.2.1",))

@@ -1,4 +1,4 @@
-"""What the environment says, and which variable it says is wrong."""
+"""Settings from the environment; the error for a wrong one names the variable."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_a_subscription_is_enough() -> None:
     )
 
 
-def test_everything_can_be_said() -> None:
+def test_every_setting_is_read() -> None:
     groups = {"MOORAGE_AZURE_RESOURCE_GROUPS": "a, b ,"}
     cloud = {"MOORAGE_AZURE_CLOUD": "usgov"}
     settings = from_environment({**SUBSCRIPTION, **LOOPBACK, **ANONYMOUS, **groups, **cloud})
@@ -36,20 +36,20 @@ def test_everything_can_be_said() -> None:
         ({"MOORAGE_AZURE_CREDENTIALS": "hunter2"}, "MOORAGE_AZURE_CREDENTIALS"),
     ],
 )
-def test_what_is_wrong_is_named(wrong: dict[str, str], named: str) -> None:
+def test_a_wrong_setting_is_named(wrong: dict[str, str], named: str) -> None:
     with pytest.raises(InvalidOptions, match=named) as refused:
         from_environment({**SUBSCRIPTION, **wrong})
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "[::1]"])
-def test_nobody_needs_credentials_on_this_machine(host: str) -> None:
+def test_an_emulator_on_this_machine_needs_no_credentials(host: str) -> None:
     endpoint = {"MOORAGE_AZURE_ENDPOINT": f"https://{host}:1"}
     assert from_environment({**SUBSCRIPTION, **ANONYMOUS, **endpoint}).anonymous
 
 
 @pytest.mark.parametrize("endpoint", ["", "https://10.0.0.1", "https://localhost.example.org"])
-def test_everybody_needs_credentials_elsewhere(endpoint: str) -> None:
+def test_any_other_host_needs_credentials(endpoint: str) -> None:
     there = {"MOORAGE_AZURE_ENDPOINT": endpoint}
     with pytest.raises(InvalidOptions, match="loopback"):
         from_environment({**SUBSCRIPTION, **ANONYMOUS, **there})

@@ -1,4 +1,4 @@
-"""One emulated Compute Engine a module, and an environment that leads to it alone."""
+"""One emulated Compute Engine for each module, and an environment that leads only to it."""
 
 import importlib
 import os

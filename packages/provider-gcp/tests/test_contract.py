@@ -1,4 +1,4 @@
-"""The GCP provider keeps the provider contract, over HTTP against the emulated Compute Engine."""
+"""The GCP provider meets the provider contract, over HTTP against the emulated Compute Engine."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from moorage_testing.contract import ContractWorld, ProviderContract
 class TestGcpProvider(ProviderContract):
     @pytest.fixture
     def world(self, emulator: GceEmulator, monkeypatch: pytest.MonkeyPatch) -> ContractWorld:
-        # With a service account's key, as outside of Google: there is a secret to keep.
+        # With a service account's key, as outside of Google: a secret that must not be shown.
         monkeypatch.delenv("MOORAGE_GCP_CREDENTIALS")
         for name, value in emulator.identity.items():
             monkeypatch.setenv(name, value)

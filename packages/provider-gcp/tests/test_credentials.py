@@ -1,4 +1,4 @@
-"""Tokens that end, with google-auth's own credentials, against the emulated Compute Engine."""
+"""Tokens that expire, with google-auth's own credentials, against the emulated Compute Engine."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from moorage_testing.clouds.gcp import GceEmulator
 
 URL = "https://compute.example/compute/v1/projects/p/aggregated/addresses"
 ABSENT = "192.0.2.254"
-# google-auth wants another token 225 s before the end.
+# google-auth renews a token 225 s before its end.
 SHORT, LONG, OVER = 200.0, 300.0, -1.0
 
 
 def in_seconds(seconds: float) -> dt.datetime:
-    """A moment as google-auth wants it: UTC without saying so."""
+    """A time as google-auth expects it: UTC without a time zone."""
     moment = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
     return moment.replace(tzinfo=None)
 
 
 class Identity(Credentials):
-    """Somebody with a token that ends; nobody gives another one out before that is mended."""
+    """Credentials whose token expires, and which get no new one until ``renewable`` is set."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # google-auth says little of its types
@@ -45,7 +45,7 @@ class Identity(Credentials):
 
 
 def presented(gate: Gate) -> str:
-    """The header that a request goes out with."""
+    """The header that a request is sent with."""
     headers: dict[str, str] = {}
     gate.before_request(None, "GET", URL, headers)
     return headers.get("authorization", "")
@@ -75,13 +75,13 @@ def test_a_token_whose_file_is_gone_is_used_to_its_end() -> None:
     assert gate.expiring
 
 
-def test_a_token_that_is_over_is_not_used() -> None:
+def test_an_expired_token_is_not_used() -> None:
     gate = Gate(Identity(OVER), fence)
     with pytest.raises(RefreshError):
         presented(gate)
 
 
-def test_a_token_that_has_time_is_neither_renewed_nor_expiring() -> None:
+def test_a_token_that_ends_later_is_neither_renewed_nor_expiring() -> None:
     identity = Identity(LONG)
     gate = Gate(identity, fence)
     assert presented(gate) == "Bearer old"
@@ -89,13 +89,13 @@ def test_a_token_that_has_time_is_neither_renewed_nor_expiring() -> None:
     assert not gate.expiring
 
 
-def test_whoever_has_no_token_has_none_that_ends() -> None:
+def test_without_a_token_none_is_expiring() -> None:
     gate = Gate(AnonymousCredentials(), fence)  # type: ignore[no-untyped-call]  # see above
     assert presented(gate) == ""
     assert not gate.expiring
 
 
-async def test_the_provider_tells_of_the_token_it_used_last(
+async def test_the_provider_reports_on_the_token_it_used_last(
     emulator: GceEmulator, provider: GcpProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MOORAGE_GCP_CREDENTIALS")

@@ -32,7 +32,7 @@ ACTION = "instances.addAccessConfig to 12"
 
 
 def answered(status: int, reason: str, message: str = "text", **headers: str) -> Exception:
-    """What the SDK makes of an answer of Google's."""
+    """The exception that the SDK makes of a response of Google."""
     one = {"message": message, "domain": "global", "reason": reason}
     body = {"error": {"code": status, "message": message, "errors": [one]}}
     return of_response(status, json.dumps(body), headers)
@@ -89,11 +89,11 @@ def test_an_answer_is_sorted_by_its_reason_and_else_by_its_status(
 
 
 @pytest.mark.parametrize("missing", [MachineNotFound, InvalidOptions, Stale])
-def test_what_is_not_found_is_what_was_asked_for(missing: type[CloudError]) -> None:
+def test_not_found_becomes_the_error_that_the_caller_named(missing: type[CloudError]) -> None:
     assert type(cloud_error(answered(404, "notFound"), ACTION, missing)) is missing
 
 
-def test_a_message_names_the_object_and_the_clouds_own_words_but_no_url() -> None:
+def test_a_message_contains_the_object_and_the_clouds_text_but_no_url() -> None:
     error = cloud_error(answered(400, "invalid", "No such tier"), ACTION, CloudError)
     assert str(error) == f"GCP: {ACTION} failed: invalid: No such tier"
 
@@ -120,7 +120,7 @@ def test_a_refusal_names_the_permission(text: str, permission: str) -> None:
         ("zoneOperations.wait of operation-1", "compute.zoneOperations.get"),
     ],
 )
-def test_a_method_may_need_anothers_permission(action: str, permission: str) -> None:
+def test_a_method_may_need_the_permission_of_another_method(action: str, permission: str) -> None:
     error = cloud_error(answered(403, "forbidden"), action, CloudError)
     assert isinstance(error, Denied)
     assert error.permission == permission
@@ -173,7 +173,7 @@ def of_auth(name: str, **more: bool) -> Exception:
         (api.GoogleAPIError("hunter2"), CloudError),
     ],
 )
-def test_what_was_never_answered_is_sorted_without_quoting_it(
+def test_an_error_without_an_answer_is_sorted_without_quoting_it(
     raised: Exception, kind: type[CloudError]
 ) -> None:
     error = cloud_error(raised, ACTION, MachineNotFound)

@@ -37,7 +37,7 @@ def test_a_node_is_an_instance(text: str) -> None:
         "aws:///eu-west-1a/i-0123456789abcdef0",
     ],
 )
-def test_what_is_no_instance_is_not_ours(provider_id: str) -> None:
+def test_another_provider_id_is_no_instance(provider_id: str) -> None:
     assert identity.machine_id(provider_id) is None
 
 
@@ -54,7 +54,7 @@ def test_a_handle_is_an_operation(name: str) -> None:
 
 
 @pytest.mark.parametrize("handle", ["", "operation-1", "../../operation", "p/z/o/x", "p/z/%2e"])
-def test_what_is_no_handle_is_no_operation(handle: str) -> None:
+def test_another_text_is_no_handle(handle: str) -> None:
     assert identity.operation(handle) is None
 
 
@@ -70,10 +70,10 @@ def test_a_link_to_an_instance_is_read_whatever_the_service_calls_itself(link: s
 @pytest.mark.parametrize(
     "path", ["regions/r/forwardingRules/f", "regions/r/routers/x", "zones/z/instances"]
 )
-def test_a_link_to_anything_else_is_no_instances(path: str) -> None:
+def test_a_link_to_anything_else_names_no_instance(path: str) -> None:
     assert identity.machine_id_of(f"https://www.googleapis.com/v1/projects/p/{path}") is None
 
 
-def test_a_path_is_a_link_without_the_services_own_part() -> None:
+def test_a_path_is_a_link_without_the_name_of_the_service() -> None:
     assert identity.path(LINK) == "p/zones/europe-west1-b/instances/vm-1"
     assert identity.path("something else") == "something else"

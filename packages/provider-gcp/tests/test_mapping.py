@@ -1,4 +1,4 @@
-"""What Compute Engine describes, read as Moorage's values."""
+"""Compute Engine's descriptions mapped to Moorage's values."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from google.cloud.compute_v1 import Address, Instance
 
 from moorage_provider.errors import MachineUnfit
 from moorage_provider.protocol import MachineHolder, OtherHolder
-from moorage_provider_gcp import mapping as rows
+from moorage_provider_gcp import mapping
 from moorage_provider_gcp.identity import InZone
 from moorage_provider_gcp.mapping import GcpAddress, GcpMachine
 
@@ -26,12 +26,12 @@ def address(**fields: Any) -> GcpAddress:
         "self_link": f"{ROOT}/regions/europe-west1/addresses/ip-1",
         **fields,
     }
-    return rows.address(Address(row))
+    return mapping.address(Address(row))
 
 
 def machine(nics: list[dict[str, Any]], *, reserved: bool = False, **fields: Any) -> GcpMachine:
     row = {"name": "vm-1", "id": 12, "status": "RUNNING", "network_interfaces": nics, **fields}
-    return rows.machine(Instance(row), VM, "nic0", reserved=reserved)
+    return mapping.machine(Instance(row), VM, "nic0", reserved=reserved)
 
 
 def nic(name: str = "nic0", nat_ip: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def test_a_free_address_has_neither_holder_nor_token() -> None:
 
 
 def test_an_address_on_an_instance_is_a_machines() -> None:
-    seen = address(users=[LINK], status="IN_USE")
-    assert (seen.holder, seen.token) == (MachineHolder("p/europe-west1-b/vm-1"), LINK)
+    read_back = address(users=[LINK], status="IN_USE")
+    assert (read_back.holder, read_back.token) == (MachineHolder("p/europe-west1-b/vm-1"), LINK)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_an_address_on_an_instance_is_a_machines() -> None:
     ],
 )
 def test_an_address_on_anything_else_is_described(users: list[str], words: str) -> None:
-    seen = address(users=users, status="IN_USE")
-    assert isinstance(seen.holder, OtherHolder)
-    assert words in seen.holder.description
-    assert seen.token
+    read_back = address(users=users, status="IN_USE")
+    assert isinstance(read_back.holder, OtherHolder)
+    assert words in read_back.holder.description
+    assert read_back.token
 
 
 def test_an_ipv6_address_is_canonical() -> None:
@@ -76,8 +76,8 @@ def test_an_ipv6_address_is_canonical() -> None:
 
 
 def test_an_instance_is_read_with_the_interface_that_is_set() -> None:
-    seen = machine([nic("nic1", "203.0.113.9"), nic("nic0", "203.0.113.10")], reserved=True)
-    assert seen == GcpMachine(
+    read_back = machine([nic("nic1", "203.0.113.9"), nic("nic0", "203.0.113.10")], reserved=True)
+    assert read_back == GcpMachine(
         machine_id="p/europe-west1-b/vm-1",
         interface_id="",
         private_ip="10.0.0.2",
@@ -111,13 +111,13 @@ def test_an_address_is_found_on_any_interface() -> None:
         {"network_interfaces": [nic(), nic("nic1", "203.0.113.10", ipv6_access_configs=wide)]}
     )
     for ip in ("203.0.113.10", "2001:db8::"):
-        found = rows.holding(row, ip)
+        found = mapping.holding(row, ip)
         assert found is not None
         assert found.name == "nic1"
-    assert rows.holding(row, "203.0.113.11") is None
+    assert mapping.holding(row, "203.0.113.11") is None
 
 
-def test_the_cluster_is_read_from_the_first_label_that_tells() -> None:
+def test_the_cluster_is_read_from_the_first_label_that_names_one() -> None:
     labels = {"capg-cluster-b": "owned", "kubernetes-io-cluster-c": "owned"}
     assert machine([nic()], labels=labels).cluster == "b"
     assert machine([nic()], labels=labels | {"goog-k8s-cluster-name": "a"}).cluster == "a"

@@ -1,4 +1,4 @@
-"""A narrow package costs little, and is whole again for whoever asks for more."""
+"""A narrow package imports only what is used, and everything once more is needed."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ print(compute_v1.DisksClient.__name__)
 
 
 def printed(program: str) -> str:
-    """By a process in which nothing else has imported the SDK."""
+    """The output of a process in which nothing else has imported the SDK."""
     ended = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
@@ -36,16 +36,16 @@ def test_only_what_is_used_is_imported() -> None:
     assert len(services) < 10
 
 
-def test_who_asks_for_more_gets_the_whole_package() -> None:
+def test_importing_more_imports_the_whole_package() -> None:
     assert printed(WHOLE) == "DisksClient"
 
 
-def test_a_package_that_is_there_stays_as_it_is() -> None:
+def test_a_package_that_is_already_imported_stays_as_it_is() -> None:
     before = sys.modules["json"]
     narrow("json")
     assert sys.modules["json"] is before
 
 
-def test_a_package_that_is_not_there_is_named() -> None:
+def test_a_missing_package_is_named() -> None:
     with pytest.raises(ModuleNotFoundError, match="no module named 'moorage_nowhere'"):
         narrow("moorage_nowhere")

@@ -1,4 +1,4 @@
-"""The shipped rights: all that is used and nothing else, and what the README shows."""
+"""The shipped role: exactly the rights that are used, and the same as in the README."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -8,8 +8,8 @@ from moorage_provider_gcp.provider import GcpProvider, create
 from moorage_testing.clouds.gcp import GceEmulator
 
 README = Path(__file__).parents[1] / "README.md"
-# What Google's reference of each method asks for. A public address needs the right to use it, if
-# it is a reserved one, and the subnetwork's external addresses.
+# The rights that Google's reference lists for each method. A public address needs the right to use
+# it, if it is reserved, and the right to use the subnetwork's external addresses.
 # https://cloud.google.com/compute/docs/reference/rest/v1/instances/addAccessConfig
 # https://cloud.google.com/compute/docs/reference/rest/v1/instances/updateNetworkInterface
 _EXTERNAL = {"compute.addresses.use", "compute.subnetworks.useExternalIp"}
@@ -48,7 +48,7 @@ async def test_the_role_grants_exactly_what_is_called(
         await settle(provider, await provider.attach(free, machine, "attach"))
         held = (await provider.snapshot((ip,)))[ip]
         await settle(provider, await provider.detach(held, "detach"))
-        await settle(provider, await provider.restore(machine, "compensate"))
+        await settle(provider, await provider.restore(machine, "restore"))
     everywhere = create({})
     await everywhere.snapshot(("198.51.100.7",))
     await everywhere.close()

@@ -1,4 +1,4 @@
-"""What is special about Compute Engine, over HTTP against the emulated one."""
+"""What is specific to Compute Engine, over HTTP against the emulated one."""
 
 import asyncio
 import itertools
@@ -66,13 +66,13 @@ async def done(provider: GcpProvider, operation: PendingMutation) -> None:
             operation = await provider.poll(operation.handle)
 
 
-async def lent(emulator: GceEmulator, provider: GcpProvider) -> Machine:
+async def machine_with_ephemeral_address(emulator: GceEmulator, provider: GcpProvider) -> Machine:
     """A machine with an ephemeral address."""
     (instance,) = emulator.world.add_instances(1)
     return await provider.machine(instance.id)
 
 
-# How it comes to life.
+# Start-up.
 
 
 def test_importing_and_creating_loads_no_sdk() -> None:
@@ -84,7 +84,7 @@ def test_importing_and_creating_loads_no_sdk() -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])
-def test_a_deadline_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_deadline_is_refused(text: str) -> None:
     with pytest.raises(InvalidOptions, match="timeout_seconds"):
         create({"timeout_seconds": text})
 
@@ -108,7 +108,7 @@ async def test_the_project_may_be_the_credentials_own(
     assert (await read(provider, ip)).reference.startswith(f"{PROJECT}/")
 
 
-async def test_a_region_that_is_none_is_named(emulator: GceEmulator) -> None:
+async def test_an_invalid_region_is_named(emulator: GceEmulator) -> None:
     del emulator  # only that the environment leads to it
     provider = create({"region": "mars-west1"})
     with pytest.raises(InvalidOptions, match="mars-west1"):
@@ -169,7 +169,7 @@ async def test_every_repeat_of_a_mutation_is_fenced(
     assert len(asked) == 3
 
 
-# What it reads.
+# Reads.
 
 
 async def test_one_region_is_one_list(emulator: GceEmulator, provider: GcpProvider) -> None:
@@ -177,13 +177,15 @@ async def test_one_region_is_one_list(emulator: GceEmulator, provider: GcpProvid
     assert await _listed(emulator, provider, ips) == 'addressType = "EXTERNAL"'
 
 
-async def test_a_single_address_is_asked_for(emulator: GceEmulator, provider: GcpProvider) -> None:
+async def test_a_single_address_is_read_by_a_filter(
+    emulator: GceEmulator, provider: GcpProvider
+) -> None:
     ip = fresh_ip(emulator)
     assert await _listed(emulator, provider, (ip,)) == f'address = "{ip}"'
 
 
 async def _listed(emulator: GceEmulator, provider: GcpProvider, ips: tuple[str, ...]) -> str:
-    """The filter of the one list that told of these addresses."""
+    """The filter of the one list that returned these addresses."""
     since = len(emulator.faults.calls)
     assert set(await provider.snapshot(ips)) == set(ips)
     (call,) = emulator.faults.calls[since:]
@@ -198,15 +200,17 @@ async def test_without_a_region_all_are_one_list(emulator: GceEmulator) -> None:
     emulator.world.add_address(ips[2], region="")
     since = len(emulator.faults.calls)
     provider = create({})
-    seen = await provider.snapshot(ips)
-    assert [seen[ip].location for ip in ips] == [emulator.region, "us-east1", "global"]
+    read_back = await provider.snapshot(ips)
+    assert [read_back[ip].location for ip in ips] == [emulator.region, "us-east1", "global"]
     assert emulator.faults.ops(since) == ("addresses.aggregatedList",)
     for ip in ips:
         emulator.world.remove_address(ip)
     await provider.close()
 
 
-async def test_of_a_region_that_says_nothing_nothing_is_believed(emulator: GceEmulator) -> None:
+async def test_a_region_that_does_not_answer_is_unknown_and_not_empty(
+    emulator: GceEmulator,
+) -> None:
     emulator.unreachable = ("us-east1",)
     provider = create({})
     with pytest.raises(Unavailable, match="not whole"):
@@ -224,10 +228,10 @@ async def test_an_address_of_a_forwarding_rule_is_described(
     assert holder.description.startswith(f"{PROJECT}/regions/{emulator.region}/forwardingRules/")
 
 
-async def test_an_ephemeral_address_is_none_of_ours_and_a_kept_one_is(
+async def test_an_ephemeral_address_is_not_reserved_and_a_promoted_one_is(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     assert not machine.public_ip_reserved
     emulator.world.add_address(machine.public_ip)
     kept = await provider.machine(machine.machine_id)
@@ -252,7 +256,7 @@ async def test_a_machine_without_an_address_takes_one_call(
         {"capg-cluster-demo": "owned"},
     ],
 )
-async def test_a_machine_says_whose_it_is(
+async def test_a_machine_names_its_cluster(
     emulator: GceEmulator, provider: GcpProvider, labels: dict[str, str]
 ) -> None:
     (instance,) = emulator.world.add_instances(1, tags={"env": "x"} | labels)
@@ -280,7 +284,7 @@ async def test_an_interface_that_is_not_there_is_named(
     assert (machine.public_ip,) != emulator.world.public_ips(instance.id)
 
 
-# What can never be.
+# Machines that can never hold an address.
 
 
 @pytest.mark.parametrize(
@@ -291,7 +295,7 @@ async def test_an_interface_that_is_not_there_is_named(
         ({"ipVersion": "IPV6", "networkTier": "STANDARD"}, "PREMIUM only"),
     ],
 )
-async def test_an_address_for_something_else_is_no_machines(
+async def test_an_address_for_another_purpose_fits_no_machine(
     emulator: GceEmulator, provider: GcpProvider, fields: dict[str, str], words: str
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -303,7 +307,7 @@ async def test_an_address_for_something_else_is_no_machines(
     assert words in reason
 
 
-async def test_an_address_of_another_project_is_no_machines(
+async def test_an_address_of_another_project_fits_no_machine(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -314,7 +318,7 @@ async def test_an_address_of_another_project_is_no_machines(
     assert f"{address.ip} is of project other" in reason
 
 
-async def test_a_global_address_is_no_machines(
+async def test_a_global_address_fits_no_machine(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     _, machine = await fresh(emulator, provider)
@@ -347,7 +351,7 @@ async def test_there_is_no_move(emulator: GceEmulator, provider: GcpProvider) ->
 # Prepare.
 
 
-async def test_what_is_bare_needs_no_preparing(
+async def test_a_machine_without_an_address_needs_no_preparing(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -358,26 +362,26 @@ async def test_what_is_bare_needs_no_preparing(
 
 async def test_ipv6_needs_no_preparing(emulator: GceEmulator, provider: GcpProvider) -> None:
     wide, _ = await fresh(emulator, provider, v6=True)
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     assert await provider.prepare(wide, machine, "one") == PendingMutation()
     assert emulator.world.public_ips(machine.machine_id) == (machine.public_ip,)
 
 
-async def test_preparing_takes_an_access_config_of_any_name(
+async def test_preparing_removes_an_access_config_of_any_name(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, _ = await fresh(emulator, provider)
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     emulator.world.rename_access_config(machine.machine_id, "external-nat")
     await done(provider, await provider.prepare(address, machine, "one"))
     assert emulator.world.public_ips(machine.machine_id) == ()
 
 
-async def test_preparing_takes_no_reserved_address_that_came_since(
+async def test_preparing_removes_no_reserved_address_attached_since_the_read(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, _ = await fresh(emulator, provider)
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     other = fresh_ip(emulator)
     emulator.world.associate(other, machine.machine_id)
     with pytest.raises(InUse) as refusal:
@@ -386,18 +390,18 @@ async def test_preparing_takes_no_reserved_address_that_came_since(
     assert emulator.world.holder(other) == machine.machine_id
 
 
-async def test_preparing_takes_no_ephemeral_address_that_was_kept_since(
+async def test_preparing_removes_no_ephemeral_address_promoted_since_the_read(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, _ = await fresh(emulator, provider)
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     emulator.world.add_address(machine.public_ip)
     with pytest.raises(InUse):
         await provider.prepare(address, machine, "one")
     assert emulator.world.holder(machine.public_ip) == machine.machine_id
 
 
-async def test_preparing_for_the_address_that_is_there_takes_nothing(
+async def test_preparing_for_the_address_that_is_attached_removes_nothing(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -436,11 +440,11 @@ async def test_an_attachment_names_instance_by_number_and_the_address_by_its_tie
     assert emulator.world.holder(ip) == machine.machine_id
 
 
-async def test_an_instance_made_anew_under_the_same_name_is_left_alone(
+async def test_a_recreated_instance_with_the_same_name_is_left_alone(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, bare = await fresh(emulator, provider)
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     for one in (bare, machine):
         emulator.world.recreate(one.machine_id)
     new = emulator.world.public_ips(machine.machine_id)
@@ -465,7 +469,7 @@ async def test_an_instance_that_is_gone_is_not_found(
         await provider.restore(machine, "one")
 
 
-async def test_a_stopped_instance_is_unfit_and_gives_its_address_back(
+async def test_a_stopped_instance_is_unfit_and_its_address_is_detached(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -478,16 +482,16 @@ async def test_a_stopped_instance_is_unfit_and_gives_its_address_back(
     assert emulator.world.holder(address.ip) == ""
 
 
-async def test_an_address_that_google_lent_must_go_first(
+async def test_an_ephemeral_address_must_be_removed_first(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, _ = await fresh(emulator, provider)
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     with pytest.raises(MachineUnfit, match=machine.public_ip):
         await provider.attach(address, machine, "one")
 
 
-async def test_a_refusal_that_nothing_explains_is_passed_on(
+async def test_a_refusal_without_a_readable_reason_is_passed_on(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -511,7 +515,7 @@ async def test_another_operation_on_the_instance_is_waited_for(
         await provider.attach(address, machine, "two")
 
 
-async def test_a_refusal_for_somebody_who_has_let_go_is_stale(
+async def test_a_refusal_because_of_a_holder_that_released_it_is_stale(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -524,7 +528,7 @@ async def test_a_refusal_for_somebody_who_has_let_go_is_stale(
         await provider.attach(held, machine, "one")
 
 
-async def test_a_step_asked_for_again_while_it_runs_is_the_same_operation(
+async def test_a_step_requested_again_while_it_runs_is_the_same_operation(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -545,7 +549,7 @@ async def test_a_step_repeated_after_it_was_undone_is_done_again(
         assert held.holder == MachineHolder(machine.machine_id)
         await done(provider, await provider.detach(held, "detach"))
         assert emulator.world.holder(address.ip) == ""
-        await done(provider, await provider.restore(machine, "compensate"))
+        await done(provider, await provider.restore(machine, "restore"))
         lending = await provider.machine(machine.machine_id)
         assert lending.public_ip
         await done(provider, await provider.prepare(address, lending, "prepare"))
@@ -616,13 +620,13 @@ async def test_another_address_that_took_the_place_stays(
     assert emulator.world.holder(other) == machine.machine_id
 
 
-# Compensate.
+# Restore.
 
 
-async def test_whoever_has_an_address_gets_no_other(
+async def test_a_machine_with_an_address_gets_no_other(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
-    machine = await lent(emulator, provider)
+    machine = await machine_with_ephemeral_address(emulator, provider)
     since = len(emulator.faults.calls)
     assert await provider.restore(machine, "one") == PendingMutation()
     assert emulator.faults.ops(since) == ("instances.get",)
@@ -653,7 +657,7 @@ async def test_an_operation_that_takes_long_is_no_failure(
         ("INVALID_USAGE", CloudError),
     ],
 )
-async def test_polling_raises_what_the_operation_ended_in(
+async def test_polling_raises_the_operations_error(
     emulator: GceEmulator, provider: GcpProvider, code: str, kind: type[CloudError]
 ) -> None:
     address, machine = await fresh(emulator, provider)
@@ -664,7 +668,9 @@ async def test_polling_raises_what_the_operation_ended_in(
     assert type(failed.value) is kind
 
 
-async def test_whoever_may_not_write_may_wait(emulator: GceEmulator, provider: GcpProvider) -> None:
+async def test_waiting_needs_no_permission_of_the_fence(
+    emulator: GceEmulator, provider: GcpProvider
+) -> None:
     def closed() -> None:
         raise AssertionError
 
@@ -675,7 +681,7 @@ async def test_whoever_may_not_write_may_wait(emulator: GceEmulator, provider: G
     assert emulator.world.holder(address.ip) == machine.machine_id
 
 
-async def test_an_operation_that_is_forgotten_is_stale(provider: GcpProvider) -> None:
+async def test_a_forgotten_operation_is_stale(provider: GcpProvider) -> None:
     with pytest.raises(Stale):
         await provider.poll(f"{PROJECT}/europe-west1-b/operation-9999")
 
@@ -696,7 +702,7 @@ async def test_an_ipv6_address_comes_and_goes_as_a_range(
         assert emulator.world.holder(wide.ip) == ""
 
 
-async def test_an_ipv6_address_is_taken_from_nobody(
+async def test_an_ipv6_address_that_somebody_holds_is_in_use(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     wide, holder = await fresh(emulator, provider, v6=True)
@@ -710,7 +716,7 @@ async def test_an_ipv6_address_is_taken_from_nobody(
     assert refusal.value.owner == wide.ip
 
 
-async def test_an_interface_with_a_range_of_its_own_is_no_target(
+async def test_an_interface_with_its_own_range_is_no_target(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:
     wide, machine = await fresh(emulator, provider, v6=True)
@@ -732,7 +738,7 @@ async def test_an_interface_that_changed_meanwhile_is_read_again(
     assert emulator.world.holder(wide.ip) == machine.machine_id
 
 
-# Answers that are none.
+# Missing and unusable answers.
 
 
 @pytest.mark.parametrize("status", [200, 502])
@@ -769,7 +775,7 @@ async def test_a_throttled_call_is_not_repeated(
 
 @pytest.fixture
 async def hasty(emulator: GceEmulator) -> AsyncIterator[GcpProvider]:
-    """A provider with little time, whose SDK is loaded already."""
+    """A provider with a short deadline, whose SDK is already loaded."""
     provider = create({"region": emulator.region, "timeout_seconds": "1.2"})
     async with asyncio.timeout(30):
         while not provider._sdk._client:

@@ -1,4 +1,4 @@
-"""The environment's settings: what they mean, and what is wrong with those that cannot be."""
+"""Settings from the environment, and the errors for invalid ones."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from moorage_provider.errors import InvalidOptions
 from moorage_provider_gcp.settings import Settings, from_environment, region
 
 
-def test_without_any_setting_all_is_googles_own() -> None:
+def test_without_settings_googles_defaults_apply() -> None:
     assert from_environment({}) == Settings("", "", anonymous=False, interface="nic0")
 
 
@@ -29,7 +29,7 @@ def test_the_project_may_be_googles_own_setting() -> None:
 @pytest.mark.parametrize(
     "endpoint", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://127.1.2.3"]
 )
-def test_nobody_may_ask_an_emulator_on_this_machine(endpoint: str) -> None:
+def test_an_emulator_on_this_machine_needs_no_credentials(endpoint: str) -> None:
     environment = {"MOORAGE_GCP_ENDPOINT": endpoint, "MOORAGE_GCP_CREDENTIALS": "anonymous"}
     assert from_environment(environment).anonymous
 
@@ -38,7 +38,7 @@ def test_nobody_may_ask_an_emulator_on_this_machine(endpoint: str) -> None:
     "endpoint",
     ["", "https://compute.example.com", "https://192.0.2.1:443", "https://localhost.example.com"],
 )
-def test_nobody_may_ask_anybody_else(endpoint: str) -> None:
+def test_any_other_host_needs_credentials(endpoint: str) -> None:
     environment = {"MOORAGE_GCP_ENDPOINT": endpoint, "MOORAGE_GCP_CREDENTIALS": "anonymous"}
     with pytest.raises(InvalidOptions, match=r"CREDENTIALS=anonymous .* loopback"):
         from_environment(environment)
@@ -67,7 +67,7 @@ def test_an_unusable_endpoint_is_named_and_not_shown(endpoint: str) -> None:
     ("name", "value"),
     [("MOORAGE_GCP_CREDENTIALS", "key.json"), ("MOORAGE_GCP_INTERFACE", "eth0")],
 )
-def test_a_value_that_cannot_be_is_named(name: str, value: str) -> None:
+def test_an_invalid_value_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidOptions, match=name):
         from_environment({name: value})
 
@@ -78,6 +78,6 @@ def test_a_region_may_be_any_or_one(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Europe", "../x", "europe west", "a/b"])
-def test_a_region_that_cannot_be_is_refused(text: str) -> None:
+def test_an_invalid_region_is_refused(text: str) -> None:
     with pytest.raises(InvalidOptions, match=r"spec\.cloud\.region"):
         region(text)

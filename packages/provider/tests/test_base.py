@@ -1,4 +1,4 @@
-"""What all providers with an SDK share, on a client that does as little as one can."""
+"""What all providers with an SDK share, tried with a minimal client."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Client:
 
     credentials_expiring = True
 
-    def __init__(self, fence: Callable[[], None], tell: Callable[[ApiCall], None]) -> None:
+    def __init__(self, fence: Callable[[], None], on_call: Callable[[ApiCall], None]) -> None:
         self.fence = fence
-        self.tell = tell
+        self.on_call = on_call
         self.closed = False
 
     def close(self) -> None:
         self.closed = True
 
 
-class Harbour(SdkProvider[Client]):
-    """A provider of one call."""
+class ExampleProvider(SdkProvider[Client]):
+    """A provider with one call."""
 
-    name = "harbour"
-    cloud = "Harbour"
+    name = "example"
+    cloud = "Example cloud"
     capabilities = Capabilities(moves_in_one_call=True, clears_target_first=False)
     threads = 2
 
@@ -43,34 +43,36 @@ class Harbour(SdkProvider[Client]):
             await asyncio.Event().wait()
 
     def _connect(self) -> Client:
-        return Client(self._check_fence, self._tell)
+        return Client(self._check_fence, self._report_call)
 
 
-async def test_the_client_asks_the_fence_and_tells_the_observer_that_are_set_last() -> None:
-    harbour = Harbour("", 5.0)
-    client = await harbour.call()
+async def test_the_client_calls_the_fence_and_the_observer_that_were_set_last() -> None:
+    provider = ExampleProvider("", 5.0)
+    client = await provider.call()
     client.fence()
-    client.tell(ApiCall("call", "success", 0.1))
+    client.on_call(ApiCall("call", "success", 0.1))
     asked: list[str] = []
-    told: list[ApiCall] = []
-    harbour.fence = lambda: asked.append("fence")
-    harbour.on_call = told.append
+    calls: list[ApiCall] = []
+    provider.fence = lambda: asked.append("fence")
+    provider.on_call = calls.append
     client.fence()
-    client.tell(ApiCall("call", "success", 0.2))
+    client.on_call(ApiCall("call", "success", 0.2))
     assert asked == ["fence"]
-    assert [request.seconds for request in told] == [0.2]
-    await harbour.close()
+    assert [request.seconds for request in calls] == [0.2]
+    await provider.close()
     assert client.closed
 
 
-async def test_credentials_are_the_client_s_and_nobody_s_before_there_is_one() -> None:
-    harbour = Harbour("", 5.0)
-    assert not harbour.credentials_expiring()
-    await harbour.call()
-    assert harbour.credentials_expiring()
-    await harbour.close()
+async def test_credentials_can_expire_only_once_there_is_a_client() -> None:
+    provider = ExampleProvider("", 5.0)
+    assert not provider.credentials_expiring()
+    await provider.call()
+    assert provider.credentials_expiring()
+    await provider.close()
 
 
-async def test_an_operation_without_an_answer_is_given_up_with_the_cloud_s_name() -> None:
-    with pytest.raises(Unavailable, match=r"^Harbour: the call got no answer within 0\.02 s$"):
-        await Harbour("", 0.02).hang()
+async def test_a_call_without_an_answer_raises_an_error_that_names_the_cloud() -> None:
+    with pytest.raises(
+        Unavailable, match=r"^Example cloud: the call got no answer within 0\.02 s$"
+    ):
+        await ExampleProvider("", 0.02).hang()

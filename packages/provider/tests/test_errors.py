@@ -1,4 +1,4 @@
-"""Every error of a cloud says in one sentence what happened, and carries what its reader needs."""
+"""Every error of a cloud says in one sentence what happened, and carries the details."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_exactly_these_kinds_may_succeed_if_tried_again() -> None:
     }  # fmt: skip
 
 
-def test_what_a_reader_needs_beyond_the_message_is_carried() -> None:
+def test_an_error_carries_the_details_beyond_its_message() -> None:
     assert errors.Throttled("slow down", "RequestLimitExceeded", 2.5).retry_after == 2.5
     assert errors.Locked("busy").retry_after is None
     assert errors.InUse("taken", owner="i-0abc").owner == "i-0abc"

@@ -1,4 +1,4 @@
-"""Options that make no sense are refused by name, value and way out."""
+"""Invalid options are refused with their name, their value and what to write instead."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The values that cross the line to a cloud can be compared, and say nothing by default."""
+"""The values exchanged with a cloud can be compared."""
 
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder, PendingMutation
 

@@ -1,4 +1,4 @@
-"""A blocking SDK runs in threads of its own, is made late, and is made anew when refused."""
+"""A blocking SDK runs in its own threads; its client is made late and recreated when refused."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ async def test_the_client_is_made_once_and_in_a_thread() -> None:
     assert first.closed
 
 
-async def test_after_rejected_credentials_the_client_is_made_anew() -> None:
+async def test_after_rejected_credentials_the_client_is_recreated() -> None:
     def refuse(_: Client) -> None:
         raise CredentialsRejected("no")
 
@@ -60,19 +60,19 @@ async def test_a_call_that_waited_past_its_deadline_is_never_made() -> None:
     sdk.close()
 
 
-def test_every_end_of_a_call_is_told() -> None:
-    told: list[ApiCall] = []
-    with observed("Read", told.append):
+def test_every_finished_call_is_reported() -> None:
+    calls: list[ApiCall] = []
+    with observed("Read", calls.append):
         pass
-    with pytest.raises(AddressNotFound), observed("Read", told.append):
+    with pytest.raises(AddressNotFound), observed("Read", calls.append):
         raise AddressNotFound("gone")
-    with pytest.raises(PermissionError), observed("Write", told.append):
+    with pytest.raises(PermissionError), observed("Write", calls.append):
         raise PermissionError("fenced")
-    assert [(r.operation, r.outcome) for r in told] == [
+    assert [(r.operation, r.outcome) for r in calls] == [
         ("Read", "success"),
         ("Read", "address_not_found"),
     ]
-    assert all(0 <= request.seconds < 1 for request in told)
+    assert all(0 <= request.seconds < 1 for request in calls)
 
 
 def test_outcomes_are_spelled_as_metrics_are() -> None:

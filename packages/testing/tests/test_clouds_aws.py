@@ -71,7 +71,7 @@ def test_associating_twice_is_one_association(ec2: "EC2Client", emulator: Ec2Emu
     assert associate(ec2, emulator, one) == associate(ec2, emulator, one, AllowReassociation=False)
 
 
-def test_without_a_word_an_address_is_taken_from_its_holder(
+def test_by_default_an_address_is_taken_from_its_holder(
     ec2: "EC2Client", emulator: Ec2Emulator
 ) -> None:
     one, two = emulator.world.add_instances(2)
@@ -93,7 +93,7 @@ def test_a_private_address_has_one_elastic_ip(ec2: "EC2Client", emulator: Ec2Emu
     assert (emulator.world.holder(IP), emulator.world.holder(OTHER_IP)) == ("", one.id)
 
 
-def test_only_a_private_address_of_the_interface_is_taken(
+def test_only_a_private_address_of_the_interface_is_accepted(
     ec2: "EC2Client", emulator: Ec2Emulator
 ) -> None:
     (one,) = emulator.world.add_instances(1)
@@ -102,7 +102,7 @@ def test_only_a_private_address_of_the_interface_is_taken(
     assert code_of(refused) == "InvalidParameterValue"
 
 
-def test_an_instance_with_two_interfaces_must_be_told_which(
+def test_an_instance_with_two_interfaces_needs_an_interface_id(
     ec2: "EC2Client", emulator: Ec2Emulator
 ) -> None:
     (one,) = emulator.world.add_instances(1)
@@ -162,7 +162,7 @@ def test_an_address_in_use_is_not_released(ec2: "EC2Client", emulator: Ec2Emulat
     assert code_of(refused) == "InvalidIPAddress.InUse"
 
 
-def test_a_lent_address_comes_back_when_the_elastic_ip_goes(
+def test_an_ephemeral_address_is_restored_when_the_elastic_ip_is_removed(
     ec2: "EC2Client", emulator: Ec2Emulator
 ) -> None:
     (one,) = emulator.world.add_instances(1)
@@ -181,7 +181,7 @@ def test_a_lent_address_comes_back_when_the_elastic_ip_goes(
         ({"AllocationId": None, "InstanceId": "bogus"}, "Instance"),
     ],
 )
-def test_malformed_ids_are_told_from_unknown_ones(
+def test_malformed_ids_and_unknown_ones_have_different_errors(
     ec2: "EC2Client", emulator: Ec2Emulator, parameters: dict[str, str | None], code: str
 ) -> None:
     known = emulator.world.addresses()[IP]
@@ -195,11 +195,11 @@ def test_reads_may_lag_behind_a_change(ec2: "EC2Client", emulator: Ec2Emulator) 
     (one,) = emulator.world.add_instances(1)
     emulator.stale_reads = 2
     associate(ec2, emulator, one)
-    seen = [
+    holders = [
         [row.get("InstanceId", "") for row in ec2.describe_addresses(PublicIps=[IP])["Addresses"]]
         for _ in range(3)
     ]
-    assert seen == [[""], [""], [one.id]]
+    assert holders == [[""], [""], [one.id]]
 
 
 def test_an_injected_answer_is_ec2s_error_document(ec2: "EC2Client", emulator: Ec2Emulator) -> None:
@@ -268,7 +268,7 @@ DESCRIBED = "<DescribeAddressesResponse><requestId>1</requestId>{}</DescribeAddr
         ),
     ],
 )
-def test_an_answer_beside_the_model_is_noticed(content: str, found: list[str]) -> None:
+def test_an_answer_that_violates_the_model_is_noticed(content: str, found: list[str]) -> None:
     assert answers.violations("DescribeAddresses", DESCRIBED.format(content).encode()) == found
 
 
@@ -284,14 +284,14 @@ def test_a_value_of_the_wrong_type_is_noticed() -> None:
     ]
 
 
-def asked(url: str, method: str = "GET", body: object = None) -> Any:
+def raw_answer(url: str, method: str = "GET", body: object = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, method=method)  # noqa: S310 - a loopback address
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback
         return json.load(answer)
 
 
-def test_the_process_serves_what_it_printed_and_obeys_over_http() -> None:
+def test_the_process_serves_what_it_printed_and_is_controlled_over_http() -> None:
     command = [sys.executable, "-m", "moorage_testing.clouds.aws", "--nodes", "2"]
     command += ["--addresses", f"{IP},{OTHER_IP}", "--cluster", "demo"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own command
@@ -310,28 +310,30 @@ def check_process(made: dict[str, Any]) -> None:
     assert made["instances"][0]["provider_id"].endswith(f"/{one}")
     assert set(made["addresses"]) == {IP, OTHER_IP}
     ec2 = client_of(made["environment"])
-    asked(f"{url}/faults", "POST", {"op": "AssociateAddress", "status": 503, "code": "Throttling"})
+    raw_answer(
+        f"{url}/faults", "POST", {"op": "AssociateAddress", "status": 503, "code": "Throttling"}
+    )
     with pytest.raises(ClientError, match="Throttling"):
         ec2.associate_address(AllocationId=made["addresses"][IP], InstanceId=one)
-    asked(f"{url}/faults", "DELETE")
+    raw_answer(f"{url}/faults", "DELETE")
     ec2.associate_address(AllocationId=made["addresses"][IP], InstanceId=one)
-    assert [call["op"] for call in asked(f"{url}/calls")] == ["AssociateAddress"] * 2
-    assert asked(f"{url}/addresses")[0] == {
+    assert [call["op"] for call in raw_answer(f"{url}/calls")] == ["AssociateAddress"] * 2
+    assert raw_answer(f"{url}/addresses")[0] == {
         "ip": IP,
         "reference": made["addresses"][IP],
         "instance": one,
     }
-    asked(f"{url}/addresses/{IP}/disassociate", "POST", {})
-    asked(f"{url}/instances/{one}/terminate", "POST", {})
-    assert [instance["id"] for instance in asked(f"{url}/instances")] == [two]
-    assert asked(f"{url}/violations") == []
+    raw_answer(f"{url}/addresses/{IP}/disassociate", "POST", {})
+    raw_answer(f"{url}/instances/{one}/terminate", "POST", {})
+    assert [instance["id"] for instance in raw_answer(f"{url}/instances")] == [two]
+    assert raw_answer(f"{url}/violations") == []
     for path, body, status in (
         ("faults", {"op": "x", "colour": "red"}, 400),
         ("instances/i-00000000/stop", {}, 404),
         ("nothing", {}, 404),
     ):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            asked(f"{url}/{path}", "POST", body)
+            raw_answer(f"{url}/{path}", "POST", body)
         assert refused.value.code == status
         refused.value.close()
     ec2.close()

@@ -1,4 +1,4 @@
-"""Where moto alone differs from EC2: when one of these fails, the overlay can shrink."""
+"""Where plain moto differs from EC2: when one of these fails, the overlay can shrink."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def test_1_reassociation_is_off_unless_asked_for(plain: Plain) -> None:
         plain.ec2.associate_address(AllocationId=plain.allocation, InstanceId=plain.two)
 
 
-def test_2_an_instance_with_two_interfaces_is_taken_by_its_id(plain: Plain) -> None:
+def test_2_an_instance_with_two_interfaces_is_accepted_by_its_id(plain: Plain) -> None:
     subnet = plain.ec2.describe_instances(InstanceIds=[plain.one])["Reservations"][0]["Instances"][
         0
     ]["SubnetId"]
@@ -68,7 +68,7 @@ def test_2_an_instance_with_two_interfaces_is_taken_by_its_id(plain: Plain) -> N
     assert plain.ec2.associate_address(AllocationId=plain.allocation, InstanceId=plain.one)
 
 
-def test_3_the_private_address_is_not_looked_at(plain: Plain) -> None:
+def test_3_the_private_address_is_ignored(plain: Plain) -> None:
     plain.ec2.associate_address(
         AllocationId=plain.allocation,
         NetworkInterfaceId=plain.interface(plain.one),
@@ -84,7 +84,7 @@ def test_4_two_addresses_sit_on_one_private_address(plain: Plain) -> None:
     assert plain.holders() == [plain.one, plain.one]
 
 
-def test_5_the_old_instance_still_shows_an_address_that_went(plain: Plain) -> None:
+def test_5_the_old_instance_still_shows_an_address_that_moved(plain: Plain) -> None:
     for instance in (plain.one, plain.two):
         plain.ec2.associate_address(
             AllocationId=plain.allocation, InstanceId=instance, AllowReassociation=True
@@ -125,7 +125,7 @@ def test_10_the_same_association_again_is_another_one(plain: Plain) -> None:
     assert first["AssociationId"] != second["AssociationId"]
 
 
-def test_14_malformed_ids_are_not_told_from_unknown_ones(plain: Plain) -> None:
+def test_14_malformed_ids_and_unknown_ones_have_the_same_error(plain: Plain) -> None:
     with pytest.raises(ClientError, match=r"InvalidAllocationID\.NotFound"):
         plain.ec2.associate_address(AllocationId="bogus", InstanceId=plain.one)
 
@@ -137,7 +137,7 @@ def test_16_addresses_and_zones_have_no_network_border_group(plain: Plain) -> No
     )
 
 
-def test_17_a_lent_address_is_shown_as_the_accounts_own(plain: Plain) -> None:
+def test_17_an_ephemeral_address_is_shown_as_the_accounts_own(plain: Plain) -> None:
     subnet = plain.ec2.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["10.0.1.0/24"]}])
     run = plain.ec2.run_instances(
         ImageId="ami-00000000",

@@ -33,7 +33,7 @@ class Token:
 
 
 class Clients:
-    """The SDK's clients of one emulator; nothing is repeated on its own."""
+    """The SDK's clients of one emulator, without automatic retries."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         options: dict[str, Any] = {
@@ -92,15 +92,15 @@ def clients(emulator: ArmEmulator) -> Iterator[Clients]:
 
 
 def refused(work: Callable[[], object]) -> tuple[int, str]:
-    """The HTTP status and the code that work is refused with."""
+    """The HTTP status and the code of a refusal."""
     with pytest.raises(HttpResponseError) as error:
         work()
     assert error.value.error is not None
     return error.value.status_code or 0, error.value.error.code or ""
 
 
-def asked(emulator: ArmEmulator, path: str, method: str = "GET", body: object = None) -> Any:
-    """What the API answers, without the SDK in between."""
+def raw_answer(emulator: ArmEmulator, path: str, method: str = "GET", body: object = None) -> Any:
+    """The answer of the API, without the SDK in between."""
     return answered(emulator.environment, f"{emulator.url}{path}?api-version=1", method, body)
 
 
@@ -133,7 +133,7 @@ def test_ids_mean_the_same_in_any_case(clients: Clients, emulator: ArmEmulator) 
     assert emulator.world.holder(IP) == one.id
 
 
-def test_an_address_is_taken_from_nobody(clients: Clients, emulator: ArmEmulator) -> None:
+def test_an_address_is_never_taken_from_its_holder(clients: Clients, emulator: ArmEmulator) -> None:
     one, two = emulator.world.add_instances(2)
     address = emulator.world.addresses()[IP]
     clients.attach(one, address)
@@ -143,15 +143,15 @@ def test_an_address_is_taken_from_nobody(clients: Clients, emulator: ArmEmulator
         assert refused(lambda: clients.attach(two, address)) == (400, "PublicIPAddressInUse")
 
 
-def test_an_address_is_on_one_private_one(emulator: ArmEmulator) -> None:
+def test_an_address_is_on_one_private_address(emulator: ArmEmulator) -> None:
     (one,) = emulator.world.add_instances(1)
-    body = asked(emulator, one.interface_id)
+    body = raw_answer(emulator, one.interface_id)
     (first,) = body["properties"]["ipConfigurations"]
     first["properties"]["publicIPAddress"] = {"id": emulator.world.addresses()[IP]}
     second = {"name": "ipconfig2", "properties": {**first["properties"], "primary": False}}
     body["properties"]["ipConfigurations"].append(second)
     with pytest.raises(urllib.error.HTTPError) as error:
-        asked(emulator, one.interface_id, "PUT", body)
+        raw_answer(emulator, one.interface_id, "PUT", body)
     with error.value as answer:
         assert json.load(answer)["error"]["code"] == "PublicIPReferencedByMultipleIPConfigs"
 
@@ -210,13 +210,13 @@ def test_a_write_replaces_everything(clients: Clients, emulator: ArmEmulator) ->
     assert (kept.tags, kept.enable_ip_forwarding) == (before.tags, True)
     assert kept.ip_configurations[0].load_balancer_backend_address_pools
     assert kept.virtual_machine.id == before.virtual_machine.id
-    body = asked(emulator, one.interface_id)
+    body = raw_answer(emulator, one.interface_id)
     part = {"name": "ipconfig1", "properties": {"primary": True}}
     bare = {"location": body["location"], "properties": {"ipConfigurations": [part]}}
-    asked(emulator, one.interface_id, "PUT", bare)
+    raw_answer(emulator, one.interface_id, "PUT", bare)
     now = clients.read(one)
     assert (now.tags, now.enable_ip_forwarding, now.network_security_group) == ({}, None, None)
-    # What is not the writer's stays.
+    # Fields that the writer cannot change stay.
     assert now.virtual_machine.id == before.virtual_machine.id
     assert now.ip_configurations[0].private_ip_address == one.private_ip
 
@@ -225,19 +225,19 @@ def test_read_only_fields_are_ignored_and_unknown_ones_are_refused(
     clients: Clients, emulator: ArmEmulator
 ) -> None:
     one, two = emulator.world.add_instances(2)
-    body = asked(emulator, one.interface_id)
+    body = raw_answer(emulator, one.interface_id)
     assert "virtualMachine" in body["properties"]
     body["properties"]["virtualMachine"] = {"id": two.id}
     body["etag"] = "mine"
-    asked(emulator, one.interface_id, "PUT", body)
+    raw_answer(emulator, one.interface_id, "PUT", body)
     assert clients.read(one).virtual_machine.id.lower() == one.id
     body["properties"]["colour"] = "red"
     with pytest.raises(urllib.error.HTTPError) as error:
-        asked(emulator, one.interface_id, "PUT", body)
+        raw_answer(emulator, one.interface_id, "PUT", body)
     with error.value as answer:
-        told = json.load(answer)["error"]
-    assert told["code"] == "InvalidRequestContent"
-    assert "networkInterface.properties.colour: unknown" in told["message"]
+        error = json.load(answer)["error"]
+    assert error["code"] == "InvalidRequestContent"
+    assert "networkInterface.properties.colour: unknown" in error["message"]
 
 
 def test_an_interface_has_exactly_one_primary_configuration(
@@ -271,7 +271,7 @@ def test_an_operation_is_polled_to_its_end(clients: Clients, emulator: ArmEmulat
     since = len(emulator.faults.calls)
     clients.attach(one, emulator.world.addresses()[IP])
     ops = emulator.faults.ops(since)
-    # The SDK reads the resource in the end.
+    # The SDK reads the resource at the end.
     assert ops[:2] == ("networkInterfaces.get", WRITE)
     assert set(ops[2:-1]) == {"operations.get"}
     assert emulator.world.holder(IP) == one.id
@@ -283,7 +283,7 @@ def test_an_operation_that_fails_late_changes_nothing_but_the_state(
     (one,) = emulator.world.add_instances(1)
     address = emulator.world.addresses()[IP]
     emulator.faults.inject(Fault(op=WRITE, late=True, code="InternalServerError"))
-    # What failed is told well: the status is that of the answer about it.
+    # The status 200 is that of the answer about the failed operation.
     assert refused(lambda: clients.attach(one, address)) == (200, "InternalServerError")
     assert emulator.world.holder(IP) == ""
     assert emulator.world.provisioning_state(one.id) == "Failed"
@@ -291,16 +291,16 @@ def test_an_operation_that_fails_late_changes_nothing_but_the_state(
     assert emulator.world.provisioning_state(one.id) == "Succeeded"
 
 
-def test_an_operation_nobody_began_is_not_found(emulator: ArmEmulator) -> None:
+def test_an_unknown_operation_is_not_found(emulator: ArmEmulator) -> None:
     subscription = emulator.environment["AZURE_SUBSCRIPTION_ID"]
     where = f"/subscriptions/{subscription}/providers/Microsoft.Network/locations/x/operations/y"
     with pytest.raises(urllib.error.HTTPError) as error:
-        asked(emulator, where)
+        raw_answer(emulator, where)
     with error.value as answer:
         assert answer.code == 404
 
 
-def test_an_administrators_lock_holds(clients: Clients, emulator: ArmEmulator) -> None:
+def test_an_administrators_lock_refuses_writes(clients: Clients, emulator: ArmEmulator) -> None:
     (one,) = emulator.world.add_instances(1)
     emulator.world.lock(one.id)
     address = emulator.world.addresses()[IP]
@@ -344,14 +344,14 @@ def test_an_interface_may_go_with_its_machine(clients: Clients, emulator: ArmEmu
     emulator.world.terminate(one.id, with_interface=True)
     row = clients.network.public_ip_addresses.get(GROUP, "ip-203-0-113-10")
     assert row.ip_configuration is None
-    # With a version, a write never makes an interface anew.
+    # With a version, a write never recreates an interface.
     assert refused(lambda: clients.write(interface, etag=str(interface.etag))) == (
         412,
         "PreconditionFailed",
     )
 
 
-def test_machines_of_a_flexible_scale_set_are_usual_ones(
+def test_machines_of_a_flexible_scale_set_are_ordinary_ones(
     clients: Clients, emulator: ArmEmulator
 ) -> None:
     (one,) = emulator.world.add_instances(1, flexible="pool")
@@ -363,7 +363,7 @@ def test_machines_of_a_flexible_scale_set_are_usual_ones(
     assert row.virtual_machine_scale_set.id == scale_set.id
 
 
-def test_instances_of_a_uniform_scale_set_are_in_lists_of_their_own(
+def test_instances_of_a_uniform_scale_set_are_in_separate_lists(
     clients: Clients, emulator: ArmEmulator
 ) -> None:
     one, two = emulator.world.add_scale_set_instances("pool", 2, ips=("198.51.100.1",))
@@ -385,14 +385,14 @@ def test_instances_of_a_uniform_scale_set_are_in_lists_of_their_own(
     assert address.ip_address == "198.51.100.1"
     assert emulator.world.holder("198.51.100.1") == one.id
     with pytest.raises(urllib.error.HTTPError) as error:
-        asked(emulator, one.interface_id, "PUT", {})
+        raw_answer(emulator, one.interface_id, "PUT", {})
     with error.value as answer:
         assert answer.code == 404
     emulator.world.terminate(one.id)
     assert set(emulator.world.addresses()) == {IP, OTHER_IP}
 
 
-def test_a_list_is_told_in_pages(clients: Clients, emulator: ArmEmulator) -> None:
+def test_a_list_comes_in_pages(clients: Clients, emulator: ArmEmulator) -> None:
     emulator.page_size = 2
     instances = emulator.world.add_instances(5)
     since = len(emulator.faults.calls)
@@ -403,7 +403,7 @@ def test_a_list_is_told_in_pages(clients: Clients, emulator: ArmEmulator) -> Non
     assert list(clients.network.network_interfaces.list("elsewhere")) == []
 
 
-def test_nobody_is_answered_without_a_token(emulator: ArmEmulator) -> None:
+def test_a_request_without_a_token_is_refused(emulator: ArmEmulator) -> None:
     url = f"{emulator.url}{emulator.world.addresses()[IP]}?api-version=1"
     context = ssl.create_default_context(cafile=emulator.environment["REQUESTS_CA_BUNDLE"])
     with pytest.raises(urllib.error.HTTPError) as error:
@@ -443,7 +443,7 @@ def test_a_broken_connection_leaves_the_effect_or_none(
 
 def test_what_is_not_emulated_is_no_resource_type(emulator: ArmEmulator) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
-        asked(emulator, "/subscriptions/x/providers/Microsoft.Batch/pools")
+        raw_answer(emulator, "/subscriptions/x/providers/Microsoft.Batch/pools")
     with error.value as answer:
         assert json.load(answer)["error"]["code"] == "InvalidResourceType"
 
@@ -480,11 +480,11 @@ METHOD = f"{INTERFACE}.properties.ipConfigurations[].properties.privateIPAllocat
         ),
     ],
 )
-def test_a_value_beside_the_sdks_types_is_noticed(value: object, found: list[str]) -> None:
+def test_a_value_that_violates_the_sdks_types_is_noticed(value: object, found: list[str]) -> None:
     assert schema.problems(types.NetworkInterface, value, INTERFACE) == found
 
 
-def test_what_only_the_cloud_writes_is_taken_out_at_every_depth() -> None:
+def test_read_only_fields_are_removed_at_every_depth() -> None:
     value = {
         "etag": "1",
         "tags": {"etag": "mine"},
@@ -496,15 +496,15 @@ def test_what_only_the_cloud_writes_is_taken_out_at_every_depth() -> None:
     }
 
 
-def test_an_answer_beside_the_sdks_types_is_a_violation(emulator: ArmEmulator) -> None:
+def test_an_answer_that_violates_the_sdks_types_is_a_violation(emulator: ArmEmulator) -> None:
     row = emulator._account.get(emulator.world.addresses()[IP])
     row["properties"]["colour"] = "red"
-    asked(emulator, row["id"])
+    raw_answer(emulator, row["id"])
     assert emulator.violations == ["publicIPAddresses.get.properties.colour: unknown"]
     emulator.violations.clear()
 
 
-def test_the_process_serves_what_it_printed_and_obeys_over_http() -> None:
+def test_the_process_serves_what_it_printed_and_is_controlled_over_http() -> None:
     command = [sys.executable, "-m", "moorage_testing.clouds.azure", "--nodes", "2"]
     command += ["--addresses", f"{IP},{OTHER_IP}", "--cluster", "demo"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own command

@@ -42,8 +42,8 @@ class Refusal(Exception):
         self.reason = self.error.get("errors", [{}])[0].get("reason", "")
 
 
-def ask(url: str, verb: str = "GET", body: object = None, **query: str) -> Any:
-    """What the emulator answers; raises ``Refusal``."""
+def call(url: str, verb: str = "GET", body: object = None, **query: str) -> Any:
+    """The emulator's answer; raises ``Refusal``."""
     if query:
         url += f"?{urllib.parse.urlencode(query)}"
     data = None if body is None else json.dumps(body).encode()
@@ -60,13 +60,13 @@ def ask(url: str, verb: str = "GET", body: object = None, **query: str) -> Any:
 
 
 class Api:
-    """Compute Engine as raw HTTP, to see what really is on the wire."""
+    """Compute Engine over raw HTTP, without the SDK."""
 
     def __init__(self, emulator: GceEmulator) -> None:
         self.emulator = emulator
 
     def __call__(self, path: str, verb: str = "GET", body: object = None, **query: str) -> Any:
-        return ask(f"{self.emulator.url}/compute/v1/{path}", verb, body, **query)
+        return call(f"{self.emulator.url}/compute/v1/{path}", verb, body, **query)
 
     def add(self, instance: Instance, ip: str = "", body: object = None, **query: str) -> Any:
         config = body if body is not None else NAT | ({"natIP": ip} if ip else {})
@@ -94,7 +94,7 @@ class Api:
         return self(f"{path}/wait", "POST")
 
     def ended(self, operation: Any) -> Any:
-        """The operation, done; fails where that was without an error, or not at all."""
+        """The operation, done; fails unless it ended in an error."""
         done = self.wait(operation)
         assert (done["status"], done.get("error")) == ("DONE", None)
         return done
@@ -132,7 +132,7 @@ def ipv6_body(api: Api, instance: Instance, **changes: Any) -> dict[str, Any]:
     return body | changes
 
 
-# What is refused.
+# Refusals.
 
 
 def test_an_interface_has_one_access_config(api: Api, emulator: GceEmulator) -> None:
@@ -142,7 +142,7 @@ def test_an_interface_has_one_access_config(api: Api, emulator: GceEmulator) -> 
     assert (refused.value.status, refused.value.reason) == (400, "invalid")
 
 
-def test_an_address_in_use_is_taken_from_nobody(api: Api, emulator: GceEmulator) -> None:
+def test_an_address_in_use_is_never_taken_from_its_user(api: Api, emulator: GceEmulator) -> None:
     one, two = emulator.world.add_instances(2, with_public_ip=False)
     api.ended(api.add(one, IP))
     with pytest.raises(Refusal, match="already in-use"):
@@ -161,7 +161,7 @@ def test_an_address_of_a_forwarding_rule_is_in_use(
 
 
 @pytest.mark.parametrize("ip", ["192.0.2.1", "203.0.113.99", "203.0.113.98"])
-def test_only_a_reserved_address_of_the_same_region_is_given(
+def test_only_a_reserved_address_of_the_same_region_is_accepted(
     api: Api, emulator: GceEmulator, bare: Instance, ip: str
 ) -> None:
     emulator.world.add_address("203.0.113.99", region="us-east1")
@@ -178,7 +178,7 @@ def test_only_a_reserved_address_of_the_same_region_is_given(
         ("PREMIUM", {"networkTier": "STANDARD"}),
     ],
 )
-def test_an_access_config_is_of_its_addresss_tier(
+def test_an_access_config_must_have_the_tier_of_its_address(
     api: Api, emulator: GceEmulator, bare: Instance, tier: str, named: dict[str, str]
 ) -> None:
     emulator.world.add_address("203.0.113.99", tier=tier)
@@ -203,7 +203,7 @@ def test_a_missing_parameter_is_named(api: Api, bare: Instance) -> None:
     assert refused.value.reason == "required"
 
 
-def test_ipv6_is_no_matter_of_add_access_config(api: Api, bare: Instance) -> None:
+def test_add_access_config_refuses_ipv6(api: Api, bare: Instance) -> None:
     with pytest.raises(Refusal, match="DIRECT_IPV6"):
         api.add(bare, body={"type": "DIRECT_IPV6"})
 
@@ -218,7 +218,7 @@ def test_ipv6_is_no_matter_of_add_access_config(api: Api, bare: Instance) -> Non
         "global/networks",
     ],
 )
-def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
+def test_a_missing_resource_is_not_found(api: Api, path: str) -> None:
     with pytest.raises(Refusal) as refused:
         api(f"projects/example-project/{path}")
     assert (refused.value.status, refused.value.reason) == (404, "notFound")
@@ -230,10 +230,10 @@ def test_another_project_is_forbidden(api: Api) -> None:
     assert (refused.value.status, refused.value.reason) == (403, "forbidden")
 
 
-# What instances do to their addresses.
+# Instances and their addresses.
 
 
-def test_a_stopped_instance_keeps_a_reserved_address_and_takes_no_other(
+def test_a_stopped_instance_keeps_a_reserved_address_and_accepts_no_other(
     api: Api, emulator: GceEmulator, bare: Instance
 ) -> None:
     emulator.world.associate(IP, bare.id)
@@ -257,7 +257,7 @@ def test_a_stopped_instance_loses_an_ephemeral_address(api: Api, emulator: GceEm
     assert before != after
 
 
-def test_an_instance_that_is_not_there_yet_takes_no_address(
+def test_an_instance_that_is_still_starting_accepts_no_address(
     api: Api, emulator: GceEmulator, bare: Instance
 ) -> None:
     emulator.world.set_status(bare.id, "PROVISIONING")
@@ -275,7 +275,7 @@ def test_deleting_an_instance_frees_its_address(
     assert (row["status"], row.get("users")) == ("RESERVED", None)
 
 
-def test_an_instance_made_anew_is_another_one(
+def test_a_recreated_instance_is_another_one(
     api: Api, emulator: GceEmulator, bare: Instance
 ) -> None:
     emulator.world.associate(IP, bare.id)
@@ -289,11 +289,13 @@ def test_an_instance_made_anew_is_another_one(
     assert refused.value.status == 404
 
 
-def test_a_kept_ephemeral_address_is_in_use_from_the_start(api: Api, emulator: GceEmulator) -> None:
+def test_a_promoted_ephemeral_address_is_in_use_from_the_start(
+    api: Api, emulator: GceEmulator
+) -> None:
     (one,) = emulator.world.add_instances(1)
-    (lent,) = emulator.world.public_ips(one.id)
-    emulator.world.add_address(lent)
-    assert api.address(lent)["users"][0].endswith(path_of(one))
+    (ephemeral,) = emulator.world.public_ips(one.id)
+    emulator.world.add_address(ephemeral)
+    assert api.address(ephemeral)["users"][0].endswith(path_of(one))
 
 
 # Operations.
@@ -363,7 +365,7 @@ def test_of_two_accepted_for_one_address_the_second_fails_late(
     assert emulator.world.holder(IP) == one.id
 
 
-def test_an_instance_deleted_meanwhile_is_told_by_the_operation(
+def test_the_operation_on_an_instance_deleted_meanwhile_fails(
     api: Api, emulator: GceEmulator, bare: Instance
 ) -> None:
     emulator.operation_seconds = 0.2
@@ -471,7 +473,7 @@ def test_a_list_comes_in_pages(api: Api, emulator: GceEmulator) -> None:
 
 
 @pytest.mark.parametrize("query", [{"maxResults": "501"}, {"pageToken": "x"}])
-def test_a_page_that_cannot_be_is_refused(api: Api, query: dict[str, str]) -> None:
+def test_an_invalid_page_size_is_refused(api: Api, query: dict[str, str]) -> None:
     with pytest.raises(Refusal, match="Invalid value"):
         api(f"{REGION}/addresses", **query)
 
@@ -492,7 +494,7 @@ def test_a_list_is_filtered(api: Api, text: str, found: list[str]) -> None:
     assert [row["address"] for row in rows] == found
 
 
-def test_a_filter_that_is_not_understood_is_refused(api: Api) -> None:
+def test_an_unsupported_filter_is_refused(api: Api) -> None:
     with pytest.raises(Refusal, match="Invalid list filter expression"):
         api(f"{REGION}/addresses", filter="address ~ 203")
 
@@ -564,9 +566,7 @@ def test_a_connection_broken_before_the_work_leaves_none(
     assert emulator.world.holder(IP) == ""
 
 
-def test_the_call_log_tells_every_parameter(
-    api: Api, emulator: GceEmulator, bare: Instance
-) -> None:
+def test_the_call_log_has_every_parameter(api: Api, emulator: GceEmulator, bare: Instance) -> None:
     api.add(bare, IP)
     (call,) = emulator.faults.calls
     _, zone, name = bare.id.split("/")
@@ -591,7 +591,7 @@ def test_an_emulator_starts_empty_after_another(emulator: GceEmulator) -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_process_serves_what_it_printed_obeys_over_http_and_leaves_nothing(
+def test_the_process_serves_what_it_printed_is_controlled_over_http_and_leaves_nothing(
     tmp_path: Path, end: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "moorage_testing.clouds.gcp", "--nodes", "2"]
@@ -616,21 +616,21 @@ def check_process(made: dict[str, Any]) -> None:
     assert (made["region"], set(made["addresses"])) == ("europe-west1", {IP, OTHER_IP})
     assert made["environment"]["MOORAGE_GCP_ENDPOINT"] == made["url"]
     listed = f"{made['url']}/compute/v1/{REGION}/addresses"
-    ask(f"{url}/faults", "POST", {"op": "addresses.list", "status": 503, "code": "backendError"})
+    call(f"{url}/faults", "POST", {"op": "addresses.list", "status": 503, "code": "backendError"})
     with pytest.raises(Refusal, match="backendError"):
-        ask(listed)
-    ask(f"{url}/faults", "DELETE")
-    assert len(ask(listed)["items"]) == 2
-    assert [call["op"] for call in ask(f"{url}/calls")] == ["addresses.list"] * 2
-    assert ask(f"{url}/changes") == []
-    assert ask(f"{url}/addresses")[0] == {
+        call(listed)
+    call(f"{url}/faults", "DELETE")
+    assert len(call(listed)["items"]) == 2
+    assert [call["op"] for call in call(f"{url}/calls")] == ["addresses.list"] * 2
+    assert call(f"{url}/changes") == []
+    assert call(f"{url}/addresses")[0] == {
         "ip": IP,
         "reference": made["addresses"][IP],
         "instance": "",
     }
-    ask(f"{url}/instances/{urllib.parse.quote(one, safe='')}/terminate", "POST", {})
-    assert [instance["id"] for instance in ask(f"{url}/instances")] == [two]
+    call(f"{url}/instances/{urllib.parse.quote(one, safe='')}/terminate", "POST", {})
+    assert [instance["id"] for instance in call(f"{url}/instances")] == [two]
     project, zone, name = two.split("/")
-    row = ask(f"{made['url']}/compute/v1/projects/{project}/zones/{zone}/instances/{name}")
+    row = call(f"{made['url']}/compute/v1/projects/{project}/zones/{zone}/instances/{name}")
     assert row["labels"] == {"goog-k8s-cluster-name": "demo"}
-    assert ask(f"{url}/violations") == []
+    assert call(f"{url}/violations") == []

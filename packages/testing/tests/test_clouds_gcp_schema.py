@@ -1,4 +1,4 @@
-"""The check against Compute Engine's description notices what is not in it, whoever says it."""
+"""The check against Compute Engine's description finds violations in requests and answers."""
 
 import json
 import urllib.error
@@ -30,7 +30,9 @@ INSTANCE = "projects/example-project/zones/europe-west1-b/instances/vm-1"
         ({"id": 12}, ["x.id: 12 is no string"]),
     ],
 )
-def test_a_row_beside_the_description_is_noticed(row: dict[str, Any], found: list[str]) -> None:
+def test_a_row_that_violates_the_description_is_noticed(
+    row: dict[str, Any], found: list[str]
+) -> None:
     assert schema.problems("Address", ADDRESS | row, "x") == found
 
 
@@ -55,7 +57,7 @@ def test_a_nested_problem_is_found_where_it_is() -> None:
         ("networkInterface=nic0&colour=red", {}, "unknown parameter colour"),
     ],
 )
-def test_a_request_beside_the_description_is_refused_and_noticed(
+def test_a_request_that_violates_the_description_is_refused_and_noticed(
     query: str, body: dict[str, Any], problem: str
 ) -> None:
     with GceEmulator() as emulator:
@@ -71,7 +73,7 @@ def test_a_request_beside_the_description_is_refused_and_noticed(
 
 
 @pytest.mark.parametrize(("field", "value"), [("colour", "red"), ("status", "DIZZY"), ("id", 7)])
-def test_an_answer_beside_the_description_is_noticed(field: str, value: object) -> None:
+def test_an_answer_that_violates_the_description_is_noticed(field: str, value: object) -> None:
     with GceEmulator() as emulator:
         emulator.world.add_instances(1)
         (row,) = emulator._project.instances.values()
@@ -82,7 +84,7 @@ def test_an_answer_beside_the_description_is_noticed(field: str, value: object) 
         assert violation.startswith(f"instances.get answers.{field}: ")
 
 
-def test_the_subset_is_stored_as_it_is_made() -> None:
+def test_the_stored_subset_is_up_to_date() -> None:
     stored = Path(description.__file__).with_name(description.NAME).read_text("utf-8")
     assert description.text(description.shipped()) == stored
     assert set(description.shipped()["methods"]) == set(description.METHODS)

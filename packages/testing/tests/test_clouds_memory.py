@@ -1,4 +1,4 @@
-"""What the memory cloud adds to the contract: slow, late and broken operations, crashes."""
+"""The memory cloud beyond the contract: slow, late and failed operations, crashes."""
 
 import asyncio
 
@@ -48,7 +48,7 @@ async def ready(provider: MemoryProvider, machine_id: str) -> Machine:
     return await provider.machine(machine_id)
 
 
-async def test_an_operation_takes_effect_after_so_many_calls_of_anybody() -> None:
+async def test_an_operation_takes_effect_after_a_number_of_calls() -> None:
     cloud, provider = cloud_of_two(MemoryCloud(operation_steps=3))
     begun = await provider.attach(await read(provider), await ready(provider, "a"), "r")
     assert (begun.done, cloud.under_way) == (False, (begun.handle,))
@@ -59,7 +59,7 @@ async def test_an_operation_takes_effect_after_so_many_calls_of_anybody() -> Non
     assert cloud.holder(IP) == MachineHolder("a", "nic-a")
 
 
-async def test_what_is_under_way_locks_its_machine_and_its_address() -> None:
+async def test_an_operation_locks_its_machine_and_its_address() -> None:
     _, provider = cloud_of_two(MemoryCloud(operation_steps=9))
     a, b = await ready(provider, "a"), await ready(provider, "b")
     ip, other = await read(provider), await read(provider, OTHER_IP)
@@ -92,7 +92,7 @@ async def test_an_operation_is_judged_again_when_it_ends() -> None:
     assert cloud.holder(IP) == MachineHolder("b", "nic-b")
 
 
-async def test_an_operation_nobody_knows_is_stale() -> None:
+async def test_an_unknown_operation_is_stale() -> None:
     _, provider = cloud_of_two(MemoryCloud())
     with pytest.raises(Stale):
         await provider.poll("op-99")
@@ -101,16 +101,16 @@ async def test_an_operation_nobody_knows_is_stale() -> None:
 async def test_a_hook_may_end_the_caller_right_after_any_effect() -> None:
     cloud, provider = cloud_of_two(MemoryCloud())
     address, machine = await read(provider), await ready(provider, "a")
-    seen: list[str] = []
+    ops: list[str] = []
 
     def crash(op: str) -> None:
-        seen.append(op)
+        ops.append(op)
         raise CrashError
 
     cloud.after_mutation = crash
     with pytest.raises(CrashError):
         await provider.attach(address, machine, "r")
-    assert seen == ["attach"]
+    assert ops == ["attach"]
     assert cloud.holder(IP) == MachineHolder("a", "nic-a")
     # Repeating it has no effect, so nothing ends.
     assert (await provider.attach(address, machine, "r")).done
@@ -134,20 +134,20 @@ async def test_two_steps_need_a_cleared_target_and_have_no_move() -> None:
     assert cloud.machine("a").public_ip
 
 
-async def test_preparing_never_takes_a_reserved_address() -> None:
+async def test_preparing_never_removes_a_reserved_address() -> None:
     cloud, provider = cloud_of_two(MemoryCloud(TWO_STEPS))
     cloud.assign(IP, "a")
     await provider.prepare(await read(provider), await ready(provider, "a"), "r")
     assert cloud.holder(IP) == MachineHolder("a", "nic-a")
 
 
-async def test_one_call_clouds_lend_and_take_ephemeral_addresses_themselves() -> None:
+async def test_one_call_clouds_assign_and_remove_ephemeral_addresses_themselves() -> None:
     cloud, provider = cloud_of_two(MemoryCloud(ONE_CALL))
-    lent = cloud.machine("a").public_ip
+    ephemeral = cloud.machine("a").public_ip
     await provider.attach(await read(provider), await ready(provider, "a"), "r")
     assert cloud.machine("a").public_ip == IP
     await provider.move(await read(provider), await ready(provider, "b"), "r")
-    assert cloud.machine("a").public_ip not in ("", IP, lent)
+    assert cloud.machine("a").public_ip not in ("", IP, ephemeral)
     assert not cloud.machine("a").public_ip_reserved
 
 
@@ -193,14 +193,14 @@ async def test_latency_passes_while_others_work() -> None:
     assert len(cloud.faults.calls) == 100
 
 
-async def test_a_fault_of_http_is_refused_where_there_is_no_http() -> None:
+async def test_a_fault_of_http_is_refused_by_a_cloud_without_http() -> None:
     cloud, provider = cloud_of_two(MemoryCloud())
     cloud.faults.inject(Fault(op="snapshot", status=429))
     with pytest.raises(ValueError, match="speaks no HTTP"):
         await provider.snapshot((IP,))
 
 
-def test_the_holders_are_seen_without_a_call() -> None:
+def test_the_holders_are_read_without_a_call() -> None:
     cloud, _ = cloud_of_two(MemoryCloud())
     cloud.assign(IP, OtherHolder("load balancer"))
     assert cloud.holders == {IP: OtherHolder("load balancer"), OTHER_IP: None}
@@ -219,7 +219,7 @@ async def test_a_published_cloud_is_found_by_its_region() -> None:
         create({"region": "west"})
 
 
-async def test_ten_thousand_runs_are_cheap_and_all_alike() -> None:
+async def test_ten_thousand_runs_are_cheap_and_equal() -> None:
     async def run() -> list[tuple[str, frozenset[str]]]:
         cloud, provider = cloud_of_two(MemoryCloud())
         await provider.attach(await read(provider), await ready(provider, "a"), "r")

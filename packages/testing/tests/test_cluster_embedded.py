@@ -38,7 +38,7 @@ with EmbeddedCluster.start() as cluster:
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[EmbeddedCluster]:
-    """A cluster of its own, which notices silent nodes within seconds."""
+    """A separate cluster, which detects silent nodes within seconds."""
     try:
         running = EmbeddedCluster.start(
             nodes=2, node_monitor_grace_seconds=GRACE_SECONDS, eviction_seconds=1
@@ -149,7 +149,7 @@ def test_the_server_is_trusted_under_another_address(cluster: EmbeddedCluster) -
     assert who_am_i(cluster, named) == "alice"
 
 
-def test_a_silent_node_turns_unknown_and_comes_back(quick: EmbeddedCluster) -> None:
+def test_a_silent_node_becomes_unknown_and_ready_again(quick: EmbeddedCluster) -> None:
     quick.create_pods([Pod("victim", node="node-0")])
     wait_for(lambda: phase(quick, "victim") == "Running", 30, "the pod to run")
     quick.stop_heartbeat("node-0")
@@ -170,14 +170,14 @@ def test_a_silent_node_turns_unknown_and_comes_back(quick: EmbeddedCluster) -> N
     wait_for(lambda: not quick.request("GET", living)["items"], 30, "the evicted pod to be gone")
 
 
-def test_a_node_without_heartbeat_turns_unknown_by_itself(quick: EmbeddedCluster) -> None:
+def test_a_node_without_heartbeat_becomes_unknown(quick: EmbeddedCluster) -> None:
     quick.add_nodes([Node("mute", heartbeat=False)])
     wait_for(
         lambda: quick.node_ready("mute") == "Unknown", 5 * GRACE_SECONDS, "the node to be missed"
     )
 
 
-def test_a_taken_port_is_answered_with_others(
+def test_after_a_port_conflict_other_ports_are_used(
     cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cluster.pids
@@ -197,7 +197,7 @@ def test_a_taken_port_is_answered_with_others(
     assert len(tries) == 2
 
 
-def test_a_wrong_flag_is_told_with_the_log_and_leaves_nothing(
+def test_the_error_of_a_wrong_flag_has_the_log_and_nothing_is_left(
     cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cluster.pids

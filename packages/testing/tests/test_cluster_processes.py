@@ -34,7 +34,7 @@ print("up", child.pid, flush=True)
 time.sleep(600)
 """
 PARENT = (sys.executable, "-c", PARENT_SCRIPT)
-# Its child runs in a session of its own, so that only the mark in its environment betrays it.
+# Its child runs in its own session, so that only the mark in its environment identifies it.
 ESCAPER = (*PARENT, "escape")
 OWNER = """
 import signal, sys, time
@@ -53,7 +53,7 @@ with Run.open() as run:
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the sweeps of these tests away from runs of others, and theirs from ours."""
+    """Isolate the sweeps of these tests from the runs of others, and the other way round."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
 
@@ -106,11 +106,11 @@ def test_closing_ends_children_and_removes_the_folder() -> None:
     assert not run.folder.exists()
 
 
-def test_a_child_is_asked_first(run: Run) -> None:
+def test_a_child_gets_sigterm_first(run: Run) -> None:
     assert start(run).stop() == -signal.SIGTERM
 
 
-def test_a_child_that_does_not_listen_is_killed_after_its_grace(run: Run) -> None:
+def test_a_child_that_ignores_sigterm_is_killed_after_its_grace(run: Run) -> None:
     assert start(run, STUBBORN, grace_seconds=0.1).stop() == -signal.SIGKILL
 
 
@@ -121,14 +121,14 @@ def test_the_whole_group_of_a_child_ends_with_it(run: Run) -> None:
     wait_for(lambda: gone(grandchild), 10, "the grandchild to end")
 
 
-def test_an_ended_child_is_an_error_with_its_last_words(run: Run) -> None:
+def test_an_ended_child_is_an_error_with_its_log(run: Run) -> None:
     child = run.start(Command("brief", (sys.executable, "-c", "import sys; sys.exit('no disk')")))
     wait_for(lambda: not child.alive, 20, "the child to end")
     with pytest.raises(ChildError, match="brief ended with 1:\nno disk"):
         child.check()
 
 
-def test_a_missing_program_is_told_at_once(run: Run) -> None:
+def test_a_missing_program_is_an_immediate_error(run: Run) -> None:
     with pytest.raises(ChildError, match=r"no program \./nowhere"):
         run.start(Command("lost", ("./nowhere",)))
 
@@ -146,7 +146,8 @@ def test_a_child_outlives_the_thread_that_started_it(run: Run) -> None:
     thread.start()
     thread.join()
     # Were the death signal tied to that thread, it would have been sent when it ended; a signal
-    # sent afterwards is handled after it, so the child's death by ours proves that none came.
+    # sent afterwards is handled after it, so the child's death by our signal proves that none was
+    # sent.
     assert started[0].stop() == -signal.SIGTERM
 
 
@@ -229,7 +230,7 @@ def test_the_sweep_kills_what_left_its_group() -> None:
     assert not folder.exists()
 
 
-def test_a_folder_in_the_making_is_left_alone_until_it_is_old(tmp_path: Path) -> None:
+def test_a_folder_that_is_being_created_is_left_alone_until_it_is_old(tmp_path: Path) -> None:
     unlocked = tmp_path / f"{processes.FOLDER_PREFIX}young"
     unlocked.mkdir()
     assert sweep() == ()

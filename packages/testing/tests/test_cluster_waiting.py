@@ -1,4 +1,5 @@
-"""Waiting ends with the first true value or, after the deadline, with what was seen last."""
+"""Waiting ends with the first true value or, after the deadline, with an error that shows the
+last."""
 
 from itertools import count
 
@@ -18,7 +19,7 @@ def test_a_missed_deadline_names_the_condition_and_the_last_value() -> None:
         wait_for(list, 0, "rain")
 
 
-def test_the_predicate_is_asked_once_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_predicate_is_called_once_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 99.0])
     answers = iter([False, True])
     monkeypatch.setattr("moorage_testing.waiting.time.monotonic", lambda: next(clock))

@@ -1,4 +1,4 @@
-"""Every test of the provider contract can fail: for each there is a provider that it catches."""
+"""Every test of the provider contract can fail: for each there is a broken provider."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ class Case:
 
 AGAIN = {"again": "-again"}
 CASES = (
-    Case(broken.ClaimsEveryNode, "a_node_of_another_cloud_is_not_ours"),
-    Case(broken.TakesLentAddressesForReserved, "a_machine_is_found_by_its_nodes_provider_id"),
-    Case(broken.DoesNotKnowWhatIsGone, "a_machine_that_is_gone_is_not_found"),
+    Case(broken.ClaimsEveryNode, "a_node_of_another_cloud_has_no_machine_id"),
+    Case(broken.ReportsEphemeralAddressesAsReserved, "a_machine_is_found_by_its_nodes_provider_id"),
+    Case(broken.ReportsDeletedMachinesAsOutages, "a_machine_that_is_gone_is_not_found"),
     Case(
         broken.RaisesForAbsentAddresses, "a_free_address_has_no_holder_and_a_removed_one_is_absent"
     ),
     Case(
         broken.ReadsOnlyOneFamily,
-        "an_address_that_is_not_of_this_cloud_is_absent_and_spoils_no_other",
+        "an_address_of_another_cloud_is_absent_and_the_others_are_read",
         {"foreign": "2001:db8::1"},
     ),
     Case(broken.ReadsOneByOne, "five_hundred_addresses_are_read_in_three_calls"),
-    Case(broken.ReadsTwice, "no_addresses_are_read_in_no_call"),
+    Case(broken.ReadsTwice, "reading_no_addresses_makes_no_call"),
     Case(
-        broken.TakesCredentialsWithoutEndForEnding,
+        broken.ReportsEndlessCredentialsAsExpiring,
         "good_credentials_are_not_expiring_before_a_call_nor_after_it",
     ),
     Case(
         broken.ChecksNothing, "a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason"
     ),
-    Case(broken.OnlySaysSo, "an_attached_address_is_on_the_machine"),
+    Case(broken.ReportsMutationsItNeverMakes, "an_attached_address_is_on_the_machine"),
     Case(broken.RefusesItsOwnRepeats, "attaching_again_changes_nothing", AGAIN),
     Case(broken.StealsOnAttach, "attaching_again_changes_nothing", AGAIN),
     Case(
@@ -73,30 +73,34 @@ CASES = (
         AGAIN,
     ),
     Case(broken.RefusesItsOwnRepeats, "a_machine_prepared_twice_is_ready_once", AGAIN, TWO_STEPS),
-    Case(broken.OnlySaysSo, "a_machine_prepared_twice_is_ready_once", AGAIN, TWO_STEPS),
-    Case(broken.NeverCompensates, "a_machine_gets_an_ephemeral_address_again", AGAIN, TWO_STEPS),
     Case(
-        broken.CompensatesByDetaching, "compensating_a_machine_that_holds_an_address_does_nothing"
+        broken.ReportsMutationsItNeverMakes,
+        "a_machine_prepared_twice_is_ready_once",
+        AGAIN,
+        TWO_STEPS,
     ),
+    Case(broken.NeverRestores, "a_machine_gets_an_ephemeral_address_again", AGAIN, TWO_STEPS),
+    Case(broken.RestoresByDetaching, "restoring_a_machine_that_holds_an_address_does_nothing"),
     Case(broken.MovesInTwoCalls, "a_move_is_one_mutation"),
     Case(broken.RefusesItsOwnRepeats, "moving_again_changes_nothing", AGAIN),
-    Case(broken.DisplacesOnMove, "a_move_takes_no_machine_its_reserved_address"),
+    Case(broken.DisplacesOnMove, "a_move_never_removes_the_targets_reserved_address"),
     Case(broken.StealsOnAttach, "an_address_is_not_attached_before_it_is_detached"),
-    Case(broken.StealsOnAttach, "attaching_takes_no_machine_its_reserved_address"),
+    Case(broken.StealsOnAttach, "attaching_never_removes_the_targets_reserved_address"),
     Case(broken.StealsOnAttach, "attaching_waits_for_the_target_to_be_prepared", {}, TWO_STEPS),
     Case(
-        broken.TakesAbsenceForAnOutage, "an_address_that_was_removed_since_it_was_read_is_not_found"
+        broken.ReportsAbsenceAsAnOutage,
+        "an_address_that_was_removed_since_it_was_read_is_not_found",
     ),
     Case(
-        broken.TakesAbsenceForAnOutage,
+        broken.ReportsAbsenceAsAnOutage,
         "a_machine_that_was_deleted_since_it_was_read_gets_no_address",
     ),
-    Case(broken.StealsOnAttach, "what_is_no_machine_is_never_displaced"),
+    Case(broken.StealsOnAttach, "a_holder_that_is_no_machine_is_never_displaced"),
     Case(broken.IgnoresTheToken, "an_address_that_changed_hands_is_neither_moved_nor_detached"),
     *(
         Case(
-            broken.TakesFailureForAbsence,
-            "a_failure_is_told_as_what_it_is_and_nothing_is_changed",
+            broken.ReportsFailureAsAbsence,
+            "a_failure_raises_its_own_error_and_nothing_is_changed",
             {"asked": "snapshot", "failure": failure},
         )
         for failure in (Failure.THROTTLED, Failure.NO_ANSWER)
@@ -110,21 +114,21 @@ CASES = (
     Case(broken.RefusesItsOwnRepeats, "a_mutation_whose_answer_is_lost_can_be_repeated"),
     Case(broken.ShowsItsToken, "no_secret_is_ever_shown"),
     Case(
-        broken.KeepsOperationsToItself,
+        broken.ForgetsOperationsOnRestart,
         "an_accepted_mutation_is_followed_to_its_end_after_a_restart",
         steps=2,
     ),
     Case(
         broken.SwallowsLateFailures,
-        "an_accepted_mutation_that_fails_is_told_by_poll_and_has_changed_nothing",
+        "poll_raises_the_error_of_an_accepted_mutation_that_changed_nothing",
         {"asked": "detach"},
     ),
     Case(
-        broken.StumblesOverHandles,
-        "a_handle_that_leads_nowhere_is_refused_as_a_cloud_refuses",
+        broken.RaisesOnUnknownHandles,
+        "an_unknown_handle_raises_a_cloud_error",
         {"handle": "no-such-operation"},
     ),
-    Case(broken.IgnoresTheDeadline, "the_deadline_holds_whatever_hangs", {"asked": "attach"}),
+    Case(broken.IgnoresTheDeadline, "the_deadline_holds_when_any_call_hangs", {"asked": "attach"}),
     Case(
         broken.RefusesItsOwnRepeats,
         "a_mutation_that_took_effect_after_its_deadline_can_be_repeated",
@@ -132,12 +136,12 @@ CASES = (
     Case(broken.StaysBusyWhenCancelled, "a_mutation_that_was_cancelled_can_be_repeated"),
     Case(broken.BlocksTheLoop, "the_event_loop_goes_on_while_the_cloud_is_slow"),
     Case(
-        broken.LooksBeforeItLeaps,
-        "of_two_who_attach_an_address_at_once_one_gets_it_and_one_is_told",
+        broken.ChecksBeforeItAttaches,
+        "of_two_concurrent_attachments_one_succeeds_and_one_is_refused",
     ),
     Case(
-        broken.OnlySaysThatItDetached,
-        "an_address_detached_while_another_attaches_it_is_where_both_were_told",
+        broken.ReportsDetachesItNeverMakes,
+        "an_address_detached_while_another_attaches_it_is_where_both_reported",
     ),
     Case(broken.SharesItsState, "one_provider_knows_nothing_of_another"),
     Case(broken.SharesItsState, "another_scope_has_nothing_of_this_one"),
@@ -146,11 +150,11 @@ CASES = (
         "behind_a_closed_fence_nothing_is_changed_and_all_is_read",
         {"asked": "detach"},
     ),
-    Case(broken.RepeatsBehindTheFence, "the_fence_is_asked_before_every_attempt"),
-    Case(broken.TellsNobody, "every_call_that_succeeds_is_told_once"),
+    Case(broken.RepeatsBehindTheFence, "the_fence_is_called_before_every_attempt"),
+    Case(broken.ReportsNoCalls, "every_call_that_succeeds_is_reported_once"),
     Case(
-        broken.AlwaysTellsOfSuccess,
-        "a_call_that_fails_is_told_once_with_the_name_of_its_error",
+        broken.AlwaysReportsSuccess,
+        "a_call_that_fails_is_reported_once_with_the_name_of_its_error",
         {"failure": Failure.THROTTLED},
     ),
     Case(

@@ -1,4 +1,4 @@
-"""The memory cloud keeps the provider contract, whichever way it moves addresses."""
+"""The memory cloud meets the provider contract, with every way to move addresses."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,9 @@ class TestMemoryProvider(ProviderContract):
     @pytest.fixture
     def world(self, cloud: MemoryCloud) -> ContractWorld:
         # On Azure every public address is somebody's resource.
-        return MemoryContractWorld(cloud, lends_addresses=cloud.capabilities != TWO_WRITES)
+        return MemoryContractWorld(
+            cloud, assigns_ephemeral_addresses=cloud.capabilities != TWO_WRITES
+        )
 
     @pytest.fixture
     def opening(self, cloud: MemoryCloud) -> Callable[[float], Provider]:

@@ -1,4 +1,4 @@
-"""Faults strike the calls they name, as often as they say, and every call is written down."""
+"""Faults strike the calls they name, as often as they say, and every call is logged."""
 
 import json
 import random
@@ -12,7 +12,7 @@ def strikes(book: FaultBook, *ops: str) -> list[bool]:
     return [book.arrive(op, {}) is not None for op in ops]
 
 
-def test_a_fault_strikes_once_unless_told_otherwise() -> None:
+def test_a_fault_strikes_once_by_default() -> None:
     book = FaultBook()
     book.inject(Fault(op="Attach"))
     assert strikes(book, "Attach", "Attach") == [True, False]
@@ -45,7 +45,7 @@ def test_of_several_faults_the_first_that_is_left_strikes() -> None:
     assert [book.arrive("A", {}) for _ in range(3)] == [one, two, None]
 
 
-def test_calls_are_written_down_in_order_with_their_time() -> None:
+def test_calls_are_logged_in_order_with_their_time() -> None:
     times = iter((1.0, 2.0))
     book = FaultBook(clock=lambda: next(times))
     book.arrive("A", {"x": "1"})
@@ -85,7 +85,7 @@ def test_the_same_dice_strike_the_same_calls() -> None:
     assert fates(None) == fates(None)
 
 
-def test_an_emulator_is_told_of_a_chance_from_outside() -> None:
+def test_a_chance_is_set_over_http() -> None:
     with GceEmulator() as emulator:
         for chance in (0.0, 0.5):
             fault = {"op": "Attach", "status": 503, "chance": chance, "times": None}

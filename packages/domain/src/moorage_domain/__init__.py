@@ -1,1 +1,1 @@
-"""Addresses, plans, reasons, errors and the provider protocol: pure, standard library only."""
+"""Addresses, claims, nodes, plans, reasons, conditions and RBAC: pure, standard library only."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
-# Never reachable from outside, whatever a cloud says. The documentation ranges are let through:
-# they are harmless, and examples and tests stay honest with them.
+# Never reachable from outside, whatever a cloud says. The documentation ranges are allowed: they
+# are harmless, and examples and tests use them.
 NOT_PUBLIC = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
     "192.168.0.0/16", "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8",
 )  # fmt: skip
-# IPv4 in IPv6's clothes; the API server takes no such text for an address at all.
+# IPv4-mapped IPv6 addresses; the API server does not accept them as addresses either.
 _MAPPED = "::ffff:0:0/96"
 _NETWORKS = tuple(map(ipaddress.ip_network, (*NOT_PUBLIC, _MAPPED)))
 
 
 class InvalidAddress(ValueError):
-    """A text that is no usable public address; the message says what to write instead."""
+    """The text is not a usable public address; the message says what to write instead."""
 
 
 def canonical(text: str) -> str:
@@ -43,7 +43,7 @@ def public(text: str) -> str:
     return ip
 
 
-@lru_cache(4096)  # asked for every address at every look
+@lru_cache(4096)  # called for every address in every pass
 def label_value(ip: str) -> str:
     """The address as a label value: ``203-0-113-10``; IPv6 in full, so no dash at its end."""
     return ipaddress.ip_address(ip).exploded.replace(".", "-").replace(":", "-")

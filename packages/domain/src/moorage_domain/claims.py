@@ -1,4 +1,4 @@
-"""Who may have an address that several objects ask for: the oldest, always."""
+"""Which object gets an address that several objects claim: always the oldest."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Claim:
-    """One object's wish for one address; ordered by right.
+    """One object's claim on one address; the smallest claim wins.
 
     Attributes:
         created: creation time as the API server wrote it (RFC 3339 sorts as text).
-        uid: breaks ties, so that all who look agree.
+        uid: breaks ties, so that every observer picks the same winner.
         name: for messages only.
     """
 
@@ -22,5 +22,5 @@ class Claim:
 
 
 def winner(claims: Iterable[Claim]) -> Claim | None:
-    """The claim that counts; ``None`` when nobody asks."""
+    """The claim that counts; ``None``: there are no claims."""
     return min(claims, default=None)

@@ -11,7 +11,7 @@ class Kind:
 
     Attributes:
         group: ``""`` for the core group.
-        plural: as in paths and rights.
+        plural: as in paths and RBAC rules.
         name: as in ``kind:`` of a manifest.
         namespaced: whether its objects live in namespaces.
     """

@@ -1,4 +1,4 @@
-"""Nodes as the planners see them: what decides whether an address may stay, leave or come."""
+"""Nodes as decisions need them: whether an address may stay on one, leave it or move to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAVING_TAINTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node, cut to what decides about addresses.
+    """One node, reduced to what decides about addresses.
 
     Attributes:
         name: the node's name.
@@ -33,7 +33,7 @@ class Node:
         provider_id: ``spec.providerID``, ``""`` until the cloud controller has set it.
         labels: all labels.
         owner: annotation ``moorage.dev/owner``, ``""`` where absent.
-        zone: availability zone from the well-known label, ``""`` = not told.
+        zone: availability zone from the well-known label, ``""`` = unknown.
         ready: the Ready condition is True.
         unschedulable: cordoned.
         leaving: the first taint that says the node is about to vanish, ``""`` = none.
@@ -52,6 +52,6 @@ class Node:
     taints: tuple[str, ...] = ()
 
     def matches(self, selector: Iterable[tuple[str, str]]) -> bool:
-        """Whether every label of an equality selector is there; the empty selector takes all."""
+        """Whether the node has every label of an equality selector; an empty one matches all."""
         labels = self.labels
         return all(labels.get(key) == value for key, value in selector)

@@ -65,7 +65,7 @@ class Plan(Generic[ActionT_co]):
         reason: CamelCase, unique, never reworded.
         message: the same in plain words, for the condition, the Event and the log line.
         actions: carried out in this order, stopping at the first error; every one may be repeated.
-        wait: look again after this time even if nothing happens; ``None`` = only on a change.
+        wait: reconcile again after this time even if nothing changes; ``None`` = only on a change.
         status: the intention, or what came of it; ``None`` = left as it is.
         finalizer: ``None`` = left as it is.
         assumes: what this plan gives away and the caches do not show yet (a node, an address);

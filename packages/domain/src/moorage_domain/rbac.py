@@ -1,4 +1,4 @@
-"""Rights: RBAC as data, from which the charts' roles are made."""
+"""RBAC rules as data, from which the charts' roles are generated."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class PolicyRule:
-    """What a controller may do with some resources, and why it must.
+    """What a controller may do with some resources, and why it needs to.
 
     Attributes:
         group: API group, ``""`` for the core group.
-        resources: plurals, with ``/subresource`` where meant.
+        resources: plurals, with ``/subresource`` where one is meant.
         verbs: RBAC verbs.
         why: for the reader of the chart.
         namespaced: needed only in the controller's own namespace.
@@ -51,17 +51,17 @@ MANAGER_RULES: tuple[PolicyRule, ...] = (*LEASE_RULES, *EVENT_RULES)
 """What :mod:`moorage_kube` itself uses with an election; without one, :data:`EVENT_RULES`.
 
 Kopf adds nothing to these: it reads the discovery documents, which every authenticated client
-may, and lists and watches the kinds a controller names in its own rights.
+may, and lists and watches the kinds that a controller names in its own rules.
 """
 
 
 def cluster_role(name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
-    """The ClusterRole of all rights that are not bound to the controller's own namespace."""
+    """The ClusterRole: all rules that are not bound to the controller's own namespace."""
     return _role("ClusterRole", name, (rule for rule in rules if not rule.namespaced))
 
 
 def role(name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
-    """The Role, for the controller's own namespace, of the namespaced rights."""
+    """The Role for the controller's own namespace: the namespaced rules."""
     return _role("Role", name, (rule for rule in rules if rule.namespaced))
 
 
@@ -75,7 +75,7 @@ def _role(kind: str, name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
 
 
 def _rules(rules: Iterable[PolicyRule]) -> list[dict[str, list[str]]]:
-    """One rule for each group and set of verbs, everything sorted, nothing said twice."""
+    """One rule for each group and set of verbs, sorted, without duplicates."""
     verbs_of: dict[tuple[str, str], set[str]] = {}
     for rule in rules:
         for resource in rule.resources:

@@ -53,15 +53,15 @@ class Ec2:
     Every method raises only ``CloudError`` and sends nothing once the caller's deadline passed.
 
     Attributes:
-        region: where it asks.
-        credentials_expiring: those of the last request should have been renewed.
+        region: the region of its calls.
+        credentials_expiring: the credentials of the last request should have been renewed.
     """
 
     def __init__(
         self,
         settings: Settings,
         fence: Callable[[], None],
-        tell: Callable[[ApiCall], None],
+        on_call: Callable[[ApiCall], None],
     ) -> None:
         """Find region, endpoint and credentials. Raises ``InvalidOptions``.
 
@@ -69,13 +69,13 @@ class Ec2:
             settings: how to reach EC2.
             fence: called in the calling thread before each attempt at a mutation; what it raises
                 stops the attempt and reaches the caller as it is.
-            tell: called after each call.
+            on_call: called after each call.
         """
         for name in _TALKATIVE_LOGGERS:
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
-        # A change may take EC2 seconds: two such attempts fill the deadline. The third is for what
-        # is refused at once.
+        # A change may take EC2 seconds: two such attempts fill the deadline. The third is for a
+        # request that is refused at once.
         attempt_seconds = max(settings.timeout_seconds / 2, 1.0)
         config = Config(
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -84,7 +84,7 @@ class Ec2:
             max_pool_connections=settings.connections,
             user_agent_extra="moorage",
         )
-        self._tell = tell
+        self._report_call = on_call
         self._zones_guard = threading.Lock()
         self._zones: dict[str, str] = {}
         self.region = ""
@@ -94,7 +94,7 @@ class Ec2:
             # As the session's default it also binds the calls to STS that fetch credentials.
             core.set_default_client_config(config)
             core.register("before-send", _check_deadline)
-            core.register("before-send.ec2", lambda **_: self._look_at_credentials(core))
+            core.register("before-send.ec2", lambda **_: self._check_credentials(core))
             for operation in _MUTATIONS:
                 core.register(f"before-send.ec2.{operation}", lambda **_: fence())
             # boto3 reads only AWS_DEFAULT_REGION; AWS itself injects both into pods.
@@ -142,7 +142,7 @@ class Ec2:
     ) -> None:
         """Put an Elastic IP on a private address; ``reassociate`` lets it leave another one."""
         with self._calling(f"AssociateAddress of {allocation_id} with {interface_id}"):
-            # AllowReassociation is always said: left out, it means true.
+            # AllowReassociation is always sent: left out, it means true.
             self._client.associate_address(
                 AllocationId=allocation_id,
                 NetworkInterfaceId=interface_id,
@@ -155,11 +155,11 @@ class Ec2:
         with self._calling(f"DisassociateAddress of {association_id}"):
             self._client.disassociate_address(AssociationId=association_id)
 
-    def _look_at_credentials(self, core: botocore.session.Session) -> None:
-        """Find out, after a request was signed, whether its credentials were renewed in time.
+    def _check_credentials(self, core: botocore.session.Session) -> None:
+        """Check, after a request was signed, whether its credentials were renewed in time.
 
-        botocore tries from 15 minutes before their end, and signs nothing from 10 minutes before
-        it, where that fails.
+        botocore tries to renew them from 15 minutes before their end. Where that fails, it signs
+        nothing from 10 minutes before their end.
         """
         credentials = core.get_credentials()
         self.credentials_expiring = (
@@ -169,16 +169,16 @@ class Ec2:
     @contextlib.contextmanager
     def _calling(self, action: str) -> Iterator[None]:
         """Observe one call and map what it raises; the action begins with the operation's name."""
-        with observed(action.split(" ", 1)[0], self._tell), _mapped(action):
+        with observed(action.split(" ", 1)[0], self._report_call), _mapped(action):
             yield
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         self._client.close()
 
 
 def _check_deadline(**_: object) -> None:
-    """Stop a request or a repetition of it that comes too late."""
+    """Stop a request, or a repeated one, that comes too late."""
     deadline.check()
 
 

@@ -31,7 +31,7 @@ _CREDENTIALS_ADVICE = (
     "give the pod a role (EKS Pod Identity or IAM roles for service accounts) or valid"
     " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and check the node's clock"
 )
-# Whatever boto3 may raise for a call. OSError: the web identity token's file cannot be read.
+# Everything that boto3 may raise for a call. OSError: the web identity token's file cannot be read.
 RAISED_BY_BOTO = (boto.BotoCoreError, ClientError, ResponseParserError, OSError)
 
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
@@ -159,7 +159,7 @@ def _by_status(status: int) -> type[CloudError]:
 
 
 def _permission(error: ClientError) -> str:
-    """The missing right; the role itself is had from another service than EC2."""
+    """The missing right; the role itself comes from another service than EC2."""
     operation = error.operation_name
     service = "sts" if operation.startswith("AssumeRole") else "ec2"
     return f"{service}:{operation}"

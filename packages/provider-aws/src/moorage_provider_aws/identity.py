@@ -8,6 +8,6 @@ _INSTANCE = re.compile(r"aws://(?:/?[a-z0-9-]+/|/)(?P<id>i-[0-9a-f]{8,17})")
 
 
 def instance_id(provider_id: str) -> str | None:
-    """The instance behind a provider id; ``None`` = none of EC2's."""
+    """The instance of a provider id; ``None``: not an EC2 instance."""
     match = _INSTANCE.fullmatch(provider_id)
     return match["id"] if match else None

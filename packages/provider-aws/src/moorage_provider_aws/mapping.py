@@ -1,4 +1,4 @@
-"""EC2's descriptions read as Moorage's values."""
+"""EC2's descriptions mapped to Moorage's values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         TagTypeDef,
     )
 
-# Who "owns" a public address that EC2 lent from its pool when the instance started.
+# The "owner" of a public address that EC2 assigned from its pool when the instance started.
 _AMAZON = "amazon"
 _CLUSTER_TAGS = ("aws:eks:cluster-name", "eks:cluster-name")
 _CLUSTER_PREFIX = "kubernetes.io/cluster/"
@@ -41,8 +41,8 @@ def _holder(row: AddressTypeDef) -> MachineHolder | OtherHolder:
     service = row.get("ServiceManaged", "")
     if instance and not service:
         return MachineHolder(instance, interface)
-    # NAT gateways and load balancers have interfaces without an instance; which of them it is
-    # stands nowhere in this row.
+    # NAT gateways and load balancers have interfaces without an instance; this row does not say
+    # which of them it is.
     kind = f"AWS service {service}" if service else "no EC2 instance, perhaps a NAT gateway"
     return OtherHolder(f"network interface {interface or 'unknown'} ({kind})")
 
@@ -76,7 +76,7 @@ def machine(row: InstanceTypeDef, location: str) -> Machine:
 def _primary(
     interfaces: Iterable[InstanceNetworkInterfaceTypeDef],
 ) -> InstanceNetworkInterfaceTypeDef | None:
-    """The interface with the node's own address: the others are the CNI's, for pods."""
+    """The interface with the node's own address: the others belong to the CNI, for pods."""
     for interface in interfaces:
         place = interface["Attachment"]
         if place["DeviceIndex"] == 0 and place.get("NetworkCardIndex", 0) == 0:

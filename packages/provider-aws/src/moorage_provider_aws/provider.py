@@ -1,4 +1,4 @@
-"""Elastic IPs as Moorage's provider protocol wants them."""
+"""The provider protocol for Elastic IPs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from moorage_provider.protocol import (
     OtherHolder,
     PendingMutation,
 )
-from moorage_provider_aws import mapping as rows
+from moorage_provider_aws import mapping
 from moorage_provider_aws.identity import instance_id
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 # EC2 takes 200 values in one filter.
 ADDRESSES_PER_READ = 200
-# The core lets 20 mutations be under way, each of which holds a thread until EC2 has done it: reads
-# must not have to wait for those.
+# The core lets 20 mutations be under way, each of which occupies a thread until EC2 has done it:
+# reads must not wait for those.
 THREADS = 32
 
 VARIABLES: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class AwsProvider(SdkProvider["Ec2"]):
 
     async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
         # An Elastic IP is an IPv4 address: EC2 has no reservation for any other, so those are
-        # positively absent and must not spoil the read of the rest.
+        # certainly absent and must not make the read of the rest fail.
         wanted = tuple(ip for ip in addresses if ":" not in ip)
         chunks = [
             wanted[start : start + ADDRESSES_PER_READ]
@@ -78,7 +78,7 @@ class AwsProvider(SdkProvider["Ec2"]):
         def read(ec2: Ec2) -> Machine:
             row = ec2.instance(machine_id)
             zone = row["Placement"].get("AvailabilityZone", "")
-            return rows.machine(row, ec2.border_group(zone))
+            return mapping.machine(row, ec2.border_group(zone))
 
         async with self._within(f"DescribeInstances of {machine_id}"):
             return await self._sdk.run(read)
@@ -93,7 +93,7 @@ class AwsProvider(SdkProvider["Ec2"]):
 
     async def prepare(
         self,
-        address: CloudAddress,  # noqa: ARG002 - EC2 replaces a lent address itself
+        address: CloudAddress,  # noqa: ARG002 - EC2 replaces an ephemeral address itself
         machine: Machine,  # noqa: ARG002 - see above
         request_id: str,  # noqa: ARG002 - see above
     ) -> PendingMutation:
@@ -114,7 +114,8 @@ class AwsProvider(SdkProvider["Ec2"]):
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
         async with self._within(f"AssociateAddress of {address.ip}"):
-            # What the call below would displace without a word is looked at as late as can be.
+            # The call below would silently displace an address, so the target is read as late as
+            # possible.
             now, on_target = await asyncio.gather(self._reread(address), self._on_target(machine))
             if _is_on(now, machine):
                 return PendingMutation()
@@ -137,14 +138,14 @@ class AwsProvider(SdkProvider["Ec2"]):
             try:
                 await self._sdk.run(lambda ec2: ec2.disassociate(address.token))
             except Stale:
-                # This association is over; a later one is not ours to end. A read that still
-                # shows the old one is only late.
+                # This association is over, and a later one is not ours. A read that still shows the
+                # old one is only outdated.
                 now = await self._reread(address)
                 if now.token not in ("", address.token):
                     raise
         return PendingMutation()
 
-    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:  # noqa: ARG002 - EC2 lends a new address itself
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:  # noqa: ARG002 - EC2 assigns a new address itself
         return PendingMutation()
 
     async def poll(self, handle: str) -> PendingMutation:
@@ -165,12 +166,12 @@ class AwsProvider(SdkProvider["Ec2"]):
     async def _judge(
         self, refusal: InUse | AddressNotFound, address: CloudAddress, machine: Machine
     ) -> None:
-        """Find out by reading why an attachment was refused; return when it is there already."""
+        """Read why an attachment was refused; return when the address is already attached."""
         now = await self._reread(address)
         if _is_on(now, machine):
             return
         if isinstance(refusal, AddressNotFound):
-            # Described but not known to the other half of the API: just allocated.
+            # One half of the API describes it, the other does not know it yet: just allocated.
             raise Stale(refusal.message, refusal.code) from refusal
         if now.holder is not None:
             raise _held(now) from refusal
@@ -187,7 +188,7 @@ class AwsProvider(SdkProvider["Ec2"]):
         return found[0]
 
     async def _on_target(self, machine: Machine) -> list[CloudAddress]:
-        """The Elastic IPs, one at most, on a machine's own private address as it is now."""
+        """The Elastic IPs, at most one, on a machine's own private address now."""
         return await self._read(
             {
                 "network-interface-id": (machine.interface_id,),
@@ -197,17 +198,17 @@ class AwsProvider(SdkProvider["Ec2"]):
 
     async def _read(self, filters: Mapping[str, Sequence[str]]) -> list[CloudAddress]:
         read = await self._sdk.run(lambda ec2: ec2.addresses(filters))
-        return [rows.address(row) for row in read]
+        return [mapping.address(row) for row in read]
 
     def _connect(self) -> Ec2:
         from moorage_provider_aws.ec2 import Ec2, Settings  # noqa: PLC0415 - boto3 loads for 0.3 s, not on the event loop
 
         settings = Settings(self._region, self._timeout_seconds, THREADS)
-        return Ec2(settings, self._check_fence, self._tell)
+        return Ec2(settings, self._check_fence, self._report_call)
 
 
 def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:
-    """Write down a mutation before it is sent, so that AWS's own trail can be matched with it."""
+    """Log a mutation before it is sent, so that it can be matched with CloudTrail."""
     _log.info("%s %s: instance %s, request %s", what, address.ip, machine_id, request_id)
 
 
@@ -219,7 +220,7 @@ def _is_on(address: CloudAddress, machine: Machine) -> bool:
 def _refuse_occupied(
     address: CloudAddress, machine: Machine, on_target: Sequence[CloudAddress]
 ) -> None:
-    """Raise ``InUse`` when the target holds another reserved address, which must not go."""
+    """Raise ``InUse`` when the target holds another reserved address, which must stay."""
     others = [other.ip for other in on_target if other.ip != address.ip]
     if machine.public_ip_reserved and machine.public_ip != address.ip:
         others.append(machine.public_ip)

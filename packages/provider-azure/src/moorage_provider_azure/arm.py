@@ -51,10 +51,10 @@ _TALKATIVE_LOGGERS = {"azure": logging.ERROR, "msal": logging.ERROR, "urllib3": 
 
 
 class _Gate(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
-    """Passed by every attempt at a request just before it is sent, its token included.
+    """Checks every attempt at a request just before it is sent, including requests for a token.
 
-    Nothing is sent after the deadline, nothing takes longer than what is left of it, and nothing
-    changes anything unless the fence lets it.
+    Nothing is sent after the deadline, no request takes longer than the time left, and no mutation
+    is sent unless the fence allows it.
     """
 
     def __init__(self, fence: Callable[[], None]) -> None:
@@ -84,7 +84,7 @@ class Arm:
         self,
         timeout_seconds: float,
         fence: Callable[[], None],
-        tell: Callable[[ApiCall], None],
+        on_call: Callable[[ApiCall], None],
     ) -> None:
         """Find endpoint and credentials. Raises ``InvalidOptions``.
 
@@ -92,7 +92,7 @@ class Arm:
             timeout_seconds: the caller's deadline.
             fence: called in the calling thread before each attempt at a mutation; what it raises
                 stops the attempt and reaches the caller as it is.
-            tell: called after each call.
+            on_call: called after each call.
         """
         for name, level in _TALKATIVE_LOGGERS.items():
             logger = logging.getLogger(name)
@@ -100,15 +100,15 @@ class Arm:
         settings = from_environment(os.environ)
         self.subscription = settings.subscription.lower()
         self._groups = settings.groups
-        self._tell = tell
+        self._report_call = on_call
         self._credential = credential(settings, timeout_seconds)
         options: dict[str, Any] = {
             "base_url": settings.endpoint or None,
             "cloud_setting": AzureClouds(settings.cloud.value),
-            # The one place in the SDK's pipeline that comes after repeats and tokens.
+            # The only place in the SDK's pipeline that comes after retries and tokens.
             "custom_hook_policy": _Gate(fence),
-            # A broken connection once more; whatever was answered is the caller's to judge, and
-            # a wait that Azure asks for must not be slept in a thread.
+            # A broken connection is retried once. The caller judges every answer, and no thread may
+            # sleep for as long as Azure asks to wait.
             "retry_total": 1,
             "retry_status": 0,
             "user_agent": "moorage",
@@ -118,11 +118,11 @@ class Arm:
 
     @property
     def credentials_expiring(self) -> bool:
-        """The token that was last asked for should have been renewed."""
+        """The last token should have been renewed."""
         return self._credential.expiring
 
     def addresses(self) -> Iterator[PublicIPAddress]:
-        """All public addresses, those of Uniform scale sets excepted."""
+        """All public addresses except those of Uniform scale sets."""
         operations = self._network.public_ip_addresses
         for group in self._groups:
             yield from self._pages(f"publicIPAddresses.list of {group}", operations.list(group))
@@ -130,7 +130,7 @@ class Arm:
             yield from self._pages("publicIPAddresses.listAll", operations.list_all())
 
     def interfaces(self) -> Iterator[NetworkInterface]:
-        """All network interfaces, those of Uniform scale sets excepted."""
+        """All network interfaces except those of Uniform scale sets."""
         operations = self._network.network_interfaces
         for group in self._groups:
             yield from self._pages(f"networkInterfaces.list of {group}", operations.list(group))
@@ -138,9 +138,9 @@ class Arm:
             yield from self._pages("networkInterfaces.listAll", operations.list_all())
 
     def uniform_addresses(self) -> Iterator[PublicIPAddress]:
-        """The public addresses of instances of Uniform scale sets: in no other list."""
+        """The public addresses of instances of Uniform scale sets, which are in no other list."""
         for scale_set in self._scale_sets():
-            # Its machines are usual ones, and so are their addresses.
+            # Its machines are ordinary ones, and so are their addresses.
             if scale_set.orchestration_mode == "Flexible":
                 continue
             group, name = part(scale_set.id or "", "resourcegroups"), scale_set.name or ""
@@ -179,7 +179,7 @@ class Arm:
             )
 
     def interface(self, interface_id: str) -> NetworkInterface:
-        """One network interface. Raises ``MachineNotFound``: a machine has it while it exists."""
+        """One network interface. Raises ``MachineNotFound``: it exists as long as its machine."""
         group, name = part(interface_id, "resourcegroups"), part(interface_id, "networkinterfaces")
         operations = self._network.network_interfaces
         if not is_uniform(interface_id):
@@ -209,16 +209,17 @@ class Arm:
             )
 
     def write(self, interface: NetworkInterface) -> str:
-        """Replace an interface if it still is as it was read; return the operation's handle.
+        """Replace an interface if it is unchanged since it was read; return the operation's handle.
 
-        Raises ``Stale`` where it is not. The handle is path and query of the operation's URL, so
-        that it leads to our endpoint whatever its host; ``""`` = it is done.
+        Raises ``Stale`` if it has. The handle is path and query of the operation's URL, so that it
+        always leads to our endpoint; ``""`` = it is done.
         """
         group = part(interface.id or "", "resourcegroups")
         name = part(interface.id or "", "networkinterfaces")
         with self._calling(f"networkInterfaces.createOrUpdate of {name}", MachineNotFound):
-            # Without If-Match a write of what was read before somebody else's would undo that.
-            # A repeat of it by the SDK would fail because of the first: the caller repeats it.
+            # Without If-Match this write would undo a change that somebody else made after our
+            # read. A retry by the SDK would fail because of the first attempt: the caller repeats
+            # it.
             poller = self._network.network_interfaces.begin_create_or_update(
                 group,
                 name,
@@ -234,27 +235,27 @@ class Arm:
         return f"{url.path}?{url.query}" if url.path else ""
 
     def is_done(self, handle: str) -> bool:
-        """Whether an operation is done. Raises what it ended in; ``Stale`` = nothing is known."""
-        # The handle comes from where people can write. It is a path that is checked, and never
+        """Whether an operation is done. Raises the operation's error; ``Stale``: it is unknown."""
+        # People can write where the handle comes from. So it is a path, which is checked, and never
         # one of the SDK's continuation tokens: those are pickled, and reading one runs its code.
         if not is_operation(handle, self.subscription):
             raise Stale("the handle leads to no operation of this subscription", "InvalidHandle")
         with self._calling("operations.get of a network operation", Stale):
             answer = self._network.send_request(HttpRequest("GET", handle))
             answer.raise_for_status()
-            told = answer.json()
-        if told["status"] in ("Failed", "Canceled"):
-            raise operation_error(told, "networkInterfaces.createOrUpdate")
-        return bool(told["status"] == "Succeeded")
+            body = answer.json()
+        if body["status"] in ("Failed", "Canceled"):
+            raise operation_error(body, "networkInterfaces.createOrUpdate")
+        return bool(body["status"] == "Succeeded")
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         self._network.close()
         self._compute.close()
         self._credential.close()
 
     def _pages(self, action: str, rows: ItemPaged[RowT]) -> Iterator[RowT]:
-        """What a list shows, each page being a call."""
+        """The rows of a list; each page is one call."""
         pages = cast("PageIterator[RowT]", rows.by_page())
         more = True
         while more:
@@ -266,10 +267,10 @@ class Arm:
     @contextlib.contextmanager
     def _calling(self, action: str, missing: type[CloudError]) -> Iterator[None]:
         """Observe one call and map what it raises; the action begins with the operation's name."""
-        with observed(action.split(" ", 1)[0], self._tell):
+        with observed(action.split(" ", 1)[0], self._report_call):
             try:
                 yield
             except RAISED_BY_AZURE as error:
                 mapped = cloud_error(error, action, missing)
-                # The text under a credential error may hold more than is told: no trace of it.
+                # The text under a credential error may contain secrets: no trace of it in logs.
                 raise mapped from (None if isinstance(mapped, CredentialsRejected) else error)

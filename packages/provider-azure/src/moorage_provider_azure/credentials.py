@@ -1,4 +1,4 @@
-"""Who asks Azure: the identities of a workload, a node or an application, or nobody."""
+"""The identity that calls Azure: of a workload, a node or an application, or none."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _AUTHORITIES = {
 _WORKLOAD = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE")
 _CONNECT_SECONDS = 3.0
 _LIFETIME_SECONDS = 86_400
-# azure-core asks for another token so long before the end, where the token does not say when.
+# azure-core renews a token this long before its end, where the token does not say when.
 _RENEWED_SECONDS = 300
-# A managed identity gives no token out that ends within five minutes: that is told as long before.
+# A managed identity gives out no token that ends within five minutes: it is reported as expiring
+# then.
 _EXPIRING_SECONDS = 600
 
 
@@ -42,12 +43,12 @@ class _Credential(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         ...
 
 
 class _Anonymous:
-    """A token that opens nothing but an emulator."""
+    """A token that only an emulator accepts."""
 
     def get_token_info(
         self,
@@ -61,9 +62,9 @@ class _Anonymous:
 
 
 class Credential:
-    """Somebody's credential, as the SDK takes it, and whether its token is renewed in time.
+    """A credential for the SDK that also knows whether its token is renewed in time.
 
-    The SDK keeps a token, and asks for another one when that is due.
+    The SDK keeps a token, and requests another one when that is due.
 
     Attributes:
         expiring: the token last given out should have been renewed, and ends within minutes.
@@ -84,19 +85,19 @@ class Credential:
         return token
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:  # noqa: ANN401 - azure-core's own signature
-        """The same, as the SDK's types want it; azure-core prefers the other one."""
+        """The same, for the SDK's types; azure-core prefers the method above."""
         token = self.get_token_info(*scopes, options=cast("TokenRequestOptions", options))
         return AccessToken(token.token, token.expires_on)
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         self._inner.close()
 
 
 def credential(settings: Settings, read_seconds: float) -> Credential:
-    """The first identity that there is; nothing is asked yet. Raises ``InvalidOptions``.
+    """The first identity that is configured; sends no request yet. Raises ``InvalidOptions``.
 
-    None of those of azure-identity that ask a person or run a command.
+    Never one of azure-identity's that asks a person or runs a command.
     """
     if settings.anonymous:
         return Credential(_Anonymous())

@@ -28,7 +28,7 @@ from moorage_provider.errors import (
     Unavailable,
 )
 
-# Whatever the SDK may raise for a call. OSError: the service account's token cannot be read;
+# Everything that the SDK may raise for a call. OSError: the service account's token cannot be read;
 # ValueError: no JSON where there should be some, or credentials that cannot be right.
 RAISED_BY_AZURE = (azure.AzureError, OSError, ValueError)
 
@@ -37,7 +37,7 @@ _CREDENTIALS_ADVICE = (
     " AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, and check the node's clock"
 )
 # By code and never by status: a lock and a throttle are both a 429, and an operation that fails
-# late is told with a 200.
+# late is reported with a 200.
 # https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors
 _BY_CODE: dict[str, type[CloudError]] = {
     "PublicIPAddressInUse": InUse,
@@ -59,8 +59,8 @@ _BY_CODE: dict[str, type[CloudError]] = {
             "CanceledAndSupersededDueToAnotherOperation",
             "ReferencedResourceNotProvisioned",
             "RetryableErrorDueToAnotherOperation",
-            # An administrator's lock concerns one resource and no right of ours: were it Denied,
-            # every other address of the scope would wait for it, too.
+            # An administrator's lock concerns one resource, not our rights: as Denied it would make
+            # every other address of the scope wait, too.
             "ScopeLocked",
         ),
         Locked,
@@ -106,11 +106,11 @@ _SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An error that Azure answered with.
+    """An error response of Azure.
 
     Attributes:
-        code: Azure's own, ``""`` where something in between answered.
-        text: its words.
+        code: Azure's own, ``""`` where a proxy answered.
+        text: its message.
         status: of HTTP.
         retry_after: seconds it asks to wait.
     """
@@ -127,7 +127,7 @@ def cloud_error(error: Exception, action: str, missing: type[CloudError]) -> Clo
     Args:
         error: one of ``RAISED_BY_AZURE``.
         action: the operation and its object, such as ``networkInterfaces.get of vm-1-nic``.
-        missing: what it means that the object is not found.
+        missing: the error if the object is not found.
     """
     kind = type(error).__name__
     if isinstance(error, _NO_ANSWER):
@@ -141,9 +141,9 @@ def cloud_error(error: Exception, action: str, missing: type[CloudError]) -> Clo
 
 
 def operation_error(body: Mapping[str, Any], action: str) -> CloudError:
-    """What an operation that was accepted ended in, from the answer that tells so."""
-    told = body.get("error") or {}
-    answer = _Answer(str(told.get("code") or body["status"]), str(told.get("message", "")))
+    """The error of an accepted operation that failed, from the body that reports it."""
+    error = body.get("error") or {}
+    answer = _Answer(str(error.get("code") or body["status"]), str(error.get("message", "")))
     return _mapped(answer, action, CloudError)
 
 
@@ -162,7 +162,7 @@ def _mapped(answer: _Answer, action: str, missing: type[CloudError]) -> CloudErr
     kind = _BY_CODE.get(answer.code) or _by_status(answer.status)
     if answer.code in _NOT_FOUND:
         kind = missing
-    # One code for a throttle and for a quota, told apart by the words only.
+    # A throttle and a quota have the same code; only the text differs.
     if answer.code == "OperationNotAllowed" and "quota" in answer.text.lower():
         kind = QuotaExceeded
     if kind is CredentialsRejected:
@@ -184,7 +184,7 @@ def _by_status(status: int) -> type[CloudError]:
 
 
 def _permission(answer: _Answer, action: str) -> str:
-    """The missing right; the last one named, as the first may be one that is there."""
+    """The missing right: the last one named, because the first may be one that is granted."""
     named = _ACTION.findall(answer.text)
     operation = action.partition(" ")[0]
     resource = operation.partition(".")[0]

@@ -13,7 +13,7 @@ UNIFORM = (
 
 
 def refusal(address: CloudAddress, machine: Machine) -> str | None:
-    """Why it cannot, in one sentence; ``None`` = it can."""
+    """Why the machine cannot hold the address, in one sentence; ``None``: it can."""
     if is_uniform(machine.machine_id):
         return f"{address.ip} cannot be on {machine.machine_id}: {UNIFORM}"
     if "" not in (address.location, machine.location) and address.location != machine.location:

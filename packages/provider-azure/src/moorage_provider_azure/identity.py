@@ -1,6 +1,6 @@
 """Which machine a node's ``spec.providerID`` names, and the parts of Azure's resource ids.
 
-Azure tells one id in several spellings, so ids are in lower case wherever they are compared.
+Azure spells one id in several ways, so ids are compared in lower case.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OPERATION = re.compile(
 
 
 def machine_id(provider_id: str) -> str | None:
-    """The id of the machine behind a provider id; ``None`` = none of Azure's."""
+    """The id of the machine of a provider id; ``None``: not an Azure machine."""
     match = _MACHINE.fullmatch(provider_id.lower())
     return match["id"] if match else None
 
@@ -37,7 +37,7 @@ def part(resource_id: str, kind: str) -> str:
 
 
 def interface_of(configuration_id: str) -> str:
-    """The network interface that an ipConfiguration belongs to, ``""`` = it belongs to none."""
+    """The network interface that an ipConfiguration belongs to, ``""``: it belongs to none."""
     interface, found, _ = configuration_id.lower().partition("/ipconfigurations/")
     return interface if found and part(interface, "networkinterfaces") else ""
 

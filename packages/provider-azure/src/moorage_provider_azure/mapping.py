@@ -1,4 +1,4 @@
-"""Azure's descriptions read as Moorage's values."""
+"""Azure's descriptions mapped to Moorage's values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
 
 MACHINE_TAG = "moorage-machine"
-"""On an interface that holds an address: its machine, to be known when that is deleted."""
+"""A tag on an interface that holds an address: the machine's id, needed once it is deleted."""
 
 _CLUSTER_TAG = "aks-managed-cluster-name"
 # Of cloud-provider-azure, of OpenShift and of Cluster API; Azure's tags cannot hold a slash.
@@ -37,7 +37,7 @@ class AzureAddress(CloudAddress):
 
     Attributes:
         zones: the availability zones it can be used in, none = not bound to any.
-        unfit: why no machine can be given it, ``""`` = one can.
+        unfit: why no machine can hold it, ``""``: machines can.
     """
 
     zones: tuple[str, ...] = ()
@@ -101,9 +101,9 @@ def _holder(
 
 
 def token(configuration_id: str | None, interface: NetworkInterface) -> str:
-    """What tells one binding from the next: the place, that very interface, its machine.
+    """What distinguishes one binding from the next: ipConfiguration, interface GUID, machine.
 
-    An interface made anew under the old name is another one: only its GUID shows that.
+    A recreated interface with the old name is another one: only its GUID shows that.
     """
     guid = interface.resource_guid or ""
     return f"{lower(configuration_id)} {guid} {machine_of(interface)}"
@@ -112,9 +112,9 @@ def token(configuration_id: str | None, interface: NetworkInterface) -> str:
 def machine_of(interface: NetworkInterface) -> str:
     """The machine of an interface.
 
-    A deleted machine leaves its interface, and the address on it. Such an interface is still
-    that machine's, by the tag it got with the address; without a tag it is nobody's we know, and
-    its own id stands for a machine that does not exist.
+    A deleted machine leaves its interface, and the address on it. The tag that the interface got
+    with the address still names that machine. Without a tag the machine is unknown, and the
+    interface's own id stands for a machine that does not exist.
     """
     if interface.virtual_machine:
         return lower(interface.virtual_machine.id)
@@ -175,7 +175,7 @@ def machine(
         location=location(row.location),
         zone=next(iter(row.zones or ()), ""),
         public_ip=public_ip,
-        # Azure lends none: every public address is a resource of somebody.
+        # Azure has no ephemeral ones: every public address is somebody's resource.
         public_ip_reserved=bool(public_ip),
         cluster=_cluster(row.tags or {}),
     )
@@ -188,10 +188,10 @@ def _is_running(row: VirtualMachine | VirtualMachineScaleSetVM) -> bool:
 
 def _cluster(tags: Mapping[str, str]) -> str:
     """The cluster that a machine is tagged with, by AKS or by any cluster's own convention."""
-    return tags.get(_CLUSTER_TAG) or next(_marked(sorted(tags)), "")
+    return tags.get(_CLUSTER_TAG) or next(_clusters_in_tags(sorted(tags)), "")
 
 
-def _marked(names: Iterable[str]) -> Iterator[str]:
+def _clusters_in_tags(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         for prefix in _CLUSTER_PREFIXES:
             if name.startswith(prefix):

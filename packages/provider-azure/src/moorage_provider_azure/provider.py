@@ -1,4 +1,4 @@
-"""Public IP addresses of Azure as Moorage's provider protocol wants them."""
+"""The provider protocol for public IP addresses of Azure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from moorage_provider_azure import binding, fitness, identity, settings
 if TYPE_CHECKING:
     from moorage_provider_azure.arm import Arm
 
-# Above the writes that Azure refills a second (10) there is nothing to be won.
+# More threads than the writes that Azure refills each second (10) gain nothing.
 THREADS = 8
 
 VARIABLES = settings.VARIABLES
@@ -116,7 +116,7 @@ class AzureProvider(SdkProvider["Arm"]):
         return Arm(
             self._timeout_seconds,
             self._check_fence,
-            self._tell,
+            self._report_call,
         )
 
 
@@ -125,5 +125,5 @@ def _accepted(handle: str) -> PendingMutation:
 
 
 def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:
-    """Write down a mutation before it is sent, so that Azure's own trail can be matched with it."""
+    """Log a mutation before it is sent, so that it can be matched with Azure's activity log."""
     _log.info("%s %s: machine %s, request %s", what, address.ip, machine_id, request_id)

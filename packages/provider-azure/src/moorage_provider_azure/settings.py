@@ -1,4 +1,4 @@
-"""Where Azure is and what of it is ours, as the environment says."""
+"""Settings from the environment: how to reach Azure, and which part of it to use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VARIABLES = (
 
 
 class Cloud(enum.Enum):
-    """A cloud of Azure's, named as the SDK names it."""
+    """One of Azure's clouds, named as in the SDK."""
 
     public = "AZURE_PUBLIC_CLOUD"
     usgov = "AZURE_US_GOVERNMENT"
@@ -38,7 +38,7 @@ class Settings:
         cloud: whose endpoints and authority are used.
         endpoint: another endpoint, ``""`` = the cloud's own.
         groups: the resource groups to look into, none = the whole subscription.
-        anonymous: present no credentials.
+        anonymous: send no credentials.
     """
 
     subscription: str

@@ -1,6 +1,6 @@
-"""What an address's coming and going takes: calls in order, made in a worker thread.
+"""Attaches and detaches addresses: blocking calls in order, made in a worker thread.
 
-Nothing is believed that a refusal says: state is read again, and that decides.
+The text of a refusal does not count: the state is read again and decides.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from moorage_provider.errors import (
     Stale,
 )
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
-from moorage_provider_gcp import identity
-from moorage_provider_gcp import mapping as rows
+from moorage_provider_gcp import identity, mapping
 from moorage_provider_gcp.identity import InZone
 from moorage_provider_gcp.mapping import GcpAddress, GcpMachine
 from moorage_provider_gcp.refused import Refused
@@ -32,18 +31,19 @@ if TYPE_CHECKING:
     from moorage_provider_gcp.compute import Begun, Compute
 
 _REQUESTS = uuid.UUID("c2a0e7a4-6f0e-4e86-9d61-0d8f3b6a51d4")
-# What state, once read again, gives the reason for.
+# Errors whose reason is found by reading the state again.
 _REFUSALS = (Refused, InUse, Locked, Stale, MachineNotFound)
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One change, to be asked for.
+    """One change to request.
 
     Attributes:
-        name: what it is, where and of what; with the caller's request id it is itself again.
-        send: asks for it under an id.
-        is_done: reads whether its effect is there.
+        name: what is changed, where and on what; with the caller's request id it identifies the
+            step.
+        send: requests it under an id.
+        is_done: reads whether it has taken effect.
     """
 
     name: tuple[str, ...]
@@ -52,23 +52,23 @@ class _Step:
 
 
 def snapshot(gce: Compute, addresses: Collection[str], region: str) -> Mapping[str, CloudAddress]:
-    """These of the reserved addresses, as one list of them all tells; a single one is asked for."""
+    """These reserved addresses, read by one list of all; a single address is listed by a filter."""
     if not addresses:
         return {}
     wanted = set(addresses)
-    # How Google spells an IPv6 address is not for us to guess.
+    # We do not guess how Google spells an IPv6 address.
     single = next((ip for ip in wanted if len(wanted) == 1 and ":" not in ip), "")
     listed = gce.addresses(region, gce.project, single)
-    # Most of a large list may be nobody's wish, and to read a whole row takes long.
-    return {ip: rows.address(row) for row in listed if (ip := rows.ip(row)) in wanted}
+    # Most of a large list may be unwanted, and reading a whole row is slow.
+    return {ip: mapping.address(row) for row in listed if (ip := mapping.ip(row)) in wanted}
 
 
 def machine(gce: Compute, machine_id: str) -> Machine:
     """One instance, and whether its address is a reserved one."""
     vm = _vm(machine_id)
     row = gce.instance(vm)
-    ip = rows.nat_ip(rows.interface(row, gce.interface))
-    return rows.machine(row, vm, gce.interface, reserved=_is_reserved(gce, vm, ip))
+    ip = mapping.nat_ip(mapping.interface(row, gce.interface))
+    return mapping.machine(row, vm, gce.interface, reserved=_is_reserved(gce, vm, ip))
 
 
 def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
@@ -76,16 +76,16 @@ def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: st
     if not target.public_ip or ":" in address.ip:
         return ""
     vm = _exact(target)
-    nic = rows.interface(_found(gce, target), gce.interface)
-    config, ip = rows.access_config(nic), rows.nat_ip(nic)
+    nic = mapping.interface(_found(gce, target), gce.interface)
+    config, ip = mapping.access_config(nic), mapping.nat_ip(nic)
     if config is None or ip == address.ip:
         return ""
     if _is_reserved(gce, vm, ip):
         raise InUse(f"{target.machine_id} already holds {ip}", "", ip)
 
     def is_bare() -> bool:
-        nic = rows.interface(_found(gce, target), gce.interface)
-        return rows.nat_ip(nic) != ip
+        nic = mapping.interface(_found(gce, target), gce.interface)
+        return mapping.nat_ip(nic) != ip
 
     name = config.name
     step = _Step(
@@ -122,23 +122,23 @@ def detach(gce: Compute, address: CloudAddress, request_id: str) -> str:
         return ""
     vm = _vm(address.holder.machine_id)
     row = _gone_is_none(gce, vm)
-    nic = rows.holding(row, address.ip) if row else None
+    nic = mapping.holding(row, address.ip) if row else None
     if row is None or nic is None:
         if _is_free(gce, address):
             return ""
-        raise Stale(f"{address.ip} is told to be on {vm.name}, which does not have it")
+        raise Stale(f"{address.ip} is described as on {vm.name}, which does not have it")
     exact = replace(vm, name=str(row.id))
     step = _taking(gce, exact, nic, address, request_id)
     return _unless_done(exact, step)
 
 
 def restore(gce: Compute, target: Machine, request_id: str) -> str:
-    """Lend a bare machine an ephemeral address; return the handle, ``""`` = done."""
+    """Give a machine without an address an ephemeral one; return the handle, ``""`` = done."""
     vm = _exact(target)
 
     def has_address() -> bool:
-        nic = rows.interface(_found(gce, target), gce.interface)
-        return rows.access_config(nic) is not None
+        nic = mapping.interface(_found(gce, target), gce.interface)
+        return mapping.access_config(nic) is not None
 
     if has_address():
         return ""
@@ -152,14 +152,14 @@ def restore(gce: Compute, target: Machine, request_id: str) -> str:
 
 def _attach_ipv6(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
     vm = _exact(target)
-    nic = rows.interface(_found(gce, target), gce.interface)
-    present = rows.ipv6(nic)
+    nic = mapping.interface(_found(gce, target), gce.interface)
+    present = mapping.ipv6(nic)
     if present == address.ip:
         return ""
     if present:
         _refuse_occupied(gce, vm, present)
     step = _Step(
-        # With another fingerprint it is another request.
+        # Another fingerprint makes it another request.
         ("updateNetworkInterface", vm.name, address.ip, nic.fingerprint, request_id),
         lambda key: gce.set_ipv6(vm, nic, address.ip, key),
         lambda: _is_on(gce, address, target),
@@ -174,7 +174,7 @@ def _attach_ipv6(gce: Compute, address: CloudAddress, target: Machine, request_i
 def _taking(
     gce: Compute, vm: InZone, nic: NetworkInterface, address: CloudAddress, request_id: str
 ) -> _Step:
-    """What takes the address off an interface that has just been read."""
+    """The step that takes the address off an interface that has just been read."""
 
     def is_free() -> bool:
         return _is_free(gce, address)
@@ -194,11 +194,11 @@ def _taking(
 
 
 def _begin(vm: InZone, step: _Step) -> str:
-    """Ask for a step; return the handle of its operation, ``""`` = its effect is there.
+    """Request a step; return the handle of its operation, ``""`` = it has taken effect.
 
-    Google answers a request id that it knows, for an hour, with that request's operation. One that
-    runs is this step under way. One that is over may have failed, or its effect be undone since:
-    then the step is asked for under an id that nobody had before.
+    For an hour Google answers a known request id with the operation of that request. If the
+    operation is running, it is this step. If it is over, it may have failed, or its effect may have
+    been undone: then the step is requested under a new id.
     """
     begun = step.send(str(uuid.uuid5(_REQUESTS, "/".join(step.name))))
     if begun.done:
@@ -211,7 +211,7 @@ def _begin(vm: InZone, step: _Step) -> str:
 
 
 def _unless_done(vm: InZone, step: _Step) -> str:
-    """Ask for a step that may be refused because it is done already."""
+    """Request a step that may be refused because it is already done."""
     try:
         return _begin(vm, step)
     except _REFUSALS as refusal:
@@ -221,42 +221,44 @@ def _unless_done(vm: InZone, step: _Step) -> str:
 
 
 def _judge(gce: Compute, refusal: CloudError, address: CloudAddress, target: Machine) -> None:
-    """Find out by reading why an attachment was refused; return when it is there already."""
+    """Read why an attachment was refused; return when the address is already attached."""
     row = _found(gce, target)
     now = _reread(gce, address)
     if now.holder is not None:
-        if rows.holding(row, address.ip) and _held_by(now, target):
+        if mapping.holding(row, address.ip) and _held_by(now, target):
             return
         raise _held(now) from refusal
-    nic = rows.interface(row, gce.interface)
-    present = rows.ipv6(nic) if ":" in address.ip else rows.nat_ip(nic)
+    nic = mapping.interface(row, gce.interface)
+    present = mapping.ipv6(nic) if ":" in address.ip else mapping.nat_ip(nic)
     if present:
         _refuse_occupied(gce, _exact(target), present)
-    if row.status != rows.RUNNING:
+    if row.status != mapping.RUNNING:
         text = f"instance {target.machine_id} is {row.status}"
         raise MachineUnfit(text, row.status) from refusal
     if now.token != address.token or isinstance(refusal, InUse):
-        # It was refused for somebody who has let go of it meanwhile.
+        # It was refused because of a holder that has released it meanwhile.
         raise Stale(refusal.message, refusal.code) from refusal
     raise _unexplained(refusal) from refusal
 
 
 def _unexplained(refusal: CloudError) -> CloudError:
-    """What remains of a refusal that nothing in sight is the reason for."""
+    """The error for a refusal whose reason cannot be read."""
     if isinstance(refusal, Refused):
         return CloudError(refusal.message, refusal.code)
     return refusal
 
 
 def _refuse_occupied(gce: Compute, vm: InZone, ip: str) -> None:
-    """Raise what it means that an interface has another address."""
+    """Raise the error for an interface that has another address."""
     if _is_reserved(gce, vm, ip):
         raise InUse(f"the interface of {vm.zone}/{vm.name} already holds {ip}", "", ip)
-    raise MachineUnfit(f"the interface of {vm.zone}/{vm.name} still has {ip}, lent by Google", "")
+    raise MachineUnfit(
+        f"the interface of {vm.zone}/{vm.name} still has the ephemeral address {ip}", ""
+    )
 
 
 def _is_on(gce: Compute, address: CloudAddress, target: Machine) -> bool:
-    return rows.holding(_found(gce, target), address.ip) is not None
+    return mapping.holding(_found(gce, target), address.ip) is not None
 
 
 def _is_free(gce: Compute, address: CloudAddress) -> bool:
@@ -275,18 +277,18 @@ def _is_reserved(gce: Compute, vm: InZone, ip: str) -> bool:
 def _reread(gce: Compute, address: CloudAddress) -> GcpAddress:
     """The address as it is now. Raises ``AddressNotFound``."""
     for row in gce.addresses(address.location, gce.project, address.ip):
-        return rows.address(row)
+        return mapping.address(row)
     raise AddressNotFound(f"{address.reference} ({address.ip}) does not exist any more")
 
 
 def _found(gce: Compute, target: Machine) -> Instance:
-    """The very instance that was read. Raises ``Stale`` for another one of its name."""
+    """The instance that was read. Raises ``Stale`` for another one with its name."""
     try:
         return gce.instance(_exact(target))
     except MachineNotFound as gone:
         if _gone_is_none(gce, _vm(target.machine_id)) is None:
             raise
-        raise Stale(f"{target.machine_id} was made anew since it was read") from gone
+        raise Stale(f"{target.machine_id} was recreated since it was read") from gone
 
 
 def _gone_is_none(gce: Compute, vm: InZone) -> Instance | None:
@@ -297,7 +299,7 @@ def _gone_is_none(gce: Compute, vm: InZone) -> Instance | None:
 
 
 def _exact(target: Machine) -> InZone:
-    """An instance by its numeric id, where that is known."""
+    """The instance's name with its numeric id, where that is known."""
     vm = _vm(target.machine_id)
     number = target.number if isinstance(target, GcpMachine) else ""
     return replace(vm, name=number or vm.name)
@@ -316,7 +318,7 @@ def _held_by(address: CloudAddress, target: Machine) -> bool:
 
 
 def _held(address: CloudAddress) -> InUse:
-    """The refusal of an address that somebody has."""
+    """The error for an address that somebody else holds."""
     holder = address.holder
     owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
     if isinstance(holder, OtherHolder):

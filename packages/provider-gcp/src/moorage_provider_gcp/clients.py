@@ -1,4 +1,4 @@
-"""The clients of Compute Engine that are used, without those of a hundred other services."""
+"""The Compute Engine clients that are used, without those of a hundred other services."""
 # ruff: noqa: E402 - the package must be narrow before anything is imported from it
 
 from moorage_provider_gcp.narrow import narrow

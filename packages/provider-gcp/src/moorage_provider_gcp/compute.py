@@ -1,4 +1,4 @@
-"""The calls to Compute Engine; only a worker thread imports this file, for the SDK is large."""
+"""The calls to Compute Engine; only a worker thread imports this file: the SDK is large."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ _IPV6_PREFIX = 96
 PAGE_SIZE = 500
 _PAUSES_SECONDS = (0.2, 0.6)
 _SHORTEST_SECONDS = 0.01
-# A thread that waits cannot be stopped, and the process waits for it when it ends.
+# A waiting thread cannot be stopped, and the process waits for it at its end.
 _WAIT_SECONDS = 5.0
-# At DEBUG these write whole requests. The pools of connections hold fewer than may wait at once,
-# which urllib3 finds worth a warning each time.
+# At DEBUG these write whole requests. The connection pools are smaller than the number of threads,
+# about which urllib3 warns each time.
 _TALKATIVE_LOGGERS = {
     "google": logging.INFO,
     "urllib3": logging.INFO,
     "urllib3.connectionpool": logging.ERROR,
 }
-# Scopes of a list that say so are empty; of those with any other warning nothing is known.
+# A scope with this warning is empty; a scope with any other warning is unknown.
 _EMPTY = "NO_RESULTS_ON_PAGE"
 
 
@@ -66,8 +66,8 @@ class Begun:
 
     Attributes:
         operation: its name.
-        done: it is over; where it has just been asked for, an earlier one was of the same id.
-        error: what it ended in, ``None`` = well, or it runs.
+        done: it is over; right after the request: an earlier request with the same id is over.
+        error: its error; ``None``: it succeeded, or it is running.
     """
 
     operation: str
@@ -90,7 +90,7 @@ class Compute:
         self,
         timeout_seconds: float,
         fence: Callable[[], None],
-        tell: Callable[[ApiCall], None],
+        on_call: Callable[[ApiCall], None],
     ) -> None:
         """Find project, endpoint and credentials. Raises ``InvalidOptions``.
 
@@ -98,14 +98,14 @@ class Compute:
             timeout_seconds: the caller's deadline, shared by the attempts of one request.
             fence: called in the calling thread before each attempt at a mutation; what it raises
                 stops the attempt and reaches the caller as it is.
-            tell: called after each call.
+            on_call: called after each call.
         """
         for name, level in _TALKATIVE_LOGGERS.items():
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.getEffectiveLevel(), level))
         settings = from_environment(os.environ)
         self.interface = settings.interface
-        self._tell = tell
+        self._report_call = on_call
         self._attempt_seconds = max(timeout_seconds / ATTEMPTS, 1.0)
         with _mapped("the search for credentials", CloudError):
             self._credentials, self.project = found(settings, fence)
@@ -162,7 +162,7 @@ class Compute:
 
         Args:
             vm: the instance.
-            ip: a reserved address, ``""`` = one that Google lends.
+            ip: a reserved address, ``""`` = an ephemeral one.
             tier: the network tier of the reserved one, ``""`` = the project's own.
             request_id: a UUID.
         """
@@ -177,7 +177,7 @@ class Compute:
             access_config_resource=config,
             request_id=request_id,
         )
-        # The one that hides the operation polls it at the cloud's own endpoint, whatever is set.
+        # The method that hides the operation always polls it at the cloud's own endpoint.
         send = self._instances.add_access_config_unary
         return self._begin(f"instances.addAccessConfig to {vm.name}", send, request)
 
@@ -220,7 +220,7 @@ class Compute:
         return self._begin(f"instances.updateNetworkInterface of {vm.name}", send, request)
 
     def is_done(self, handle: str) -> bool:
-        """Whether an operation is done; waits for it a little. Raises what it ended in."""
+        """Whether an operation is done; waits for it briefly. Raises the operation's error."""
         where = identity.operation(handle)
         if where is None:
             raise CloudError(f'GCP: "{handle}" is no operation of Compute Engine')
@@ -235,19 +235,19 @@ class Compute:
         return _is_over(operation, action)
 
     def _waited_for(self, where: InZone, action: str) -> types.Operation | None:
-        """An operation when it is done or the cloud waits no longer; ``None`` = we do not."""
+        """The operation, once done or no longer waited for by the cloud; ``None``: we timed out."""
         request = types.WaitZoneOperationRequest(
             project=where.project, zone=where.zone, operation=where.name
         )
         seconds = max(min(_WAIT_SECONDS, deadline.left() / 2), _SHORTEST_SECONDS)
-        with observed("zoneOperations.wait", self._tell), _mapped(action, Stale):
+        with observed("zoneOperations.wait", self._report_call), _mapped(action, Stale):
             try:
                 return self._operations.wait(request, timeout=seconds, retry=None)
             except requests.ReadTimeout:
                 return None
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         for client in (self._instances, self._addresses, self._operations):
             client.transport.close()  # type: ignore[no-untyped-call]  # the SDK says nothing of it
 
@@ -265,13 +265,13 @@ class Compute:
         request: object,
         missing: type[CloudError] = MachineNotFound,
     ) -> AnswerT:
-        """Make one call, repeating it where nobody answered; what changes bears a request id.
+        """Make one call and repeat it where there was no answer; mutations have a request id.
 
-        A throttle is not repeated: what is short is refilled each minute, not each second.
+        A throttled call is not repeated: the quota is refilled each minute, not each second.
         """
         method = action.partition(" ")[0]
         missing = InvalidOptions if method.startswith("addresses.") else missing
-        with observed(method, self._tell):
+        with observed(method, self._report_call):
             for pause in _PAUSES_SECONDS:
                 try:
                     return self._attempt(action, send, request, missing)
@@ -295,7 +295,7 @@ class Compute:
 
 
 def _is_over(operation: types.Operation, action: str) -> bool:
-    """Whether an operation is done. Raises what it ended in."""
+    """Whether an operation is done. Raises the operation's error."""
     if operation.status != types.Operation.Status.DONE:
         return False
     if operation.error.errors:

@@ -1,4 +1,4 @@
-"""Who asks Google, and the gate that every attempt at a request passes."""
+"""The credentials for Google, and the checks before every attempt at a request."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _WAIT = "/wait"
 
 
 class Gate(Credentials):
-    """Somebody's credentials, behind the deadline and the fence.
+    """Credentials that check the deadline and the fence.
 
-    The one public place in the SDK that comes before every attempt, those included that it
-    makes itself when a token is refused.
+    The only public place in the SDK that is called before every attempt, also before its own
+    retries when a token is refused.
 
     Attributes:
         expiring: the token of the last request should have been renewed.
@@ -41,7 +41,7 @@ class Gate(Credentials):
 
     def before_request(self, request: Any, method: str, url: str, headers: Any) -> None:  # noqa: ANN401 - see above
         deadline.check()
-        # It may fetch a token, which takes time.
+        # It may fetch a token, so the deadline is checked again.
         self._authorize(request, method, url, headers)
         deadline.check()
         # To wait for an operation is a POST that changes nothing.
@@ -49,10 +49,10 @@ class Gate(Credentials):
             self._fence()
 
     def _authorize(self, request: Any, method: str, url: str, headers: Any) -> None:  # noqa: ANN401 - see above
-        """Put the token into the headers, renewed where that is due.
+        """Put the token into the headers; renew it first where that is due.
 
-        google-auth wants another one from 3 min 45 s before the end, and gives up at once where
-        there is none. The old one is good until its end, and until then people can mend it.
+        google-auth wants another token from 3 min 45 s before the end, and fails at once where
+        there is none. The old token is valid until its end, which leaves time for a repair.
         """
         try:
             self._inner.before_request(request, method, url, headers)
@@ -68,11 +68,11 @@ class Gate(Credentials):
 
 
 def found(settings: Settings, fence: Callable[[], None]) -> tuple[Gate, str]:
-    """Credentials, and the project to work in. Raises ``InvalidOptions`` where that is not told.
+    """Credentials and the project. Raises ``InvalidOptions`` if the project is unknown.
 
     Args:
-        settings: what the environment says; whose credentials they are, google-auth finds.
-        fence: called before every request that changes something.
+        settings: from the environment; google-auth finds the credentials.
+        fence: called before every mutation.
     """
     inner: Any
     project: str | None = settings.project
@@ -82,7 +82,8 @@ def found(settings: Settings, fence: Callable[[], None]) -> tuple[Gate, str]:
         inner, own = google.auth.default(scopes=_SCOPES)
         project = project or own
         if isinstance(inner, service_account.Credentials):
-            # As the SDK does for those that it finds itself: a signed token asks nobody.
+            # The SDK does this for credentials that it finds itself: a self-signed token needs no
+            # request.
             inner = inner.with_always_use_jwt_access(True)  # type: ignore[no-untyped-call]  # noqa: FBT003 - its own signature
     if not project:
         raise InvalidOptions("there is no project: set MOORAGE_GCP_PROJECT or GOOGLE_CLOUD_PROJECT")

@@ -30,8 +30,8 @@ from moorage_provider_gcp.refused import Refused
 if TYPE_CHECKING:
     from google.cloud.compute_v1 import Operation
 
-# Whatever the SDK may raise for a call: answers, connections, credentials, no JSON where there
-# should be some. OSError: a file of credentials cannot be read.
+# Everything that the SDK may raise for a call: error responses, connections, credentials, no JSON
+# where there should be some. OSError: a file of credentials cannot be read.
 RAISED_BY_GOOGLE = (
     api.GoogleAPIError,
     requests.RequestException,
@@ -46,7 +46,7 @@ _CREDENTIALS_ADVICE = (
 )
 
 
-# Of answers; a 403 may be a missing right, a throttle or a quota.
+# For responses; a 403 may be a missing right, a throttle or a quota.
 # https://cloud.google.com/compute/docs/api/best-practices and the API's own "reason"
 _BY_REASON: dict[str, type[CloudError]] = {
     "rateLimitExceeded": Throttled,
@@ -70,7 +70,7 @@ _BY_STATUS: dict[int, type[CloudError]] = {
     412: Stale,
     429: Throttled,
 }
-# Of operations that were accepted, by the code in their list of errors.
+# For accepted operations that failed, by the code in their list of errors.
 _BY_CODE: dict[str, type[CloudError]] = {
     "IP_IN_USE_BY_ANOTHER_RESOURCE": InUse,
     "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE": InUse,
@@ -94,11 +94,11 @@ _SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An error that the cloud answered with.
+    """An error response of the cloud.
 
     Attributes:
-        code: its reason, or an operation's code, ``""`` where something in between answered.
-        text: its words.
+        code: its reason, or an operation's code, ``""`` where a proxy answered.
+        text: its message.
         retry_after: seconds it asks to wait.
     """
 
@@ -113,7 +113,7 @@ def cloud_error(error: Exception, action: str, missing: type[CloudError]) -> Clo
     Args:
         error: one of ``RAISED_BY_GOOGLE``.
         action: the method and its object, such as ``instances.get of vm-1``.
-        missing: what it means that the object is not found.
+        missing: the error if the object is not found.
     """
     kind = type(error).__name__
     if isinstance(error, api.GoogleAPICallError):
@@ -127,16 +127,16 @@ def cloud_error(error: Exception, action: str, missing: type[CloudError]) -> Clo
 
 
 def operation_error(operation: Operation, action: str) -> CloudError:
-    """What an operation that was accepted ended in.
+    """The error of an accepted operation that failed.
 
     Args:
-        operation: it is done, and there is an error in it.
-        action: what it was asked for by, such as ``zoneOperations.wait of operation-1``.
+        operation: done, with an error.
+        action: the method that read it, such as ``zoneOperations.wait of operation-1``.
     """
     first = operation.error.errors[0]
     status = operation.http_error_status_code
     kind = _BY_CODE.get(first.code) or _by_status(status, Stale)
-    # Nothing was refused that could be read again for the reason: it was tried.
+    # Not ``Refused``: Google tried it, so reading again would not show a reason.
     kind = CloudError if kind is Refused else kind
     return _made(kind, _Answer(first.code, first.message), action)
 
@@ -144,13 +144,13 @@ def operation_error(operation: Operation, action: str) -> CloudError:
 def _from_answer(
     error: api.GoogleAPICallError, action: str, missing: type[CloudError]
 ) -> CloudError:
-    told = error.errors[0] if error.errors and isinstance(error.errors[0], dict) else {}
-    reason = str(told.get("reason", ""))
+    body = error.errors[0] if error.errors and isinstance(error.errors[0], dict) else {}
+    reason = str(body.get("reason", ""))
     headers = getattr(error.response, "headers", {})
     after = headers.get("Retry-After", "")
     status = error.code or 0
     # Without a reason it is no word of Google's: the text may be a whole page.
-    text = str(told.get("message", "")) if reason else type(error).__name__
+    text = str(body.get("message", "")) if reason else type(error).__name__
     answer = _Answer(reason or str(status), text, retry_after(after))
     return _made(_BY_REASON.get(reason) or _by_status(status, missing), answer, action)
 
@@ -174,7 +174,7 @@ def _made(kind: type[CloudError], answer: _Answer, action: str) -> CloudError:
 
 
 def _permission(answer: _Answer, action: str) -> str:
-    """The missing right as the answer names it, else the one of the method itself."""
+    """The missing right that the answer names, else the one that the method needs."""
     named = _PERMISSION.search(answer.text)
     method = action.partition(" ")[0].replace("aggregatedList", "list").replace(".wait", ".get")
     return named[1] if named else f"compute.{method}"

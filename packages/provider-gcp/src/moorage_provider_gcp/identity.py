@@ -1,4 +1,4 @@
-"""Names in Compute Engine: of nodes' instances, of whoever uses an address, of operations."""
+"""Names in Compute Engine: of instances, of users of an address, of operations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class InZone:
     Attributes:
         project: the id of the project.
         zone: such as ``europe-west1-b``.
-        name: its name; for an instance also its numeric id, which no other will ever have.
+        name: its name; for an instance also its numeric id, which is never reused.
     """
 
     project: str
@@ -34,7 +34,7 @@ class InZone:
 
 
 def machine_id(provider_id: str) -> str | None:
-    """The instance behind a node's ``spec.providerID``; ``None`` = none of Compute Engine's."""
+    """The instance of a node's ``spec.providerID``; ``None``: not one of Compute Engine."""
     if not provider_id.startswith(_SCHEME):
         return None
     text = provider_id.removeprefix(_SCHEME)
@@ -42,22 +42,22 @@ def machine_id(provider_id: str) -> str | None:
 
 
 def instance(machine_id: str) -> InZone | None:
-    """An instance by ``machine_id``; ``None`` = it can be none."""
+    """An instance by ``machine_id``; ``None``: not a valid instance id."""
     return _in_zone(_MACHINE.fullmatch(machine_id))
 
 
 def operation(handle: str) -> InZone | None:
-    """An operation by the handle of it; ``None`` = it can be none."""
+    """An operation by its handle; ``None``: not a valid handle."""
     return _in_zone(_OPERATION.fullmatch(handle))
 
 
 def path(link: str) -> str:
-    """What stands in a resource's link after the part that names the service."""
+    """The part of a resource's link after the name of the service."""
     return link.partition("/projects/")[2] or link
 
 
 def machine_id_of(link: str) -> str | None:
-    """The instance that a link leads to; ``None`` = something else."""
+    """The instance that a link names; ``None``: it names something else."""
     parts = path(link).split("/")
     match parts:
         case [project, "zones", zone, "instances", name]:

@@ -1,4 +1,4 @@
-"""Compute Engine's descriptions read as Moorage's values."""
+"""Compute Engine's descriptions mapped to Moorage's values."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 PREMIUM = "PREMIUM"
 RUNNING = "RUNNING"
-# Who made a node, by the label that its maker puts on it: GKE and kOps; OpenShift and Cluster API
-# write the cluster's name into the label's.
+# Labels that name the cluster of a node: those of GKE and kOps in their value, those of OpenShift
+# and Cluster API in their key.
 _CLUSTER_LABELS = ("goog-k8s-cluster-name", "k8s-io-cluster-name")
 _CLUSTER_PREFIXES = ("kubernetes-io-cluster-", "capg-cluster-")
 
@@ -26,12 +26,12 @@ _CLUSTER_PREFIXES = ("kubernetes-io-cluster-", "capg-cluster-")
 class GcpAddress(CloudAddress):
     """A reserved external address.
 
-    The token is the link of its user. That names an instance by its name: one made anew under the
-    same name, holding the same address, looks the same here.
+    The token is the link of its user. The link has only the instance's name: a recreated instance
+    with the same name and address has the same token.
 
     Attributes:
         tier: the network tier, which an access config must name.
-        unfit: why no instance at all can hold it, ``""`` = one can.
+        unfit: why no instance can hold it, ``""``: instances can.
     """
 
     tier: str = ""
@@ -42,11 +42,11 @@ class GcpAddress(CloudAddress):
 class GcpMachine(Machine):
     """An instance.
 
-    Neither it nor ``MachineHolder`` names an interface: an address tells only whose it is.
+    Neither it nor ``MachineHolder`` names an interface: an address names only its instance.
 
     Attributes:
-        number: the numeric id, which tells it from another of the same name: what is changed is
-            addressed by it, so that the cloud itself refuses to change another one.
+        number: the numeric id, which another instance of the same name does not have. Mutations use
+            it, so that the cloud refuses to change another instance.
         no_ipv4: why its interface can hold no IPv4 address, ``""`` = it can.
         no_ipv6: the same for IPv6.
     """
@@ -64,14 +64,14 @@ def ip(row: Address) -> str:
 def address(row: Address) -> GcpAddress:
     """One row of a list of addresses."""
     users = tuple(row.users)
-    # Some users are not told, but it is in use.
+    # Google does not name every user, but the address is in use.
     token = " ".join(users) or (row.status if row.status == "IN_USE" else "")
     return GcpAddress(
         ip=ip(row),
         reference=path(row.self_link),
         holder=_holder(users) if token else None,
         token=token,
-        # A global one has no region; it is of none that an instance is in.
+        # A global address has no region, so no instance is in its location.
         location=row.region.rpartition("/")[2] or "global",
         tier=row.network_tier,
         unfit=_unfit(row),
@@ -131,7 +131,7 @@ def interface(row: Instance, name: str) -> NetworkInterface:
 
 
 def access_config(nic: NetworkInterface) -> AccessConfig | None:
-    """What gives an interface its public IPv4 address; there is one at most."""
+    """The access config with an interface's public IPv4 address; there is at most one."""
     return next(iter(nic.access_configs), None)
 
 
@@ -150,7 +150,7 @@ def ipv6(nic: NetworkInterface) -> str:
 
 
 def holding(row: Instance, wanted: str) -> NetworkInterface | None:
-    """The interface of an instance that has an address; ``None`` = none has it."""
+    """The interface of an instance that has an address; ``None``: no interface has it."""
     for nic in row.network_interfaces:
         if wanted in (nat_ip(nic), ipv6(nic)):
             return nic

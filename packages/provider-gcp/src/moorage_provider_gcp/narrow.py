@@ -1,4 +1,4 @@
-"""A package of which only the submodules that are asked for are imported."""
+"""Imports single submodules of a package without the whole package."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 
 def narrow(name: str) -> None:
-    """Let later imports from a package not run its ``__init__``, and with it all it imports.
+    """Make later imports from a package skip its ``__init__`` and all that it imports.
 
-    That of google-cloud-compute imports the clients of a hundred services, which takes 40 MiB and
-    a second. Whoever asks the package for what is no submodule still gets the whole of it; one
-    that is imported already stays as it is.
+    The ``__init__`` of google-cloud-compute imports the clients of a hundred services, which takes
+    40 MiB and a second. An import of anything but a submodule still imports the whole package; a
+    package that is already imported stays as it is.
 
     Args:
-        name: the package's, in full. Raises ``ModuleNotFoundError`` where there is none.
+        name: full name of the package. Raises ``ModuleNotFoundError`` if it does not exist.
     """
     if name in sys.modules:
         return
@@ -25,7 +25,7 @@ def narrow(name: str) -> None:
         raise ModuleNotFoundError(f"no module named {name!r}", name=name)
     loader, package = spec.loader, importlib.util.module_from_spec(spec)
 
-    def missing(attribute: str) -> Any:  # noqa: ANN401 - whatever the package has
+    def missing(attribute: str) -> Any:  # noqa: ANN401 - any attribute of the package
         if attribute.startswith("__"):
             raise AttributeError(attribute)
         try:

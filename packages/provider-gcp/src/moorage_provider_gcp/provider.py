@@ -1,4 +1,4 @@
-"""External addresses of Compute Engine as Moorage's provider protocol wants them."""
+"""The provider protocol for external addresses of Compute Engine."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from moorage_provider_gcp import binding, fitness, identity, settings
 if TYPE_CHECKING:
     from moorage_provider_gcp.compute import Compute
 
-# The core lets 20 mutations be under way, each of which may be waited for in a thread: reads must
-# not have to wait for those.
+# The core lets 20 mutations be under way, each of which may occupy a thread that waits for it:
+# reads must not wait for those.
 THREADS = 32
 
 VARIABLES = settings.VARIABLES
@@ -101,7 +101,7 @@ class GcpProvider(SdkProvider["Compute"]):
             )
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
-        _announce("lend an address to", "", machine.machine_id, request_id)
+        _announce("restore the ephemeral address of", "", machine.machine_id, request_id)
         async with self._within(f"instances.addAccessConfig to {machine.machine_id}"):
             return _accepted(
                 await self._sdk.run(lambda gce: binding.restore(gce, machine, request_id))
@@ -118,7 +118,7 @@ class GcpProvider(SdkProvider["Compute"]):
         return Compute(
             self._timeout_seconds,
             self._check_fence,
-            self._tell,
+            self._report_call,
         )
 
 
@@ -127,5 +127,5 @@ def _accepted(handle: str) -> PendingMutation:
 
 
 def _announce(what: str, ip: str, machine_id: str, request_id: str) -> None:
-    """Write down a mutation before it is sent, for Google's audit log to be matched with."""
+    """Log a mutation before it is sent, so that it can be matched with Google's audit log."""
     _log.info("%s %s: instance %s, request %s", what, ip, machine_id, request_id)

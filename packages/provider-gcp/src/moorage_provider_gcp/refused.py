@@ -1,7 +1,7 @@
-"""The refusal whose reason only a look at the world tells."""
+"""The refusal whose reason is found only by reading the state again."""
 
 from moorage_provider.errors import CloudError
 
 
 class Refused(CloudError):
-    """A request could not be done as things are; read them again, then decide anew."""
+    """The current state does not allow the request; read it again, then decide again."""

@@ -1,4 +1,4 @@
-"""Where Compute Engine is and what of it is ours, as the environment says."""
+"""Settings from the environment: how to reach Compute Engine, and which part of it to use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Settings:
     Attributes:
         project: of the addresses, ``""`` = the credentials' own.
         endpoint: another endpoint, ``""`` = the cloud's own.
-        anonymous: present no credentials.
+        anonymous: send no credentials.
         interface: the network interface of the nodes that gets the addresses.
     """
 
@@ -72,7 +72,7 @@ def _anonymous(credentials: str, endpoint: str) -> bool:
             "MOORAGE_GCP_CREDENTIALS=anonymous is for an emulator on this machine: set"
             " MOORAGE_GCP_ENDPOINT to a loopback address"
         )
-    # Over plain HTTP a token would be anybody's.
+    # Over plain HTTP anybody could read the token.
     if endpoint and not loopback and not endpoint.startswith("https://"):
         raise _unusable()
     return bool(credentials)

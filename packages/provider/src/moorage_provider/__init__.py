@@ -1,1 +1,1 @@
-"""What every cloud plug-in does alike: a blocking SDK in threads, deadlines, options."""
+"""The provider protocol and what all cloud plug-ins share: SDK threads, deadlines, options."""

@@ -1,4 +1,4 @@
-"""What all providers have in common whose cloud is reached through a blocking SDK."""
+"""What all providers share that reach their cloud through a blocking SDK."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Generic, Protocol, TypeVar
 
 from moorage_provider import deadline
 from moorage_provider.protocol import ApiCall, Capabilities, unfenced, unobserved
-from moorage_provider.sdk import Closes, Sdk
+from moorage_provider.sdk import Closeable, Sdk
 
 
-class Client(Closes, Protocol):
+class Client(Closeable, Protocol):
     """A client of a cloud that knows whether its credentials are renewed in time."""
 
     @property
     def credentials_expiring(self) -> bool:
-        """Those of the last request should have been renewed."""
+        """The credentials of the last request should have been renewed."""
         ...
 
 
@@ -24,10 +24,10 @@ ClientT = TypeVar("ClientT", bound=Client)
 
 
 class SdkProvider(Generic[ClientT]):
-    """The part of ``moorage_provider.protocol.Provider`` that no cloud does in its own way.
+    """The part of ``moorage_provider.protocol.Provider`` that is the same for every cloud.
 
     Attributes:
-        cloud: as errors call it.
+        cloud: its name in error messages.
         threads: how many calls may be under way at once.
     """
 
@@ -51,17 +51,17 @@ class SdkProvider(Generic[ClientT]):
         self._sdk.close()
 
     def _connect(self) -> ClientT:
-        """Make the client, in one of the threads: there the SDK is loaded."""
+        """Make the client; called in one of the threads, because it loads the SDK."""
         raise NotImplementedError
 
     def _within(self, what: str) -> AbstractAsyncContextManager[None]:
         """The deadline of one operation."""
         return deadline.within(self._timeout_seconds, f"{self.cloud}: {what}")
 
-    # The client is given these: the caller sets the attributes behind them anew.
+    # The client gets these methods, because the caller may replace ``fence`` and ``on_call`` later.
 
     def _check_fence(self) -> None:
         self.fence()
 
-    def _tell(self, request: ApiCall) -> None:
-        self.on_call(request)
+    def _report_call(self, call: ApiCall) -> None:
+        self.on_call(call)

@@ -15,7 +15,7 @@ _ends_at: ContextVar[float] = ContextVar("moorage_deadline")
 
 @contextlib.asynccontextmanager
 async def within(seconds: float, what: str) -> AsyncIterator[None]:
-    """Give the block so long, then raise ``Unavailable`` saying what got no answer."""
+    """Limit the block to this time, then raise ``Unavailable`` naming what got no answer."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         async with asyncio.timeout(seconds):
@@ -34,8 +34,8 @@ def left() -> float:
 def check() -> None:
     """Raise ``Unavailable`` when the deadline has passed; silent outside of a ``within``.
 
-    A thread cannot be cancelled: without this it would go on to send its request, or repeat it,
-    long after the caller has turned to something else.
+    A thread cannot be cancelled: without this check it would send its request, or repeat it, long
+    after the caller has given up.
     """
     if left() < 0:
         raise Unavailable("the deadline passed before the request was sent", "Timeout")

@@ -14,7 +14,7 @@ from moorage_domain.errors import Disposition, MendedElsewhere
 
 @dataclass(eq=False)
 class CloudError(MendedElsewhere):
-    """A cloud call did not do what was asked; the base of all below.
+    """A call to the cloud failed; the base class of all errors below.
 
     Attributes:
         message: one sentence for people, safe to show (no secret, no request headers).
@@ -29,7 +29,7 @@ class CloudError(MendedElsewhere):
 
 
 class Stale(CloudError):
-    """The world differs from what was read: read again, then decide anew."""
+    """The cloud's state differs from what was read: read again, then decide again."""
 
     disposition: ClassVar[Disposition] = Disposition.STALE
     retry_after = None

@@ -44,9 +44,9 @@ class CloudAddress:
     Attributes:
         ip: canonical text.
         reference: the cloud's id of the reservation (AllocationId, address name, resource id).
-        holder: who has it now, ``None`` = positively nobody.
+        holder: who has it now, ``None`` = certainly nobody.
         token: changes whenever the holder does; the fence of a mutation. ``""`` = no holder.
-        location: where it may be used (region, network border group), ``""`` = not told.
+        location: where it may be used (region, network border group), ``""`` = unknown.
     """
 
     ip: str
@@ -65,10 +65,10 @@ class Machine:
         interface_id: the interface that carries the node's own address.
         private_ip: the private address on that interface that will answer for the public one.
         running: whether the machine can serve traffic.
-        location: comparable with ``CloudAddress.location``, ``""`` = not told.
-        zone: availability zone, ``""`` = not told.
+        location: comparable with ``CloudAddress.location``, ``""`` = unknown.
+        zone: availability zone, ``""`` = unknown.
         public_ip: the public address on ``private_ip`` now, ``""`` = none.
-        public_ip_reserved: it is a reserved one (never to be thrown out), not an ephemeral one.
+        public_ip_reserved: it is a reserved one (which is never taken away), not an ephemeral one.
         cluster: the Kubernetes cluster it is marked as belonging to, ``""`` = none.
     """
 
@@ -101,7 +101,7 @@ class PendingMutation:
     """A mutation the cloud has accepted.
 
     Attributes:
-        handle: text from which ``poll`` can go on after a crash, ``""`` when already done.
+        handle: what ``poll`` takes, also after a crash; ``""`` when already done.
         done: the effect is there.
     """
 
@@ -111,11 +111,11 @@ class PendingMutation:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One call to the cloud's API that is over, for metrics.
+    """One finished call to the cloud's API, for metrics.
 
     Attributes:
         operation: the cloud's own name of it, such as ``AssociateAddress``.
-        outcome: ``success``, or the name of the ``CloudError`` that it ended in.
+        outcome: ``success``, or the name of the ``CloudError`` that it raised.
         seconds: from the first attempt to the last answer.
     """
 
@@ -129,7 +129,7 @@ def unfenced() -> None:
 
 
 def unobserved(request: ApiCall) -> None:
-    """What ``on_call`` is until the caller sets it: nobody listens."""
+    """The ``on_call`` until the caller sets one: does nothing."""
 
 
 class Provider(Protocol):
@@ -145,7 +145,7 @@ class Provider(Protocol):
     # Set by the caller; called right before every request that changes something, the SDK's own
     # repeats included. It raises when this process may not write any more (lost leadership).
     fence: Callable[[], None]
-    # Set by the caller; called after every call to the cloud's API, from whatever thread made it.
+    # Set by the caller; called after every call to the cloud's API, in the thread that made it.
     on_call: Callable[[ApiCall], None]
 
     def machine_id(self, provider_id: str) -> str | None:
@@ -155,9 +155,9 @@ class Provider(Protocol):
     async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
         """Read all these addresses in bulk, cost independent of the number of machines.
 
-        An address that is absent from the answer positively does not exist in this scope; where
-        that cannot be told, the call raises instead. Of none at all nothing is read; it gets ready
-        for the calls to come, which may mean to load an SDK and to find credentials.
+        An address that is absent from the answer certainly does not exist in this scope; where that
+        is not certain, the call raises instead. With no addresses it reads nothing and only
+        prepares for later calls, for example loads the SDK and finds credentials.
         """
         ...
 
@@ -172,16 +172,16 @@ class Provider(Protocol):
     async def prepare(
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
-        """Free the target's interface of the ephemeral public address that is in the way.
+        """Remove the ephemeral public address that is in the way from the target's interface.
 
-        Done at once, with no call, where none is; ``address`` is the one to come.
+        Done at once, without a call, where there is none; ``address`` will be attached next.
         """
         ...
 
     async def attach(
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
-        """Give a free address to a machine; raises ``InUse`` rather than take one from anybody."""
+        """Give a free address to a machine; raises ``InUse`` if anybody else holds it."""
         ...
 
     async def move(
@@ -189,8 +189,8 @@ class Provider(Protocol):
     ) -> PendingMutation:
         """Take an address from the holder it was read with to ``machine``; else ``Stale``.
 
-        Only where ``capabilities.moves_in_one_call``. Never throws another reserved address off the
-        target: ``InUse``.
+        Only where ``capabilities.moves_in_one_call``. Never removes another reserved address from
+        the target: raises ``InUse``.
         """
         ...
 
@@ -199,7 +199,7 @@ class Provider(Protocol):
         ...
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
-        """Give a machine stripped by ``prepare`` an ephemeral public address again.
+        """Give a machine an ephemeral public address again, after ``prepare`` removed its own.
 
         Does nothing where it has a public address.
         """
@@ -215,9 +215,9 @@ class Provider(Protocol):
         ...
 
     async def poll(self, handle: str) -> PendingMutation:
-        """Look at an accepted mutation; raises what it failed with."""
+        """Read the state of an accepted mutation; raises the error that it failed with."""
         ...
 
     async def close(self) -> None:
-        """Give back connections and threads."""
+        """Release connections and threads."""
         ...

@@ -1,4 +1,4 @@
-"""A blocking SDK behind the event loop: in threads of its own, loaded late, observed."""
+"""A blocking SDK behind the event loop: in its own threads, loaded on first use, observed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from moorage_provider.protocol import ApiCall
 T = TypeVar("T")
 
 
-class Closes(Protocol):
+class Closeable(Protocol):
     """A client of a cloud; safe to use from several threads."""
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         ...
 
 
-ClientT = TypeVar("ClientT", bound=Closes)
+ClientT = TypeVar("ClientT", bound=Closeable)
 
 
 class Sdk(Generic[ClientT]):
@@ -36,12 +36,13 @@ class Sdk(Generic[ClientT]):
     Args:
         name: of the threads.
         connect: makes the client, in one of the threads: SDKs take long to import, and finding
-            credentials may ask the network.
+            credentials may need the network.
         threads: how many calls may be under way at once.
     """
 
     def __init__(self, name: str, connect: Callable[[], ClientT], threads: int) -> None:
-        # Its own threads: slow answers here must not hold up what else the process does in threads.
+        # Its own threads: slow answers here must not delay other work that the process does in
+        # threads.
         self._threads = ThreadPoolExecutor(threads, name)
         self._connect = connect
         self._connecting = threading.Lock()
@@ -55,11 +56,11 @@ class Sdk(Generic[ClientT]):
 
     @property
     def client(self) -> ClientT | None:
-        """The client in use; ``None`` = there was no call, or its credentials were rejected."""
+        """The client in use; ``None``: no call was made yet, or its credentials were rejected."""
         return self._client
 
     def close(self) -> None:
-        """Give back threads and connections; calls under way end by their deadlines."""
+        """Release threads and connections; calls under way end by their deadlines."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
@@ -70,7 +71,7 @@ class Sdk(Generic[ClientT]):
         try:
             return call(client)
         except CredentialsRejected:
-            # The client keeps what it found at its start; the next call looks again.
+            # The client keeps the credentials it found at its start; the next call searches again.
             with self._connecting:
                 if self._client is client:
                     self._client = None
@@ -84,18 +85,18 @@ class Sdk(Generic[ClientT]):
 
 
 @contextlib.contextmanager
-def observed(operation: str, tell: Callable[[ApiCall], None]) -> Iterator[None]:
-    """Tell how a call to the cloud ended and how long it took; the errors are mapped inside.
+def observed(operation: str, on_call: Callable[[ApiCall], None]) -> Iterator[None]:
+    """Report how a call to the cloud ended and how long it took; errors must be mapped inside.
 
-    A call that was stopped by anything else, such as the fence, is not told: nothing was asked.
+    A call stopped by anything else, such as the fence, is not reported: no request was sent.
     """
     began = time.monotonic()
     try:
         yield
     except CloudError as error:
-        tell(ApiCall(operation, outcome_of(error), time.monotonic() - began))
+        on_call(ApiCall(operation, outcome_of(error), time.monotonic() - began))
         raise
-    tell(ApiCall(operation, "success", time.monotonic() - began))
+    on_call(ApiCall(operation, "success", time.monotonic() - began))
 
 
 def outcome_of(error: CloudError) -> str:

@@ -1,4 +1,4 @@
-"""Faults to inject into an emulated cloud, beside the log of its calls; one vocabulary for all.
+"""Faults to inject into an emulated cloud, and the log of its calls; the same for all clouds.
 
 Over HTTP a fault answers with ``status``, ``code``, ``message`` and ``headers``, or lets an
 operation end in them ``late``; in a cloud that lives in this process it raises ``error`` or
@@ -19,7 +19,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with the calls whose operation matches.
+    """A fault of the calls whose operation matches.
 
     Attributes:
         op: regular expression over the whole name of the operation.
@@ -27,16 +27,17 @@ class Fault:
         code: the cloud's error code in that answer.
         message: the text in that answer.
         headers: headers of that answer, such as ``Retry-After``.
-        delay_seconds: wait so long before doing anything.
-        drop: break the connection ``"before"`` the work or ``"after"`` it, the answer being lost.
+        delay_seconds: wait this long before doing anything.
+        drop: break the connection ``"before"`` the work or ``"after"`` it, so that the answer is
+            lost.
         error: raised where there is no HTTP; with ``drop="after"`` once the work is done.
-        late_error: the operation is accepted and ends in this, nothing having changed.
+        late_error: the operation is accepted, ends in this error and changes nothing.
         late: the same over HTTP: the accepted operation ends in ``code`` and ``message``.
-        operation_seconds: an operation that the cloud accepts takes so long to be done.
+        operation_seconds: an accepted operation takes this long.
         times: how often it strikes, ``None`` = for ever.
-        skip: so many matching calls pass first.
-        chance: it strikes a matching call with this probability; a call that is spared does not
-            count for ``times``, and may be struck by the next fault that matches.
+        skip: this many matching calls pass first.
+        chance: it strikes a matching call with this probability; a spared call does not count for
+            ``times``, and the next matching fault may strike it.
     """
 
     op: str
@@ -57,10 +58,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it came in.
+    """One received call.
 
     Attributes:
-        op: the operation's name in the cloud's own words.
+        op: the cloud's name of the operation.
         params: its parameters, flat.
         at: when, in seconds of the book's clock.
     """
@@ -72,7 +73,7 @@ class Call:
 
 @dataclass(slots=True)
 class _Rule:
-    """A fault with what is left of it."""
+    """A fault with its remaining ``times`` and ``skip``."""
 
     fault: Fault
     left: int | None
@@ -92,12 +93,12 @@ class _Rule:
 
 
 class FaultBook:
-    """The faults waiting to strike and the calls that came in. Safe to use from many threads.
+    """The injected faults and the log of calls. Safe to use from many threads.
 
     Args:
-        clock: tells the time of calls, in seconds.
-        dice: decide where a fault's ``chance`` is below 1; without them every book throws the
-            same numbers, so that the same calls meet the same fate.
+        clock: the time of calls, in seconds.
+        dice: decide where a fault's ``chance`` is below 1. The default has a fixed seed, so that
+            the same calls are struck in every run.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class FaultBook:
         self._calls: list[Call] = []
 
     def inject(self, *faults: Fault) -> None:
-        """Let these strike from now on; of several that match, the first one does."""
+        """Add faults; of several that match a call, the first one strikes."""
         with self._guard:
             self._rules += [_Rule(fault, fault.times, fault.skip) for fault in faults]
 
@@ -120,7 +121,7 @@ class FaultBook:
             self._rules.clear()
 
     def arrive(self, op: str, params: Mapping[str, str]) -> Fault | None:
-        """Write down a call and return the fault that strikes it."""
+        """Log a call and return the fault that strikes it."""
         call = Call(op, params, self._clock())
         with self._guard:
             self._calls.append(call)

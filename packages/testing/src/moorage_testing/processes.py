@@ -1,6 +1,6 @@
 """Runs: a temporary folder with child processes that never outlive the process that opened it.
 
-How nothing is left behind, whatever ends the owner:
+Nothing is left behind, whatever ends the owner:
 - leaving the `with` block, an exception, Ctrl-C, the interpreter's end: `Run.close`;
 - SIGTERM and SIGHUP: the same from a signal handler, then the signal's own effect;
 - SIGKILL: the kernel kills the children (PR_SET_PDEATHSIG, Linux), and the next `Run.open` of
@@ -37,12 +37,13 @@ FOLDER_PREFIX = "moorage-run-"
 MARK_VARIABLE = "MOORAGE_RUN"
 LOCK_NAME = "owner.lock"
 KILL_SECONDS = 10.0
-# A folder without its lock is one being made; this old, its maker died between two system calls.
+# A folder without a lock is being created; if it is this old, its creator died between two system
+# calls.
 UNLOCKED_AGE_SECONDS = 60.0
 
 # Run between fork and exec of the real command, as a program of its own: a preexec_fn may
 # deadlock in a process with threads. 1 is PR_SET_PDEATHSIG, 9 is SIGKILL; the death signal
-# survives the exec. The parent may have died before prctl, hence the question who it is.
+# survives the exec. The parent may have died before prctl, so its process id is checked.
 LAUNCHER = """
 import ctypes, os, sys
 if sys.platform == "linux":
@@ -54,7 +55,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class ChildError(Exception):
-    """A child process did not do what it was started for; the message ends with its log."""
+    """A child process failed; the message ends with its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Command:
     """What to run as a child process."""
 
     name: str
-    """The name of its log file and the word for it in messages."""
+    """Its name in messages and of its log file."""
     argv: Sequence[str]
     """The first is a path; nothing is looked up on PATH."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -128,7 +129,7 @@ class Child:
             return self._process.returncode
         if grace > 0:
             self._signal_group(signal.SIGTERM)
-            # Its time being up is no error here, the next line is the answer to it.
+            # A timeout is no error here: the next line handles it.
             with contextlib.suppress(WaitTimeoutError):
                 wait_for(lambda: not self.alive, grace, f"{self.name} to end")
         self._signal_group(signal.SIGKILL)
@@ -225,8 +226,8 @@ class Run:
 def sweep() -> tuple[str, ...]:
     """Remove what runs of dead processes left: folders and processes; return the runs' ids.
 
-    A run is dead when the lock in its folder can be had: the kernel gives it up with the last
-    process that held it, which neither a reused process number nor a container can fool.
+    A run is dead when the lock in its folder is free: the kernel releases it with the last process
+    that held it. Unlike a process number, this also works with reused numbers and in containers.
     """
     dead = []
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
@@ -313,14 +314,14 @@ def _close_all() -> None:
 
 
 def _close_and_die(number: int, _frame: FrameType | None) -> None:
-    """Answer a fatal signal: leave nothing behind, then let the signal do what it does."""
+    """Handle a fatal signal: leave nothing behind, then let the signal take effect."""
     _close_all()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
 def _watch_signals() -> None:
-    """Clean up on fatal signals, where nobody else has a handler and only Python's main thread."""
+    """Clean up on fatal signals that have no other handler; only in Python's main thread."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in _FATAL_SIGNALS:

@@ -1,7 +1,7 @@
 """The pytest fixture `cluster`: one embedded cluster per test session.
 
-Loaded by every pytest run through the entry point `pytest11`, so what is heavy is imported only
-when a test asks for the fixture.
+Loaded by every pytest run through the entry point `pytest11`, so heavy modules are imported only
+when a test requests the fixture.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     capture = session.config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
-    # What is missing is told by the fixture, to the tests that need it.
+    # The fixture reports missing tools to the tests that need them.
     with shown, contextlib.suppress(ToolchainError):
         toolchain.build_all()
 

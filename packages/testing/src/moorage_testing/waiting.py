@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 INTERVAL_SECONDS = 0.05
 PATIENCE = 120.0
-"""Seconds, for what is to come however busy the machine is; how fast it is, benchmarks measure."""
+"""Seconds; long enough for a busy machine. Benchmarks measure speed, tests do not."""
 
 
 class WaitTimeoutError(TimeoutError):
-    """The condition did not come true in time; the message carries what was seen last."""
+    """The condition did not become true in time; the message has the last value."""
 
 
 def wait_for(
@@ -25,9 +25,9 @@ def wait_for(
 ) -> T:
     """Return the first true value of `predicate`, or raise WaitTimeoutError.
 
-    `what` completes the sentence "waited for ...". The predicate is asked at least once, and once
-    more after the deadline, so that a slow machine cannot fail a condition that holds.
-    What the predicate raises is not caught.
+    `what` completes the sentence "waited for ...". The predicate is called at least once, and once
+    more after the deadline, so that a slow machine cannot fail a condition that holds. Its
+    exceptions are not caught.
     """
     deadline = time.monotonic() + timeout_seconds
     while True:

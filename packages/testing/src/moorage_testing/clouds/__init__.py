@@ -1,1 +1,1 @@
-"""Emulated clouds: one in memory, the others real enough to be spoken to over HTTP."""
+"""Emulated clouds: one in memory, the others over HTTP."""

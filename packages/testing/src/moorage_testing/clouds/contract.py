@@ -1,4 +1,4 @@
-"""What emulated clouds have in common when the provider contract arranges them."""
+"""The part of ``ContractWorld`` that all emulated clouds share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from moorage_testing.clouds.control import changes
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import World
-from moorage_testing.contract import IMPATIENT_SECONDS, Asked, ContractWorld, Failure
+from moorage_testing.contract import IMPATIENT_SECONDS, ContractWorld, Failure, Step
 from moorage_testing.faults import Fault
 
 # 198.18.0.0/15 is for benchmarks (RFC 2544): more addresses than the documentation ranges have.
@@ -25,15 +25,15 @@ class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
     """``ContractWorld`` over an emulator that is running.
 
     Attributes:
-        operations: what each step asks of the cloud, as a regular expression.
-        refusals: how the cloud spells a throttle and a denial, and how an operation fails late;
+        operations: the cloud's operations of each step, as a regular expression.
+        refusals: the cloud's codes for a throttle, a denial and an operation that fails late;
             ``{op}`` in a message is the operation.
         uncounted: operations that are neither reads nor mutations of the provider's steps.
     """
 
     retry_after_seconds = 7.0
     slow_seconds = 5.0
-    operations: ClassVar[Mapping[Asked, str]]
+    operations: ClassVar[Mapping[Step, str]]
     refusals: ClassVar[Mapping[Failure, Fault]]
     uncounted: ClassVar[frozenset[str]] = frozenset()
 
@@ -74,8 +74,8 @@ class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
     def terminate(self, machine_id: str) -> None:
         self._world.terminate(machine_id)
 
-    def fail(self, asked: Asked, failure: Failure) -> None:
-        self._emulator.faults.inject(self._fault(self.operations[asked], failure))
+    def fail(self, step: Step, failure: Failure) -> None:
+        self._emulator.faults.inject(self._fault(self.operations[step], failure))
 
     def heal(self) -> None:
         self._emulator.faults.clear()

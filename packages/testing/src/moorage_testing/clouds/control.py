@@ -1,8 +1,8 @@
 """The emulator's own paths over HTTP: faults, calls and instances, for tests in other processes.
 
-GET    /moorage/calls                          what came in, in order
-GET    /moorage/changes                        those of them that are no reading
-GET    /moorage/violations                     what broke the cloud's official description
+GET    /moorage/calls                          all calls, in order
+GET    /moorage/changes                        the mutating calls
+GET    /moorage/violations                     violations of the cloud's official description
 GET    /moorage/instances, /moorage/addresses  the account
 POST   /moorage/faults                         one fault, as JSON of its fields
 DELETE /moorage/faults                         forget all faults
@@ -37,7 +37,7 @@ class Control:
         self._violations = violations
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[str, bytes]:
-        """Do what is asked; return the HTTP status line and JSON."""
+        """Execute a request; return the HTTP status line and JSON."""
         parts = tuple(unquote(part) for part in path.strip("/").split("/")[1:])
         try:
             result = self._read(parts) if method == "GET" else self._change(method, parts, body)
@@ -88,7 +88,7 @@ class Control:
 
 
 def changes(op: str) -> bool:
-    """Whether an operation of this name may change something, by the clouds' ways of naming."""
+    """Whether an operation is a mutation, judged by its name."""
     return not _READS.fullmatch(op)
 
 

@@ -1,4 +1,4 @@
-"""An emulated cloud as a process of its own: prints one line of JSON, then serves until ended."""
+"""An emulated cloud as its own process: prints one line of JSON, then serves until ended."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WorldT = TypeVar("WorldT", bound=World)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a cloud's own program is called and begins with.
+    """Name and defaults of a cloud's own program.
 
     Attributes:
         name: of the module.
-        region: where instances are, unless told otherwise.
-        cluster_tags: what marks an instance as belonging to a cluster.
+        region: the default region of instances.
+        cluster_tags: tags that assign an instance to a cluster.
     """
 
     name: str
@@ -57,8 +57,8 @@ def run(program: Program, opening: Callable[..., HttpEmulator[WorldT]]) -> int:
         }
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
-        # However it is asked to end, it removes what it has written: keys and certificates. A shell
-        # lets what it starts in the background ignore the first of these.
+        # Whatever signal ends it, it removes the keys and certificates it has written. A shell
+        # makes background processes ignore the first of these signals.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):

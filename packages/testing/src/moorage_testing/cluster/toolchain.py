@@ -48,7 +48,7 @@ class Family:
     """The Go module whose version is the family's."""
     tools: tuple[Tool, ...]
     version_variable: str | None = None
-    """A Go variable to be set to that version, for tools that cannot tell it themselves."""
+    """A Go variable to be set to that version, for tools that do not know their own version."""
     data: str | None = None
     """A folder of the module that is needed at run time."""
     tags: str = ""
@@ -93,16 +93,16 @@ FAMILIES = (
 
 
 def tool_paths(names: Iterable[str]) -> dict[str, Path]:
-    """Return where each named binary is, building those that are nowhere yet.
+    """Return the path of each named binary; builds the missing ones.
 
-    Raises ToolMissingError when neither a binary nor the means to build it are there, and
+    Raises ToolMissingError when a binary is missing and cannot be built here, and
     ToolchainError when a build fails.
     """
     return {name: tool_path(name) for name in names}
 
 
 def tool_path(name: str) -> Path:
-    """Return where one binary is; see `tool_paths`."""
+    """Return the path of one binary; see `tool_paths`."""
     family, tool = _known(name)
     assets = os.environ.get(ASSETS_VARIABLE)
     if assets and os.access(Path(assets, name), os.X_OK):

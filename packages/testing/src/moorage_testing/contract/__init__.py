@@ -1,4 +1,4 @@
-"""The provider contract: a plug-in's tests inherit it and say how to arrange their cloud.
+"""The provider contract: a plug-in's tests inherit it and provide their cloud.
 
 ``class TestMyCloud(ProviderContract)`` overrides two fixtures: ``world``, a ``ContractWorld``, and
 ``opening``, which makes a provider with a deadline in seconds. A third, ``opening_elsewhere``, does
@@ -15,19 +15,19 @@ from moorage_testing.contract.world import (  # noqa: E402  # see above
     IMPATIENT_SECONDS,
     PATIENT_SECONDS,
     SLOW_SECONDS,
-    Asked,
     ContractWorld,
-    Counted,
+    CountedStep,
     Failure,
+    Step,
 )
 
 __all__ = [
     "IMPATIENT_SECONDS",
     "PATIENT_SECONDS",
     "SLOW_SECONDS",
-    "Asked",
     "ContractWorld",
-    "Counted",
+    "CountedStep",
     "Failure",
     "ProviderContract",
+    "Step",
 ]

@@ -13,18 +13,18 @@ import pytest
 
 from moorage_provider.errors import Locked
 from moorage_provider.protocol import CloudAddress, Machine, PendingMutation, Provider
-from moorage_testing.contract.world import PATIENT_SECONDS, ContractWorld, Counted
+from moorage_testing.contract.world import PATIENT_SECONDS, ContractWorld, CountedStep
 
 Opening = Callable[[float], Provider]
 """Makes a provider with this deadline in seconds."""
 
 
 class FencedError(Exception):
-    """This process may not write any more."""
+    """The fence is closed: this process may not write any more."""
 
 
 def closed() -> None:
-    """A fence that lets nothing through."""
+    """A closed fence."""
     raise FencedError
 
 
@@ -39,7 +39,7 @@ async def opened(opening: Opening, seconds: float = PATIENT_SECONDS) -> AsyncIte
 
 
 def fresh_request() -> str:
-    """A request id that no mutation had before: clouds may remember them for long."""
+    """A new request id: clouds may remember old ones for long."""
     return f"contract-{uuid.uuid4()}"
 
 
@@ -57,7 +57,7 @@ async def read(provider: Provider, ip: str) -> CloudAddress:
 
 
 async def prepared(provider: Provider, machine: Machine) -> Machine:
-    """Make a machine ready for any address, where that must be done."""
+    """Prepare a machine for any address, where that is necessary."""
     if provider.capabilities.clears_target_first:
         nothing = CloudAddress(ip="192.0.2.1", reference="none", holder=None)
         await done(provider, provider.prepare(nothing, machine, fresh_request()))
@@ -92,7 +92,7 @@ class Scene:
 
 
 async def arranged(world: ContractWorld, provider: Provider) -> Scene:
-    """Arrange everything that a step of the provider can be asked for on."""
+    """Arrange the objects for every step of the provider."""
     holder, held = await attached(world, provider)
     target = await prepared(provider, await new_machine(world, provider))
     return Scene(holder, held, target, await read(provider, world.add_address()))
@@ -100,41 +100,41 @@ async def arranged(world: ContractWorld, provider: Provider) -> Scene:
 
 async def unchanged(provider: Provider, scene: Scene) -> bool:
     """Whether both addresses are as they were."""
-    seen = await provider.snapshot((scene.held.ip, scene.free.ip))
-    return dict(seen) == {scene.held.ip: scene.held, scene.free.ip: scene.free}
+    read_back = await provider.snapshot((scene.held.ip, scene.free.ip))
+    return dict(read_back) == {scene.held.ip: scene.held, scene.free.ip: scene.free}
 
 
-def asking(provider: Provider, scene: Scene, asked: Counted) -> Callable[[], Awaitable[object]]:
-    """What to call for one step; skips the test where the cloud has no such step."""
-    if asked == "move":
+def call_of(provider: Provider, scene: Scene, step: CountedStep) -> Callable[[], Awaitable[object]]:
+    """The call of one step; skips the test where the cloud has no such step."""
+    if step == "move":
         needs_move(provider)
     request_id = fresh_request()
-    steps: dict[Counted, Callable[[], Awaitable[object]]] = {
+    steps: dict[CountedStep, Callable[[], Awaitable[object]]] = {
         "snapshot": lambda: provider.snapshot((scene.held.ip,)),
         "machine": lambda: provider.machine(scene.holder.machine_id),
         "attach": lambda: provider.attach(scene.free, scene.target, request_id),
         "move": lambda: provider.move(scene.held, scene.target, request_id),
         "detach": lambda: provider.detach(scene.held, request_id),
         "prepare": lambda: provider.prepare(scene.free, scene.target, request_id),
-        "compensate": lambda: provider.restore(scene.target, request_id),
+        "restore": lambda: provider.restore(scene.target, request_id),
     }
-    return steps[asked]
+    return steps[step]
 
 
 async def done(provider: Provider, mutation: Awaitable[PendingMutation]) -> None:
-    """Wait until a mutation has taken effect; raises what it ended in."""
+    """Wait until a mutation has taken effect; raises the operation's error."""
     await finished(provider, await mutation)
 
 
 async def finished(provider: Provider, operation: PendingMutation) -> None:
-    """Poll until an operation is done; raises what it ended in."""
+    """Poll until an operation is done; raises the operation's error."""
     async with asyncio.timeout(PATIENT_SECONDS):
         while not operation.done:
             operation = await provider.poll(operation.handle)
 
 
 async def insist(provider: Provider, mutation: Callable[[], Awaitable[PendingMutation]]) -> None:
-    """Ask for a mutation until nothing else is under way on its objects, and wait for it."""
+    """Repeat a mutation until no other one is under way on its objects, and wait for it."""
     async with asyncio.timeout(PATIENT_SECONDS):
         while True:
             with contextlib.suppress(Locked):
@@ -143,7 +143,7 @@ async def insist(provider: Provider, mutation: Callable[[], Awaitable[PendingMut
 
 
 async def until(reached: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what somebody else does in its own time."""
+    """Wait for a condition that somebody else makes true."""
     async with asyncio.timeout(PATIENT_SECONDS):
         while True:
             if await reached():

@@ -1,4 +1,4 @@
-"""What the provider contract asks of the cloud behind a provider, so as to arrange it by hand."""
+"""The interface by which the provider contract changes the cloud behind a provider."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ PATIENT_SECONDS = 15.0
 IMPATIENT_SECONDS = 0.6
 SLOW_SECONDS = 0.4
 
-Asked = Literal["snapshot", "machine", "attach", "move", "detach"]
-Counted = Asked | Literal["prepare", "compensate"]
+Step = Literal["snapshot", "machine", "attach", "move", "detach"]
+CountedStep = Step | Literal["prepare", "restore"]
 
 
 class Failure(enum.Enum):
-    """What a cloud does instead of answering well."""
+    """A way in which a cloud fails."""
 
     THROTTLED = "too many calls; asks to wait ContractWorld.retry_after_seconds"
     DENIED = "the right is missing"
@@ -27,29 +27,29 @@ class Failure(enum.Enum):
 
 
 class ContractWorld(Protocol):
-    """The cloud behind the provider, arranged by hand; inherit it for the defaults.
+    """The cloud behind the provider, changed directly; inherit it for the defaults.
 
     Attributes:
-        secrets: texts of the credentials, which nobody may ever see.
+        secrets: texts of the credentials, which must never be shown.
         calls: for each step of the provider, ``prepare`` and ``restore`` included, the most
             reads and the most mutations that it takes when all goes well; without ``poll``.
-        lends_addresses: a fresh machine has an ephemeral public address lent by the cloud; else
-            ``Machine.public_ip`` is ``""`` at first.
+        assigns_ephemeral_addresses: a new machine has an ephemeral public address; else its
+            ``Machine.public_ip`` is ``""``.
         accepts_operations: mutations can be accepted now and done, or fail, later; only then is
-            ``Failure.LATE`` asked for.
+            ``Failure.LATE`` used.
         retry_after_seconds: how long a throttled answer asks to wait, ``None`` = it never says.
         slow_seconds: how long a slow answer takes; 5 s for clouds over HTTP.
     """
 
     secrets: tuple[str, ...]
-    calls: Mapping[Counted, tuple[int, int]]
-    lends_addresses: bool = True
+    calls: Mapping[CountedStep, tuple[int, int]]
+    assigns_ephemeral_addresses: bool = True
     accepts_operations: bool = False
     retry_after_seconds: float | None = None
     slow_seconds: float = SLOW_SECONDS
 
     def add_machine(self) -> str:
-        """Start a machine; return its node's providerID. See ``lends_addresses``."""
+        """Start a machine; return its node's providerID. See ``assigns_ephemeral_addresses``."""
         ...
 
     def add_address(self, *, elsewhere: bool = False) -> str:
@@ -57,23 +57,23 @@ class ContractWorld(Protocol):
         ...
 
     def give(self, ip: str, machine_id: str | None) -> None:
-        """Let a machine or nobody hold an address, as somebody else's doing."""
+        """Make a machine or nobody hold an address, as if somebody else had done it."""
         ...
 
     def give_elsewhere(self, ip: str) -> None:
-        """Let something that is no machine hold an address."""
+        """Make something that is no machine hold an address."""
         ...
 
     def remove_address(self, ip: str) -> None:
-        """Give a reservation back."""
+        """Release a reservation."""
         ...
 
     def terminate(self, machine_id: str) -> None:
         """Delete a machine."""
         ...
 
-    def fail(self, asked: Asked, failure: Failure) -> None:
-        """Let all further calls that the provider makes for this fail."""
+    def fail(self, step: Step, failure: Failure) -> None:
+        """Make all further calls of this step fail."""
         ...
 
     def heal(self) -> None:
@@ -81,9 +81,9 @@ class ContractWorld(Protocol):
         ...
 
     def reads(self) -> int:
-        """How many reading calls came in so far."""
+        """The number of reading calls so far."""
         ...
 
     def mutations(self) -> int:
-        """How many mutating calls came in so far, repetitions by the SDK included."""
+        """The number of mutating calls so far, including repeats by the SDK."""
         ...

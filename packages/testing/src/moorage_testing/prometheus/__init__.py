@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, promtool, and what files of alerts and dashboards ask for."""
+"""A real Prometheus on loopback, promtool, and the expressions of alerts and dashboards."""
 
 from moorage_testing.prometheus.promql import Alert, alerts, label_names, metric_names, panels
 from moorage_testing.prometheus.server import (

@@ -1,4 +1,4 @@
-"""What files of alerts and dashboards ask for: their expressions, and the names in those."""
+"""Reads the expressions of alerts and dashboards, and the names in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GROUPING = re.compile(
     r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\)", re.IGNORECASE
 )
 _RANGE = re.compile(r"\[[^\]]*\]")
-# Possessive, so that a function is not taken for a name that ends one letter earlier.
+# Possessive, so that a function does not match as a name that is one letter shorter.
 _WORD = re.compile(r"(?<![\w.:$])[a-zA-Z_:][\w:]*+(?!\s*\()")
 _KEYWORDS = frozenset(
     {"and", "or", "unless", "bool", "offset", "atan2", "inf", "nan", "group_left", "group_right"}

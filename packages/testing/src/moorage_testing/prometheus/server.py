@@ -26,7 +26,7 @@ PROMTOOL_SECONDS = 120.0
 
 
 class PromtoolError(Exception):
-    """promtool found something to complain of; the message is what it said."""
+    """promtool reported an error; the message is its output."""
 
 
 class QueryError(Exception):
@@ -42,9 +42,9 @@ class Sample:
 
 
 def promtool(*arguments: str, stdin: str = "") -> str:
-    """Run promtool, building it if need be; return what it said.
+    """Run promtool, building it if necessary; return its output.
 
-    Raises PromtoolError where it minds anything.
+    Raises PromtoolError if it reports an error.
     """
     done = subprocess.run(  # noqa: S603 - a tool of the pinned toolchain
         [str(tool_path("promtool")), *arguments],
@@ -72,7 +72,7 @@ class Prometheus:
     def start(cls, run: Run, targets: Sequence[str], rules: Sequence[Path] = ()) -> Self:
         """Scrape these targets ("host:port"), evaluate these files of rules; wait until it serves.
 
-        Builds the server if need be; raises ChildError with its log when it cannot start.
+        Builds the server if necessary; raises ChildError with its log when it cannot start.
         """
         folder = run.folder / "prometheus"
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""Amazon EC2 over HTTP: moto, made as strict about Elastic IPs as the real one."""
+"""Amazon EC2 over HTTP: moto, as strict about Elastic IPs as the real one."""
 
 from moorage_testing.clouds.aws.emulator import Ec2Emulator
 from moorage_testing.clouds.aws.world import Ec2World

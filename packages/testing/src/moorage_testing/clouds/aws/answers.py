@@ -1,4 +1,4 @@
-"""Checks what the emulator answers against botocore's own model of EC2."""
+"""Checks the emulator's answers against botocore's own model of EC2."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _service() -> ServiceModel:
 
 
 def violations(operation: str, body: bytes) -> list[str]:
-    """What in an answer the model does not know, each as ``where: what``; unknown operation: []."""
+    """Violations of the model in an answer, each as ``where: what``; unknown operation: []."""
     if operation not in _service().operation_names:
         return []
     model: OperationModel = _service().operation_model(operation)
     if model.output_shape is None:
         return []
-    # The emulator's own answer, not a stranger's: nothing to defuse.
+    # The emulator's own answer, so the XML needs no defusing.
     root = ET.fromstring(body)  # noqa: S314  # our own emulator's answer
     return _of_element(model.output_shape, root, operation)
 

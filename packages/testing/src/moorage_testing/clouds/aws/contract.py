@@ -1,4 +1,4 @@
-"""The emulated EC2 as the provider contract arranges it."""
+"""The emulated EC2 as the cloud of the provider contract."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import ClassVar
 
 from moorage_testing.clouds.aws.emulator import Ec2Emulator
 from moorage_testing.clouds.contract import EmulatedContractWorld
-from moorage_testing.contract import Asked, Counted, Failure
+from moorage_testing.contract import CountedStep, Failure, Step
 from moorage_testing.faults import Fault
 
-# A move looks at the address and its target first; an attachment only when it is refused.
-_CALLS: Mapping[Counted, tuple[int, int]] = {
+# A move reads the address and its target first; an attachment only when it is refused.
+_CALLS: Mapping[CountedStep, tuple[int, int]] = {
     "snapshot": (1, 0),
     "machine": (2, 0),
     "attach": (0, 1),
     "move": (2, 1),
     "detach": (0, 1),
     "prepare": (0, 0),
-    "compensate": (0, 0),
+    "restore": (0, 0),
 }
 
 
 class AwsContractWorld(EmulatedContractWorld[Ec2Emulator]):
     """``ContractWorld`` over an ``Ec2Emulator`` that is running."""
 
-    operations: ClassVar[Mapping[Asked, str]] = {
+    operations: ClassVar[Mapping[Step, str]] = {
         "snapshot": "DescribeAddresses",
         "machine": "DescribeInstances",
         "attach": "AssociateAddress",

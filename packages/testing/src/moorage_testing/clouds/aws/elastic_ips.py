@@ -1,7 +1,7 @@
 """Elastic IPs as EC2 treats them, as functions over moto's objects.
 
-moto knows which interface an address is associated with; which of its private addresses, and what
-late readers still see, is kept here.
+moto stores which interface an address is associated with; this module stores which of its private
+addresses, and what outdated reads still show.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ SERVICE = "moorage_service"
 
 @dataclass(slots=True)
 class Consistency:
-    """How long DescribeAddresses answers with what was before a change.
+    """How long DescribeAddresses answers with the state before a change.
 
     Attributes:
-        stale_reads: so many reads after a change still show the old association.
-        late: by allocation: the old row and how many reads will still see it.
+        stale_reads: this many reads after a change still show the old association.
+        late: by allocation: the old row and how many reads will still show it.
     """
 
     stale_reads: int = 0
     late: dict[str, tuple[ElasticAddress, int]] = field(default_factory=dict)
 
     def changing(self, eip: ElasticAddress) -> None:
-        """Keep a row as it is now for late readers; called before it changes."""
+        """Keep a row as it is now for outdated reads; called before it changes."""
         if self.stale_reads > 0 and eip.allocation_id is not None:
             self.late[eip.allocation_id] = (copy.copy(eip), self.stale_reads)
 
     def view(self, addresses: list[ElasticAddress]) -> list[ElasticAddress]:
-        """What the next read sees of these rows."""
-        seen = [self.late.get(eip.allocation_id or "", (eip, 0))[0] for eip in addresses]
+        """These rows as the next read shows them."""
+        visible = [self.late.get(eip.allocation_id or "", (eip, 0))[0] for eip in addresses]
         self.late = {key: (row, left - 1) for key, (row, left) in self.late.items() if left > 1}
-        return seen
+        return visible
 
 
 CONSISTENCY = Consistency()
@@ -58,7 +58,7 @@ def refuse(code: str, message: str) -> NoReturn:
 
 
 def private_ip(eip: ElasticAddress) -> str | None:
-    """The private address an Elastic IP stands for, ``None`` = it is free."""
+    """The private address an Elastic IP is associated with, ``None`` = it is free."""
     text: str | None = vars(eip).get(_PRIVATE_IP)
     return text
 
@@ -77,7 +77,7 @@ def holder_of(eip: ElasticAddress) -> MotoInstance | None:
 
 
 def on_private_ip(interface: NetworkInterface, text: str | None) -> ElasticAddress | None:
-    """The Elastic IP that stands for this private address of an interface."""
+    """The Elastic IP that is associated with this private address of an interface."""
     addresses: list[ElasticAddress] = interface.ec2_backend.addresses
     for eip in addresses:
         if interface_of(eip) is interface and private_ip(eip) == text:
@@ -86,7 +86,7 @@ def on_private_ip(interface: NetworkInterface, text: str | None) -> ElasticAddre
 
 
 def associate(eip: ElasticAddress, interface: NetworkInterface, text: str | None) -> None:
-    """Let an address stand for a private one, whoever had either before."""
+    """Associate an address with a private one, whoever had either before."""
     displaced = on_private_ip(interface, text)
     if displaced is not None and displaced is not eip:
         disassociate(displaced)
@@ -103,7 +103,7 @@ def associate(eip: ElasticAddress, interface: NetworkInterface, text: str | None
 
 
 def disassociate(eip: ElasticAddress) -> None:
-    """Free an address; a machine started with a lent one gets a new one of those."""
+    """Free an address; a machine started with an ephemeral one gets a new ephemeral one."""
     CONSISTENCY.changing(eip)
     _unlink(eip)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Ec2Emulator(HttpEmulator[Ec2World]):
-    """EC2 of one region on a loopback port; its violations are what botocore's model forbids."""
+    """EC2 of one region on a loopback port; ``violations``: what botocore's model forbids."""
 
     def __init__(self, *, port: int = 0, region: str = "eu-west-1") -> None:
         """Prepare; nothing listens before the ``with`` block; port 0 = a free one."""
@@ -31,7 +31,7 @@ class Ec2Emulator(HttpEmulator[Ec2World]):
 
     @property
     def stale_reads(self) -> int:
-        """So many reads after a change still show the old association."""
+        """This many reads after a change still show the old association."""
         return elastic_ips.CONSISTENCY.stale_reads
 
     @stale_reads.setter
@@ -64,7 +64,7 @@ class Ec2Emulator(HttpEmulator[Ec2World]):
         return params.pop("Action", request.path), params
 
     def _do(self, op: str, request: Request, fault: Fault | None) -> Response:  # noqa: ARG002 - no mutation of EC2 outlives its call
-        # `get_data` above has read the stream: moto wants to read it, too.
+        # `get_data` above has read the stream, which moto reads, too.
         request.environ["wsgi.input"].seek(0)
         answer = Response.from_app(self._moto, request.environ)
         if answer.status_code == 200:  # noqa: PLR2004 - HTTP's
@@ -72,7 +72,7 @@ class Ec2Emulator(HttpEmulator[Ec2World]):
         return answer
 
     def _refuse(self, fault: Fault) -> Response:
-        """EC2's error document, or without a code the web page of something in between."""
+        """EC2's error document, or without a code the web page of a proxy."""
         text = "<html><body>Bad gateway</body></html>"
         if fault.code:
             text = (

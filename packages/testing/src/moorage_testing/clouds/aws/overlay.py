@@ -1,8 +1,8 @@
-"""What makes moto strict: the methods of it that are replaced while ``strict()`` is open.
+"""Makes moto strict: its methods that are replaced while ``strict()`` is open.
 
 moto's internals are used, so moto is pinned exactly, and tests/test_clouds_aws_canary.py notices
-when a new release mends one of these. Sources: botocore's model texts where they say it, else the
-codes that terraform-provider-aws and others are known to wait for.
+when a new release fixes one of these. Sources: the texts of botocore's model, else the codes that
+terraform-provider-aws and others are known to wait for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
 
 _HEX = r"[0-9a-f]{8,17}"
-# Who owns a public address that was lent to an instance.
+# The owner of an ephemeral public address of an instance.
 _LENDER = "amazon"
 
 
@@ -197,8 +197,8 @@ def _describe_addresses(
     backend: ElasticAddressBackend, *args: object, **kwargs: object
 ) -> list[ElasticAddress]:
     original = _ORIGINALS[ElasticAddressBackend, "describe_addresses"]
-    seen = SimpleNamespace(addresses=CONSISTENCY.view(backend.addresses))
-    found: list[ElasticAddress] = original(seen, *args, **kwargs)
+    visible = SimpleNamespace(addresses=CONSISTENCY.view(backend.addresses))
+    found: list[ElasticAddress] = original(visible, *args, **kwargs)
     return found
 
 
@@ -269,7 +269,7 @@ def _service_of_address(eip: ElasticAddress) -> str | None:
 
 @_replaces(TaggedEC2Resource, "get_tags")
 def _get_tags(resource: Any) -> list[dict[str, str]]:  # noqa: ANN401 - anything that has an id
-    """The same; moto looks through the tags of all resources for those of one."""
+    """The same; moto searches the tags of all resources for those of one."""
     tags = resource.ec2_backend.tags.get(resource.id, {})
     kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "") if tags else ""
     return [
@@ -315,13 +315,13 @@ def _private_ips(interface: NetworkInterface) -> list[dict[str, Any]]:
 
 
 @_replaces(NetworkInterface, "check_auto_public_ip")
-def _lend_public_ip(interface: NetworkInterface) -> None:
+def _assign_ephemeral_ip(interface: NetworkInterface) -> None:
     if elastic_ips.on_private_ip(interface, interface.private_ip_address) is None:
         _ORIGINALS[NetworkInterface, "check_auto_public_ip"](interface)
 
 
 @_replaces(NetworkInterface, "stop")
-def _take_back_public_ip(interface: NetworkInterface) -> None:
+def _release_ephemeral_ip(interface: NetworkInterface) -> None:
     if elastic_ips.on_private_ip(interface, interface.private_ip_address) is None:
         _ORIGINALS[NetworkInterface, "stop"](interface)
 

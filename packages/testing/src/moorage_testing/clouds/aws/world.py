@@ -1,4 +1,4 @@
-"""The emulated account as a test arranges it: by hand, without a call that would be logged."""
+"""The emulated account, as tests change it directly, without a logged call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Ec2World:
     """One region of one account: a VPC with an internet gateway, instances and Elastic IPs."""
 
     def __init__(self, region: str) -> None:
-        """Take the region over, empty."""
+        """Start with an empty region."""
         self.region = region
         self._backend: EC2Backend = ec2_backends[ACCOUNT][region]
         self._backend.reset()
@@ -52,7 +52,7 @@ class Ec2World:
         Args:
             count: how many.
             tags: on each of them.
-            with_public_ip: EC2 lends them public addresses.
+            with_public_ip: EC2 assigns them ephemeral public addresses.
         """
         turns = itertools.cycle(self._subnets)
         return tuple(self._start(next(turns), tags or {}, with_public_ip) for _ in range(count))
@@ -114,7 +114,7 @@ class Ec2World:
         self._instance(instance_id).start()
 
     def set_state(self, instance_id: str, state: State) -> None:
-        """Put an instance in a state that moto itself passes over."""
+        """Put an instance in a state that moto itself skips."""
         vars(self._instance(instance_id))["_state"] = InstanceState(state, _CODES[state])
 
     def add_interface(self, instance_id: str) -> str:

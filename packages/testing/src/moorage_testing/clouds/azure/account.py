@@ -1,4 +1,4 @@
-"""The emulated subscription: its resources by id, and who has which public address."""
+"""The emulated subscription: its resources by id, and which interface has which address."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Account:
         self.locked: set[str] = set()
 
     def add(self, row: Row) -> None:
-        """Put a resource there, or another one in its place."""
+        """Add a resource, or replace the one with its id."""
         self.touch(row)
         self._rows[row["id"].lower()] = row
 
     def touch(self, row: Row) -> None:
-        """Let a resource have changed: whatever its reader knew of it is stale now."""
+        """Change a resource's ETag: what was read of it before is stale now."""
         row["etag"] = f'W/"{next(self._etags):08d}"'
         for configuration in configurations(row):
             configuration["etag"] = row["etag"]
@@ -59,11 +59,11 @@ class Account:
         raise ArmError(404, "ResourceNotFound", text)
 
     def remove(self, row: Row) -> None:
-        """Delete a resource; who has what must be undone before."""
+        """Delete a resource; its bindings must be removed before."""
         del self._rows[row["id"].lower()]
 
     def of_kind(self, kind: str, under: str = "/") -> list[Row]:
-        """All resources of a kind whose id begins so."""
+        """All resources of a kind whose id has this prefix."""
         start = under.lower()
         return [
             row
@@ -72,19 +72,19 @@ class Account:
         ]
 
     def addresses(self) -> Iterator[Row]:
-        """All public addresses, those of Uniform scale sets included."""
+        """All public addresses, including those of Uniform scale sets."""
         yield from self.of_kind(ADDRESS)
         yield from self.of_kind(UNIFORM_ADDRESS)
 
     def bind(self, interface: Row, configuration: Row, address: Row) -> None:
-        """Let an interface have an address, on one of its private ones."""
+        """Bind an address to one of an interface's private ones."""
         configuration["properties"]["publicIPAddress"] = {"id": address["id"]}
         address["properties"]["ipConfiguration"] = {"id": configuration["id"]}
         self.touch(interface)
         self.touch(address)
 
     def free(self, address: Row) -> None:
-        """Let nobody have an address."""
+        """Free an address."""
         holder = address["properties"].pop("ipConfiguration", None)
         address["properties"].pop("natGateway", None)
         self.touch(address)

@@ -1,4 +1,4 @@
-"""The emulated Azure as the provider contract arranges it."""
+"""The emulated Azure as the cloud of the provider contract."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from moorage_testing.clouds.azure.emulator import ASSERTION, TOKEN, ArmEmulator
 from moorage_testing.clouds.contract import EmulatedContractWorld
-from moorage_testing.contract import Asked, Counted, Failure
+from moorage_testing.contract import CountedStep, Failure, Step
 from moorage_testing.faults import Fault
 
 _WRITE = "networkInterfaces.createOrUpdate"
@@ -17,15 +17,15 @@ _DENIED = (
     " invalid."
 )
 # Lists of addresses and interfaces; a machine, its interface and the address on that; before
-# a write the interface is read. Seen as free, an address costs no list of interfaces.
-_CALLS: Mapping[Counted, tuple[int, int]] = {
+# a write the interface is read. A free address needs no list of interfaces.
+_CALLS: Mapping[CountedStep, tuple[int, int]] = {
     "snapshot": (2, 0),
     "machine": (3, 0),
     "attach": (1, 1),
     "move": (0, 0),
     "detach": (1, 1),
     "prepare": (0, 0),
-    "compensate": (0, 0),
+    "restore": (0, 0),
 }
 
 
@@ -33,9 +33,9 @@ class AzureContractWorld(EmulatedContractWorld[ArmEmulator]):
     """``ContractWorld`` over an ``ArmEmulator`` that is running."""
 
     # Every public address is a resource that somebody reserved.
-    lends_addresses = False
+    assigns_ephemeral_addresses = False
     accepts_operations = True
-    operations: ClassVar[Mapping[Asked, str]] = {
+    operations: ClassVar[Mapping[Step, str]] = {
         "snapshot": "publicIPAddresses.listAll",
         "machine": "virtualMachines.get",
         "attach": _WRITE,

@@ -32,12 +32,12 @@ PAGE_SIZE = 1000
 
 
 class ArmEmulator(HttpEmulator[ArmWorld]):
-    """Azure of one subscription; its violations are what the SDK's own types do not know.
+    """Azure of one subscription; ``violations`` are values that the SDK's own types do not allow.
 
     Attributes:
         page_size: how many resources a list shows at once.
-        operation_seconds: how long an operation takes, where no fault says otherwise.
-        token_seconds: how long a token is good, as it is told; it is taken all the same.
+        operation_seconds: how long an operation takes, unless a fault sets it.
+        token_seconds: the announced lifetime of a token; the emulator accepts it after that, too.
     """
 
     def __init__(self, *, port: int = 0, region: str = "westeurope") -> None:
@@ -116,7 +116,7 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
             case "put":
                 return self._put(route, request, fault)
             case "operation":
-                return self._tell(params["operation"])
+                return self._operation_state(params["operation"])
 
     def _get(self, route: routes.Route, request: Request) -> Response:
         row = self._shown(route, self._account.get(request.path), request)
@@ -165,18 +165,18 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
         }
         return json_response(200, row, headers)
 
-    def _tell(self, name: str) -> Response:
-        told = self._operations.answer(name)
-        if told is None:
+    def _operation_state(self, name: str) -> Response:
+        found = self._operations.answer(name)
+        if found is None:
             raise ArmError(404, "NotFound", f"Operation {name} was not found.")
-        answer, seconds = told
+        answer, seconds = found
         return json_response(200, answer, {"Retry-After": str(seconds)} if seconds else {})
 
     def _shown(self, route: routes.Route, row: Row, request: Request) -> Row:
-        """A resource as it is told, checked once in each of its states."""
-        seen = (row["id"], row["etag"])
-        if seen not in self._checked:
-            self._checked.add(seen)
+        """A resource as it is described, checked once in each of its states."""
+        version = (row["id"], row["etag"])
+        if version not in self._checked:
+            self._checked.add(version)
             self.violations += schema.problems(route.wire, row, route.op)
         if "instanceView" not in row["properties"] or "$expand" in request.args:
             return row
@@ -184,7 +184,7 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
         return row | {"properties": properties}
 
     def _refuse(self, fault: Fault) -> Response:
-        """Azure's error document, or without a code the web page of something in between."""
+        """Azure's error document, or without a code the web page of a proxy."""
         if fault.code:
             error = ArmError(fault.status or 500, fault.code, fault.message, fault.headers)
             return _refusal(error)
@@ -200,7 +200,7 @@ def _refusal(error: ArmError) -> Response:
 
 
 def _token(request: Request, seconds: int) -> Response:
-    """A token for whoever has the right service account token, or asks as a machine does."""
+    """A token for the right service account token, or for a machine's own request."""
     asserted = request.form.get("client_assertion", ASSERTION)
     if asserted != ASSERTION:
         answer = {"error": "invalid_client", "error_description": "AADSTS700211: no such issuer"}

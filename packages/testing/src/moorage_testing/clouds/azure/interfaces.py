@@ -1,7 +1,7 @@
 """Writing a network interface: what Azure refuses, and what it does later.
 
-Codes marked [M] are from memory of the real cloud; the others stand in its documentation or in
-reports from the field.
+Codes marked [M] are from memory of the real cloud; the others are from its documentation or from
+field reports.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from moorage_testing.clouds.azure.operations import Operations
     from moorage_testing.clouds.azure.resources import Row
 
-# What stays whatever is sent: it is not the writer's to change.
+# Fields that a write cannot change.
 _KEPT = ("macAddress", "primary", "resourceGuid", "virtualMachine")
 RETRY_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A write that has been found to be possible.
+    """A write that passed all checks.
 
     Attributes:
         interface: the resource as it is.
-        wanted: what it is to be, without what the writer may not say.
+        wanted: the wanted state, without read-only fields.
         touches: the resources it changes, by id in lower case.
     """
 
@@ -50,7 +50,7 @@ class Change:
 def examine(
     account: Account, operations: Operations, resource_id: str, body: object, if_match: str
 ) -> Change:
-    """Find out whether a write can begin. Raises ``ArmError``."""
+    """Check whether a write can begin. Raises ``ArmError``."""
     found = schema.problems(wire.NetworkInterface, body, "networkInterface")
     if found:
         text = f"The request content was invalid and could not be deserialized: {found[0]}"
@@ -73,7 +73,7 @@ def examine(
 
 
 def begin(account: Account, change: Change, *, fails: bool) -> Callable[[], None]:
-    """Mark the interface as being changed; return what ends that."""
+    """Mark the interface as being changed; return the function that completes it."""
     change.interface["properties"]["provisioningState"] = "Updating"
     account.touch(change.interface)
 
@@ -171,7 +171,7 @@ def _check_zones(account: Account, interface: Row, address: Row) -> None:
 
 
 def _replace(account: Account, change: Change) -> None:
-    """The whole interface becomes what was sent: what was left out is gone."""
+    """Replace the whole interface: fields that were left out are gone."""
     interface, wanted = change.interface, change.wanted
     old = {part["name"]: part for part in configurations(interface)}
     for address in filter(None, map(account.find, address_ids(interface))):

@@ -16,8 +16,8 @@ class _Running:
     Attributes:
         due: when it ends, in seconds of the clock.
         touches: the resources that nothing else may change meanwhile.
-        end: does it, or undoes what was begun.
-        answer: what is told of it once it ended.
+        end: completes the change, or undoes it.
+        answer: its description once it ended.
     """
 
     due: float
@@ -27,7 +27,7 @@ class _Running:
 
 
 class Operations:
-    """All operations of the account, those that ended included."""
+    """All operations of the account, including those that ended."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -42,7 +42,7 @@ class Operations:
         end: Callable[[], None],
         error: tuple[str, str] | None,
     ) -> str:
-        """Accept an operation that ends so much later, perhaps in an error; return its name."""
+        """Accept an operation that ends after this time, perhaps in an error; return its name."""
         name = f"00000000-0000-0000-0000-{next(self._names):012d}"
         answer: dict[str, Any] = {"status": "Succeeded"}
         if error is not None:
@@ -65,7 +65,7 @@ class Operations:
         return any(resource_id.lower() in one.touches for one in self._running.values())
 
     def answer(self, name: str) -> tuple[dict[str, Any], int] | None:
-        """What is told of an operation, and seconds to wait; ``None`` = there is no such."""
+        """The description of an operation, and seconds to wait; ``None``: it does not exist."""
         if name in self._ended:
             return self._ended[name], 0
         if name not in self._running:

@@ -13,7 +13,8 @@ ADDRESS = "Microsoft.Network/publicIPAddresses"
 INTERFACE = "Microsoft.Network/networkInterfaces"
 MACHINE = "Microsoft.Compute/virtualMachines"
 SCALE_SET = "Microsoft.Compute/virtualMachineScaleSets"
-# Uniform scale sets have resources of their own kind, which no list of the usual kinds shows.
+# Uniform scale sets have resources of their own kind, which the lists of the ordinary kinds do not
+# show.
 UNIFORM_MACHINE = f"{SCALE_SET}/virtualMachines"
 UNIFORM_INTERFACE = f"{UNIFORM_MACHINE}/networkInterfaces"
 UNIFORM_ADDRESS = f"{UNIFORM_INTERFACE}/ipConfigurations/publicIPAddresses"
@@ -122,7 +123,7 @@ def machine(resource_id: str, kind: str, place: Place, tags: Mapping[str, str]) 
 
 
 def set_power(machine_row: Row, power: str) -> None:
-    """Let a machine be ``running`` or ``deallocated``."""
+    """Set a machine to ``running`` or ``deallocated``."""
     machine_row["properties"]["instanceView"]["statuses"] = [
         {"code": "ProvisioningState/succeeded", "level": "Info"},
         {"code": f"PowerState/{power}", "level": "Info"},
@@ -130,14 +131,14 @@ def set_power(machine_row: Row, power: str) -> None:
 
 
 def scale_set(resource_id: str, location: str, mode: str) -> Row:
-    """A scale set: ``Uniform``, or ``Flexible`` whose machines are usual ones."""
+    """A scale set: ``Uniform``, or ``Flexible`` whose machines are ordinary ones."""
     return _resource(resource_id, SCALE_SET, Place(location)) | {
         "properties": {"provisioningState": "Succeeded", "orchestrationMode": mode}
     }
 
 
 def interface_id_of(machine_id: str) -> str:
-    """The id of the one interface that a machine of this world has."""
+    """The id of the one interface of an emulated machine."""
     if "/virtualMachineScaleSets/" in machine_id:
         return f"{machine_id}/networkInterfaces/nic"
     return identifier(INTERFACE, f"{machine_id.rpartition('/')[2]}-nic")

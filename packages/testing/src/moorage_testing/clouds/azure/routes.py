@@ -1,4 +1,4 @@
-"""Which operation of Azure Resource Manager a request asks for."""
+"""Maps a request to its operation of Azure Resource Manager."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Route:
     """One operation.
 
     Attributes:
-        op: its name, the operation group and the method as the API's description has them.
+        op: its name: the operation group and the method in the API's description.
         method: of HTTP.
         path: of the URL; its parts in braces are parameters.
-        does: what is to be done.
+        does: the kind of work.
         kind: the type of the resources concerned.
         wire: their description in the SDK.
     """
@@ -44,7 +44,7 @@ class Route:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """The path as a regular expression; the case of it means nothing."""
+        """The path as a regular expression; case does not matter."""
         return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", self.path), re.IGNORECASE)
 
 
@@ -57,7 +57,7 @@ _MEMBER_INTERFACE = f"{_MEMBER}/networkInterfaces/{{name}}"
 
 
 def _usual(group: str, kind: str, wire: object) -> tuple[Route, ...]:
-    """Reading resources that lie in resource groups."""
+    """The routes that read resources in resource groups."""
     here, everywhere = f"{_GROUP}/providers/{kind}", f"{_SUBSCRIPTION}/providers/{kind}"
     return (
         Route(f"{group}.get", "GET", f"{here}/{{name}}", "get", kind, wire),
@@ -111,7 +111,7 @@ _COMPILED = tuple((route, route.pattern) for route in ROUTES)
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The operation and the parameters of its path; ``None`` = nothing that is emulated."""
+    """The operation and the parameters of its path; ``None``: not emulated."""
     for route, pattern in _COMPILED:
         if route.method == method and (match := pattern.fullmatch(path)):
             return route, match.groupdict()

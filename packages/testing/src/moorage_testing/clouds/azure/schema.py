@@ -16,7 +16,7 @@ _SCALARS = (bool, float, int, str)
 
 
 def problems(kind: object, value: object, where: str) -> list[str]:
-    """What in a value its type does not know, each as ``where: what``."""
+    """Violations of its type in a value, each as ``where: what``."""
     origin = typing.get_origin(kind)
     if origin in _WRAPPERS:
         return problems(typing.get_args(kind)[0], value, where)
@@ -34,7 +34,7 @@ def problems(kind: object, value: object, where: str) -> list[str]:
 
 
 def writable(kind: object, value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
-    """A value without the fields that only the cloud writes: it ignores them in a request."""
+    """A value without the read-only fields, which the cloud ignores in a request."""
     origin = typing.get_origin(kind)
     if origin in _WRAPPERS:
         return writable(typing.get_args(kind)[0], value)

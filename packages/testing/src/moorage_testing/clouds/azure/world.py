@@ -1,4 +1,4 @@
-"""The emulated subscription as a test arranges it: by hand, without a call that would be logged."""
+"""The emulated subscription, as tests change it directly, without a logged call."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _FIRST_PRIVATE = ipaddress.IPv4Address("10.0.0.4")
 class ArmWorld:
     """One subscription: machines, scale sets and public addresses of one region.
 
-    Ids of machines and interfaces are in lower case, as the provider has them; the cloud itself
-    tells them in mixed case.
+    Ids of machines and interfaces are in lower case, as in the provider; the cloud's own answers
+    have mixed case.
     """
 
     def __init__(self, location: str, account: Account, operations: Operations) -> None:
-        """Take an empty account over."""
+        """Start with an empty account."""
         self._location = location
         self._account = account
         self._operations = operations
@@ -62,20 +62,20 @@ class ArmWorld:
         Args:
             count: how many.
             tags: on each of them.
-            with_public_ip: means nothing: every public address is a resource of somebody.
-            flexible: the Flexible scale set they belong to; it is made where there is none.
+            with_public_ip: ignored: Azure has no ephemeral public addresses.
+            flexible: the Flexible scale set they belong to; created if it is missing.
         """
         return tuple(self._start(tags or {}, flexible) for _ in range(count))
 
     def add_scale_set_instances(
         self, scale_set_name: str, count: int, *, ips: Sequence[str] = ()
     ) -> tuple[Instance, ...]:
-        """Start instances of a Uniform scale set; it is made where there is none.
+        """Start instances of a Uniform scale set; created if it is missing.
 
         Args:
             scale_set_name: the scale set.
             count: how many.
-            ips: their public addresses, from the first one on; they come and go with them.
+            ips: their public addresses, from the first instance on, created and deleted with them.
         """
         set_id = self._scale_set(scale_set_name, "Uniform")
         first = len(self._account.of_kind(UNIFORM_MACHINE, f"{set_id}/"))
@@ -166,11 +166,11 @@ class ArmWorld:
         self._account.locked.add(self._interface(instance_id)["id"].lower())
 
     def touch(self, instance_id: str) -> None:
-        """Let a machine's interface change in a way that concerns nobody: a new ETag."""
+        """Give a machine's interface a new ETag and change nothing else."""
         self._account.touch(self._interface(instance_id))
 
     def let_last_write_fail(self, instance_id: str) -> None:
-        """Let the last write to a machine's interface have failed, described as it was to be."""
+        """Make the last write to a machine's interface fail, but still describe it as done."""
         nic = self._interface(instance_id)
         nic["properties"]["provisioningState"] = "Failed"
         self._account.touch(nic)
@@ -194,7 +194,7 @@ class ArmWorld:
         return {row["properties"]["ipAddress"]: str(row["id"]) for row in rows}
 
     def instances(self) -> tuple[Instance, ...]:
-        """All machines, instances of Uniform scale sets included."""
+        """All machines, including instances of Uniform scale sets."""
         rows = (*self._account.of_kind(MACHINE), *self._account.of_kind(UNIFORM_MACHINE))
         return tuple(map(self._described, rows))
 

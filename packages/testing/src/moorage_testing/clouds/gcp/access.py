@@ -1,4 +1,4 @@
-"""The changes of an instance's public addresses: what is refused, and what each of them does."""
+"""Changes of an instance's public addresses: which are refused, and what each one does."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from moorage_testing.clouds.gcp.project import (
     region_of_zone,
 )
 
-# The texts are the real service's where "seen in field reports" stands, else after its manner.
-_ONE_CONFIG = "At most one access config currently supported."  # seen in field reports
+# Texts marked "from field reports" are the real service's; the others imitate its style.
+_ONE_CONFIG = "At most one access config currently supported."  # from field reports
 _IN_USE = "IP_IN_USE_BY_ANOTHER_RESOURCE"
 _ADDABLE = ("RUNNING",)
 _REMOVABLE = ("RUNNING", "TERMINATED")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What is asked for.
+class ChangeRequest:
+    """A request to change an instance's addresses.
 
     Attributes:
         op: the method.
@@ -45,21 +45,21 @@ class Ask:
     body: Mapping[str, Any]
 
 
-def examine(project: Project, ask: Ask) -> Callable[[], None]:
-    """Refuse it as things are now, or return what does it."""
-    instance = project.instance(ask.zone, ask.instance)
-    interface = project.interface(instance, ask.query["networkInterface"])
+def examine(project: Project, change: ChangeRequest) -> Callable[[], None]:
+    """Refuse the change in the current state, or return the function that makes it."""
+    instance = project.instance(change.zone, change.instance)
+    interface = project.interface(instance, change.query["networkInterface"])
     changes = {
         "instances.addAccessConfig": _adding,
         "instances.deleteAccessConfig": _deleting,
         "instances.updateNetworkInterface": _updating,
     }
-    _refuse_state(instance, _REMOVABLE if ask.op == "instances.deleteAccessConfig" else _ADDABLE)
-    return changes[ask.op](project, ask, interface)
+    _refuse_state(instance, _REMOVABLE if change.op == "instances.deleteAccessConfig" else _ADDABLE)
+    return changes[change.op](project, change, interface)
 
 
-def _adding(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
-    config = dict(ask.body)
+def _adding(project: Project, change: ChangeRequest, interface: Row) -> Callable[[], None]:
+    config = dict(change.body)
     kind = config.setdefault("type", ONE_TO_ONE)
     if kind != ONE_TO_ONE:
         raise invalid(f"Invalid value for field 'resource.type': '{kind}'. Must be {ONE_TO_ONE}.")
@@ -67,16 +67,16 @@ def _adding(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
         raise invalid(_ONE_CONFIG)
     ip = config.get("natIP")
     if ip:
-        _refuse_address(project, ask, ip, config.get("networkTier"))
+        _refuse_address(project, change, ip, config.get("networkTier"))
 
     def add() -> None:
-        project.bind(interface, config | {"natIP": ip or project.lend()})
+        project.bind(interface, config | {"natIP": ip or project.new_ephemeral_ip()})
 
     return add
 
 
-def _deleting(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
-    name = ask.query["accessConfig"]
+def _deleting(project: Project, change: ChangeRequest, interface: Row) -> Callable[[], None]:
+    name = change.query["accessConfig"]
     if name not in (one["name"] for one in interface.get("accessConfigs", ())):
         raise invalid(
             f"Invalid value for field 'accessConfig': '{name}'. The access config does not exist.",
@@ -90,17 +90,17 @@ def _deleting(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
     return delete
 
 
-def _updating(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
-    # Both answers stand in the description of the field.
-    if "fingerprint" not in ask.body:
+def _updating(project: Project, change: ChangeRequest, interface: Row) -> Callable[[], None]:
+    # The description of the field documents both answers.
+    if "fingerprint" not in change.body:
         raise GceError(400, "required", "Required field 'resource.fingerprint' not specified")
-    if ask.body["fingerprint"] != interface["fingerprint"]:
+    if change.body["fingerprint"] != interface["fingerprint"]:
         text = "Supplied fingerprint does not match current network interface fingerprint."
         raise GceError(412, "conditionNotMet", text, "CONDITION_NOT_MET")
-    stack = ask.body.get("stackType", interface["stackType"])
-    configs = ask.body.get("ipv6AccessConfigs", ())
+    stack = change.body.get("stackType", interface["stackType"])
+    configs = change.body.get("ipv6AccessConfigs", ())
     if stack == DUAL and configs:
-        _refuse_ipv6(project, ask, interface, configs[0])
+        _refuse_ipv6(project, change, interface, configs[0])
 
     def update() -> None:
         interface["stackType"] = stack
@@ -115,7 +115,9 @@ def _updating(project: Project, ask: Ask, interface: Row) -> Callable[[], None]:
     return update
 
 
-def _refuse_ipv6(project: Project, ask: Ask, interface: Row, config: Mapping[str, Any]) -> None:
+def _refuse_ipv6(
+    project: Project, change: ChangeRequest, interface: Row, config: Mapping[str, Any]
+) -> None:
     if interface.get("ipv6AccessConfigs"):
         raise invalid(_ONE_CONFIG)
     if config.get("type") != DIRECT_V6 or project.ipv6_access != "EXTERNAL":
@@ -123,30 +125,30 @@ def _refuse_ipv6(project: Project, ask: Ask, interface: Row, config: Mapping[str
             "Invalid value for field 'resource.ipv6AccessConfigs[0]'. External IPv6 needs type"
             f" {DIRECT_V6} and a subnetwork with external IPv6 access."
         )
-    _refuse_address(project, ask, str(config.get(EXTERNAL_V6)), config.get("networkTier"))
+    _refuse_address(project, change, str(config.get(EXTERNAL_V6)), config.get("networkTier"))
 
 
-def _refuse_address(project: Project, ask: Ask, ip: str, tier: str | None) -> None:
-    region = region_of_zone(ask.zone)
+def _refuse_address(project: Project, change: ChangeRequest, ip: str, tier: str | None) -> None:
+    region = region_of_zone(change.zone)
     row = project.addresses.get(ip)
     if row is None or region_of(row) != region:
         raise invalid(
             f"Invalid value for field 'resource.natIP': '{ip}'. The specified external IP address"
             f" '{ip}' was not found in region '{region}'."
         )
-    # An access config that names no tier is of the project's, which is PREMIUM.
-    asked = tier or "PREMIUM"
-    if asked != row["networkTier"]:
+    # An access config without a tier has the project's, which is PREMIUM.
+    wanted_tier = tier or "PREMIUM"
+    if wanted_tier != row["networkTier"]:
         raise invalid(
             f"The network tier of external IP address is {row['networkTier']}, that of Access"
-            f" config is {asked}; they must be the same."
+            f" config is {wanted_tier}; they must be the same."
         )
     if ip in project.users():
         raise invalid(f"External IP address: {ip} is already in-use.", _IN_USE)
 
 
 def _refuse_state(instance: Row, states: tuple[str, ...]) -> None:
-    # That a stopped instance takes no address is stricter than any source says.
+    # No source says that a stopped instance accepts no address: this is stricter on purpose.
     if instance["status"] not in states:
         raise GceError(
             400,

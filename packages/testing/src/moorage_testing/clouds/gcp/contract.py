@@ -1,4 +1,4 @@
-"""The emulated Compute Engine as the provider contract arranges it."""
+"""The emulated Compute Engine as the cloud of the provider contract."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import ClassVar
 
 from moorage_testing.clouds.contract import EmulatedContractWorld
 from moorage_testing.clouds.gcp.emulator import REGIONS, GceEmulator
-from moorage_testing.contract import Asked, Counted, Failure
+from moorage_testing.contract import CountedStep, Failure, Step
 from moorage_testing.faults import Fault
 
 ELSEWHERE = REGIONS[1]
-# How every token begins that is signed with a service account's key.
+# The start of every token that is signed with a service account's key.
 _TOKEN_START = "eyJ0eXAi"  # noqa: S105 - the start of many, and of no use
 _DENIED = "Required 'compute.{op}' permission for 'projects/example-project'"
-# A page holds 500 addresses. A machine is read with the reservation of its address, if there
-# is one; what takes an address away looks at the interface first; an attachment looks only
-# when it is refused.
-_CALLS: Mapping[Counted, tuple[int, int]] = {
+# A page holds 500 addresses. A machine is read with the reservation of its address, if it has one.
+# A step that removes an address reads the interface first; an attachment reads only when it is
+# refused.
+_CALLS: Mapping[CountedStep, tuple[int, int]] = {
     "snapshot": (2, 0),
     "machine": (2, 0),
     "attach": (0, 1),
     "move": (0, 0),
     "detach": (1, 1),
     "prepare": (2, 1),
-    "compensate": (1, 1),
+    "restore": (1, 1),
 }
 
 
@@ -32,7 +32,7 @@ class GcpContractWorld(EmulatedContractWorld[GceEmulator]):
     """``ContractWorld`` over a ``GceEmulator`` that is running."""
 
     accepts_operations = True
-    operations: ClassVar[Mapping[Asked, str]] = {
+    operations: ClassVar[Mapping[Step, str]] = {
         "snapshot": "addresses[.](aggregatedList|list)",
         "machine": "instances.get",
         "attach": "instances.addAccessConfig",

@@ -1,6 +1,6 @@
-"""Makes the part of Compute Engine's official description that the emulator needs.
+"""Extracts the part of Compute Engine's official description that the emulator needs.
 
-``python -m moorage_testing.clouds.gcp.description --from FILE`` writes it anew; FILE is the
+``python -m moorage_testing.clouds.gcp.description --from FILE`` rewrites it; FILE is the
 discovery document ``compute.v1.json`` as google-api-python-client ships it (Apache-2.0).
 """
 
@@ -38,7 +38,7 @@ Json = dict[str, Any]
 
 
 def shipped() -> Json:
-    """The subset as it lies beside this file."""
+    """The subset stored beside this file."""
     text = files(__package__).joinpath(NAME).read_text("utf-8")
     subset: Json = json.loads(text)
     return subset

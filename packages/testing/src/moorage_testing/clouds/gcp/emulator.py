@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 
 PROJECT = "example-project"
 REGIONS = ("europe-west1", "us-east1")
-# The real one waits no longer than two minutes.
+# The real service waits at most two minutes.
 _WAIT_SECONDS = 120.0
 _POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request, read.
+class _ParsedRequest:
+    """A parsed request.
 
     Attributes:
-        method: the method asked for.
+        method: the requested method.
         params: the parameters in the path.
-        query: those behind it.
-        body: the JSON that came with it; none = no fields.
-        fault: what shall go wrong with an operation that it begins.
+        query: the parameters in the query.
+        body: its JSON; empty = no body.
+        fault: the fault of an operation that it begins.
     """
 
     method: schema.Method
@@ -55,12 +55,12 @@ class _Asked:
 
 
 class GceEmulator(HttpEmulator[GceWorld]):
-    """Compute Engine of one project; its violations are what the description does not know.
+    """Compute Engine of one project; ``violations`` are values that the description does not allow.
 
     Attributes:
-        operation_seconds: how long an operation takes, where no fault says otherwise.
+        operation_seconds: how long an operation takes, unless a fault sets it.
         wait_seconds: how long ``zoneOperations.wait`` waits at most.
-        unreachable: regions of which a list of all regions can tell nothing.
+        unreachable: regions that a list of all regions cannot read.
     """
 
     def __init__(self, *, port: int = 0, region: str = REGIONS[0]) -> None:
@@ -106,53 +106,53 @@ class GceEmulator(HttpEmulator[GceWorld]):
         return GceWorld(self.region, self._project, self._operations)
 
     def _name(self, request: Request) -> tuple[str, dict[str, str]]:
-        asked = _read(request, None)
-        if asked is None:
+        parsed = _read(request, None)
+        if parsed is None:
             return f"{request.method} {request.path}", {}
-        body = {key: str(value) for key, value in asked.body.items()}
-        return asked.method.op, {**body, **asked.query, **asked.params}
+        body = {key: str(value) for key, value in parsed.body.items()}
+        return parsed.method.op, {**body, **parsed.query, **parsed.params}
 
     def _try(self, op: str, request: Request, fault: Fault | None) -> Response:
-        asked = _read(request, fault)
-        if asked is not None and op == "zoneOperations.wait":
-            # Out here, where others are served meanwhile.
+        parsed = _read(request, fault)
+        if parsed is not None and op == "zoneOperations.wait":
+            # Outside of the lock, so that other requests are served meanwhile.
             with contextlib.suppress(WaitTimeoutError):
                 wait_for(
-                    partial(self._is_over, asked),
+                    partial(self._is_over, parsed),
                     self.wait_seconds,
                     "an operation",
                     interval_seconds=_POLL_SECONDS,
                 )
         return super()._try(op, request, fault)
 
-    def _is_over(self, asked: _Asked) -> bool:
+    def _is_over(self, parsed: _ParsedRequest) -> bool:
         with self._one_at_a_time, contextlib.suppress(GceError):
             self._operations.advance()
-            return bool(self._operation(asked)["status"] == "DONE")
-        # It is not there: that is an answer, too.
+            return bool(self._operation(parsed)["status"] == "DONE")
+        # The operation does not exist, so there is nothing to wait for.
         return True
 
     def _do(self, op: str, request: Request, fault: Fault | None) -> Response:
         self._operations.advance()
-        asked = _read(request, fault)
-        if asked is None:
+        parsed = _read(request, fault)
+        if parsed is None:
             return _refusal(GceError(404, "notFound", f"{op} is not there"))
         try:
-            self._check(asked)
-            answer = self._answers()[op](asked)
+            self._check(parsed)
+            answer = self._answers()[op](parsed)
         except GceError as error:
             return _refusal(error)
-        self.violations += schema.problems(asked.method.response, answer, f"{op} answers")
+        self.violations += schema.problems(parsed.method.response, answer, f"{op} answers")
         return json_response(200, answer)
 
-    def _check(self, asked: _Asked) -> None:
-        method, params = asked.method, asked.params
-        for name in schema.missing(method, asked.query):
+    def _check(self, parsed: _ParsedRequest) -> None:
+        method, params = parsed.method, parsed.params
+        for name in schema.missing(method, parsed.query):
             raise GceError(400, "required", f"Required field '{name}' not specified")
-        problems = schema.problems_of_query(method, asked.query)
+        problems = schema.problems_of_query(method, parsed.query)
         if method.request:
-            problems += schema.problems(method.request, asked.body, f"{method.op} asks")
-        elif asked.body:
+            problems += schema.problems(method.request, parsed.body, f"{method.op} asks")
+        elif parsed.body:
             problems.append(f"{method.op}: a body that nobody reads")
         if problems:
             self.violations += problems
@@ -164,7 +164,7 @@ class GceEmulator(HttpEmulator[GceWorld]):
         if params.get("region", self.region) not in (*REGIONS, self.region):
             raise self._project.not_found(f"regions/{params['region']}")
 
-    def _answers(self) -> Mapping[str, Callable[[_Asked], Row]]:
+    def _answers(self) -> Mapping[str, Callable[[_ParsedRequest], Row]]:
         project = self._project
         return {
             "instances.get": lambda a: project.instance(a.params["zone"], a.params["instance"]),
@@ -179,42 +179,42 @@ class GceEmulator(HttpEmulator[GceWorld]):
             "zoneOperations.wait": self._operation,
         }
 
-    def _operation(self, asked: _Asked) -> Row:
-        return self._operations.get(asked.params["zone"], asked.params["operation"])
+    def _operation(self, parsed: _ParsedRequest) -> Row:
+        return self._operations.get(parsed.params["zone"], parsed.params["operation"])
 
-    def _all_addresses(self, asked: _Asked) -> Row:
+    def _all_addresses(self, parsed: _ParsedRequest) -> Row:
         scopes = ["global", *(f"regions/{region}" for region in REGIONS)]
-        answer = lists.all_addresses(self._project, asked.query, scopes)
+        answer = lists.all_addresses(self._project, parsed.query, scopes)
         for region in self.unreachable:
             warning = {"code": "UNREACHABLE", "message": f"Scope 'regions/{region}' is down."}
             answer["items"][f"regions/{region}"] = {"warning": warning}
         return answer
 
-    def _change(self, asked: _Asked) -> Row:
-        params, fault = asked.params, asked.fault
-        ask = access.Ask(
-            asked.method.op, params["zone"], params["instance"], asked.query, asked.body
+    def _change(self, parsed: _ParsedRequest) -> Row:
+        params, fault = parsed.params, parsed.fault
+        change = access.ChangeRequest(
+            parsed.method.op, params["zone"], params["instance"], parsed.query, parsed.body
         )
-        before = self._operations.replay(ask)
+        before = self._operations.replay(change)
         if before is not None:
             return before
-        access.examine(self._project, ask)
-        target = self._project.instance(ask.zone, ask.instance)
+        access.examine(self._project, change)
+        target = self._project.instance(change.zone, change.instance)
         if self._operations.under_way(target):
             text = f"The resource '{target['selfLink']}' is not ready"
             raise GceError(400, "resourceNotReady", text)
         seconds = (fault.operation_seconds if fault else 0.0) or self.operation_seconds
-        # One made anew under the same name meanwhile is another instance.
-        exact = dataclasses.replace(ask, instance=target["id"])
+        # An instance recreated meanwhile with the same name is another one.
+        exact = dataclasses.replace(change, instance=target["id"])
         effect = _failing(fault) if fault and fault.late else partial(self._carry_out, exact)
-        return self._operations.begin(ask, Begun(target, seconds, effect))
+        return self._operations.begin(change, Begun(target, seconds, effect))
 
-    def _carry_out(self, ask: access.Ask) -> None:
-        """Do it, unless it cannot be done any more."""
-        access.examine(self._project, ask)()
+    def _carry_out(self, change: access.ChangeRequest) -> None:
+        """Make the change, unless it has become impossible."""
+        access.examine(self._project, change)()
 
     def _refuse(self, fault: Fault) -> Response:
-        """Google's error document, or without a code the web page of something in between."""
+        """Google's error document, or without a code the web page of a proxy."""
         status = fault.status or 500
         if fault.code:
             text = fault.message
@@ -223,13 +223,13 @@ class GceEmulator(HttpEmulator[GceWorld]):
         return Response(page, status, fault.headers, mimetype="text/html")
 
 
-def _read(request: Request, fault: Fault | None) -> _Asked | None:
-    """What is asked for; ``None`` = nothing that is described."""
+def _read(request: Request, fault: Fault | None) -> _ParsedRequest | None:
+    """The parsed request; ``None``: not in the description."""
     found = schema.find(request.method, request.path)
     if found is None:
         return None
     text = request.get_data(as_text=True)
-    return _Asked(*found, request.args.to_dict(), json.loads(text) if text else {}, fault)
+    return _ParsedRequest(*found, request.args.to_dict(), json.loads(text) if text else {}, fault)
 
 
 def _failing(fault: Fault) -> Callable[[], None]:

@@ -1,18 +1,18 @@
-"""A service account's key, made anew for each emulator: it opens nothing else."""
+"""A service account's key, generated for each emulator: nothing else accepts it."""
 
 from __future__ import annotations
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-# Not Google's own: for credentials of that one google-auth asks a server of Google's, unbidden,
-# where they may be used.
+# Not Google's own domain: for that one google-auth asks a Google server where the credentials may
+# be used.
 UNIVERSE = "universe.example"
 _BITS = 2048
 
 
 def service_account(project: str) -> dict[str, str]:
-    """The contents of a key file; whoever holds one signs tokens without asking anybody."""
+    """The contents of a key file; its holder signs tokens itself."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=_BITS)
     pem = key.private_bytes(
         serialization.Encoding.PEM,
@@ -27,6 +27,6 @@ def service_account(project: str) -> dict[str, str]:
         "client_email": f"moorage@{project}.iam.gserviceaccount.com",
         "client_id": "100000000000000000001",
         "universe_domain": UNIVERSE,
-        # Nobody listens there.
+        # Nothing listens there.
         "token_uri": "http://127.0.0.1:9/token",
     }

@@ -25,7 +25,7 @@ def addresses(project: Project, region: str, query: Mapping[str, str]) -> Row:
 
 
 def all_addresses(project: Project, query: Mapping[str, str], scopes: Sequence[str]) -> Row:
-    """The reserved addresses of all regions, by region; those without any say so."""
+    """The reserved addresses of all regions, by region; empty regions have a warning."""
     rows = _shown(project, list(project.addresses.values()))
     page = _listed(project, "compute#addressAggregatedList", "aggregated/addresses", rows, query)
     items: dict[str, Row] = {}
@@ -74,7 +74,7 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _filter(text: str) -> Callable[[Row], bool]:
-    """Terms like ``(status = "IN_USE")``, all of which must hold; nothing else is emulated."""
+    """Terms like ``(status = "IN_USE")``, all of which must match; nothing else is emulated."""
     terms = [_TERM.fullmatch(part) for part in re.split(r"\s+AND\s+|\)\s*(?=\()", text) if part]
     found = [term for term in terms if term]
     if len(found) != len(terms):

@@ -1,4 +1,4 @@
-"""What there is in one project, as rows of the API: instances, addresses, who uses which."""
+"""The contents of one project, as rows of the API: instances, addresses, their users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# What the cloud calls itself in links, whatever address it was reached by.
+# The cloud's host name in links, independent of the address it was reached by.
 _LINKS = "https://www.googleapis.com/compute/v1/"
 MADE_AT = "2026-01-01T00:00:00.000-08:00"
 NAT_NAME = "External NAT"
@@ -26,7 +26,7 @@ _LENT = ipaddress.IPv4Address("198.19.0.1")
 
 @dataclass(eq=False)
 class GceError(Exception):
-    """A refusal in Compute Engine's own words.
+    """A refusal as Compute Engine spells it.
 
     Attributes:
         status: of the HTTP answer, or of the operation that ends in it.
@@ -44,7 +44,7 @@ class GceError(Exception):
 
 
 def invalid(message: str, code: str = "INVALID_USAGE") -> GceError:
-    """A request that cannot be done as things are: most refusals are this one."""
+    """The current state does not allow the request: the most common refusal."""
     return GceError(400, "invalid", message, code)
 
 
@@ -56,7 +56,7 @@ class Project:
         ipv6_access: whether its subnetwork's IPv6 is ``EXTERNAL`` or ``INTERNAL``.
         instances: by zone and name.
         addresses: by their text.
-        elsewhere: who uses an address that is no instance's, by the address, as a link.
+        elsewhere: links of users that are no instances, by the address they use.
     """
 
     def __init__(self, name: str) -> None:
@@ -77,7 +77,7 @@ class Project:
         """A fresh numeric id."""
         return str(next(self._numbers))
 
-    def lend(self) -> str:
+    def new_ephemeral_ip(self) -> str:
         """A fresh ephemeral address."""
         return str(_LENT + next(self._lent))
 
@@ -112,19 +112,19 @@ class Project:
         raise self.not_found(f"regions/{region}/addresses/{name}")
 
     def not_found(self, path: str) -> GceError:
-        """The refusal of what is not there."""
+        """The refusal for a missing resource."""
         message = f"The resource 'projects/{self.name}/{path}' was not found"
         return GceError(404, "notFound", message, "RESOURCE_NOT_FOUND")
 
     def shown(self, row: Row, users: Mapping[str, str] | None = None) -> Row:
-        """A reserved address with who uses it now."""
+        """A reserved address with its current user."""
         user = (self.users() if users is None else users).get(row["address"])
         if user is None:
             return row | {"status": "RESERVED"}
         return row | {"status": "IN_USE", "users": [user]}
 
     def users(self) -> dict[str, str]:
-        """Who uses which address, reserved or lent, as links."""
+        """The users of all addresses, reserved or ephemeral, as links."""
         on_instances = {
             ip: instance["selfLink"]
             for instance in self.instances.values()
@@ -134,7 +134,7 @@ class Project:
         return self.elsewhere | on_instances
 
     def release(self, ip: str) -> None:
-        """Take an address from whoever has it."""
+        """Take an address from its user."""
         self.elsewhere.pop(ip, None)
         for instance in self.instances.values():
             for interface in instance["networkInterfaces"]:
@@ -144,7 +144,7 @@ class Project:
                         self.touch(interface)
 
     def bind(self, interface: Row, config: Mapping[str, Any]) -> None:
-        """Give an interface an access config, whatever was there."""
+        """Give an interface an access config; replaces the one it has."""
         tier = self.addresses.get(config.get("natIP", ""), {}).get("networkTier", "PREMIUM")
         row = {"kind": "compute#accessConfig", "name": NAT_NAME, "networkTier": tier, **config}
         key = "accessConfigs"

@@ -1,4 +1,4 @@
-"""Compute Engine's own words: which methods there are, and what their requests and answers hold."""
+"""Compute Engine's description: its methods, and the fields of their requests and answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Method:
 
 
 def find(verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
-    """The method asked for and the parameters in its path; ``None`` = none that is described."""
+    """The requested method and the parameters in its path; ``None``: not in the description."""
     for method in _methods():
         match = method.path.fullmatch(path) if method.verb == verb else None
         if match:
@@ -54,12 +54,12 @@ def find(verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
 
 
 def missing(method: Method, query: Mapping[str, str]) -> list[str]:
-    """Required query parameters that are not there."""
+    """Required query parameters that are missing."""
     return [n for n, one in method.query.items() if one.get("required") and n not in query]
 
 
 def problems_of_query(method: Method, query: Mapping[str, str]) -> list[str]:
-    """What the description does not know of a request's query."""
+    """Violations of the description in a request's query."""
     everywhere = _description()["parameters"]
     found: list[str] = []
     for name, value in query.items():
@@ -72,7 +72,7 @@ def problems_of_query(method: Method, query: Mapping[str, str]) -> list[str]:
 
 
 def problems(schema_name: str, value: object, where: str) -> list[str]:
-    """What the description does not know of a value: fields, types, values of enumerations."""
+    """Violations of the description in a value: fields, types, values of enumerations."""
     return list(_problems({"$ref": schema_name}, value, where))
 
 
@@ -92,7 +92,7 @@ def _problems(schema: Mapping[str, Any], value: object, where: str) -> Iterator[
 
 
 def _is_a(kind: str, value: object) -> bool:
-    # Python takes a truth value for an integer.
+    # In Python a bool is an int.
     return isinstance(value, _PYTHON[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 

@@ -1,4 +1,4 @@
-"""The emulated project as a test arranges it: by hand, without a call that would be logged."""
+"""The emulated project, as tests change it directly, without a logged call."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class GceWorld:
     """
 
     def __init__(self, region: str, project: Project, operations: Operations) -> None:
-        """Take an empty project over."""
+        """Start with an empty project."""
         self._region = region
         self._project = project
         self._operations = operations
@@ -58,11 +58,12 @@ class GceWorld:
         """
         names = (f"vm-{next(self._numbers)}" for _ in range(count))
         return tuple(
-            self._start(next(self._zones), name, tags or {}, lent=with_public_ip) for name in names
+            self._start(next(self._zones), name, tags or {}, with_public_ip=with_public_ip)
+            for name in names
         )
 
     def add_address(self, ip: str, *, region: str | None = None, tier: str = "PREMIUM") -> str:
-        """Reserve an external address, or keep an ephemeral one; return its path.
+        """Reserve an external address, or promote an ephemeral one; return its path.
 
         Args:
             ip: the address; of IPv6 the first one of its /96.
@@ -93,7 +94,7 @@ class GceWorld:
         self._project.bind(interface, config)
 
     def associate_elsewhere(self, ip: str) -> str:
-        """Give an address to a forwarding rule; return that one's link."""
+        """Give an address to a forwarding rule; return the rule's link."""
         row = self._address(ip)
         self._project.release(ip)
         rule = self._project.link(f"regions/{region_of(row)}/forwardingRules/{row['name']}")
@@ -116,7 +117,7 @@ class GceWorld:
         labels = self._instance(instance_id)["labels"]
         self.terminate(instance_id)
         _, zone, name = instance_id.split("/")
-        self._start(zone, name, labels, lent=True)
+        self._start(zone, name, labels, with_public_ip=True)
         return str(self._instance(instance_id)["id"])
 
     def stop(self, instance_id: str) -> None:
@@ -134,10 +135,10 @@ class GceWorld:
         row["status"] = "RUNNING"
         for interface in row["networkInterfaces"]:
             for config in interface.get("accessConfigs", ()):
-                config.setdefault("natIP", self._project.lend())
+                config.setdefault("natIP", self._project.new_ephemeral_ip())
 
     def set_status(self, instance_id: str, status: Status) -> None:
-        """Put an instance in a state that the emulator itself passes over."""
+        """Put an instance in a state that the emulator itself skips."""
         self._instance(instance_id)["status"] = status
 
     def add_interface(self, instance_id: str) -> str:
@@ -145,7 +146,9 @@ class GceWorld:
         row = self._instance(instance_id)
         zone = instance_id.split("/")[1]
         interface = add_interface(self._project, row, zone, next(self._private))
-        self._project.bind(interface, {"type": ONE_TO_ONE, "natIP": self._project.lend()})
+        self._project.bind(
+            interface, {"type": ONE_TO_ONE, "natIP": self._project.new_ephemeral_ip()}
+        )
         return str(interface["name"])
 
     def set_stack(self, instance_id: str, stack: Literal["IPV4_IPV6", "IPV6_ONLY"]) -> None:
@@ -157,7 +160,7 @@ class GceWorld:
             self._project.bind(interface, {"type": DIRECT_V6, EXTERNAL_V6: _LENT_IPV6})
 
     def set_ipv6_access(self, access: Literal["EXTERNAL", "INTERNAL"]) -> None:
-        """Say whether the subnetwork's IPv6 is reached from the internet."""
+        """Set whether the subnetwork's IPv6 is reachable from the internet."""
         self._project.ipv6_access = access
 
     def rename_access_config(self, instance_id: str, name: str) -> None:
@@ -188,11 +191,15 @@ class GceWorld:
         """All instances."""
         return tuple(self._described(row) for row in self._project.instances.values())
 
-    def _start(self, zone: str, name: str, labels: Mapping[str, str], *, lent: bool) -> Instance:
+    def _start(
+        self, zone: str, name: str, labels: Mapping[str, str], *, with_public_ip: bool
+    ) -> Instance:
         row = new_instance(self._project, zone, name, labels)
         interface = add_interface(self._project, row, zone, next(self._private))
-        if lent:
-            self._project.bind(interface, {"type": ONE_TO_ONE, "natIP": self._project.lend()})
+        if with_public_ip:
+            self._project.bind(
+                interface, {"type": ONE_TO_ONE, "natIP": self._project.new_ephemeral_ip()}
+            )
         self._project.instances[zone, name] = row
         return self._described(row)
 

@@ -1,4 +1,4 @@
-"""A cloud in this process, strict as a real one, cheap enough for thousands of random runs."""
+"""A cloud in this process, as strict as a real one and cheap enough for thousands of runs."""
 
 from moorage_testing.clouds.memory.cloud import ONE_CALL, TWO_STEPS, MemoryCloud
 from moorage_testing.clouds.memory.provider import MemoryProvider, create, published

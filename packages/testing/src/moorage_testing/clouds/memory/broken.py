@@ -1,5 +1,5 @@
-"""Providers of the memory cloud, each broken in one way: what the contract must catch."""
-# ruff: noqa: ARG002 - the broken ones ignore what the sound one looks at
+"""Providers of the memory cloud, each broken in one way that the contract must catch."""
+# ruff: noqa: ARG002 - the broken ones ignore arguments that the correct one uses
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ SECRET = "an-example-token"  # noqa: S105  # nobody's
 
 
 class ClaimsEveryNode(MemoryProvider):
-    """Takes nodes of other clouds for its own."""
+    """Claims nodes of other clouds."""
 
     def machine_id(self, provider_id: str) -> str | None:
         return super().machine_id(provider_id) or provider_id
 
 
-class TakesCredentialsWithoutEndForEnding(MemoryProvider):
-    """Warns of credentials whose end it does not know."""
+class ReportsEndlessCredentialsAsExpiring(MemoryProvider):
+    """Reports credentials without an end as expiring."""
 
     def credentials_expiring(self) -> bool:
         return True
 
 
-class TakesLentAddressesForReserved(MemoryProvider):
-    """Cannot tell a lent address from a reserved one."""
+class ReportsEphemeralAddressesAsReserved(MemoryProvider):
+    """Reports an ephemeral address as a reserved one."""
 
     async def machine(self, machine_id: str) -> Machine:
         return replace(await super().machine(machine_id), public_ip_reserved=True)
 
 
-class DoesNotKnowWhatIsGone(MemoryProvider):
-    """Takes a deleted machine for an outage."""
+class ReportsDeletedMachinesAsOutages(MemoryProvider):
+    """Reports a deleted machine as an outage."""
 
     async def machine(self, machine_id: str) -> Machine:
         try:
@@ -61,18 +61,18 @@ class DoesNotKnowWhatIsGone(MemoryProvider):
 
 
 class RaisesForAbsentAddresses(MemoryProvider):
-    """One address that is gone spoils the read of all."""
+    """Fails to read all addresses because one is missing."""
 
     async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        seen = await super().snapshot(addresses)
+        found = await super().snapshot(addresses)
         for ip in addresses:
-            if ip not in seen:
+            if ip not in found:
                 raise AddressNotFound(ip)
-        return seen
+        return found
 
 
 class ReadsOnlyOneFamily(MemoryProvider):
-    """Chokes on IPv6."""
+    """Fails on IPv6."""
 
     async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
         return await super().snapshot([str(ipaddress.IPv4Address(ip)) for ip in addresses])
@@ -82,10 +82,10 @@ class ReadsOneByOne(MemoryProvider):
     """Makes one call for each address."""
 
     async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        seen: dict[str, CloudAddress] = {}
+        found: dict[str, CloudAddress] = {}
         for ip in addresses:
-            seen.update(await super().snapshot((ip,)))
-        return seen
+            found.update(await super().snapshot((ip,)))
+        return found
 
 
 class ReadsTwice(MemoryProvider):
@@ -97,14 +97,14 @@ class ReadsTwice(MemoryProvider):
 
 
 class ChecksNothing(MemoryProvider):
-    """Lets any machine have any address."""
+    """Allows every machine every address."""
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         return None
 
 
-class OnlySaysSo(MemoryProvider):
-    """Changes nothing and calls it done."""
+class ReportsMutationsItNeverMakes(MemoryProvider):
+    """Changes nothing and reports it as done."""
 
     async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         return PendingMutation()
@@ -121,7 +121,7 @@ class StealsOnAttach(MemoryProvider):
 
 
 class RefusesItsOwnRepeats(MemoryProvider):
-    """Takes what it did itself for somebody else's doing."""
+    """Refuses to repeat its own mutation."""
 
     async def attach(
         self, address: CloudAddress, machine: Machine, request_id: str
@@ -150,15 +150,15 @@ class RefusesItsOwnRepeats(MemoryProvider):
         return await super().prepare(address, machine, request_id)
 
 
-class NeverCompensates(MemoryProvider):
-    """Leaves a machine without the address that was taken from it."""
+class NeverRestores(MemoryProvider):
+    """Never gives a machine its ephemeral address again."""
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
         return PendingMutation()
 
 
-class CompensatesByDetaching(MemoryProvider):
-    """Makes room for an ephemeral address, at any price."""
+class RestoresByDetaching(MemoryProvider):
+    """Detaches a reserved address to make room for an ephemeral one."""
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
         now = self._cloud.machine(machine.machine_id)
@@ -168,7 +168,7 @@ class CompensatesByDetaching(MemoryProvider):
 
 
 class MovesInTwoCalls(MemoryProvider):
-    """Leaves a gap in which nobody has the address."""
+    """Leaves a time in which nobody has the address."""
 
     async def move(
         self, address: CloudAddress, machine: Machine, request_id: str
@@ -178,7 +178,7 @@ class MovesInTwoCalls(MemoryProvider):
 
 
 class DisplacesOnMove(MemoryProvider):
-    """Throws another reserved address off the target."""
+    """Removes another reserved address from the target."""
 
     async def move(
         self, address: CloudAddress, machine: Machine, request_id: str
@@ -187,8 +187,8 @@ class DisplacesOnMove(MemoryProvider):
         return PendingMutation()
 
 
-class TakesAbsenceForAnOutage(MemoryProvider):
-    """Would repeat for ever what can never succeed."""
+class ReportsAbsenceAsAnOutage(MemoryProvider):
+    """Makes the caller repeat for ever a call that can never succeed."""
 
     async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         try:
@@ -198,15 +198,15 @@ class TakesAbsenceForAnOutage(MemoryProvider):
 
 
 class IgnoresTheToken(MemoryProvider):
-    """Detaches whoever has the address by now."""
+    """Detaches the address from its current holder, whoever it is."""
 
     async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         self._cloud.assign(address.ip, None)
         return PendingMutation()
 
 
-class TakesFailureForAbsence(MemoryProvider):
-    """Answers that nothing is there when nothing could be read."""
+class ReportsFailureAsAbsence(MemoryProvider):
+    """Returns no addresses when the read failed."""
 
     async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
         try:
@@ -216,7 +216,7 @@ class TakesFailureForAbsence(MemoryProvider):
 
 
 class LosesTheDetails(MemoryProvider):
-    """Forgets which right is missing and how long to wait."""
+    """Leaves out which right is missing and how long to wait."""
 
     async def _call(self, op: str, params: tuple[str, ...], work: Callable[..., T]) -> T:
         try:
@@ -235,8 +235,8 @@ class ShowsItsToken(MemoryProvider):
             raise Denied(f"{error} to {SECRET}", error.code, error.permission) from error
 
 
-class KeepsOperationsToItself(MemoryProvider):
-    """Forgets with its process what the cloud has accepted."""
+class ForgetsOperationsOnRestart(MemoryProvider):
+    """Keeps accepted operations only in memory."""
 
     async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         operation = await super()._mutate(mutation, request_id)
@@ -250,7 +250,7 @@ class KeepsOperationsToItself(MemoryProvider):
 
 
 class SwallowsLateFailures(MemoryProvider):
-    """Calls an operation done whatever it ended in."""
+    """Reports a failed operation as done."""
 
     async def poll(self, handle: str) -> PendingMutation:
         try:
@@ -259,8 +259,8 @@ class SwallowsLateFailures(MemoryProvider):
             return PendingMutation(handle)
 
 
-class StumblesOverHandles(MemoryProvider):
-    """Lets an exception of Python out."""
+class RaisesOnUnknownHandles(MemoryProvider):
+    """Raises an error that is no CloudError."""
 
     async def poll(self, handle: str) -> PendingMutation:
         if handle not in self._cloud.under_way:
@@ -269,7 +269,7 @@ class StumblesOverHandles(MemoryProvider):
 
 
 class IgnoresTheDeadline(MemoryProvider):
-    """Waits as long as the cloud likes."""
+    """Waits for ever."""
 
     def __init__(self, cloud: MemoryCloud, timeout_seconds: float) -> None:
         super().__init__(cloud, 100 * timeout_seconds)
@@ -290,15 +290,15 @@ class StaysBusyWhenCancelled(MemoryProvider):
 
 
 class BlocksTheLoop(MemoryProvider):
-    """Waits without letting others go on."""
+    """Blocks the event loop while it waits."""
 
     async def machine(self, machine_id: str) -> Machine:
         time.sleep(0.1)  # noqa: ASYNC251  # it is what is to be caught
         return await super().machine(machine_id)
 
 
-class LooksBeforeItLeaps(MemoryProvider):
-    """Looks whether the address is free, then takes it without a condition."""
+class ChecksBeforeItAttaches(MemoryProvider):
+    """Reads whether the address is free, then attaches it without a condition."""
 
     async def attach(
         self, address: CloudAddress, machine: Machine, request_id: str
@@ -310,15 +310,15 @@ class LooksBeforeItLeaps(MemoryProvider):
         return PendingMutation()
 
 
-class OnlySaysThatItDetached(MemoryProvider):
-    """Detaches nothing and calls it done."""
+class ReportsDetachesItNeverMakes(MemoryProvider):
+    """Detaches nothing and reports it as done."""
 
     async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         return PendingMutation()
 
 
 class SharesItsState(MemoryProvider):
-    """Is one with all others of its kind."""
+    """Shares its state with all other instances."""
 
     state: ClassVar[dict[str, Any]] = {}
 
@@ -328,7 +328,7 @@ class SharesItsState(MemoryProvider):
 
 
 class ForgetsTheFence(MemoryProvider):
-    """Writes without asking whether it still may."""
+    """Writes without calling the fence."""
 
     async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
         fence, self.fence = self.fence, unfenced
@@ -339,7 +339,7 @@ class ForgetsTheFence(MemoryProvider):
 
 
 class RepeatsBehindTheFence(MemoryProvider):
-    """Asks once, and sends twice."""
+    """Calls the fence once and sends twice."""
 
     async def _call(self, op: str, params: tuple[str, ...], work: Callable[..., T]) -> T:
         try:
@@ -348,15 +348,15 @@ class RepeatsBehindTheFence(MemoryProvider):
             return await super()._call(op, params, work)
 
 
-class TellsNobody(MemoryProvider):
-    """Leaves the metrics empty."""
+class ReportsNoCalls(MemoryProvider):
+    """Reports no calls."""
 
     async def _call(self, op: str, params: tuple[str, ...], work: Callable[..., T]) -> T:
         return await self._served(op, params, work)
 
 
-class AlwaysTellsOfSuccess(MemoryProvider):
-    """Tells of every call before it knows its end."""
+class AlwaysReportsSuccess(MemoryProvider):
+    """Reports every call as successful before it ended."""
 
     async def _call(self, op: str, params: tuple[str, ...], work: Callable[..., T]) -> T:
         self.on_call(ApiCall(op, "success", 0.0))

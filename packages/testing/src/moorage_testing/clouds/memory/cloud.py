@@ -1,4 +1,4 @@
-"""The memory cloud's rules: what it refuses, what it does at once and what it does later."""
+"""The rules of the memory cloud: which mutations it refuses, makes at once or makes later."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Ruling = Callable[[], Effect | None]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A change somebody asks for.
+    """A requested change.
 
     Attributes:
-        op: the provider's word for it.
+        op: the provider's name for it.
         subjects: the address and machine it works on; locked while it is under way.
-        ruling: decides when it starts and again when it ends.
+        ruling: decides at its start and again at its end.
     """
 
     op: str
@@ -51,18 +51,18 @@ class _UnderWay:
 
 
 class MemoryCloud:
-    """Machines and reserved addresses under a real cloud's rules, changed by calls or by hand.
+    """Machines and reserved addresses with a real cloud's rules, changed by calls or by tests.
 
-    Time is counted in calls: an operation under way advances by one step with every call of
-    anybody, so a run is the same whenever it is repeated.
+    Time is counted in calls: an operation under way advances by one step with every call of any
+    provider, so that a repeated run is the same.
 
     Attributes:
-        faults: what goes wrong, and the calls that came in.
+        faults: the injected faults, and the log of calls.
         mutations: the changes that took effect through calls, in order: (op, subjects).
-        after_mutation: called after each of these; what it raises reaches the caller as it is, so
-            a test can end a controller there.
+        after_mutation: called after each of these; its exception reaches the caller unchanged, so a
+            test can end a controller there.
         latency_seconds: how long every call takes.
-        credentials_expiring: what its providers say of their credentials.
+        credentials_expiring: what its providers report about their credentials.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class MemoryCloud:
         self._under_way: dict[str, _UnderWay] = {}
         self._ended: dict[str, Exception | None] = {}
 
-    # What a test does by hand; never logged as calls.
+    # Direct changes by a test; never logged as calls.
 
     def add_machine(
         self, machine_id: str, *, location: str = "", cluster: str = "", with_public_ip: bool = True
@@ -109,7 +109,7 @@ class MemoryCloud:
         self._world.add_address(ip, location)
 
     def remove_address(self, ip: str) -> None:
-        """Give a reservation back."""
+        """Release a reservation."""
         self._world.remove_address(ip)
 
     def terminate(self, machine_id: str) -> None:
@@ -121,7 +121,7 @@ class MemoryCloud:
         self._world.set_running(machine_id, running=running)
 
     def assign(self, ip: str, holder: str | OtherHolder | None) -> None:
-        """Change the holder of an address by hand: a machine's id, something else or nobody."""
+        """Change the holder of an address directly: a machine's id, something else or nobody."""
         as_machine = MachineHolder(holder) if isinstance(holder, str) else holder
         self._world.assign(ip, as_machine)
 
@@ -153,7 +153,7 @@ class MemoryCloud:
         """How a node names this machine in ``spec.providerID``."""
         return f"memory://{machine_id}"
 
-    # What the provider asks for.
+    # Calls of the provider.
 
     def snapshot(self, ips: Collection[str]) -> dict[str, CloudAddress]:
         """The addresses of these that exist."""
@@ -183,7 +183,7 @@ class MemoryCloud:
         return PendingMutation(handle, done=False)
 
     def poll(self, handle: str) -> PendingMutation:
-        """Look at a mutation that was begun; raises what it ended in."""
+        """Read a mutation that was begun; raises the operation's error."""
         if handle in self._under_way:
             return PendingMutation(handle, done=False)
         if handle and handle not in self._ended:
@@ -221,7 +221,7 @@ class MemoryCloud:
 
         return Mutation("prepare", frozenset({machine_id}), rule)
 
-    def compensating(self, machine: Machine) -> Mutation:
+    def restoring(self, machine: Machine) -> Mutation:
         """Give a machine without any public address an ephemeral one."""
         machine_id = machine.machine_id
 
@@ -239,7 +239,7 @@ class MemoryCloud:
         if one.late_error is not None:
             return
         try:
-            # The world may have been changed by hand since the start.
+            # A test may have changed the state directly since the start.
             effect = one.mutation.ruling()
         except Exception as error:  # noqa: BLE001 - it is the operation's result, poll raises it
             self._ended[handle] = error

@@ -1,4 +1,4 @@
-"""The memory cloud as the provider contract arranges it."""
+"""The memory cloud as the cloud of the provider contract."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from moorage_testing.clouds.memory.cloud import MemoryCloud
 from moorage_testing.contract import (
     IMPATIENT_SECONDS,
     SLOW_SECONDS,
-    Asked,
     ContractWorld,
-    Counted,
+    CountedStep,
     Failure,
+    Step,
 )
 from moorage_testing.faults import Fault
 
 _READS = frozenset({"snapshot", "machine", "poll"})
 _HERE, _ELSEWHERE = "here", "elsewhere"
 _READ, _CHANGE = (1, 0), (0, 1)
-_CALLS: Mapping[Counted, tuple[int, int]] = {
+_CALLS: Mapping[CountedStep, tuple[int, int]] = {
     "snapshot": _READ,
     "machine": _READ,
     "attach": _CHANGE,
     "move": _CHANGE,
     "detach": _CHANGE,
     "prepare": _CHANGE,
-    "compensate": _CHANGE,
+    "restore": _CHANGE,
 }
 _RETRY_AFTER_SECONDS = 7.0
 
@@ -41,14 +41,16 @@ class MemoryContractWorld(ContractWorld):
     accepts_operations = True
     retry_after_seconds = _RETRY_AFTER_SECONDS
 
-    def __init__(self, cloud: MemoryCloud, *, lends_addresses: bool = True) -> None:
-        self.lends_addresses = lends_addresses
+    def __init__(self, cloud: MemoryCloud, *, assigns_ephemeral_addresses: bool = True) -> None:
+        self.assigns_ephemeral_addresses = assigns_ephemeral_addresses
         self._cloud = cloud
         self._numbers = itertools.count(1)
 
     def add_machine(self) -> str:
         return self._cloud.add_machine(
-            f"vm-{next(self._numbers)}", location=_HERE, with_public_ip=self.lends_addresses
+            f"vm-{next(self._numbers)}",
+            location=_HERE,
+            with_public_ip=self.assigns_ephemeral_addresses,
         )
 
     def add_address(self, *, elsewhere: bool = False) -> str:
@@ -69,8 +71,8 @@ class MemoryContractWorld(ContractWorld):
     def terminate(self, machine_id: str) -> None:
         self._cloud.terminate(machine_id)
 
-    def fail(self, asked: Asked, failure: Failure) -> None:
-        self._cloud.faults.inject(_fault(asked, failure))
+    def fail(self, step: Step, failure: Failure) -> None:
+        self._cloud.faults.inject(_fault(step, failure))
 
     def heal(self) -> None:
         self._cloud.faults.clear()
@@ -82,26 +84,26 @@ class MemoryContractWorld(ContractWorld):
         return sum(op not in _READS for op in self._cloud.faults.ops())
 
 
-def _fault(asked: Asked, failure: Failure) -> Fault:
+def _fault(step: Step, failure: Failure) -> Fault:
     match failure:
         case Failure.ANSWER_LOST:
-            return Fault(op=asked, drop="after", times=None)
+            return Fault(op=step, drop="after", times=None)
         case Failure.SLOW:
-            return Fault(op=asked, delay_seconds=SLOW_SECONDS, times=None)
+            return Fault(op=step, delay_seconds=SLOW_SECONDS, times=None)
         case Failure.HANGS:
-            # That the answer breaks in the end is never seen: the deadline comes first.
-            return Fault(op=asked, drop="after", delay_seconds=5 * IMPATIENT_SECONDS, times=None)
+            # The broken connection at the end never matters: the deadline comes first.
+            return Fault(op=step, drop="after", delay_seconds=5 * IMPATIENT_SECONDS, times=None)
         case Failure.LATE:
             late = QuotaExceeded("the operation came to nothing", "Late")
-            return Fault(op=asked, late_error=late, times=None)
+            return Fault(op=step, late_error=late, times=None)
         case Failure.THROTTLED | Failure.DENIED | Failure.NO_ANSWER:
-            return Fault(op=asked, error=_error(asked, failure), times=None)
+            return Fault(op=step, error=_error(step, failure), times=None)
 
 
-def _error(asked: Asked, failure: Failure) -> CloudError:
+def _error(step: Step, failure: Failure) -> CloudError:
     if failure is Failure.THROTTLED:
         return Throttled("too many calls", "Throttled", _RETRY_AFTER_SECONDS)
     if failure is Failure.DENIED:
-        permission = f"memory:{asked}"
+        permission = f"memory:{step}"
         return Denied(f"{permission} is not allowed", "Denied", permission)
     return Unavailable("no answer", "Dropped")

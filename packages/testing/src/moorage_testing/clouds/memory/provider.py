@@ -31,7 +31,7 @@ _published: dict[str, MemoryCloud] = {}
 
 @contextlib.contextmanager
 def published(cloud: MemoryCloud, region: str = "") -> Iterator[None]:
-    """Let ``create`` find this cloud under the option ``region`` while the block runs."""
+    """Make ``create`` find this cloud by the option ``region`` while the block runs."""
     if region in _published:
         raise ValueError(f'there is already a memory cloud in region "{region}"')
     _published[region] = cloud
@@ -99,7 +99,7 @@ class MemoryProvider:
         return await self._mutate(self._cloud.detaching(address), request_id)
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
-        return await self._mutate(self._cloud.compensating(machine), request_id)
+        return await self._mutate(self._cloud.restoring(machine), request_id)
 
     def credentials_expiring(self) -> bool:
         return self._cloud.credentials_expiring
@@ -111,7 +111,7 @@ class MemoryProvider:
         """Nothing is kept open."""
 
     async def _mutate(self, mutation: Mutation, request_id: str) -> PendingMutation:
-        # Before the call's latency, as over a network: what is sent is sent.
+        # Before the call's latency, as over a network: a sent request cannot be stopped.
         self.fence()
         subjects = (*sorted(mutation.subjects), request_id)
         return await self._call(
@@ -143,14 +143,14 @@ class MemoryProvider:
             self._cloud.step()
             return work(fault)
         if fault is not None and fault.drop == "after":
-            # The work is done; what takes long or never comes is its answer.
+            # The work is done; only its answer is slow or lost.
             self._cloud.step()
             work(fault)
         await self._wait(op, fault)
         raise error
 
     async def _wait(self, op: str, fault: Fault | None) -> None:
-        """Take the time a call takes; always give others a turn, as a real call would."""
+        """Wait as long as a call takes; always yields to the event loop, as a real call would."""
         seconds = self._cloud.latency_seconds + (fault.delay_seconds if fault else 0.0)
         if seconds <= 0:
             await asyncio.sleep(0)
@@ -165,7 +165,7 @@ class MemoryProvider:
 
 
 def _error(op: str, fault: Fault | None) -> Exception | None:
-    """What a call struck by this fault ends in, ``None`` = it ends well."""
+    """The error of a call with this fault, ``None`` = it succeeds."""
     if fault is None:
         return None
     dropped = Unavailable(f"{op}: the connection broke", "Dropped") if fault.drop else None

@@ -1,4 +1,4 @@
-"""What the memory cloud holds: machines, reserved addresses and who has which."""
+"""The state of the memory cloud: machines, reserved addresses and their holders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from moorage_provider.errors import AddressNotFound, MachineNotFound
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
 
-# Where ephemeral public addresses come from: 198.18.0.0/15 (RFC 2544), nobody's reserved one.
+# Where ephemeral public addresses come from: 198.18.0.0/15 (RFC 2544), never reserved ones.
 _EPHEMERAL_POOL = 198 << 24 | 18 << 16
 _PRIVATE_POOL = 10 << 24
 
@@ -22,7 +22,7 @@ class Vm:
 
 
 class World:
-    """The state alone; it changes only through these methods and knows no policy.
+    """The state; it changes only through these methods and has no policy.
 
     Invariants: an address has one holder, a machine's interface holds one reserved address, and
     no ephemeral one beside it.
@@ -33,7 +33,7 @@ class World:
 
         Args:
             restores_ephemeral: a machine that loses its reserved address gets an ephemeral one by
-                itself, if it was born with one.
+                itself, if it was started with one.
         """
         self._restores_ephemeral = restores_ephemeral
         self._vms: dict[str, Vm] = {}
@@ -61,12 +61,12 @@ class World:
         self._addresses[ip] = CloudAddress(ip, f"res-{ip}", None, "", location)
 
     def remove_address(self, ip: str) -> None:
-        """Give a reservation back to the cloud, whoever holds it."""
+        """Release a reservation, whoever holds the address."""
         self.assign(ip, None)
         del self._addresses[ip]
 
     def remove_machine(self, machine_id: str, *, frees_address: bool) -> None:
-        """Remove a machine; its address is freed or stays with an interface nobody uses."""
+        """Remove a machine; its address is freed or stays on an unused interface."""
         held = self._held.get(machine_id)
         if held is not None and frees_address:
             self.assign(held, None)

@@ -1,4 +1,4 @@
-"""What every provider must do, as tests to inherit: what ``Provider``'s docstrings promise."""
+"""Tests to inherit for every provider: they check what ``Provider``'s docstrings require."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProviderContract(
 
     @pytest.fixture
     def world(self) -> ContractWorld:
-        """The cloud; may hold what other tests left, nothing may be failing."""
+        """The cloud; may contain objects of other tests, but no failures."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -52,6 +52,6 @@ class ProviderContract(
 
     @pytest.fixture
     async def provider(self, opening: Opening) -> AsyncIterator[Provider]:
-        """A provider with time enough."""
+        """A provider with a long deadline."""
         async with opened(opening) as provider:
             yield provider

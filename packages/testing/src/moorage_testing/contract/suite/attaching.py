@@ -1,4 +1,4 @@
-"""Attach, detach, prepare and compensate: what they do, and that a repeat does nothing more."""
+"""Attach, detach, prepare and restore: their effect, and that a repeat changes nothing."""
 # ruff: noqa: S101 - these are tests, only elsewhere
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ repeats = pytest.mark.parametrize("again", ["", "-again"], ids=["same_request", 
 
 
 class AttachingContract:
-    """Mutations that succeed, once and again."""
+    """Mutations that succeed, also when repeated."""
 
     async def test_an_attached_address_is_on_the_machine(
         self, world: ContractWorld, provider: Provider
@@ -71,15 +71,15 @@ class AttachingContract:
         free = await read(provider, world.add_address())
         await done(provider, provider.prepare(free, machine, fresh_request()))
         first = fresh_request()
-        seen = []
+        machines = []
         for request_id in (first, first + again):
             await done(provider, provider.restore(machine, request_id))
-            seen.append(await provider.machine(machine.machine_id))
-        assert bool(seen[0].public_ip) == world.lends_addresses
-        assert not seen[0].public_ip_reserved
-        assert seen[1] == seen[0]
+            machines.append(await provider.machine(machine.machine_id))
+        assert bool(machines[0].public_ip) == world.assigns_ephemeral_addresses
+        assert not machines[0].public_ip_reserved
+        assert machines[1] == machines[0]
 
-    async def test_compensating_a_machine_that_holds_an_address_does_nothing(
+    async def test_restoring_a_machine_that_holds_an_address_does_nothing(
         self, world: ContractWorld, provider: Provider
     ) -> None:
         machine, address = await attached(world, provider)

@@ -1,4 +1,4 @@
-"""A cloud that fails: each failure is told as what it is, and none shows a secret."""
+"""A cloud that fails: each failure raises its own error, and none shows a secret."""
 # ruff: noqa: S101 - these are tests, only elsewhere
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from moorage_provider.errors import CloudError, Denied, Throttled, Unavailable
 from moorage_provider.protocol import MachineHolder, Provider
 from moorage_testing.contract.steps import (
     arranged,
-    asking,
+    call_of,
     done,
     fresh_request,
     insist,
     read,
     unchanged,
 )
-from moorage_testing.contract.world import Asked, ContractWorld, Failure
+from moorage_testing.contract.world import ContractWorld, Failure, Step
 
 EXPECTED: dict[Failure, type[CloudError]] = {
     Failure.THROTTLED: Throttled,
@@ -29,7 +29,7 @@ EXPECTED: dict[Failure, type[CloudError]] = {
     Failure.NO_ANSWER: Unavailable,
 }
 failures = pytest.mark.parametrize("failure", EXPECTED, ids=lambda failure: failure.name.lower())
-# One that reads and one that changes, for what costs many calls.
+# One read and one mutation, for tests that make many calls.
 _EITHER: tuple[Literal["snapshot", "attach"], ...] = ("snapshot", "attach")
 
 
@@ -37,37 +37,37 @@ class FailingContract:
     """Calls that fail, or whose answers are lost."""
 
     @failures
-    @pytest.mark.parametrize("asked", ["snapshot", "machine", "attach", "move", "detach"])
-    async def test_a_failure_is_told_as_what_it_is_and_nothing_is_changed(
-        self, world: ContractWorld, provider: Provider, asked: Asked, failure: Failure
+    @pytest.mark.parametrize("step", ["snapshot", "machine", "attach", "move", "detach"])
+    async def test_a_failure_raises_its_own_error_and_nothing_is_changed(
+        self, world: ContractWorld, provider: Provider, step: Step, failure: Failure
     ) -> None:
         scene = await arranged(world, provider)
-        call = asking(provider, scene, asked)
-        world.fail(asked, failure)
+        call = call_of(provider, scene, step)
+        world.fail(step, failure)
         with pytest.raises(EXPECTED[failure]) as failed:
             await call()
         world.heal()
         assert str(failed.value)
         assert await unchanged(provider, scene)
 
-    @pytest.mark.parametrize("asked", _EITHER)
+    @pytest.mark.parametrize("step", _EITHER)
     async def test_the_missing_right_is_named(
-        self, world: ContractWorld, provider: Provider, asked: Asked
+        self, world: ContractWorld, provider: Provider, step: Step
     ) -> None:
-        call = asking(provider, await arranged(world, provider), asked)
-        world.fail(asked, Failure.DENIED)
+        call = call_of(provider, await arranged(world, provider), step)
+        world.fail(step, Failure.DENIED)
         with pytest.raises(Denied) as denied:
             await call()
         world.heal()
         assert denied.value.permission
         assert denied.value.permission in str(denied.value)
 
-    @pytest.mark.parametrize("asked", _EITHER)
+    @pytest.mark.parametrize("step", _EITHER)
     async def test_a_throttled_call_says_how_long_the_cloud_asks_to_wait(
-        self, world: ContractWorld, provider: Provider, asked: Asked
+        self, world: ContractWorld, provider: Provider, step: Step
     ) -> None:
-        call = asking(provider, await arranged(world, provider), asked)
-        world.fail(asked, Failure.THROTTLED)
+        call = call_of(provider, await arranged(world, provider), step)
+        world.fail(step, Failure.THROTTLED)
         with pytest.raises(Throttled) as throttled:
             await call()
         world.heal()
@@ -98,11 +98,11 @@ class FailingContract:
         with caplog.at_level(logging.DEBUG):
             scene = await arranged(world, provider)
             shown = [repr(provider), str(vars(provider)), repr(scene)]
-            for asked in _EITHER:
+            for step in _EITHER:
                 for failure in EXPECTED:
-                    world.fail(asked, failure)
+                    world.fail(step, failure)
                     with pytest.raises(CloudError) as failed:
-                        await asking(provider, scene, asked)()
+                        await call_of(provider, scene, step)()
                     shown += [*traceback.format_exception(failed.value), repr(failed.value)]
                     world.heal()
             operation = await provider.attach(scene.free, scene.target, fresh_request())

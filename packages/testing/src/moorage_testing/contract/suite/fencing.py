@@ -1,4 +1,4 @@
-"""The fence: who may not write any more changes nothing, whatever was begun."""
+"""The fence: a process that may not write any more changes nothing."""
 # ruff: noqa: S101 - these are tests, only elsewhere
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from moorage_provider.protocol import Provider
 from moorage_testing.contract.steps import (
     FencedError,
     arranged,
-    asking,
+    call_of,
     closed,
     fresh_request,
     unchanged,
 )
-from moorage_testing.contract.world import Asked, ContractWorld, Failure
+from moorage_testing.contract.world import ContractWorld, Failure, Step
 
 
 class FencingContract:
-    """``fence``, asked before everything that changes something."""
+    """``fence``, called before every mutation."""
 
-    @pytest.mark.parametrize("asked", ["attach", "move", "detach"])
+    @pytest.mark.parametrize("step", ["attach", "move", "detach"])
     async def test_behind_a_closed_fence_nothing_is_changed_and_all_is_read(
-        self, world: ContractWorld, provider: Provider, asked: Asked
+        self, world: ContractWorld, provider: Provider, step: Step
     ) -> None:
         scene = await arranged(world, provider)
-        call = asking(provider, scene, asked)
+        call = call_of(provider, scene, step)
         before = world.mutations()
         provider.fence = closed
         with pytest.raises(FencedError):
@@ -35,15 +35,15 @@ class FencingContract:
         assert await unchanged(provider, scene)
         assert (await provider.machine(scene.holder.machine_id)).public_ip == scene.held.ip
 
-    async def test_the_fence_is_asked_before_every_attempt(
+    async def test_the_fence_is_called_before_every_attempt(
         self, world: ContractWorld, provider: Provider
     ) -> None:
         scene = await arranged(world, provider)
-        asked: list[str] = []
-        provider.fence = lambda: asked.append("?")
+        fence_calls: list[str] = []
+        provider.fence = lambda: fence_calls.append("?")
         world.fail("attach", Failure.THROTTLED)
         before = world.mutations()
         with pytest.raises(Throttled):
             await provider.attach(scene.free, scene.target, fresh_request())
         world.heal()
-        assert len(asked) == world.mutations() - before
+        assert len(fence_calls) == world.mutations() - before

@@ -47,7 +47,7 @@ class MovingContract:
         await done(provider, provider.move(address, target, request_id + again))
         assert await read(provider, address.ip) == moved
 
-    async def test_a_move_takes_no_machine_its_reserved_address(
+    async def test_a_move_never_removes_the_targets_reserved_address(
         self, world: ContractWorld, provider: Provider
     ) -> None:
         needs_move(provider)

@@ -1,4 +1,4 @@
-"""Mutations that a cloud accepts now and ends later, well or badly."""
+"""Mutations that a cloud accepts now and completes or fails later."""
 # ruff: noqa: S101 - these are tests, only elsewhere
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from moorage_provider.protocol import MachineHolder, PendingMutation, Provider
 from moorage_testing.contract.steps import (
     Opening,
     arranged,
-    asking,
+    call_of,
     finished,
     fresh_request,
     needs_operations,
@@ -20,7 +20,7 @@ from moorage_testing.contract.steps import (
     read,
     unchanged,
 )
-from moorage_testing.contract.world import Asked, ContractWorld, Failure
+from moorage_testing.contract.world import ContractWorld, Failure, Step
 
 # The second could send the credentials to somebody else, the third climb out of a path.
 NONSENSE = ("no-such-operation", "http://127.0.0.1:9/operation", "../../operation", "{}")
@@ -41,14 +41,14 @@ class OperationsContract:
             holder = MachineHolder(scene.target.machine_id, scene.target.interface_id)
             assert (await read(restarted, scene.free.ip)).holder == holder
 
-    @pytest.mark.parametrize("asked", ["attach", "move", "detach"])
-    async def test_an_accepted_mutation_that_fails_is_told_by_poll_and_has_changed_nothing(
-        self, world: ContractWorld, provider: Provider, opening: Opening, asked: Asked
+    @pytest.mark.parametrize("step", ["attach", "move", "detach"])
+    async def test_poll_raises_the_error_of_an_accepted_mutation_that_changed_nothing(
+        self, world: ContractWorld, provider: Provider, opening: Opening, step: Step
     ) -> None:
         needs_operations(world)
         scene = await arranged(world, provider)
-        call = asking(provider, scene, asked)
-        world.fail(asked, Failure.LATE)
+        call = call_of(provider, scene, step)
+        world.fail(step, Failure.LATE)
         accepted = await call()
         world.heal()
         assert isinstance(accepted, PendingMutation)
@@ -60,10 +60,10 @@ class OperationsContract:
         assert await unchanged(provider, scene)
 
     @pytest.mark.parametrize("handle", NONSENSE)
-    async def test_a_handle_that_leads_nowhere_is_refused_as_a_cloud_refuses(
+    async def test_an_unknown_handle_raises_a_cloud_error(
         self, world: ContractWorld, provider: Provider, handle: str
     ) -> None:
         with contextlib.suppress(CloudError):
             assert (await provider.poll(handle)).done
-            # Where nothing is ever under way, whatever is asked for is over.
+            # A cloud without operations may report any handle as done.
             assert not world.accepts_operations

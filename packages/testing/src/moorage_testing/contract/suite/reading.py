@@ -1,4 +1,4 @@
-"""What a provider reads: all that exists, nothing that does not, in few calls."""
+"""A provider reads all that exists, nothing that does not, in few calls."""
 # ruff: noqa: S101, PLR2004 - these are tests, only elsewhere
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOREIGN_ADDRESSES = ("192.0.2.254", "2001:db8::1", "::ffff:192.0.2.254")
 class ReadingContract:
     """Reads of addresses and machines."""
 
-    def test_a_node_of_another_cloud_is_not_ours(self, provider: Provider) -> None:
+    def test_a_node_of_another_cloud_has_no_machine_id(self, provider: Provider) -> None:
         assert [provider.machine_id(text) for text in FOREIGN_IDS] == [None] * len(FOREIGN_IDS)
 
     async def test_a_machine_is_found_by_its_nodes_provider_id(
@@ -27,7 +27,7 @@ class ReadingContract:
         machine = await new_machine(world, provider)
         assert machine.running
         assert machine.private_ip
-        assert bool(machine.public_ip) == world.lends_addresses
+        assert bool(machine.public_ip) == world.assigns_ephemeral_addresses
         assert not machine.public_ip_reserved
 
     async def test_a_machine_that_is_gone_is_not_found(
@@ -43,13 +43,13 @@ class ReadingContract:
     ) -> None:
         free, removed = world.add_address(), world.add_address()
         world.remove_address(removed)
-        seen = await provider.snapshot((free, removed))
-        assert set(seen) == {free}
-        assert (seen[free].holder, seen[free].token) == (None, "")
-        assert seen[free].reference
+        read_back = await provider.snapshot((free, removed))
+        assert set(read_back) == {free}
+        assert (read_back[free].holder, read_back[free].token) == (None, "")
+        assert read_back[free].reference
 
     @pytest.mark.parametrize("foreign", FOREIGN_ADDRESSES)
-    async def test_an_address_that_is_not_of_this_cloud_is_absent_and_spoils_no_other(
+    async def test_an_address_of_another_cloud_is_absent_and_the_others_are_read(
         self, world: ContractWorld, provider: Provider, foreign: str
     ) -> None:
         ours = world.add_address()
@@ -61,11 +61,11 @@ class ReadingContract:
     ) -> None:
         ips = [world.add_address() for _ in range(500)]
         before = world.reads()
-        seen = await provider.snapshot(ips)
-        assert set(seen) == set(ips)
+        read_back = await provider.snapshot(ips)
+        assert set(read_back) == set(ips)
         assert world.reads() - before <= 3
 
-    async def test_no_addresses_are_read_in_no_call(
+    async def test_reading_no_addresses_makes_no_call(
         self, world: ContractWorld, provider: Provider
     ) -> None:
         before = world.reads()

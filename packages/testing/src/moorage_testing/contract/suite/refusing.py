@@ -1,4 +1,4 @@
-"""What a provider refuses: to take from anybody, and to touch what is gone or has changed."""
+"""A provider takes no address from a holder, and changes nothing that was replaced or deleted."""
 # ruff: noqa: S101 - these are tests, only elsewhere
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from moorage_testing.contract.world import ContractWorld
 
 
 class RefusingContract:
-    """Mutations that are refused, nothing having changed."""
+    """Mutations that are refused and change nothing."""
 
     async def test_an_address_is_not_attached_before_it_is_detached(
         self, world: ContractWorld, provider: Provider
@@ -40,7 +40,7 @@ class RefusingContract:
         assert refusal.value.owner == scene.holder.machine_id
         assert await unchanged(provider, scene)
 
-    async def test_attaching_takes_no_machine_its_reserved_address(
+    async def test_attaching_never_removes_the_targets_reserved_address(
         self, world: ContractWorld, provider: Provider
     ) -> None:
         scene = await arranged(world, provider)
@@ -51,7 +51,7 @@ class RefusingContract:
     async def test_attaching_waits_for_the_target_to_be_prepared(
         self, world: ContractWorld, provider: Provider
     ) -> None:
-        if not (provider.capabilities.clears_target_first and world.lends_addresses):
+        if not (provider.capabilities.clears_target_first and world.assigns_ephemeral_addresses):
             pytest.skip("nothing is in the way on a fresh machine of this cloud")
         machine = await new_machine(world, provider)
         free = await read(provider, world.add_address())
@@ -78,7 +78,7 @@ class RefusingContract:
             await done(provider, provider.attach(scene.free, scene.target, fresh_request()))
         assert await unchanged(provider, scene)
 
-    async def test_what_is_no_machine_is_never_displaced(
+    async def test_a_holder_that_is_no_machine_is_never_displaced(
         self, world: ContractWorld, provider: Provider
     ) -> None:
         ip = world.add_address()

@@ -1,4 +1,4 @@
-"""Several providers of one cloud, and of two: none steals, none knows of another."""
+"""Several providers of one cloud, and of two: none takes an address, none shares state."""
 # ruff: noqa: S101 - these are tests, only elsewhere
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from moorage_testing.contract.world import ContractWorld
 class SharingContract:
     """Two writers at once, and providers side by side."""
 
-    async def test_of_two_who_attach_an_address_at_once_one_gets_it_and_one_is_told(
+    async def test_of_two_concurrent_attachments_one_succeeds_and_one_is_refused(
         self, world: ContractWorld, provider: Provider, opening: Opening
     ) -> None:
         one = await prepared(provider, await new_machine(world, provider))
@@ -45,7 +45,7 @@ class SharingContract:
         holder = MachineHolder(winner.machine_id, winner.interface_id)
         assert (await read(provider, free.ip)).holder == holder
 
-    async def test_an_address_detached_while_another_attaches_it_is_where_both_were_told(
+    async def test_an_address_detached_while_another_attaches_it_is_where_both_reported(
         self, world: ContractWorld, provider: Provider, opening: Opening
     ) -> None:
         scene = await arranged(world, provider)
@@ -57,21 +57,21 @@ class SharingContract:
             )
         for outcome in (detached, attached_elsewhere):
             assert outcome is None or isinstance(outcome, InUse | Stale | Locked)
-        told = scene.held.holder if detached else None
+        reported = scene.held.holder if detached else None
         if attached_elsewhere is None:
-            told = MachineHolder(scene.target.machine_id, scene.target.interface_id)
-        assert (await read(provider, scene.held.ip)).holder == told
+            reported = MachineHolder(scene.target.machine_id, scene.target.interface_id)
+        assert (await read(provider, scene.held.ip)).holder == reported
 
     async def test_one_provider_knows_nothing_of_another(
         self, world: ContractWorld, provider: Provider, opening: Opening
     ) -> None:
         scene = await arranged(world, provider)
-        told: list[ApiCall] = []
+        calls: list[ApiCall] = []
         async with opened(opening) as other:
             other.fence = closed
-            other.on_call = told.append
+            other.on_call = calls.append
             await done(provider, provider.attach(scene.free, scene.target, fresh_request()))
-            assert told == []
+            assert calls == []
             await other.snapshot((scene.held.ip,))
         assert await read(provider, scene.held.ip) == scene.held
 

@@ -14,7 +14,7 @@ from moorage_provider.protocol import MachineHolder, Provider
 from moorage_testing.contract.steps import (
     Opening,
     arranged,
-    asking,
+    call_of,
     done,
     fresh_request,
     insist,
@@ -26,19 +26,19 @@ from moorage_testing.contract.steps import (
 from moorage_testing.contract.world import (
     IMPATIENT_SECONDS,
     PATIENT_SECONDS,
-    Asked,
     ContractWorld,
     Failure,
+    Step,
 )
 
 # How far behind its timers the event loop may fall while a provider works.
 LONGEST_LAG_SECONDS = 0.05
-# How late a call may notice that its deadline has passed, on a machine that does much else.
+# How late a call may notice that its deadline has passed, on a busy machine.
 GRACE_SECONDS = 1.0
 
 
 async def warmed(provider: Provider) -> None:
-    """Load the SDK: that is no part of what is measured, and may take longer than is allowed."""
+    """Load the SDK: it is not measured, and may take longer than the limits."""
     async with asyncio.timeout(PATIENT_SECONDS):
         while True:
             with contextlib.suppress(Unavailable):
@@ -47,17 +47,17 @@ async def warmed(provider: Provider) -> None:
 
 
 class TimingContract:
-    """How long calls take, and what is left of those that nobody waited for."""
+    """How long calls take, and the effects of abandoned calls."""
 
-    @pytest.mark.parametrize("asked", ["snapshot", "machine", "attach", "detach"])
-    async def test_the_deadline_holds_whatever_hangs(
-        self, world: ContractWorld, provider: Provider, opening: Opening, asked: Asked
+    @pytest.mark.parametrize("step", ["snapshot", "machine", "attach", "detach"])
+    async def test_the_deadline_holds_when_any_call_hangs(
+        self, world: ContractWorld, provider: Provider, opening: Opening, step: Step
     ) -> None:
         scene = await arranged(world, provider)
         async with opened(opening, IMPATIENT_SECONDS) as impatient:
             await warmed(impatient)
-            call = asking(impatient, scene, asked)
-            world.fail(asked, Failure.HANGS)
+            call = call_of(impatient, scene, step)
+            world.fail(step, Failure.HANGS)
             began = time.monotonic()
             with pytest.raises(Unavailable):
                 await call()
@@ -116,11 +116,11 @@ class TimingContract:
             # A busy machine can only add to the lag, and a call that blocks does so each time.
             while min(lags) >= LONGEST_LAG_SECONDS and len(lags) <= 3:  # noqa: PLR2004 - three tries
                 scene = await arranged(world, provider)
-                slow: tuple[Asked, ...] = ("snapshot", "machine", "attach")
-                for asked in slow:
-                    world.fail(asked, Failure.SLOW)
+                slow: tuple[Step, ...] = ("snapshot", "machine", "attach")
+                for step in slow:
+                    world.fail(step, Failure.SLOW)
                 async with longest_lag() as lag:
-                    await asyncio.gather(*(asking(patient, scene, asked)() for asked in slow))
+                    await asyncio.gather(*(call_of(patient, scene, step)() for step in slow))
                 lags.append(lag())
                 world.heal()
         assert min(lags) < LONGEST_LAG_SECONDS
