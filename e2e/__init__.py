@@ -1,1 +1,1 @@
-"""What is run by hand or by CI on a whole cluster."""
+"""Programs that people or CI run on a whole cluster."""

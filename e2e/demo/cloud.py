@@ -1,4 +1,4 @@
-"""The emulated clouds, each in its own process, and what is true there, told by control paths."""
+"""The emulated clouds, each in its own process; their state is read by control paths."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_SECONDS = 60.0
 _CALL_SECONDS = 10.0
 
 _SETTINGS = ("AWS_", "GOOGLE_", "GCE_", "AZURE_", "MOORAGE_")
-# Where the tools are and who started what: they lead to no cloud.
+# Folders of the tools and the mark of the run: these variables lead to no cloud.
 _OWN = (FOLDER_VARIABLE, MARK_VARIABLE)
 
 
@@ -32,7 +32,7 @@ class Cloud:
 
     Attributes:
         name: as ``spec.cloud.provider`` has it, and the emulator's package.
-        api: who is asked for changes there.
+        api: the name of its API.
     """
 
     name: str
@@ -43,7 +43,7 @@ CLOUDS = (Cloud("aws", "EC2"), Cloud("gcp", "Compute Engine"), Cloud("azure", "A
 
 
 def forget_own_accounts() -> None:
-    """Take every setting of a cloud out of the environment: no call may reach a real account."""
+    """Remove all cloud settings from the environment: no call may reach a real account."""
     for name in [name for name in os.environ if name.startswith(_SETTINGS) and name not in _OWN]:
         del os.environ[name]
 
@@ -51,13 +51,13 @@ def forget_own_accounts() -> None:
 class EmulatedCloud:
     """A region with one instance for each node, and the addresses."""
 
-    def __init__(self, cloud: Cloud, process: Child, told: Mapping[str, Any]) -> None:
-        """Take over an emulator that was just started; see ``start`` and ``wait``."""
+    def __init__(self, cloud: Cloud, process: Child, announced: Mapping[str, Any]) -> None:
+        """Wrap an emulator that was just started; see ``start`` and ``wait``."""
         self.cloud = cloud
-        self.url: str = told["url"]
-        self.region: str = told["region"]
-        self.environment: Mapping[str, str] = told["environment"]
-        self.instances: list[dict[str, str]] = told["instances"]
+        self.url: str = announced["url"]
+        self.region: str = announced["region"]
+        self.environment: Mapping[str, str] = announced["environment"]
+        self.instances: list[dict[str, str]] = announced["instances"]
         self._process = process
         self._tls = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
 
@@ -66,7 +66,7 @@ class EmulatedCloud:
         """Start the process; it takes a while to come up."""
         argv = [sys.executable, "-m", f"moorage_testing.clouds.{cloud.name}", "--cluster", CLUSTER]
         argv += ["--nodes", str(nodes), "--addresses", ",".join(ADDRESSES)]
-        # It has nothing to put in order, so it is killed at once; its files go with the run's.
+        # It needs no clean-up, so it is killed at once; its files are removed with the run's.
         env = {"TMPDIR": str(run.folder)}
         return run.start(Command(cloud.name, argv, env=env, grace_seconds=0))
 
@@ -79,7 +79,7 @@ class EmulatedCloud:
 
     @property
     def ca_file(self) -> str:
-        """The certificate of its private authority, ``""`` = it speaks without TLS."""
+        """The certificate of its private authority, ``""``: it uses no TLS."""
         return self.environment.get("REQUESTS_CA_BUNDLE", "")
 
     def check(self) -> None:
@@ -95,7 +95,7 @@ class EmulatedCloud:
         return {row["ip"]: row["instance"] for row in self._get("addresses")}
 
     def changes(self) -> Counter[str]:
-        """How often each operation was called that is no reading."""
+        """How often each mutating operation was called."""
         return Counter(call["op"] for call in self._get("changes"))
 
     def _get(self, what: str) -> list[dict[str, Any]]:

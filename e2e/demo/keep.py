@@ -1,9 +1,9 @@
-"""What ``--keep`` tells: how to use what is left running."""
+"""The text of ``--keep``: how to use the processes that keep running."""
 
 from __future__ import annotations
 
 from e2e.demo import manifests
-from e2e.demo.world import World
+from e2e.demo.installation import Installation
 from moorage_testing.cluster.toolchain import tool_path
 
 _TEXT = """\
@@ -24,16 +24,16 @@ All of it goes on running. In another terminal:
 Ctrl-C in this terminal ends it and leaves nothing behind."""
 
 
-def how_to_look_around(world: World) -> str:
-    """The commands, ready to be copied."""
-    emulator = world.emulator
+def how_to_look_around(installation: Installation) -> str:
+    """The commands to copy."""
+    emulator = installation.emulator
     trusted = f"--cacert {emulator.ca_file} " if emulator.ca_file else ""
     return _TEXT.format(
-        kubeconfig=world.cluster.kubeconfig,
+        kubeconfig=installation.cluster.kubeconfig,
         kubectl=tool_path("kubectl"),
-        allocation=world.allocation_file,
-        first_node=world.look().nodes[0].name,
+        allocation=installation.allocation_file,
+        first_node=installation.observe().nodes[0].name,
         namespace=manifests.NAMESPACE,
         curl=f"curl {trusted}{emulator.url}",
-        log=world.controller.log if world.controller else "",
+        log=installation.controller.log if installation.controller else "",
     )

@@ -11,23 +11,23 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from e2e.demo.observed import Address, Node, Observed
 from e2e.demo.play import Progress
-from e2e.demo.seen import Address, Node, Seen
 from e2e.demo.show import measured
 from e2e.demo.steps import STEPS
 
 _PHASES = {"Bound": "green", "Holding": "yellow", "": "dim"}
-# More nodes would push the steps out of a usual terminal.
+# With more nodes the steps would not fit into an ordinary terminal.
 _MOST_NODES_SHOWN = 8
 
 
 class Tables:
-    """A screen that is drawn anew at every look, and stays when it is left."""
+    """A screen that is redrawn at every observation, and stays visible at the end."""
 
     def __init__(self, read_seconds: float, cloud: str) -> None:
         self._read_seconds = read_seconds
         self._cloud = cloud
-        # What is only told while waiting does not stay.
+        # Lines about waiting do not stay on the screen.
         self._live = Live(console=Console(highlight=False), refresh_per_second=10, transient=True)
         self._progress: dict[str, Progress] = {}
 
@@ -38,17 +38,24 @@ class Tables:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def tell(self, text: str) -> None:
-        """What is being waited for."""
+    def show_waiting(self, text: str) -> None:
+        """Show what the demo waits for."""
         self._live.update(Spinner("dots", text=f"{text} ..."))
 
-    def look(self, seen: Seen, progress: Progress) -> None:
+    def show(self, observed: Observed, progress: Progress) -> None:
         """Draw all of it."""
         self._live.transient = False
         self._progress[progress.step.name] = progress
         self._live.update(
-            Group(Text(self._cloud, "bold"), _addresses(seen), "", _nodes(seen), "", self._steps()),
-            # The last one is not left to the timer, which may be over before.
+            Group(
+                Text(self._cloud, "bold"),
+                _addresses(observed),
+                "",
+                _nodes(observed),
+                "",
+                self._steps(),
+            ),
+            # The last state is drawn now: the timer may have ended.
             refresh=bool(progress.outcome),
         )
         if progress.outcome:
@@ -79,10 +86,10 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _addresses(seen: Seen) -> Table:
+def _addresses(observed: Observed) -> Table:
     table = _table("address", "cloud", "status", "phase")
     table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
-    for address in seen.addresses:
+    for address in observed.addresses:
         table.add_row(*_address(address))
     return table
 
@@ -98,10 +105,10 @@ def _address(address: Address) -> tuple[Text, ...]:
     )
 
 
-def _nodes(seen: Seen) -> Table:
-    shown = seen.nodes[:_MOST_NODES_SHOWN]
+def _nodes(observed: Observed) -> Table:
+    shown = observed.nodes[:_MOST_NODES_SHOWN]
     table = _table("node", *(node.name for node in shown))
-    held = {address.holder: address.ip for address in seen.addresses}
+    held = {address.holder: address.ip for address in observed.addresses}
     table.add_row("state", *(_state(node) for node in shown))
     table.add_row("address", *(Text(held.get(node.name, ""), "bold") for node in shown))
     table.add_row("ip.ready", *("true" if node.labelled else "" for node in shown))

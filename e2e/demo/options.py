@@ -1,4 +1,4 @@
-"""What the demo can be told, and the grace periods that follow from it."""
+"""The options of the demo, and the grace periods that follow from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from e2e.demo.cloud import CLOUDS, Cloud
 
-# One node holds still, one is drained, one is lost, one takes what the lost one had.
+# One node stays, one is drained, one is lost, one takes the lost one's address.
 FEWEST_NODES = 4
 MOST_NODES = 100
 ALL = "all"
@@ -72,12 +72,12 @@ class Options:
 
     @property
     def hold_seconds(self) -> float:
-        """How long it is watched that nothing moves off a cordoned node."""
+        """How long the demo checks that nothing leaves a cordoned node."""
         return 1.0 if self.fast else 4.0
 
     @property
     def read_seconds(self) -> float:
-        """How long a finished step stays alone on a terminal, for people to read."""
+        """How long a finished step stays on a terminal before the next one begins."""
         return 0.0 if self.fast else 2.0
 
     @property

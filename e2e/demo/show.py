@@ -1,4 +1,4 @@
-"""Tells the demo on standard output: live tables in a terminal, else one line per step."""
+"""Shows the demo on standard output: live tables in a terminal, else one line per step."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
+from e2e.demo.observed import Observed
 from e2e.demo.options import Options
 from e2e.demo.play import Progress, Screen
-from e2e.demo.seen import Seen
 from e2e.demo.steps import STEPS
 
 
 class FullScreen(Screen, Protocol):
-    """A screen that also tells what is waited for before there is anything to see."""
+    """A screen that also shows what the demo waits for before the first observation."""
 
-    def tell(self, text: str) -> None:
-        """What is being waited for."""
+    def show_waiting(self, text: str) -> None:
+        """Show what the demo waits for."""
 
 
 def screen(options: Options, cloud: str = "") -> AbstractContextManager[FullScreen]:
-    """What fits standard output; ``cloud``: where what will be shown is played."""
+    """The screen for standard output; ``cloud``: the cloud that is played."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        # Only here: checks in pipes need neither the library nor the time to load it.
+        # Imported only here: output in pipes needs neither the library nor the time to load it.
         from e2e.demo.live import Tables  # noqa: PLC0415  # rich is only for terminals
 
         return Tables(options.read_seconds, cloud)
@@ -37,7 +37,7 @@ def say(text: str) -> None:
 
 
 def measured(progress: Progress, unit: str = " s") -> str:
-    """The seconds to each moment, in the order in which they came."""
+    """The seconds to each moment, in order of time."""
     in_order = sorted(progress.seconds.items(), key=lambda item: item[1])
     parts = [f"{name} {seconds:.2f}{unit}" for name, seconds in in_order]
     if progress.stayed:
@@ -46,7 +46,7 @@ def measured(progress: Progress, unit: str = " s") -> str:
 
 
 class Lines:
-    """A screen that tells what is over."""
+    """A screen that prints a line for each finished step."""
 
     def __init__(self, cloud: str) -> None:
         self._cloud = cloud
@@ -56,15 +56,15 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
-    def tell(self, text: str) -> None:
-        """What is being waited for."""
+    def show_waiting(self, text: str) -> None:
+        """Show what the demo waits for."""
         say(f"... {text}")
 
-    def look(self, _: Seen, progress: Progress) -> None:
+    def show(self, _: Observed, progress: Progress) -> None:
         """Write a line when the step is over."""
         if progress.outcome:
             self._count += 1
-            told = f"{progress.step.name}: {progress.outcome} [{measured(progress)}]"
-            say(f"{self._cloud} {self._count}/{len(STEPS)} {told}")
+            line = f"{progress.step.name}: {progress.outcome} [{measured(progress)}]"
+            say(f"{self._cloud} {self._count}/{len(STEPS)} {line}")

@@ -16,7 +16,7 @@ from moorage_testing.processes import Child, Run
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where worlds are set up, one after the other.
+    """The shared parts; installations in single clouds are set up on it, one after the other.
 
     Attributes:
         cluster: a control plane with the CRDs, without nodes.
@@ -30,17 +30,17 @@ class Stage:
 
 
 @contextlib.contextmanager
-def open_stage(options: Options, tell: Callable[[str], None]) -> Iterator[Stage]:
-    """The stage, for the length of a block. ``tell`` hears what is being waited for.
+def open_stage(options: Options, report: Callable[[str], None]) -> Iterator[Stage]:
+    """The stage, while the block runs. ``report`` receives what is being waited for.
 
     Raises ToolchainError, ChildError, KubectlError or ApiError.
     """
     with Run.open() as run:
-        # All of it takes seconds to come up, so it does at the same time.
+        # Each part takes seconds to start, so they start at the same time.
         emulators = {
             cloud: EmulatedCloud.start(run, cloud, options.nodes) for cloud in options.clouds
         }
-        tell("the control plane is starting: etcd, API server, scheduler, controller manager")
+        report("the control plane is starting: etcd, API server, scheduler, controller manager")
         with EmbeddedCluster.start(
             node_monitor_grace_seconds=options.monitor_grace_seconds,
             eviction_seconds=options.eviction_seconds,

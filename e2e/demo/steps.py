@@ -1,8 +1,8 @@
-"""What happens in the demo, and what must be seen of it: the steps, as data.
+"""The steps of the demo, as data: what is done, and what must be observed.
 
-was = the look before the step, now = the present look; A = first address, B = second.
+was = the observation before the step, now = the present one; A = first address, B = second.
 
-step      what is done            what must be seen, all of it in one look
+step      what is done            what one observation must show
 --------  ----------------------  --------------------------------------------------------------
 bound     create the allocation   A, B on two nodes; status Bound; pods on these two
 held      cordon A's node         status Holding; cloud as before, and not a call that changes it
@@ -17,23 +17,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from e2e.demo.seen import Seen
-from e2e.demo.world import World
+from e2e.demo.installation import Installation
+from e2e.demo.observed import Observed
 
-# Given the look before the step and the present one.
-Rule: TypeAlias = Callable[[Seen, Seen], bool]
+# Takes the observation before the step and the present one.
+Rule: TypeAlias = Callable[[Observed, Observed], bool]
 
 A, B = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One thing that must be seen.
+    """One expected result.
 
     Attributes:
-        name: where it is seen.
-        what: what is seen there, in plain words.
-        holds: whether a look shows it.
+        name: where it is observed.
+        what: the expected state, in plain words.
+        holds: whether an observation shows it.
     """
 
     name: str
@@ -43,60 +43,60 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is done, and what must come of it.
+    """One action and its expected results.
 
     Attributes:
         name: in one word.
         does: what is done, in plain words.
-        act: does it, given the look before.
-        moments: what must be seen.
-        outcome: what came of it, in plain words.
-        ended: what was begun by ``act`` has ended, too; raises ChildError if it failed.
-        stays: all of it must stay so for a while.
+        act: does it; takes the observation before it.
+        moments: the expected results.
+        outcome: its result, in plain words.
+        ended: whether the command started by ``act`` has ended; raises ChildError if it failed.
+        stays: all moments must hold for a while.
     """
 
     name: str
     does: str
-    act: Callable[[World, Seen], None]
+    act: Callable[[Installation, Observed], None]
     moments: tuple[Moment, ...]
-    outcome: Callable[[Seen, Seen], str]
-    ended: Callable[[World], bool] = lambda _: True
+    outcome: Callable[[Observed, Observed], str]
+    ended: Callable[[Installation], bool] = lambda _: True
     stays: bool = False
 
 
-def on_two_nodes(_: Seen, now: Seen) -> bool:
-    """Each address is on a node of its own."""
+def on_two_nodes(_: Observed, now: Observed) -> bool:
+    """The addresses are on different nodes."""
     return all(now.holders) and len(set(now.holders)) == len(now.holders)
 
 
-def settled(_: Seen, now: Seen) -> bool:
+def settled(_: Observed, now: Observed) -> bool:
     """The status agrees with the cloud, and exactly the holders are labelled."""
     return all(a.agreed for a in now.addresses) and now.labelled == frozenset(now.holders)
 
 
-def pods_follow(_: Seen, now: Seen) -> bool:
+def pods_follow(_: Observed, now: Observed) -> bool:
     """The workload runs on the nodes that have an address."""
     return frozenset(now.holders) <= now.busy
 
 
-def untouched(was: Seen, now: Seen) -> bool:
-    """Nothing changed in the cloud, nor was it asked to."""
+def untouched(was: Observed, now: Observed) -> bool:
+    """Nothing changed in the cloud, and no change was requested."""
     return now.holders == was.holders and now.changes == was.changes
 
 
-def holding(was: Seen, now: Seen) -> bool:
-    """The status says that A waits for the pods on its cordoned node, which run."""
+def holding(was: Observed, now: Observed) -> bool:
+    """The status says that A waits for the pods on its cordoned node, which still run."""
     first = now.addresses[A]
     node = now.node(was.holders[A])
     return first.phase == "Holding" and first.node == node.name and node.cordoned and node.pods > 0
 
 
-def pods_left(was: Seen, now: Seen) -> bool:
+def pods_left(was: Observed, now: Observed) -> bool:
     """No pod of the workload runs on the node that had A."""
     return not now.node(was.holders[A]).pods
 
 
-def not_ready(was: Seen, now: Seen) -> bool:
+def not_ready(was: Observed, now: Observed) -> bool:
     """The node that had B is not Ready any more."""
     return now.node(was.holders[B]).ready != "True"
 
@@ -104,7 +104,7 @@ def not_ready(was: Seen, now: Seen) -> bool:
 def moved(which: int) -> Rule:
     """One address is on another node, the others are where they were."""
 
-    def holds(was: Seen, now: Seen) -> bool:
+    def holds(was: Observed, now: Observed) -> bool:
         pairs = enumerate(zip(was.holders, now.holders, strict=True))
         return on_two_nodes(was, now) and all(
             (old != new) == (number == which) for number, (old, new) in pairs
@@ -114,42 +114,42 @@ def moved(which: int) -> Rule:
 
 
 def once_moved(which: int, rule: Rule) -> Rule:
-    """Something is so now that the address is on another node; before that it does not count."""
+    """A rule that counts only once the address is on another node."""
     return lambda was, now: moved(which)(was, now) and rule(was, now)
 
 
-def free(_: Seen, now: Seen) -> bool:
+def free(_: Observed, now: Observed) -> bool:
     """Nobody has an address."""
     return not any(now.holders)
 
 
-def gone(_: Seen, now: Seen) -> bool:
+def gone(_: Observed, now: Observed) -> bool:
     """There is no NetIPAllocation."""
     return not now.exists
 
 
-def unlabelled(_: Seen, now: Seen) -> bool:
-    """No node says that it has an address."""
+def unlabelled(_: Observed, now: Observed) -> bool:
+    """No node has the label of an address."""
     return not now.labelled
 
 
-def _where(_: Seen, now: Seen) -> str:
+def _where(_: Observed, now: Observed) -> str:
     return ", ".join(f"{a.ip} on {a.holder}" for a in now.addresses)
 
 
-def _kept(was: Seen, now: Seen) -> str:
+def _kept(was: Observed, now: Observed) -> str:
     first = now.addresses[A]
     return f"{first.ip} stays, {_asked(was, now)}: {first.message}"
 
 
-def _went(which: int) -> Callable[[Seen, Seen], str]:
+def _went(which: int) -> Callable[[Observed, Observed], str]:
     return lambda was, now: (
         f"{now.addresses[which].ip} went from {was.holders[which]} to {now.holders[which]},"
         f" {_asked(was, now)}"
     )
 
 
-def _asked(was: Seen, now: Seen) -> str:
+def _asked(was: Observed, now: Observed) -> str:
     count = now.changes - was.changes
     return f"{count} change{'' if count == 1 else 's'} asked for"
 
@@ -172,7 +172,7 @@ STEPS = (
     Step(
         "bound",
         "create a NetIPAllocation of two addresses",
-        lambda world, _: world.allocate(),
+        lambda installation, _: installation.allocate(),
         (
             Moment(CLOUD, "each address on a node of its own", on_two_nodes),
             Moment(STATUS, _SETTLED, settled),
@@ -183,7 +183,7 @@ STEPS = (
     Step(
         "held",
         "cordon the first address's node; its pods run on",
-        lambda world, was: world.cordon(was.holders[A]),
+        lambda installation, was: installation.cordon(was.holders[A]),
         (
             Moment(CLOUD, "no change, and no call that asks for one", untouched),
             Moment(STATUS, "the first address Holding on its cordoned node", holding),
@@ -194,18 +194,18 @@ STEPS = (
     Step(
         "drained",
         "drain that node with kubectl",
-        lambda world, was: world.drain(was.holders[A]),
+        lambda installation, was: installation.drain(was.holders[A]),
         (
             Moment("evicted", "no pod of the workload on the drained node", pods_left),
             *_bound_anew(A),
         ),
         _went(A),
-        ended=lambda world: world.drained,
+        ended=lambda installation: installation.drained,
     ),
     Step(
         "failed",
         "silence the kubelet of the second address's node",
-        lambda world, was: world.silence(was.holders[B]),
+        lambda installation, was: installation.silence(was.holders[B]),
         (
             Moment("NotReady", "the silent node not Ready", not_ready),
             *_bound_anew(B),
@@ -215,7 +215,7 @@ STEPS = (
     Step(
         "released",
         "delete the NetIPAllocation",
-        lambda world, _: world.release(),
+        lambda installation, _: installation.release(),
         (
             Moment(CLOUD, "no address on any node", free),
             Moment(STATUS, "the NetIPAllocation gone", gone),

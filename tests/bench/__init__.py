@@ -1,1 +1,1 @@
-"""The benchmarks: what Moorage promises in figures, measured where they run."""
+"""The benchmarks: the figures that Moorage promises, measured on this machine."""

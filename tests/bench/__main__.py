@@ -25,7 +25,7 @@ from .storms import storm_rows
 
 
 def main() -> int:
-    """Run; 0 also where a target is missed, since this is a report and no test."""
+    """Run; returns 0 even if a target is missed: this is a report, not a test."""
     options = parse()
     rows: list[Row] = []
     rows += _of_a_process(options)
@@ -46,7 +46,7 @@ def _place(row: Row) -> tuple[int, str, int]:
 
 
 def _of_a_process(options: Options) -> list[Row]:
-    """What needs no cluster."""
+    """The rows that need no cluster."""
     rows: list[Row] = []
     # The planner first, while the machine is quiet.
     if "J3" in options.rows:
@@ -70,42 +70,42 @@ def _of_a_process(options: Options) -> list[Row]:
 def _on_a_cluster(cloud: Cloud, options: Options) -> list[Row]:
     rows: list[Row] = []
     rest: Rest | None = None
-    with _started(cloud, options) as world:
+    with _started(cloud, options) as running:
         if options.rows & {"T1", "T2"}:
-            rest = watch(world, options.resyncs)
+            rest = watch(running, options.resyncs)
             rows += steady_rows(rest, options)
         if "T7" in options.rows:
-            rows += failover_rows(world, options)
+            rows += failover_rows(running, options)
         if options.rows & {"T3", "T4", "T5"}:
-            rows += move_rows(world, options)
+            rows += move_rows(running, options)
         if "T10" in options.rows:
-            rows += storm_rows(world, options)
+            rows += storm_rows(running, options)
         if "T8" in options.rows:
-            rows += start_rows(world, options)
+            rows += start_rows(running, options)
         if "T6" in options.rows:
-            rows += handover_rows(world, options)
+            rows += handover_rows(running, options)
     if rest and "T1" in options.rows:
         rows.append(independence_row(rest, _with_few_nodes(cloud, options)))
     return rows
 
 
 def _with_few_nodes(cloud: Cloud, options: Options) -> Rest:
-    """The same addresses at rest with a tenth of the nodes; what finds none waits."""
+    """The same addresses at rest with a tenth of the nodes; addresses without a node wait."""
     few = options.with_nodes(max(1, options.nodes // 10))
-    with _started(cloud, few) as world:
-        return watch(world, min(options.resyncs, 2))
+    with _started(cloud, few) as running:
+        return watch(running, min(options.resyncs, 2))
 
 
 @contextlib.contextmanager
 def _started(cloud: Cloud, options: Options) -> Iterator[Fleet]:
-    """A world with the controller at work, and nothing left for it to do."""
-    with fleet(cloud, options) as world:
+    """A fleet with the controller running, and nothing left for it to do."""
+    with fleet(cloud, options) as running:
         with step("starting the controller"):
-            world.start_controller()
+            running.start_controller()
         addresses = min(options.addresses, options.nodes)
         with step(f"binding {addresses:,} addresses"):
-            world.wait_bound(addresses)
-        yield world
+            running.wait_bound(addresses)
+        yield running
 
 
 if __name__ == "__main__":

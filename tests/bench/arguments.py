@@ -1,4 +1,4 @@
-"""The command lines of the bench and of the soak: what they share, complaints included."""
+"""The part of the command line that the bench and the soak share, including errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in one line, and knows where the figures go.
+    """Prints errors in one line; has the option for the output file.
 
     Args:
         module: what ``python -m`` runs.

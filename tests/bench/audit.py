@@ -1,4 +1,4 @@
-"""What the controller asked of the API server, by the API server's own account."""
+"""The controller's requests, from the API server's audit log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One request of the controller's that the API server answered."""
+    """One request of the controller that the API server answered."""
 
     verb: str
     resource: str
@@ -37,7 +37,7 @@ class Audit:
         policy = {
             "apiVersion": "audit.k8s.io/v1",
             "kind": "Policy",
-            # A watch is told when it begins, everything else when it is answered.
+            # A watch is logged when it begins, every other request when it is answered.
             "omitStages": ["RequestReceived"],
             "rules": rules,
         }
@@ -49,7 +49,7 @@ class Audit:
         return (f"--audit-policy-file={self._policy}", f"--audit-log-path={self._log}")
 
     def mark(self) -> int:
-        """Now, for ``since``."""
+        """The current time, for ``since``."""
         return self._log.stat().st_size if self._log.exists() else 0
 
     def since(self, mark: int) -> list[ApiCall]:

@@ -1,4 +1,4 @@
-"""The clouds that are measured: how each one speaks, and what is promised of it."""
+"""The measured clouds: the details of their APIs, and their targets."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CHANGE_SECONDS = 2.0
-"""What a change takes in a slow cloud."""
+"""How long a change takes in a slow cloud."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error of a cloud in its own words: HTTP status and code."""
+    """An error as a cloud spells it: HTTP status and code."""
 
     status: int
     code: str
@@ -27,19 +27,19 @@ class Cloud:
         title: what its API is called.
         reads: the most reads of one resync, other than pages of machines.
         machines_on_a_page: where each resync must list machines as well; 0 = it must not.
-        look: the operation that reads the target before the first change of a move; ``""`` = it
-            is read only after that.
+        target_read: the operation that reads the target before the first change of a move; ``""`` =
+            it is read only after that.
         change: regular expression over the operations that an address is moved with.
         changes: mutations until an address that moves is bound again.
         emulator: class in ``moorage_testing.clouds.<name>``.
-        throttles: how it refuses what comes too fast.
-        denies: how it refuses what the account may not do.
-        fails: how it says that the fault is its own.
+        throttles: its refusal of calls that come too fast.
+        denies: its refusal of calls without the right.
+        fails: its internal error.
         failover_seconds: how long half of 500 addresses may take to fail over at once.
-        bare_changes: the same where the target has no address of its own; 0 = all the same.
-        gives: the operation that gives a node an address, where one of its own must be asked for
-            as well; ``""`` = it comes by itself, or not at all.
-        reserved: the parameter of it that names a reserved address; without it, one is lent.
+        bare_changes: the same where the target has no ephemeral address; 0 = no difference.
+        gives: the operation that also restores a node's ephemeral address; ``""``: the cloud
+            restores it by itself, or never.
+        reserved: its parameter for a reserved address; without it, the address is ephemeral.
         accepts_operations: changes go on after they were answered.
         sdk: the packages of its SDK, which must not be imported before they are needed.
         door: the provider's module that imports them.
@@ -58,7 +58,7 @@ class Cloud:
     sdk: tuple[str, ...]
     door: str
     machines_on_a_page: int = 0
-    look: str = ""
+    target_read: str = ""
     bare_changes: int = 0
     gives: str = ""
     reserved: str = ""
@@ -70,8 +70,8 @@ class Cloud:
             return self.reads
         return self.reads + math.ceil(nodes / self.machines_on_a_page)
 
-    def lends(self, op: str, params: Mapping[str, str]) -> bool:
-        """Whether a call asks for an address of a node's own."""
+    def restores(self, op: str, params: Mapping[str, str]) -> bool:
+        """Whether a call restores a node's ephemeral address."""
         return op == self.gives and self.reserved not in params
 
     @property
@@ -84,7 +84,7 @@ AWS = Cloud(
     name="aws",
     title="EC2",
     reads=3,
-    look="DescribeInstances",
+    target_read="DescribeInstances",
     change="AssociateAddress",
     changes=1,
     emulator="Ec2Emulator",
@@ -100,7 +100,7 @@ GCP = Cloud(
     name="gcp",
     title="Compute Engine",
     reads=2,
-    look=r"instances\.get",
+    target_read=r"instances\.get",
     change=r"instances\.(add|delete)AccessConfig",
     changes=3,
     emulator="GceEmulator",

@@ -1,4 +1,4 @@
-"""Drains, one by one, as the cluster sees them: from the last pod's end to an address at rest."""
+"""Drains, one by one, measured in the cluster: from the last pod's end to the bound address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOVE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """One move as the cluster saw it; seconds of the machine's monotonic clock."""
+    """One move as observed in the cluster; seconds of the machine's monotonic clock."""
 
     ip: str
     drained: float
@@ -32,31 +32,31 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AddressStatus:
     """An entry of ``status.addresses``.
 
     Attributes:
-        phase: where the address is on its way.
+        phase: its phase.
         node: where it is, or is going.
         at: since when both are so, in seconds of the machine's monotonic clock.
-        owes: whether a node that it has left is still without an address of its own.
+        restore_pending: whether a node that it left still waits for its own address.
     """
 
     phase: str
     node: str
     at: float
-    owes: bool
+    restore_pending: bool
 
 
 @dataclass(slots=True)
 class Status:
-    """``status.addresses`` as a watch tells it."""
+    """``status.addresses``, kept up to date by a watch."""
 
     client: Client
-    seen: dict[str, Seen] = field(default_factory=dict)
+    addresses: dict[str, AddressStatus] = field(default_factory=dict)
 
     async def follow(self) -> None:
-        """Keep it true, for ever."""
+        """Follow the watch for ever."""
         query = ListQuery(field_selector="metadata.name=edge")
         while True:
             with contextlib.suppress(KubeError):
@@ -71,21 +71,21 @@ class Status:
 
     def is_in(self, ip: str, phase: str) -> bool:
         """Whether an address is in a phase."""
-        return ip in self.seen and self.seen[ip].phase == phase
+        return ip in self.addresses and self.addresses[ip].phase == phase
 
     def _take(self, raw: dict[str, Any]) -> None:
         now = time.monotonic()
         for entry in raw.get("status", {}).get("addresses", ()):
             phase, node = entry["phase"], entry.get("nodeName", "")
-            owes = any(other["nodeName"] != node for other in entry.get("owed", ()))
-            before = self.seen.get(entry["ip"])
+            restore_pending = any(other["nodeName"] != node for other in entry.get("owed", ()))
+            before = self.addresses.get(entry["ip"])
             same = before is not None and (before.phase, before.node) == (phase, node)
             at = before.at if before is not None and same else now
-            self.seen[entry["ip"]] = Seen(phase, node, at, owes)
+            self.addresses[entry["ip"]] = AddressStatus(phase, node, at, restore_pending)
 
 
 def drain_all(fleet: Fleet, ips: Sequence[str]) -> list[Drain]:
-    """Drain the node of each of these, all being well in between."""
+    """Drain the node of each of these, one after the other has settled."""
     return asyncio.run(_drain_all(fleet, ips))
 
 
@@ -101,7 +101,7 @@ async def _drain_all(fleet: Fleet, ips: Sequence[str]) -> list[Drain]:
 
 @contextlib.asynccontextmanager
 async def watched(fleet: Fleet) -> AsyncIterator[Status]:
-    """The status, kept true meanwhile."""
+    """The status, kept up to date while the block runs."""
     async with Client(load_connection(str(fleet.cluster.kubeconfig)), "moorage-bench") as client:
         status = Status(client)
         following = asyncio.create_task(status.follow())
@@ -113,37 +113,42 @@ async def watched(fleet: Fleet) -> AsyncIterator[Status]:
 
 
 async def _drain(fleet: Fleet, status: Status, ip: str) -> Drain:
-    """Cordon the node, see the address held back, take the workload's pod away, see it move."""
+    """Cordon the node, wait until the address is held, delete the workload's pod, wait for the
+    move."""
     node = await held(fleet, status, ip)
     drained = await asyncio.to_thread(delete_pod, fleet, node)
     bound = await moved(fleet, status, ip, node)
-    await until(fleet, lambda: not status.seen[ip].owes, f"{node} to have its own address again")
+    await until(
+        fleet,
+        lambda: not status.addresses[ip].restore_pending,
+        f"{node} to have its own address again",
+    )
     return Drain(ip, drained, bound)
 
 
 async def held(fleet: Fleet, status: Status, ip: str) -> str:
-    """Cordon the node of an address; return it once the address is held back for its pod."""
+    """Cordon the node of an address; return the node once the address is held for its pod."""
     await until(fleet, lambda: status.is_in(ip, "Bound"), f"{ip} to be bound before its move")
-    node = status.seen[ip].node
+    node = status.addresses[ip].node
     await status.client.patch(NODES, Target(node), {"spec": {"unschedulable": True}})
     await until(fleet, lambda: status.is_in(ip, "Holding"), f"{ip} to be held on {node}")
     return node
 
 
 async def moved(fleet: Fleet, status: Status, ip: str, node: str) -> float:
-    """Wait until an address is bound on another node; return since when it is."""
+    """Wait until an address is bound on another node; return the time since when it is."""
 
     def elsewhere() -> bool:
-        return status.is_in(ip, "Bound") and status.seen[ip].node != node
+        return status.is_in(ip, "Bound") and status.addresses[ip].node != node
 
     await until(fleet, elsewhere, f"{ip} to leave {node}")
-    return status.seen[ip].at
+    return status.addresses[ip].at
 
 
 async def until(
     fleet: Fleet, condition: Callable[[], bool], what: str, seconds: float = _MOVE_SECONDS
 ) -> None:
-    """Wait for a condition as long as the controller lives."""
+    """Wait for a condition while the controller runs."""
 
     async def holds() -> bool:
         fleet.process  # noqa: B018 - raises with its log once it is dead

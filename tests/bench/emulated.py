@@ -1,4 +1,4 @@
-"""An emulated cloud, a process of its own, through its own paths."""
+"""An emulated cloud in its own process, controlled through its own paths."""
 
 from __future__ import annotations
 
@@ -67,47 +67,49 @@ class EmulatedCloud:
             line, end, _ = child.log.read_text(encoding="utf-8").partition("\n")
             return line if end else ""
 
-        told = json.loads(wait_for(first_line, START_SECONDS, f"{cloud.title} to serve"))
+        announced = json.loads(wait_for(first_line, START_SECONDS, f"{cloud.title} to serve"))
         return cls(
             cloud=cloud,
             child=child,
-            url=told["url"],
-            region=told["region"],
-            environment=told["environment"],
-            instances=tuple(Instance(**instance) for instance in told["instances"]),
-            addresses=len(told["addresses"]),
+            url=announced["url"],
+            region=announced["region"],
+            environment=announced["environment"],
+            instances=tuple(Instance(**instance) for instance in announced["instances"]),
+            addresses=len(announced["addresses"]),
         )
 
     def calls(self, since: float = 0.0) -> list[CloudCall]:
-        """What came in after a moment, in order."""
+        """The calls after a moment, in order."""
         return [
-            CloudCall(**call) for call in self.ask("GET", "moorage/calls") if call["at"] >= since
+            CloudCall(**call)
+            for call in self.request("GET", "moorage/calls")
+            if call["at"] >= since
         ]
 
     def holders(self) -> dict[str, str]:
         """The instance that holds each reserved address, ``""`` = none does."""
-        return {one["ip"]: one["instance"] for one in self.ask("GET", "moorage/addresses")}
+        return {one["ip"]: one["instance"] for one in self.request("GET", "moorage/addresses")}
 
-    def take_lent_addresses(self) -> None:
-        """Leave the machines of Compute Engine that hold no reserved address without any."""
+    def remove_ephemeral_addresses(self) -> None:
+        """Remove the ephemeral addresses of Compute Engine's machines."""
         held = set(self.holders().values())
         for instance in self.instances:
             if instance.id not in held:
                 project, zone, name = instance.provider_id.removeprefix("gce://").split("/")
                 path = f"compute/v1/projects/{project}/zones/{zone}/instances/{name}"
-                (interface,) = self.ask("GET", path)["networkInterfaces"]
+                (interface,) = self.request("GET", path)["networkInterfaces"]
                 for config in interface.get("accessConfigs", ()):
                     named = {"networkInterface": interface["name"], "accessConfig": config["name"]}
-                    self.ask("POST", f"{path}/deleteAccessConfig?{urlencode(named)}")
+                    self.request("POST", f"{path}/deleteAccessConfig?{urlencode(named)}")
 
     def slow(self, seconds: float = CHANGE_SECONDS) -> contextlib.AbstractContextManager[None]:
-        """Let every change take so much more, before its answer or after it."""
+        """Make every change take this much longer, before its answer or after it."""
         kind = "operation_seconds" if self.cloud.accepts_operations else "delay_seconds"
         return self.struck({"op": self.cloud.change, kind: seconds})
 
     @contextlib.contextmanager
     def limited(self) -> Iterator[None]:
-        """Let it refuse the changes that come faster than ``limited.WRITES_PER_SECOND``."""
+        """Make it refuse changes that come faster than ``limited.WRITES_PER_SECOND``."""
         self.child.send(ON)
         try:
             yield
@@ -116,21 +118,21 @@ class EmulatedCloud:
 
     @contextlib.contextmanager
     def struck(self, fault: Mapping[str, Any]) -> Iterator[None]:
-        """Let a fault strike again and again; all that strike are gone in the end."""
-        self.ask("POST", "moorage/faults", {**fault, "times": None})
+        """Inject a fault that strikes repeatedly; all faults are removed at the end."""
+        self.request("POST", "moorage/faults", {**fault, "times": None})
         try:
             yield
         finally:
-            self.ask("DELETE", "moorage/faults")
+            self.request("DELETE", "moorage/faults")
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Call one of its paths, its own among them; body and answer are JSON."""
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """Call one of its paths, also a control path; body and answer are JSON."""
         request = urllib.request.Request(  # noqa: S310 - loopback, from the emulator itself
             f"{self.url}/{path}",
             data=None if body is None else json.dumps(body).encode(),
             method=method,
         )
-        # An emulator that speaks TLS tells the SDK, too, whom to trust.
+        # An emulator with TLS sets its certificate authority for the SDK, too.
         trusted = self.environment.get("REQUESTS_CA_BUNDLE")
         context = ssl.create_default_context(cafile=trusted) if trusted else None
         with urllib.request.urlopen(request, timeout=60, context=context) as answer:  # noqa: S310 - as above

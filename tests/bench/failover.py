@@ -24,7 +24,7 @@ from .report import step
 from .rows import How, Row, Seed
 
 CHANGE_SECONDS = 5.0
-"""What each change takes: L of the target."""
+"""How long each change takes: L of the target."""
 FULL = 250
 """The addresses that the clouds' targets are for."""
 TAINT = "karpenter.sh/disrupted"
@@ -33,13 +33,13 @@ _WORKERS = CoreSettings.model_fields["cloud_calls"].default
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """What came of it.
+    """The result.
 
     Attributes:
         moves: by address, seconds from the first taint until it was bound elsewhere.
-        nowhere: by address, seconds from when it was taken off until it was bound elsewhere.
+        nowhere: by address, seconds from its detachment until it was bound elsewhere.
         tainted: seconds until the last taint was there.
-        calls: what reached the cloud meanwhile.
+        calls: the calls to the cloud meanwhile.
     """
 
     moves: dict[str, float]
@@ -49,7 +49,7 @@ class Failover:
 
 
 def failover_rows(fleet: Fleet, options: Options) -> list[Row]:
-    """Taint half of the holders, wait until their addresses are elsewhere, and mend the nodes."""
+    """Taint half of the holders, wait until their addresses have moved, and remove the taints."""
     cloud = fleet.cloud.cloud
     ips = list(map(ip_text, range(max(1, options.addresses // 2))))
     one_move = cloud.changes * CHANGE_SECONDS + 3.0
@@ -89,7 +89,7 @@ def _nowhere_row(cloud: Cloud, failover: Failover) -> Row:
 async def _fail_over(fleet: Fleet, ips: Sequence[str], seconds: float) -> Failover:
     async with watched(fleet) as status:
         await until(fleet, lambda: all(status.is_in(ip, "Bound") for ip in ips), "all to be bound")
-        nodes = {ip: status.seen[ip].node for ip in ips}
+        nodes = {ip: status.addresses[ip].node for ip in ips}
         taken_off: dict[str, float] = {}
         with fleet.cloud.slow(CHANGE_SECONDS), fleet.cloud.limited():
             begun = monotonic()
@@ -99,18 +99,23 @@ async def _fail_over(fleet: Fleet, ips: Sequence[str], seconds: float) -> Failov
             def elsewhere() -> bool:
                 for ip in ips:
                     if status.is_in(ip, "Attaching"):
-                        taken_off.setdefault(ip, status.seen[ip].at)
+                        taken_off.setdefault(ip, status.addresses[ip].at)
                 return all(
-                    status.is_in(ip, "Bound") and status.seen[ip].node != node
+                    status.is_in(ip, "Bound") and status.addresses[ip].node != node
                     for ip, node in nodes.items()
                 )
 
             await until(fleet, elsewhere, f"{len(ips)} addresses to leave their nodes", seconds)
             calls = await asyncio.to_thread(fleet.cloud.calls, begun)
-        bound = {ip: status.seen[ip].at for ip in ips}
+        bound = {ip: status.addresses[ip].at for ip in ips}
         await _taint(status, nodes.values(), [])
         owing = "the nodes that were left to have their own addresses again"
-        await until(fleet, lambda: not any(s.owes for s in status.seen.values()), owing, seconds)
+        await until(
+            fleet,
+            lambda: not any(s.restore_pending for s in status.addresses.values()),
+            owing,
+            seconds,
+        )
     return Failover(
         moves={ip: at - begun for ip, at in bound.items()},
         nowhere={ip: bound[ip] - at for ip, at in taken_off.items()},
@@ -133,7 +138,7 @@ async def _taint(status: Status, nodes: Iterable[str], taints: list[dict[str, st
 
 
 def _check(before: dict[str, str], after: dict[str, str], moved: Sequence[str]) -> None:
-    """The addresses in question moved, no other did, and each is on a machine of its own."""
+    """Check that only these addresses moved, and that each is on its own machine."""
     wrong = [ip for ip, machine in after.items() if (before[ip] != machine) != (ip in moved)]
     if wrong or len(set(after.values())) < len(after):
         raise AssertionError(f"not the moves that were asked for: {wrong or after}")
@@ -141,7 +146,7 @@ def _check(before: dict[str, str], after: dict[str, str], moved: Sequence[str]) 
 
 def _note(failover: Failover, needed: int) -> str:
     changes = Counter(call.op for call in failover.calls if not call.reads)
-    asked = ", ".join(f"{count} {op}" for op, count in sorted(changes.items()))
+    requested = ", ".join(f"{count} {op}" for op, count in sorted(changes.items()))
     times = sorted(failover.moves.values())
     return (
         f"from the first of {len(times)} taints {TAINT} to the last address that the status shows"
@@ -149,7 +154,7 @@ def _note(failover: Failover, needed: int) -> str:
         f" address after {times[0]:.1f} s, half of them after {median(times):.1f} s. Every change"
         f" takes {CHANGE_SECONDS:g} s, {_WORKERS} may be under way, and the cloud refuses what"
         f" comes faster than {WRITES_PER_SECOND:g} a second, after {BURST:g} at once. {needed}"
-        f" changes are needed; asked for were {asked}, refused ones and what the old nodes get"
+        f" changes are needed; asked for were {requested}, refused ones and what the old nodes get"
         " back included. Nothing else moved. The target is in proportion to 250 of 500 addresses,"
         " and no less than for one move."
         " The seed moves one after the other (described)."

@@ -1,4 +1,4 @@
-"""The world the controller is measured in: a control plane with nodes and pods, and one cloud."""
+"""The fleet that the controller is measured with: a control plane, nodes, pods and one cloud."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ ACCOUNT = f"{NAMESPACE}/moorage-core"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/moorage-core"
 # The shortest there is.
 INTERVAL_SECONDS = 5
-# Long, so that the fake kubelets' heartbeats do not take the two cores from what is measured.
+# Long, so that the fake kubelets' heartbeats use little of the two cores.
 GRACE_SECONDS = 120.0
-# Their objects are only looked at here: nobody is to start or stop pods because of them.
+# Their objects are only read here: no controller must start or stop pods because of them.
 IDLE_CONTROLLERS = "--controllers=*,-deployment-controller,-replicaset-controller"
 START_SECONDS = 120.0
 BIND_SECONDS = 300.0
@@ -81,7 +81,7 @@ class Fleet:
         self.ready_seconds = time.monotonic() - begun
 
     def start_standby(self) -> Child:
-        """Start another controller and wait until it is ready: to lead, once nobody does."""
+        """Start another controller and wait until it is ready to become the leader."""
         port = free_ports(1)[0]
         child = self.run.start(self.command(f"core-{next(self._numbers)}", port))
 
@@ -93,7 +93,7 @@ class Fleet:
         return child
 
     def lease_holder(self) -> str:
-        """The controller that holds the Lease, ``""`` = none does."""
+        """The controller that holds the Lease, ``""``: none."""
         try:
             holder = self.cluster.request("GET", LEASE)["spec"].get("holderIdentity") or ""
         except ApiError:
@@ -101,7 +101,7 @@ class Fleet:
         return str(holder).rpartition("_")[0]
 
     def wait_bound(self, addresses: int) -> None:
-        """Wait until so many are on a node, the labels are written and all is quiet."""
+        """Wait until this many are bound, the labels are written and no request follows."""
         begun = time.monotonic()
 
         def bound() -> bool:
@@ -117,7 +117,7 @@ class Fleet:
         )
 
     def memory_mib(self) -> tuple[float, float]:
-        """The controller's resident memory: now, and the most it ever had."""
+        """The controller's resident memory: now, and its peak."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
         return self.process.memory_info().rss / 2**20, int(peak.split()[1]) / 1024
@@ -130,7 +130,7 @@ class Fleet:
 
 @contextlib.contextmanager
 def fleet(cloud: Cloud, options: Options) -> Iterator[Fleet]:
-    """Set the world up, with the NetIPAllocation in it and no controller yet."""
+    """Set up the fleet and the NetIPAllocation, without a controller."""
     with contextlib.ExitStack() as opened:
         run = opened.enter_context(Run.open())
         audit = Audit(run.folder, ACCOUNT)

@@ -1,4 +1,5 @@
-"""Another controller takes over: how soon it changes the cloud for what happened meanwhile (T6)."""
+"""Another controller takes over: how soon it reacts in the cloud to what happened meanwhile
+(T6)."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ class Handover:
     """One change of the leader; all in seconds from the signal.
 
     Attributes:
-        idle: the old leader could change nothing any more, and the address was drained.
-        led: the Lease was seen in the successor's hand.
+        idle: the old leader could not write any more, and the address was drained.
+        led: the successor was seen to hold the Lease.
         read: the successor's first call to the cloud.
         changed: its first change of the cloud, which moves the drained address.
     """
@@ -41,29 +42,30 @@ class Handover:
 
 
 def handover_rows(fleet: Fleet, options: Options) -> list[Row]:
-    """Change the leader a few times; call it last: it leaves a young controller behind."""
+    """Change the leader a few times; call it last: it leaves a new controller behind."""
     ips = iter(map(ip_text, range(2 * options.handovers)))
-    seen: dict[signal.Signals, list[Handover]] = {signal.SIGKILL: [], signal.SIGTERM: []}
-    for number, handovers in seen.items():
+    handovers_of: dict[signal.Signals, list[Handover]] = {signal.SIGKILL: [], signal.SIGTERM: []}
+    for number, handovers in handovers_of.items():
         for turn in range(1, options.handovers + 1):
             with step(f"{number.name} to the leader, {turn} of {options.handovers}"):
                 handovers.append(asyncio.run(_hand_over(fleet, next(ips), number)))
     name = fleet.cloud.cloud.name
-    killed, ended = seen.values()
+    killed, ended = handovers_of.values()
     return [
         Row(
             "T6a", "leader killed -> successor's cloud write", KILLED_TARGET_SECONDS,
             _worst(killed), "s", Seed(None, How.DESCRIBED),
-            f"{_told(killed)} An address's last pod went as soon as the killed process was dead."
-            " The seed's Lease has no expiry: nobody takes over while the dead leader's pod object"
-            " is there (described).",
+            f"{_worst_parts(killed)} An address's last pod went as soon as the killed process was"
+            " dead. The seed's Lease has no expiry: nobody takes over while the dead leader's"
+            " pod object is there (described).",
             name,
         ),
         Row(
             "T6b", "leader ended (SIGTERM) -> the same", ENDED_TARGET_SECONDS,
             _worst(ended), "s", Seed(None, How.DESCRIBED),
-            f"{_told(ended)} An address's last pod went as soon as the Lease was given up. The seed"
-            " releases nothing: 16 to 24 s and until its pod object is gone (described).",
+            f"{_worst_parts(ended)} An address's last pod went as soon as the Lease was given up. The"
+            " seed releases nothing: 16 to 24 s and until its pod object is gone"
+            " (described).",
             name,
         ),
     ]  # fmt: skip
@@ -80,7 +82,7 @@ async def _hand_over(fleet: Fleet, ip: str, number: signal.Signals) -> Handover:
         drained = await asyncio.to_thread(_drained_once_idle, fleet, leader, node)
         led = await _led(fleet, standby)
         await moved(fleet, status, ip, node)
-        await _paid(status, ip)
+        await _wait_restored(status, ip)
     if leader.stop() != (-number if number is signal.SIGKILL else 0):
         raise AssertionError(f"the leader ended with {leader.returncode}:\n{leader.log_tail()}")
     calls = fleet.cloud.calls(drained)
@@ -90,10 +92,10 @@ async def _hand_over(fleet: Fleet, ip: str, number: signal.Signals) -> Handover:
 
 
 def _drained_once_idle(fleet: Fleet, leader: Child, node: str) -> float:
-    """Take the last pod away once the leader cannot answer to it; return when that was done.
+    """Delete the last pod once the leader cannot react to it; return the time of the deletion.
 
-    One that is asked to end still works until it gives the Lease up: it, and not the successor,
-    would be what is measured.
+    A leader that got SIGTERM still works until it releases the Lease: otherwise it would be
+    measured, and not its successor.
     """
 
     def idle() -> bool:
@@ -111,19 +113,19 @@ async def _led(fleet: Fleet, standby: Child) -> float:
     return monotonic()
 
 
-async def _paid(status: Status, ip: str) -> None:
-    async def paid() -> bool:
-        return not status.seen[ip].owes
+async def _wait_restored(status: Status, ip: str) -> None:
+    async def restored() -> bool:
+        return not status.addresses[ip].restore_pending
 
-    await wait_for_async(paid, _DEADLINE_SECONDS, "the old node to have its own address again")
+    await wait_for_async(restored, _DEADLINE_SECONDS, "the old node to have its own address again")
 
 
 def _worst(handovers: Sequence[Handover]) -> float:
     return max(one.changed for one in handovers)
 
 
-def _told(handovers: Sequence[Handover]) -> str:
-    """The parts of the worst one."""
+def _worst_parts(handovers: Sequence[Handover]) -> str:
+    """The parts of the slowest one, as text."""
     worst = max(handovers, key=lambda one: one.changed)
     return (
         f"worst of {len(handovers)}, from the signal to the first change that the successor, a"

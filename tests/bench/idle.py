@@ -1,4 +1,4 @@
-"""Events that change nothing an allocation rests on, through the real caches and triggers."""
+"""Events that do not affect an allocation, through the real caches and triggers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def idle_rows(sizes: Sequence[int]) -> list[Row]:
     costs: dict[str, list[str]] = {}
     with step("events that do not matter"):
         for size in sizes:
-            for kind, event in IdleWorld(size).events().items():
+            for kind, event in IdleCaches(size).events().items():
                 enqueued, microseconds = event()
                 keys[kind] = max(keys.get(kind, 0.0), enqueued)
                 costs.setdefault(kind, []).append(f"{size:,}: {microseconds:.0f} us")
@@ -47,8 +47,8 @@ def idle_rows(sizes: Sequence[int]) -> list[Row]:
     ]
 
 
-class IdleWorld:
-    """A full set of caches at rest, half as many addresses as nodes up to what one object takes."""
+class IdleCaches:
+    """All caches at rest, with half as many addresses as nodes, up to the limit of one object."""
 
     def __init__(self, nodes: int) -> None:
         settled = at_rest(first_binding(nodes, min(nodes // 2, MAX_ADDRESSES)))
@@ -62,7 +62,7 @@ class IdleWorld:
         Triggers(self._caches, self._keys.append)
 
     def events(self) -> dict[str, Callable[[], tuple[float, float]]]:
-        """By kind: what measures it, as keys per event and microseconds of CPU per event."""
+        """By kind: a function that measures keys per event and microseconds of CPU per event."""
         stores = self._caches
         return {
             "heartbeat of a node": lambda: self._measure(
@@ -118,8 +118,8 @@ def _raw_node(node: Node) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _raw_allocation(world: Observed) -> dict[str, Any]:
-    allocation = world.allocation
+def _raw_allocation(observed: Observed) -> dict[str, Any]:
+    allocation = observed.allocation
     return {
         "metadata": {
             "name": allocation.name, "uid": allocation.uid, "generation": allocation.generation,
@@ -131,5 +131,5 @@ def _raw_allocation(world: Observed) -> dict[str, Any]:
             "nodeSelector": dict(allocation.selector),
             "cloud": {"provider": allocation.provider},
         },
-        "status": {"addresses": [record_to_wire(record) for record in world.records]},
+        "status": {"addresses": [record_to_wire(record) for record in observed.records]},
     }  # fmt: skip

@@ -1,7 +1,8 @@
-"""An emulated cloud of a kind, a process of its own, that can be told to limit its changes.
+"""An emulated cloud in its own process that can limit its changes by a signal.
 
-``python -m tests.bench.limited CLOUD``, then what the cloud's own program takes. From SIGUSR1 to
-SIGUSR2 it refuses the changes that come faster than ``WRITES_PER_SECOND``, after ``BURST`` at once.
+``python -m tests.bench.limited CLOUD``, then the arguments of the cloud's own program. Between
+SIGUSR1 and SIGUSR2 it refuses changes that come faster than ``WRITES_PER_SECOND``, after ``BURST``
+at once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .clouds import CLOUDS, Cloud
 if TYPE_CHECKING:
     from moorage_testing.clouds.serving import HttpEmulator
 
-# EC2's bucket for changes, which is less than the other clouds grant:
+# EC2's token bucket for changes, which is smaller than those of the other clouds:
 # https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 WRITES_PER_SECOND = 5.0
 BURST = 50.0
@@ -31,7 +32,7 @@ ON, OFF = signal.SIGUSR1, signal.SIGUSR2
 
 
 class LimitedBook(FaultBook):
-    """Strikes, while limited, whatever change finds the bucket of tokens empty."""
+    """Refuses, while limited, every change that finds the token bucket empty."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class LimitedBook(FaultBook):
         self._filled_at = time.monotonic()
 
     def arrive(self, op: str, params: Mapping[str, str]) -> Fault | None:
-        """As always; what comes too fast is refused."""
+        """The same, but calls that come too fast are refused."""
         fault = super().arrive(op, params)
         held = self.limited and self._change.fullmatch(op) and not self._take()
         return self._refusal if held else fault

@@ -1,4 +1,4 @@
-"""Random lives of a small cluster, full of accidents: what becomes of the addresses (T9)."""
+"""Random runs of a small cluster with many faults: whether addresses are lost (T9)."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from .rows import How, Row, Seed
 
 
 def life_rows(runs: int) -> list[Row]:
-    """Run so many, on all processors."""
+    """Run this many, on all processors."""
     counts: Counter[str] = Counter()
     with step(f"{runs:,} random runs"):
-        told = _run(runs)
-    for share in told:
+        results = _run(runs)
+    for share in results:
         counts.update(share["counts"])
-    worst = next((share["worst"] for share in told if share["worst"]), "")
+    worst = next((share["worst"] for share in results if share["worst"]), "")
     how = (
         f"{runs:,} runs, seeds from 0: real decisions and real mutations on a memory cloud with"
         f" virtual time, {counts['changes']:,} changes of {counts['addresses']:,} addresses; nodes,"
         " machines and allocations come and go meanwhile, the cloud and the API server fail, the"
         " controller dies."
     )
-    seen = f" First of them: {worst}." if worst else ""
+    first = f" First of them: {worst}." if worst else ""
     seed = Seed(None, How.DESCRIBED)
     return [
         Row(
             "T9a", f"addresses lost or astray, {runs:,} runs", 0.0, float(counts["lost"]), "", seed,
             f"{how} Counted at rest: listed and forgotten, or not where the status says; a run that"
-            f" breaks any other promise counts, too.{seen} The seed detaches and attaches without"
+            f" breaks any other promise counts, too.{first} The seed detaches and attaches without"
             " waiting and remembers nothing (described).",
         ),
         Row(
@@ -45,7 +45,7 @@ def life_rows(runs: int) -> list[Row]:
 
 
 def _run(runs: int) -> list[dict[str, Any]]:
-    """Share the seeds out among processes; what each of them told."""
+    """Divide the seeds among processes; the result of each."""
     shares = os.cpu_count() or 1
     edges = [runs * share // shares for share in range(shares + 1)]
     children = [
@@ -55,10 +55,10 @@ def _run(runs: int) -> list[dict[str, Any]]:
         )
         for first, last in pairwise(edges)
     ]  # fmt: skip
-    told = []
+    results = []
     for child in children:
         out, complaint = child.communicate()
         if child.returncode != 0:
             raise RuntimeError(f"the random runs failed:\n{complaint[-2000:]}")
-        told.append(json.loads(out))
-    return told
+        results.append(json.loads(out))
+    return results

@@ -1,4 +1,4 @@
-"""Run in a process of its own: random lives of a small cluster, and what became of the addresses.
+"""Runs in its own process: random runs of a small cluster, and counts of lost addresses.
 
 ``python -m tests.bench.living FIRST LAST`` runs the simulation of moorage-core's own tests with the
 seeds from FIRST up to, not including, LAST; prints JSON.
@@ -19,7 +19,7 @@ _DOUBLED = "check_always"
 
 
 def main() -> int:
-    """Live once for each seed and count."""
+    """Run once for each seed and count."""
     sys.path.insert(0, str(SIMULATION))
     random_life: Any = import_module("random_life")
     first, last = map(int, sys.argv[1:])
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def kind_of(error: Exception) -> str:
-    """Which promise a run broke: an address bound on two nodes, else it was lost in some way."""
+    """Which invariant a run broke: an address bound on two nodes, else a lost address."""
     frames = traceback.extract_tb(error.__traceback__)
     return "doubled" if any(frame.name == _DOUBLED for frame in frames) else "lost"
 
@@ -49,13 +49,13 @@ def kind_of(error: Exception) -> str:
 def astray(observed: Any) -> int:  # a Simulation, whose module is only found once this runs
     """Addresses at rest that are forgotten, or not where the status says they are bound.
 
-    The simulation's own checks say so, too; this does not rest on them.
+    Independent of the simulation's own checks.
     """
     astray = 0
     for stored in observed.stored.values():
-        told = {record.ip: record for record in stored.records}
-        astray += len(set(stored.allocation.addresses) - told.keys())
-        bound = [record for record in told.values() if record.phase == "Bound"]
+        recorded = {record.ip: record for record in stored.records}
+        astray += len(set(stored.allocation.addresses) - recorded.keys())
+        bound = [record for record in recorded.values() if record.phase == "Bound"]
         astray += sum(observed.where(record.ip) != record.node_ref.node_name for record in bound)
     return astray
 

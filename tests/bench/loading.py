@@ -1,4 +1,4 @@
-"""Run in a process of its own: what the providers cost before they are used; prints JSON.
+"""Runs in its own process: measures the cost of unused providers; prints JSON.
 
 ``python -m tests.bench.loading NAMES SDK DOOR``: providers to make; packages of cloud SDKs; one
 module that imports such packages. The first and second by commas.
@@ -24,8 +24,8 @@ def main() -> int:
     early = sum(_is_below(module, packages.split(",")) for module in sys.modules)
     using = _cpu_seconds(lambda: import_module(door))
     known = sum(_is_below(module, packages.split(",")) for module in sys.modules)
-    told = {"making": making, "early": early, "using": using, "known": known}
-    sys.stdout.write(json.dumps(told) + "\n")
+    figures = {"making": making, "early": early, "using": using, "known": known}
+    sys.stdout.write(json.dumps(figures) + "\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Drains: how soon the cloud is told, in how many changes, how soon all is well (T3 to T5)."""
+"""Drains: time to the first cloud write, number of changes, time until bound (T3 to T5)."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .seed import DEFAULT_INTERVAL_SECONDS, LOOP_SECONDS, reads_before_first_wri
 
 FIRST_WRITE_TARGET = 2.0
 FIRST_WRITE_AIM = 0.3
-# The quota that the seed's own cloud gives a project: reads a minute.
+# The quota of a project in the seed's own cloud: reads per minute.
 READS_PER_MINUTE = 1500
 
 
 def move_rows(fleet: Fleet, options: Options) -> list[Row]:
-    """Drain node after node; then some more with a cloud that takes its time."""
+    """Drain node after node; then some more with a slow cloud."""
     rows: list[Row] = []
     cloud = fleet.cloud.cloud
-    # First those that T7 leaves alone: the others would go back to where they were, which in some
-    # clouds takes another call, since the first is taken for the one of then.
+    # First those that T7 does not move: the others would return to their old nodes, which in some
+    # clouds takes another call, because the first one repeats an old request id.
     half = options.addresses // 2
     numbers = (*range(half, options.addresses), *range(half))
     ips = itertools.cycle(map(ip_text, numbers))
@@ -53,7 +53,7 @@ def move_rows(fleet: Fleet, options: Options) -> list[Row]:
             slow = drain_all(fleet, few[: options.few_moves])
         rows.append(_slow_row(cloud, slow))
     if "T3" in options.rows and cloud.bare_changes:
-        fleet.cloud.take_lent_addresses()
+        fleet.cloud.remove_ephemeral_addresses()
         with step(f"{options.few_moves} drains to nodes without an address of their own"):
             drains = drain_all(fleet, few[options.few_moves :])
         rows.append(_bare_row(cloud, drains, fleet.cloud.calls(drains[0].drained)))
@@ -65,8 +65,8 @@ def _changes_row(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCal
     return Row(
         "T3", "cloud mutations per move until bound", float(cloud.changes),
         _most_changes(cloud, drains, calls), "", NO_SEED,
-        f"the most of {len(drains)} moves{where}; in all {_told(cloud, calls)}. The seed takes the"
-        " address off and gives it to the first schedulable node of all, whose own address goes:"
+        f"the most of {len(drains)} moves{where}; in all {_counts(cloud, calls)}. The seed takes"
+        " the address off and gives it to the first schedulable node of all, whose own address goes:"
         " up to five changes, of other addresses too (described, of Google Cloud).",
         cloud.name,
     )  # fmt: skip
@@ -76,39 +76,39 @@ def _bare_row(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall])
     return Row(
         "T3b", "the same, the target has no address", float(cloud.bare_changes),
         _most_changes(cloud, drains, calls), "", NO_SEED,
-        f"the most of {len(drains)} moves; in all {_told(cloud, calls)}.",
+        f"the most of {len(drains)} moves; in all {_counts(cloud, calls)}.",
         cloud.name,
     )  # fmt: skip
 
 
 def _most_changes(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall]) -> float:
-    """Changes of one move, other than those after it that give the old node its own address."""
+    """Changes of one move, without those after it that restore the old node's address."""
     most = 0
     ends = [*(drain.drained for drain in drains[1:]), math.inf]
     for drain, end in zip(drains, ends, strict=True):
         changes = [call for call in calls if drain.drained <= call.at < end and not call.reads]
-        move = list(itertools.takewhile(lambda call: not _lends(cloud, call), changes))
-        if not move or not all(_lends(cloud, call) for call in changes[len(move) :]):
-            raise AssertionError(f"not a move and then a debt paid: {[one.op for one in changes]}")
+        move = list(itertools.takewhile(lambda call: not _restores(cloud, call), changes))
+        if not move or not all(_restores(cloud, call) for call in changes[len(move) :]):
+            raise AssertionError(f"not a move and then a restore: {[one.op for one in changes]}")
         most = max(most, len(move))
     return float(most)
 
 
-def _told(cloud: Cloud, calls: Sequence[CloudCall]) -> str:
-    """The changes by their names, and apart from them what comes after a move."""
+def _counts(cloud: Cloud, calls: Sequence[CloudCall]) -> str:
+    """The changes by name; restores after a move are counted separately."""
     changes = [call for call in calls if not call.reads]
-    moves = Counter(call.op for call in changes if not _lends(cloud, call))
-    told = ", ".join(f"{count} {op}" for op, count in sorted(moves.items()))
-    if lends := len(changes) - moves.total():
-        told += (
-            f"; not counted: {lends} {cloud.gives} after the move was bound, with which the node"
+    moves = Counter(call.op for call in changes if not _restores(cloud, call))
+    text = ", ".join(f"{count} {op}" for op, count in sorted(moves.items()))
+    if restores := len(changes) - moves.total():
+        text += (
+            f"; not counted: {restores} {cloud.gives} after the move was bound, with which the node"
             " that was left gets an address of its own again"
         )
-    return told
+    return text
 
 
-def _lends(cloud: Cloud, call: CloudCall) -> bool:
-    return cloud.lends(call.op, call.params)
+def _restores(cloud: Cloud, call: CloudCall) -> bool:
+    return cloud.restores(call.op, call.params)
 
 
 def _first_write_rows(
@@ -127,8 +127,8 @@ def _first_write_rows(
             f"{len(firsts)} moves (of fewer than 100 the p99 is the worst), {options.pods:,} pods;"
             " from the API server's acknowledgement of the last pod's deletion to the first change"
             f" in the call log of {cloud.title}; it {fast} the aim of {FIRST_WRITE_AIM:g} s."
-            f"{_looks(cloud, drains, calls)} The seed: {wait:g} s on average until its next look,"
-            f" then {reads:,} reads (counted) before its first change, at {READS_PER_MINUTE:,} a"
+            f"{_target_reads(cloud, drains, calls)} The seed: {wait:g} s on average until its next"
+            f" look, then {reads:,} reads (counted) before its first change, at {READS_PER_MINUTE:,} a"
             " minute.",
             cloud.name,
         ),
@@ -139,13 +139,13 @@ def _first_write_rows(
     ]  # fmt: skip
 
 
-def _looks(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall]) -> str:
-    if not cloud.look:
+def _target_reads(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCall]) -> str:
+    if not cloud.target_read:
         return ""
-    looks = _after_drains(drains, matching(calls, cloud.look))
+    target_reads = _after_drains(drains, matching(calls, cloud.target_read))
     return (
-        f" Of it p50 {statistics.median(looks):.2f} s, worst {looks[-1]:.2f} s, to the first look"
-        " at the target, when the status is written; the rest is reading it in the emulated cloud,"
+        f" Of it p50 {statistics.median(target_reads):.2f} s, worst {target_reads[-1]:.2f} s, to the first"
+        " look at the target, when the status is written; the rest is reading it in the emulated cloud,"
         " which does one thing at a time."
     )
 
@@ -156,7 +156,7 @@ def _seed_reads(nodes: int, addresses: int) -> int:
 
 
 def _after_drains(drains: Sequence[Drain], calls: Sequence[CloudCall]) -> list[float]:
-    """Seconds from each drain to the first such call after it; the moves came one by one."""
+    """Seconds from each drain to the first of these calls after it; moves do not overlap."""
     firsts = []
     for drain in drains:
         at = next((call.at for call in calls if call.at >= drain.drained), math.inf)

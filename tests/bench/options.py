@@ -1,4 +1,4 @@
-"""The command line: how large a world, which rows, and where the figures go."""
+"""The command line: sizes, rows, and the output file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Sizes below the default are for trying the tool out; the targets are meant for t
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for; ``rows`` are families such as ``T8``."""
+    """The options; ``rows`` are families such as ``T8``."""
 
     clouds: tuple[Cloud, ...]
     nodes: int
@@ -62,26 +62,26 @@ class Options:
 
     @property
     def few_moves(self) -> int:
-        """Where a move takes seconds, or is only counted."""
+        """The number of moves where each takes seconds, or is only counted."""
         return min(self.moves, MOST_FEW_MOVES)
 
     @property
     def handovers(self) -> int:
-        """Where the leader is changed, each time for a fresh one."""
+        """The number of leader changes."""
         return min(1 + self.moves // 10, MOST_HANDOVERS)
 
     @property
     def most_moves(self) -> int:
-        """Moves of all rows, each to a fresh node; T7 leaves all nodes uncordoned."""
+        """Moves of all rows, each to a new node; T7 leaves all nodes uncordoned."""
         return self.moves + 2 * self.few_moves + 2 * self.handovers + STORMS
 
     def with_nodes(self, nodes: int) -> Options:
-        """The same addresses with other nodes, each with nothing but its pod of the workload."""
+        """The same addresses with another number of nodes, each with only its workload pod."""
         return replace(self, nodes=nodes, pods=nodes)
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
-    """Options from the command line; ``SystemExit`` 2 with one line where they make no sense."""
+    """Options from the command line; ``SystemExit`` 2 with one line where they are invalid."""
     parser = _parser()
     given = parser.parse_args(argv)
     rows = _chosen(parser, "rows", [part.upper() for part in given.rows.split(",")], FAMILIES)
@@ -105,9 +105,9 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 
 
 def _chosen(
-    parser: Parser, what: str, asked: Sequence[str], known: Iterable[str]
+    parser: Parser, what: str, names: Sequence[str], known: Iterable[str]
 ) -> frozenset[str]:
-    chosen = frozenset(part.strip() for part in asked)
+    chosen = frozenset(part.strip() for part in names)
     if unknown := sorted(chosen - set(known)):
         kind = {"rows": "row"}.get(what, what)
         parser.error(f"--{what}: there is no {kind} {unknown[0]!r}; there are {','.join(known)}")
@@ -115,7 +115,7 @@ def _chosen(
 
 
 def _complaint(options: Options) -> str:
-    """Why these sizes make no sense, ``""`` = they do."""
+    """Why these sizes are invalid, ``""``: they are valid."""
     if options.addresses > MOST_ADDRESSES:
         return f"--addresses: one NetIPAllocation has at most {MOST_ADDRESSES}"
     # T7 alone moves half of the addresses at once.
@@ -133,8 +133,8 @@ def _complaint(options: Options) -> str:
 def _parser() -> Parser:
     parser = Parser("tests.bench", _DESCRIPTION, _EPILOG)
 
-    def count(name: str, default: int | None, text: str, told: str = "") -> None:
-        note = f"{text} (default {told or default})"
+    def count(name: str, default: int | None, text: str, default_text: str = "") -> None:
+        note = f"{text} (default {default_text or default})"
         parser.add_argument(name, type=positive, default=default, metavar="N", help=note)
 
     half = f"one for two nodes, but {MOST_BY_DEFAULT} at most"

@@ -1,4 +1,4 @@
-"""What a decision costs: the pure planner on worlds of any size."""
+"""The cost of a decision: the pure planner on clusters of any size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .rows import NO_SEED, How, Row, Seed
 from .seed import counted_reads
 
 CPU_TARGET_MS = 50.0
-# A little above linear: caches of the processor grow colder with the world.
+# A little above linear: larger states fit worse into the processor's caches.
 GROWTH_TARGET = 1.2
 REPEATS = 15
 _NOW = 1_800_000_000.0
@@ -95,7 +95,7 @@ def growth_rows(sizes: Sequence[int]) -> list[Row]:
 
 
 def cpu(observed: Observed) -> Cost:
-    """What deciding about a world takes of the processor."""
+    """The CPU time of one decision."""
     decide(observed)
     gc.collect()
     taken = []
@@ -107,7 +107,7 @@ def cpu(observed: Observed) -> Cost:
 
 
 def first_binding(nodes: int, addresses: int) -> Observed:
-    """A pool of healthy nodes and addresses that nobody holds yet."""
+    """A pool of healthy nodes, and addresses without a holder."""
     pool = {node.name: node for node in map(_node, range(nodes))}
     ips = tuple(map(ip_text, range(addresses)))
     allocation = Allocation(
@@ -133,12 +133,12 @@ def first_binding(nodes: int, addresses: int) -> Observed:
 
 
 def at_rest(observed: Observed) -> Observed:
-    """The same with every address on a node, the status and the labels telling so."""
+    """The same with every address on a node, as status and labels say."""
     cloud_states = {
         ip: Present(CloudAddress(ip, f"ref-{ip}", MachineHolder(f"i-{number}"), f"token-{ip}"))
         for number, ip in enumerate(observed.allocation.addresses)
     }
-    observed = _told(replace(observed, cloud_states=cloud_states))
+    observed = _as_written(replace(observed, cloud_states=cloud_states))
     _expect(len(decide(observed).actions), 0, "at rest")
     return observed
 
@@ -161,8 +161,8 @@ def ip_text(number: int) -> str:
     return f"198.18.{number // 250}.{number % 250 + 1}"
 
 
-def _told(observed: Observed) -> Observed:
-    """The world once the plan's status and labels are written."""
+def _as_written(observed: Observed) -> Observed:
+    """The observed state after the plan's status and labels are written."""
     nodes = dict(observed.nodes)
     plan = decide(observed)
     if isinstance(plan.status, AllocationStatus):
@@ -195,7 +195,7 @@ def _mutations(observed: Observed) -> int:
 
 
 def _expect(found: int, wanted: int, what: str) -> None:
-    """A benchmark of something else than it says would be worse than none."""
+    """Check that the benchmark measures what it says."""
     if found != wanted:
         raise AssertionError(f"{what}: {wanted} actions expected, {found} planned")
 

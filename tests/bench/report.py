@@ -1,4 +1,4 @@
-"""The report: progress while it is made, then one table for people and one file for machines."""
+"""The report: progress during the run, then one table for people and one file for machines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADS = ("row", "cloud", "what", "target", "measured", "the seed's way", "ratio
 _WIDTH = 100
 _INDENT = "    "
 _BEGUN = time.monotonic()
-# What else the machine was doing; the figures are only as good as it was quiet.
+# The load before the start: figures are only valid on a quiet machine.
 _LOAD = os.getloadavg()[0]
 
 
@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
-    """Say what is begun, and how long it took when that was worth a second line."""
+    """Print the start of a step, and its duration if it was long."""
     say(f"{text} ...")
     begun = time.monotonic()
     yield
@@ -61,7 +61,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def write_json(path: Path, options: Options, rows: Sequence[Row]) -> None:
-    """Everything in the table, with the size and the machine it holds for."""
+    """Write the table with the sizes and the machine it holds for."""
     content = {
         "clouds": [cloud.name for cloud in options.clouds],
         "nodes": options.nodes,

@@ -1,4 +1,4 @@
-"""A row of the report: a target, what was measured, and what the seed's way costs beside it."""
+"""A row of the report: the target, the measured figure, and the cost of the seed's way."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ ON_A_CLUSTER = frozenset({"T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T10"}
 
 
 class How(StrEnum):
-    """Where the figure for the seed's way comes from."""
+    """The source of the figure for the seed's way."""
 
     EXECUTED = "executed"
-    """Its steps, written anew from their description, ran here on a cloud that records reads."""
+    """Its steps, rewritten from their description, ran here on a cloud that records reads."""
     COUNTED = "counted"
     """The same loops ran here at full length, with reads that are only counted."""
     MODELLED = "modelled"
     """Computed from a counted figure and an assumption that the note states."""
     DESCRIBED = "described"
-    """No figure: only what its source says, in the note."""
+    """No figure: the note says what its source says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What the seed's way costs in the unit of the row; ``None`` = there is no figure."""
+    """The cost of the seed's way in the unit of the row; ``None``: there is no figure."""
 
     value: float | None
     how: How
@@ -42,12 +42,12 @@ class Row:
     Attributes:
         id: the target's id, with a letter where one target has several figures.
         what: what was measured.
-        target: the most that is good enough, in ``unit``.
-        measured: what was seen in this run, in ``unit``.
-        unit: as it is written behind a number, ``""`` = a mere count.
+        target: the highest value that meets it, in ``unit``.
+        measured: the figure of this run, in ``unit``.
+        unit: written behind a number, ``""`` = a count.
         seed: the seed's way at the same size.
-        note: how it was measured, what else was seen.
-        cloud: where it was measured, ``""`` = no cloud was needed.
+        note: how it was measured, and other observations.
+        cloud: where it was measured, ``""``: without a cloud.
     """
 
     id: str
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How often our figure fits into the seed's; ``None`` = one of them is missing or 0."""
+        """The seed's figure divided by ours; ``None``: one of them is missing or 0."""
         if not self.seed.value or not self.measured:
             return None
         return self.seed.value / self.measured
@@ -87,7 +87,7 @@ class Row:
 
 
 def number(value: float, unit: str = "") -> str:
-    """A figure with as many digits as mean something."""
+    """A figure with its significant digits."""
     digits = 0 if value == int(value) or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     text = f"{value:,.{digits}f}"
     return f"{text} {unit}" if unit else text

@@ -1,4 +1,4 @@
-"""What the SDKs of clouds cost a controller that does not use them yet (SDK)."""
+"""The cost of cloud SDKs that the controller does not use yet (SDK)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAKING_TARGET_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one process told.
+    """The figures of one process.
 
     Attributes:
         making: CPU seconds of finding, loading and making all providers.

@@ -1,4 +1,4 @@
-"""The seed's reconciler, written anew from its description, on clouds that count what it asks.
+"""The seed's reconciler, rewritten from its description, on clouds that count its reads.
 
     for every node, for every address: GET the instance until one matches    (who holds any)
     for every address, for every node: GET the instance
@@ -7,8 +7,8 @@
     nobody had it: the first schedulable node that held none gets it
     for every labelled node: none of the list                                label off, pods deleted
 
-It runs serially; nothing is remembered between two GETs. Where its source leaves a choice, the one
-that costs less is taken: addresses in the order of their nodes, an answer without any delay.
+It runs serially; nothing is remembered between two GETs. Where its source leaves a choice, this
+takes the cheaper one: addresses in the order of their nodes, an answer without any delay.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class CountingCloud:
 
 
 class RecordingCloud:
-    """Asks the memory cloud through its provider; its call log is what counts."""
+    """Reads the memory cloud through its provider, and counts its call log."""
 
     def __init__(self, nodes: int, addresses: int) -> None:
         self._cloud = MemoryCloud()
@@ -91,7 +91,7 @@ class RecordingCloud:
         raise AssertionError(f"a healthy cluster needs no change, not {ip} on {node}")
 
     def close(self) -> None:
-        """Give the event loop back."""
+        """Close the event loop."""
         self._runner.close()
 
 
@@ -100,8 +100,8 @@ class SeedController:
     """The seed with every address on its node; nodes and addresses are numbers.
 
     Attributes:
-        drained: nodes that are cordoned and rid of the workload.
-        requests: what it asked of the API server, by verb and resource.
+        drained: nodes that are cordoned and have no workload pods.
+        requests: its requests to the API server, by verb and resource.
     """
 
     cloud: Cloud
@@ -115,7 +115,7 @@ class SeedController:
         self._labelled = set(range(self.addresses))
 
     def run(self, seconds: float, interval: int) -> None:
-        """Its loops for so long, of one replica that leads; calls take no time."""
+        """Run the loops of one leader for this long; calls take no time."""
         due = 0
         for now in range(0, int(seconds), LOOP_SECONDS):
             self.requests["list", "netipallocations"] += 1
@@ -167,14 +167,14 @@ class SeedController:
 
 
 def counted_reads(nodes: int, addresses: int) -> int:
-    """GETs of one pass while all is well, by running the loops over a table."""
+    """GETs of one pass at rest, by running the loops over a table."""
     cloud = CountingCloud(addresses)
     SeedController(cloud, nodes, addresses).reconcile()
     return cloud.reads
 
 
 def executed_reads(nodes: int, addresses: int) -> int:
-    """GETs of one pass while all is well, as the memory cloud saw them arrive."""
+    """GETs of one pass at rest, as logged by the memory cloud."""
     cloud = RecordingCloud(nodes, addresses)
     try:
         SeedController(cloud, nodes, addresses).reconcile()
@@ -191,7 +191,7 @@ def reads_before_first_write(nodes: int, addresses: int) -> int:
 
 
 def requests_at_rest(seconds: float, interval: int) -> Counter[tuple[str, str]]:
-    """Requests to the API server while all is well; they do not depend on the cluster's size."""
+    """Requests to the API server at rest; they do not depend on the cluster's size."""
     controller = SeedController(CountingCloud(2), 3, 2)
     controller.run(seconds, interval)
     return controller.requests

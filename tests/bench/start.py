@@ -1,4 +1,4 @@
-"""The controller's own needs: how soon it is ready, and how much memory it keeps (T8)."""
+"""The controller's own cost: time until it is ready, and memory (T8)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ READY_TARGET_SECONDS = 10.0
 
 
 def start_rows(fleet: Fleet, options: Options) -> list[Row]:
-    """Call it last: the memory is that after everything else was done."""
+    """Call it last: the memory is measured after all other rows."""
     size = f"{options.nodes:,} nodes, {options.pods:,} pods"
     cloud = fleet.cloud.cloud
     now, peak = fleet.memory_mib()

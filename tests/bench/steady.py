@@ -1,4 +1,4 @@
-"""At rest: what is read from the cloud at each resync, and that nothing else happens (T1, T2)."""
+"""At rest: the cloud reads of each resync, and no other calls (T1, T2)."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _SMALL = ((3, 2), (10, 5), (50, 20))
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What was seen while nothing was to be done."""
+    """The observations at rest."""
 
     cloud: Cloud
     nodes: int
     addresses: int
     calls: Sequence[CloudCall]
-    asked: Sequence[ApiCall]
+    api_calls: Sequence[ApiCall]
     seconds: float
     cpu_seconds: float
 
     @property
     def resyncs(self) -> list[list[CloudCall]]:
-        """The calls by resync. The last one may not be complete: it only ended the one before."""
+        """The calls by resync, without the last one, which may be incomplete."""
         return _bursts(self.calls)[:-1]
 
     @property
@@ -48,7 +48,7 @@ class Rest:
 
 
 def watch(fleet: Fleet, resyncs: int) -> Rest:
-    """Let resyncs go by."""
+    """Watch a number of resyncs."""
     since = max((call.at for call in fleet.cloud.calls()), default=0.0) + 1e-6
     mark, cpu, begun = fleet.audit.mark(), fleet.cpu_seconds(), time.monotonic()
     with step(f"watching {resyncs} resyncs, {INTERVAL_SECONDS} s apart"):
@@ -63,14 +63,14 @@ def watch(fleet: Fleet, resyncs: int) -> Rest:
         nodes=len(fleet.cloud.instances),
         addresses=fleet.cloud.addresses,
         calls=fleet.cloud.calls(since),
-        asked=fleet.audit.since(mark),
+        api_calls=fleet.audit.since(mark),
         seconds=time.monotonic() - begun,
         cpu_seconds=fleet.cpu_seconds() - cpu,
     )
 
 
 def steady_rows(rest: Rest, options: Options) -> list[Row]:
-    """The rows that were asked for, of one time at rest."""
+    """The selected rows of one time at rest."""
     rows = []
     if "T1" in options.rows:
         rows.append(_reads_row(rest))
@@ -116,7 +116,7 @@ def _seed_reads(nodes: int, addresses: int) -> Seed:
 
 def _reads_row(rest: Rest) -> Row:
     ops = Counter(call.op for call in rest.resyncs[-1])
-    told = ", ".join(f"{count} {op}" for op, count in sorted(ops.items()))
+    text = ", ".join(f"{count} {op}" for op, count in sorted(ops.items()))
     small = ", ".join(f"{n}/{a}: {executed_reads(n, a):,}" for n, a in _SMALL)
     return Row(
         "T1",
@@ -126,7 +126,7 @@ def _reads_row(rest: Rest) -> Row:
         "",
         _seed_reads(rest.nodes, rest.addresses),
         f"the most of {len(rest.resyncs)} resyncs, from the call log of the emulated"
-        f" {rest.cloud.title} (at last {told}); the controller used"
+        f" {rest.cloud.title} (at last {text}); the controller used"
         f" {rest.cpu_seconds / rest.seconds:.1%} of a core meanwhile. The seed's loops, executed on"
         f" a recording cloud at nodes/addresses {small}, are counted at this size.",
         rest.cloud.name,
@@ -134,19 +134,19 @@ def _reads_row(rest: Rest) -> Row:
 
 
 def _quiet_rows(rest: Rest) -> list[Row]:
-    if not any(call.resource == "leases" for call in rest.asked):
+    if not any(call.resource == "leases" for call in rest.api_calls):
         raise AssertionError("the audit log shows no renewal of the Lease, so it shows nothing")
     writes = sum(not call.reads for call in rest.calls)
-    own = [call for call in rest.asked if call.resource != "leases"]
+    own = [call for call in rest.api_calls if call.resource != "leases"]
     lists = [call for call in own if call.verb == "list"]
     changes = [call for call in own if call.verb in WRITES]
     other = Counter(
-        f"{call.verb} {call.resource}" for call in rest.asked if call not in lists + changes
+        f"{call.verb} {call.resource}" for call in rest.api_calls if call not in lists + changes
     )
     seed = requests_at_rest(rest.seconds, INTERVAL_SECONDS)
     seed_lists = Seed(float(_total(seed, {"list"})), How.EXECUTED)
     seed_writes = Seed(float(_total(seed, WRITES)), How.EXECUTED)
-    told = ", ".join(f"{count} {what}" for what, count in sorted(other.items())) or "none"
+    text = ", ".join(f"{count} {what}" for what, count in sorted(other.items())) or "none"
     window, name = f"over {rest.seconds:.0f} s", rest.cloud.name
     return [
         Row(
@@ -156,7 +156,7 @@ def _quiet_rows(rest: Rest) -> list[Row]:
         ),
         Row(
             "T2b", "LISTs to the API server at rest", 0.0, float(len(lists)), "", seed_lists,
-            f"{window}, from the API server's audit log, kopf's included; besides: {told}.",
+            f"{window}, from the API server's audit log, kopf's included; besides: {text}.",
             name,
         ),
         Row(

@@ -1,4 +1,4 @@
-"""An API of the cloud that fails in every way: no label goes and no pod leaves for it (T10)."""
+"""A cloud API that fails in every way: no label is removed and no pod evicted (T10)."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _LABELLED_NODES = "/api/v1/nodes?labelSelector=ip.ready%3Dtrue"
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """What was seen while every call to the cloud failed.
+    """The observations while every call to the cloud failed.
 
     Attributes:
-        kind: how they failed, in a word.
+        kind: how they failed.
         calls: those calls.
-        asked: what the controller asked of the API server.
-        labels_lost: nodes that said they hold an address before it and not after it.
+        api_calls: the controller's requests to the API server.
+        labels_lost: nodes that had the label of an address before it and not after it.
         recovery_seconds: from its end until an address drained in it was on another node.
     """
 
     kind: str
     calls: Sequence[CloudCall]
-    asked: Sequence[ApiCall]
+    api_calls: Sequence[ApiCall]
     labels_lost: int
     recovery_seconds: float
 
     @property
     def disturbances(self) -> Counter[str]:
-        """Whatever may have taken a label or a pod away; nothing was to be done meanwhile."""
-        seen = Counter(str(call) for call in self.asked if _may_disturb(call))
-        return seen + Counter({"label lost": self.labels_lost})
+        """Requests that may have removed a label or a pod; there must be none."""
+        disturbing = Counter(str(call) for call in self.api_calls if _may_disturb(call))
+        return disturbing + Counter({"label lost": self.labels_lost})
 
 
 def storm_rows(fleet: Fleet, options: Options) -> list[Row]:
@@ -70,7 +70,7 @@ def storm_rows(fleet: Fleet, options: Options) -> list[Row]:
 
 
 def _faults(cloud: Cloud) -> dict[str, Mapping[str, Any]]:
-    """Every way to fail, as the emulator spells it."""
+    """Every way to fail, as faults of the emulator."""
 
     def refused(refusal: Refusal) -> Mapping[str, Any]:
         return {"op": ".*", "status": refusal.status, "code": refusal.code}
@@ -89,37 +89,42 @@ async def _storm(fleet: Fleet, ip: str, kind: str, fault: Mapping[str, Any], sec
         labelled, mark, begun = _labelled(fleet), fleet.audit.mark(), monotonic()
         with fleet.cloud.struck(fault):
             await _unknown(fleet, status)
-            # Both ask for an answer, now that there is no knowing: to a drain and to a pod that
-            # runs where no address is.
+            # Two reasons to act while the state is unknown: a drain, and a pod on a node without an
+            # address.
             await asyncio.to_thread(delete_pod, fleet, node)
             await asyncio.to_thread(_add_misplaced_pod, fleet, status)
             await asyncio.sleep(seconds)
             calls = await asyncio.to_thread(fleet.cloud.calls, begun)
-            asked, lost = fleet.audit.since(mark), labelled - _labelled(fleet)
+            api_calls, lost = fleet.audit.since(mark), labelled - _labelled(fleet)
             over = fleet.audit.mark()
         ended = monotonic()
         at = await moved(fleet, status, ip, node)
         await _evicted(fleet, over)
-        await until(fleet, lambda: not status.seen[ip].owes, f"{node} to have its own address")
-    return Storm(kind, calls, asked, len(lost), at - ended)
+        await until(
+            fleet,
+            lambda: not status.addresses[ip].restore_pending,
+            f"{node} to have its own address",
+        )
+    return Storm(kind, calls, api_calls, len(lost), at - ended)
 
 
 async def _unknown(fleet: Fleet, status: Status) -> None:
-    """Wait until the controller has noticed: what it read before is still right until then."""
+    """Wait until the controller has noticed: until then its last read is still valid."""
 
     def unknown() -> bool:
-        return all(seen.phase == "Unknown" for seen in status.seen.values())
+        return all(address.phase == "Unknown" for address in status.addresses.values())
 
     await until(fleet, unknown, "every address to be unknown", _DEADLINE_SECONDS)
 
 
 async def _evicted(fleet: Fleet, mark: int) -> None:
-    """Wait for the eviction that is due when all is known again: it would have been seen before."""
+    """Wait for the eviction that is due once the state is known: it proves that the log shows
+    evictions."""
 
-    async def seen() -> bool:
+    async def evicted() -> bool:
         return any(call.subresource == "eviction" for call in fleet.audit.since(mark))
 
-    await wait_for_async(seen, _DEADLINE_SECONDS, "the misplaced pod to be evicted after all")
+    await wait_for_async(evicted, _DEADLINE_SECONDS, "the misplaced pod to be evicted after all")
 
 
 def _may_disturb(call: ApiCall) -> bool:
@@ -127,7 +132,7 @@ def _may_disturb(call: ApiCall) -> bool:
 
 
 def _labelled(fleet: Fleet) -> set[str]:
-    """The nodes that say they hold an address."""
+    """The nodes with the label of an address."""
     return {
         node["metadata"]["name"] for node in fleet.cluster.request("GET", _LABELLED_NODES)["items"]
     }
@@ -138,8 +143,8 @@ def _set_evictions(fleet: Fleet, *, on: bool) -> None:
 
 
 def _add_misplaced_pod(fleet: Fleet, status: Status) -> None:
-    """Have a pod of the workload run where it asks not to be: on a node without an address."""
-    taken = {seen.node for seen in status.seen.values()}
+    """Create a workload pod on a node without an address, against its affinity."""
+    taken = {address.node for address in status.addresses.values()}
     last = len(fleet.cloud.instances) - 1
     node = next(name for name in map(node_name, range(last, -1, -1)) if name not in taken)
     uid = fleet.cluster.request("GET", _REPLICASET)["metadata"]["uid"]
@@ -160,10 +165,10 @@ def _add_misplaced_pod(fleet: Fleet, status: Status) -> None:
 def _note(storms: Sequence[Storm], disturbances: Counter[str]) -> str:
     failed = ", ".join(f"{len(storm.calls)} calls {storm.kind}" for storm in storms)
     back = ", ".join(f"{storm.recovery_seconds:.1f} s" for storm in storms)
-    told = ", ".join(f"{count} {what}" for what, count in sorted(disturbances.items())) or "none"
+    text = ", ".join(f"{count} {what}" for what, count in sorted(disturbances.items())) or "none"
     return (
         f"writes to nodes, evictions and deletions of pods in the API server's audit log while"
-        f" every call to the cloud failed ({failed}), and labels missing afterwards: {told}."
+        f" every call to the cloud failed ({failed}), and labels missing afterwards: {text}."
         " In each storm a node with an address was drained and a pod of the workload ran on a node"
         " without one, with evictMisplacedPods on; that pod was evicted when the storm was over,"
         f" so the log would have told. The drained addresses were on other nodes {back} after"

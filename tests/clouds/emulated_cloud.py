@@ -1,4 +1,4 @@
-"""An emulated cloud as the simulation arranges it: real provider, real SDK, real HTTP."""
+"""An emulated cloud for the simulation: real provider, real SDK, real HTTP."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TIMES = (1, 2, 5)
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What may go wrong with one cloud, besides connections.
+    """The possible faults of one cloud, besides connections.
 
     Attributes:
         operations: names of its operations, as regular expressions.
-        refusals: status and code of refusals that are worth a repeat.
-        late: codes that accepted operations end in; empty = they never do.
+        refusals: status and code of refusals that may be retried.
+        late: error codes of accepted operations; empty = they never fail.
     """
 
     operations: tuple[str, ...]
@@ -72,18 +72,18 @@ class EmulatedCloud:
 
     @property
     def holders(self) -> Mapping[str, MachineHolder | OtherHolder | None]:
-        """Who has which address, without a call."""
+        """The holders of all addresses, without a call."""
         return {ip: self.holder(ip) for ip in self.world.addresses()}
 
     def holder(self, ip: str) -> MachineHolder | OtherHolder | None:
-        """Who has an address, without a call."""
+        """The holder of an address, without a call."""
         if ip in self._elsewhere:
             return OtherHolder(self._elsewhere[ip])
         machine = self.world.holder(ip)
         return MachineHolder(machine) if machine else None
 
     def assign(self, ip: str, holder: str | OtherHolder | None) -> None:
-        """Change the holder of an address by hand."""
+        """Change the holder of an address directly."""
         self._elsewhere.pop(ip, None)
         if isinstance(holder, str):
             self.world.associate(ip, holder)
@@ -96,17 +96,17 @@ class EmulatedCloud:
     def terminate(self, machine_id: str) -> None:
         """Delete a machine."""
         if isinstance(self.world, ArmWorld):
-            # As node pools do: else the interface stays, with the address on no machine at all.
+            # As node pools do: else the interface stays with the address, without a machine.
             self.world.terminate(machine_id, with_interface=True)
         else:
             self.world.terminate(machine_id)
 
     def step(self) -> None:
-        """Time passes by itself here."""
+        """Does nothing: real time passes."""
 
 
 def some_fault(rng: random.Random, wrong: Wrong) -> Fault:
-    """One thing that goes wrong with some calls."""
+    """A random fault of some calls."""
     op, times = rng.choice((*wrong.operations, ".*")), rng.choice(_TIMES)
     match rng.choice(("refused", "before", "after", "late")):
         case "before":

@@ -1,4 +1,5 @@
-"""Random runs through each emulated cloud: none lost, none on two nodes, none left without."""
+"""Random runs on each emulated cloud: no address is lost or on two nodes, no node left without
+one."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ RUNS = int(os.environ.get("MOORAGE_CLOUD_RUNS", "2000"))
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One cloud: how it is emulated, and what can go wrong with it."""
+    """One cloud: its emulator and its faults."""
 
     name: str
     emulator: Callable[[], HttpEmulator[Any]]
@@ -101,7 +102,7 @@ def cloud(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Emulate
 
 
 class CloudRun(Run):
-    """A random life on an emulated cloud."""
+    """A random run on an emulated cloud."""
 
     def __init__(self, seed: int, cloud: EmulatedCloud, provider: Provider, wrong: Wrong) -> None:
         def make(_: random.Random) -> Simulation:

@@ -1,1 +1,1 @@
-"""Tests of the repository as a whole: nothing generated is stale, the docs tell the truth."""
+"""Tests of the repository as a whole: nothing generated is stale, the docs are correct."""

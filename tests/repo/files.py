@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Hashes, in which anything can occur by chance.
+# Hashes, which may contain any text by chance.
 _NO_PROSE = {"go.sum"}
 _FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -28,7 +28,7 @@ def python_files() -> list[Path]:
 
 
 def documents() -> list[Path]:
-    """Everything written for people alone."""
+    """Everything written only for people."""
     return [path for path in repository_files() if path.suffix == ".md"]
 
 
@@ -38,11 +38,11 @@ def blocks(text: str) -> list[str]:
 
 
 def code_spans(text: str) -> list[str]:
-    """What stands in single or double backticks, outside fenced blocks."""
+    """Text in single or double backticks, outside fenced blocks."""
     spans = re.findall(r"(?<!`)(`{1,2})(?!`)([^`\n]+)\1(?!`)", _FENCE.sub("", text))
     return [span.strip() for _, span in spans]
 
 
 def shown(path: Path) -> str:
-    """A path as people name it."""
+    """A path relative to the root, for messages."""
     return path.relative_to(ROOT).as_posix()

@@ -1,4 +1,5 @@
-"""Write all that is made from code, CRDs, pins and tables: ``./nox -s sync``, ``-- --check``."""
+"""Writes all that is generated from code, CRDs, pins and tables: ``./nox -s sync``, ``--
+--check``."""
 
 from __future__ import annotations
 
@@ -41,12 +42,12 @@ _PIN = re.compile(r'"(moorage-[a-z-]+(?:\[[a-z,]+\])?)==[^"]*"')
 
 
 def generated(root: Path) -> dict[Path, str]:
-    """What every file that is generated, wholly or in part, should say, by its path."""
+    """The expected text of every generated file, by path."""
     return _crds(root) | _pins(root) | _readmes(root) | _prometheus_rule(root)
 
 
 def stale(root: Path) -> list[Path]:
-    """Generated files that say something else, are missing, or should not be there."""
+    """Generated files with another text, missing ones, and superfluous ones."""
     wanted = generated(root)
     left_over = set((root / "crds").glob("*.yaml")) - wanted.keys()
     return sorted(left_over | {path for path, text in wanted.items() if _text(path) != text})
@@ -65,7 +66,7 @@ def write(root: Path) -> list[Path]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write, or with ``--check`` only tell: 1 if something is stale, else 0."""
+    """Write, or with ``--check`` only report: 1 if something is stale, else 0."""
     parser = argparse.ArgumentParser(prog="tests.repo.generated", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; 1 if one is stale")
     check = parser.parse_args(argv).check

@@ -1,4 +1,4 @@
-"""The tables in the READMEs, made from the code they tell about."""
+"""The tables in the READMEs, generated from the code they describe."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _code(*words: str) -> str:
 
 
 def cases() -> str:
-    """What happens to an address, as it stands above the code that decides it."""
+    """The drawn table of an address, from the code that decides."""
     _, _, drawn = (address.__doc__ or "").partition("\n\n")
     return f"```text\n{drawn.strip()}\n```\n"
 
@@ -67,7 +67,7 @@ def settings() -> str:
 
 
 def rights() -> str:
-    """Every right of the core controller."""
+    """Every RBAC rule of the core controller."""
     rows = (
         (
             right.group or "core",
@@ -90,8 +90,8 @@ def series() -> list[tuple[str, str, Row, str]]:
     own = core_metrics(standard.registry, None)
     gauges = Gauges(Caches(), Scopes(_no_provider, _nobody), lambda: True, None)
     replica = Replica("", "", lambda: True, standard.registry, None)
-    told = itertools.chain(gauges.read(), replica.read())
-    return sorted(itertools.chain(_registered(standard), _registered(own), _read(told)))
+    collected = itertools.chain(gauges.read(), replica.read())
+    return sorted(itertools.chain(_registered(standard), _registered(own), _read(collected)))
 
 
 def metrics() -> str:
@@ -112,14 +112,14 @@ def _registered(holder: ControllerMetrics | CoreMetrics) -> Iterator[tuple[str, 
             yield name, described.type, tuple(one._labelnames), described.documentation
 
 
-def _read(told: Iterable[Metric]) -> Iterator[tuple[str, str, Row, str]]:
-    for one in told:
+def _read(collected: Iterable[Metric]) -> Iterator[tuple[str, str, Row, str]]:
+    for one in collected:
         if isinstance(one, GaugeMetricFamily):
             yield one.name, one.type, one._labelnames, one.documentation
 
 
 def _no_provider(name: str, region: str) -> Provider:
-    raise LookupError(f"no cloud is needed to tell the series: {name} {region}")
+    raise LookupError(f"no cloud is needed to list the series: {name} {region}")
 
 
 def _nobody(_: Iterable[str]) -> None:
@@ -147,7 +147,7 @@ def _schema() -> dict[str, Any]:
 
 
 def _walk(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Every field below an object: its path, its schema, ``"required"`` where it must be there."""
+    """Every field below an object: its path, its schema, ``"required"`` where it is."""
     for name, one in schema.get("properties", {}).items():
         yield prefix + name, one, "required" if name in schema.get("required", ()) else ""
         many = one.get("type") == "array"

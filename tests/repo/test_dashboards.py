@@ -1,4 +1,4 @@
-"""Alerts and panels ask for what the controller tells, and every alert says what to do."""
+"""Alerts and panels use metrics that exist, and every alert says what to do."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ENDINGS = {"histogram": ("_bucket", "_sum", "_count")}
 ROWS = ["Controller Overview", "CRD Status", "IP Allocation", "Node Status", "Operations & Errors"]
 
 
-def told() -> dict[str, set[str]]:
-    """Every name the controller tells of, as Prometheus stores it, with its labels."""
+def exported() -> dict[str, set[str]]:
+    """Every series of the controller, as Prometheus stores it, with its labels."""
     found = {}
     for name, kind, labels, _ in series():
         for ending in ENDINGS.get(kind, ("",)):
@@ -34,15 +34,15 @@ def told() -> dict[str, set[str]]:
 
 
 def unknown(expression: str) -> frozenset[str]:
-    """Series, and labels of them, that an expression asks for and nobody tells."""
-    known = told()
+    """Series and labels that an expression uses and the controller does not export."""
+    known = exported()
     names = metric_names(expression)
     labels = set().union(*(known.get(name, set()) for name in names))
     return (names - known.keys()) | (label_names(expression) - labels)
 
 
 @pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
-def test_whatever_is_asked_for_is_told(title: str, expression: str) -> None:
+def test_every_series_of_an_expression_is_exported(title: str, expression: str) -> None:
     assert metric_names(expression), f"{title} asks for nothing"
     assert unknown(expression) == set()
 
@@ -57,19 +57,19 @@ def test_whatever_is_asked_for_is_told(title: str, expression: str) -> None:
          {"netipallocation_reconcile_duration_seconds"}),
     ],
 )  # fmt: skip
-def test_what_nobody_tells_is_noticed(expression: str, wrong: set[str]) -> None:
+def test_a_series_that_is_not_exported_is_noticed(expression: str, wrong: set[str]) -> None:
     assert unknown(expression) == wrong
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_an_alert_says_how_bad_it_is_what_is_up_and_what_to_do(alert: Alert) -> None:
+def test_an_alert_has_a_severity_a_summary_and_advice(alert: Alert) -> None:
     assert alert.labels["severity"] in ("critical", "warning", "info")
     assert alert.annotations["summary"]
     assert alert.annotations["description"]
     assert alert.annotations["runbook"] == f"dashboards/README.md#{alert.name.lower()}"
 
 
-def test_every_alert_has_its_lines_in_the_readme_and_no_other_has() -> None:
+def test_exactly_the_alerts_are_described_in_the_readme() -> None:
     assert sorted(HEADINGS) == sorted(alert.name for alert in ALERTS)
 
 
@@ -93,9 +93,9 @@ def test_the_dashboard_has_the_rows_it_had() -> None:
 def test_the_dashboard_lets_datasource_and_cluster_be_chosen() -> None:
     variables = {one["name"]: one for one in BOARD["templating"]["list"]}
     assert list(variables) == ["datasource", "cluster"]
-    # What matches any cluster matches series without the label, too.
+    # A matcher of any cluster also matches series without the label.
     assert variables["cluster"]["allValue"] == ".*"
-    (asked,) = metric_names(variables["cluster"]["query"]["query"]) & told().keys()
+    (asked,) = metric_names(variables["cluster"]["query"]["query"]) & exported().keys()
     assert asked == "netipallocation_controller_healthy"
 
 
@@ -106,7 +106,7 @@ def test_every_series_of_a_panel_is_filtered_by_the_cluster(title: str, expressi
     assert all('cluster=~"$cluster"' in matchers for matchers in selected)
 
 
-def test_no_two_panels_have_one_number_and_none_lies_over_another() -> None:
+def test_panels_have_different_ids_and_do_not_overlap() -> None:
     places = [panel["gridPos"] for panel in BOARD["panels"]]
     cells = [
         (place["x"] + column, place["y"] + line)

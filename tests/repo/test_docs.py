@@ -1,4 +1,4 @@
-"""What the documents and docstrings name exists: modules, commands, files."""
+"""Names in documents and docstrings exist: modules, commands, files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def resolves(dotted: str) -> bool:
 
 
 def names_without_a_thing(text: str) -> list[str]:
-    """Dotted names in backticks, and imports in examples, that lead nowhere."""
+    """Dotted names in backticks, and imports in examples, that do not exist."""
     named = {span for span in code_spans(text) if _DOTTED.fullmatch(span)}
     for block in blocks(text):
         for module, names in _IMPORTED.findall(block):
@@ -57,12 +57,13 @@ def sessions() -> set[str]:
 
 
 def commands_without_a_session(text: str) -> list[str]:
-    """Sessions that a text tells people to run and that are none."""
+    """Sessions in a text that do not exist."""
     return sorted(set(_SESSION.findall(text)) - sessions())
 
 
 def paths_without_a_file(text: str, document: Path) -> list[str]:
-    """Paths in backticks, seen from the root, the document or a package's source, that are none."""
+    """Paths in backticks that do not exist, relative to the root, the document or a package's
+    source."""
     bases = (ROOT, document.parent, *(ROOT / "packages").glob("*/src"))
     return [
         span
@@ -72,7 +73,7 @@ def paths_without_a_file(text: str, document: Path) -> list[str]:
 
 
 def links_that_lead_nowhere(text: str, document: Path) -> list[str]:
-    """Links to files, and to headings in them, that are not there."""
+    """Links to files, and to headings in them, that do not exist."""
     return [link for link in _LINK.findall(text) if not _leads_somewhere(link, document)]
 
 
@@ -98,12 +99,12 @@ def _is_a_file_name(span: str) -> bool:
 
 
 def complaints(paths: Iterable[Path], check: Callable[[str, Path], list[str]]) -> dict[str, object]:
-    """What is wrong with which file."""
+    """The errors of each file."""
     found = {shown(path): check(path.read_text("utf-8"), path) for path in paths}
     return {name: wrong for name, wrong in found.items() if wrong}
 
 
-def test_every_dotted_name_of_ours_leads_somewhere() -> None:
+def test_every_dotted_name_of_ours_exists() -> None:
     assert complaints(TEXTS, lambda text, _: names_without_a_thing(text)) == {}
 
 
@@ -115,7 +116,7 @@ def test_every_path_in_a_document_exists() -> None:
     assert complaints(documents(), paths_without_a_file) == {}
 
 
-def test_every_link_in_a_document_leads_somewhere() -> None:
+def test_every_link_in_a_document_has_a_target() -> None:
     assert complaints(documents(), links_that_lead_nowhere) == {}
 
 
@@ -134,24 +135,24 @@ def test_every_package_is_linked_from_the_readme() -> None:
     assert [name for name in packages if f"(packages/{name}/README.md)" not in readme] == []
 
 
-def test_a_name_that_is_gone_is_noticed() -> None:
+def test_a_missing_name_is_noticed() -> None:
     gone = "moorage_" + "kube.client.Cliant"
     there = "moorage_kube.client.client.Client"
     text = f"See `{gone}` and `{there}`.\n```python\nfrom {gone} import x\n```\n"
     assert names_without_a_thing(text) == [gone, f"{gone}.x"]
 
 
-def test_a_session_that_is_gone_is_noticed() -> None:
+def test_a_missing_session_is_noticed() -> None:
     gone = "test" + "all"
     assert commands_without_a_session(f"./nox -s {gone} and ./nox -s demo") == [gone]
 
 
-def test_a_path_that_is_gone_is_noticed() -> None:
+def test_a_missing_path_is_noticed() -> None:
     text = "`packages/nothing`, `packages/core/src`, `text/plain`, `a/b.py`, `.ci/run`"
     assert paths_without_a_file(text, ROOT / "README.md") == ["packages/nothing", "a/b.py"]
 
 
-def test_a_link_that_leads_nowhere_is_noticed() -> None:
+def test_a_broken_link_is_noticed() -> None:
     text = "[a](LICENSE), [b](LICENCE), [c](README.md#two-commands), [d](README.md#three-commands)"
     wrong = ["LICENCE", "README.md#three-commands"]
     assert links_that_lead_nowhere(text, ROOT / "README.md") == wrong

@@ -1,4 +1,4 @@
-"""Whatever people used of ip-address-controller is still there: one row for each name."""
+"""Every public name of ip-address-controller still exists: one row for each name."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ VARIABLES = [
     ("CLUSTER_NAME", "gke-prod", "cluster_name", "gke-prod"),
 ]
 
-# Path below `spec`, type, and what else the schema says of it.
+# Path below `spec`, type, and the rest of its schema.
 FIELDS: list[tuple[str, str, dict[str, Any]]] = [
     ("reservedIPs", "array", {"required": True}),
     ("reservedIPs[]", "string", {}),
@@ -95,7 +95,7 @@ PANELS = [
 
 
 def field(path: str) -> dict[str, Any]:
-    """The schema of a field of the spec, with ``required`` told by the object it is in."""
+    """The schema of a field of the spec, with ``required`` from its parent object."""
     (version,) = crd(DEFINITION)["spec"]["versions"]
     found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     required = False
@@ -107,8 +107,8 @@ def field(path: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("name", "kind", "labels"), METRICS)
 def test_a_metric_keeps_its_name_type_and_labels(name: str, kind: str, labels: set[str]) -> None:
-    told = {one: (its_kind, set(its_labels)) for one, its_kind, its_labels, _ in series()}
-    assert told[name] == (kind, labels)
+    described = {one: (its_kind, set(its_labels)) for one, its_kind, its_labels, _ in series()}
+    assert described[name] == (kind, labels)
 
 
 @pytest.mark.parametrize(("variable", "text", "setting", "value"), VARIABLES)
@@ -164,7 +164,7 @@ def test_nodes_are_labelled_as_they_were() -> None:
 
 
 @pytest.mark.parametrize(("name", "severity", "waits"), ALERTS)
-def test_an_alert_keeps_its_name_severity_and_patience(
+def test_an_alert_keeps_its_name_severity_and_duration(
     name: str, severity: str, waits: str
 ) -> None:
     (found,) = (one for one in alerts(DASHBOARDS / "rules.yaml") if one.name == name)

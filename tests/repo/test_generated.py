@@ -1,4 +1,4 @@
-"""Nothing generated is stale, and what is stale is noticed."""
+"""Nothing generated is stale, and a stale file is noticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .generated import TABLES, stale, write
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Everything that is generated, in a folder of its own."""
+    """A copy of everything that is generated."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for folder in ("crds", "dashboards"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
@@ -27,11 +27,11 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_generated_is_up_to_date() -> None:
+def test_generated_files_are_up_to_date() -> None:
     assert stale(ROOT) == [], "run ./nox -s sync and commit what it writes"
 
 
-def test_a_changed_crd_is_stale_until_it_is_written_anew(copy: Path) -> None:
+def test_a_changed_crd_is_stale_until_it_is_rewritten(copy: Path) -> None:
     (crd,) = (copy / "crds").iterdir()
     good = crd.read_text("utf-8")
     crd.write_text(good.replace("Cluster", "Namespaced"), "utf-8")
@@ -40,7 +40,7 @@ def test_a_changed_crd_is_stale_until_it_is_written_anew(copy: Path) -> None:
     assert crd.read_text("utf-8") == good
 
 
-def test_a_crd_of_a_kind_that_is_gone_is_removed(copy: Path) -> None:
+def test_a_crd_without_a_kind_is_removed(copy: Path) -> None:
     old = copy / "crds" / "old.example.com.yaml"
     old.write_text("kind: CustomResourceDefinition\n", "utf-8")
     assert write(copy) == [old]

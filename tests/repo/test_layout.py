@@ -1,4 +1,4 @@
-"""Every package has the same shape, and no file knows the machine it was written on."""
+"""Every package has the same layout, and no file names the machine it was written on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HATCH_VERSION = {
     "pattern": '(?m)^version = "(?P<version>[^"]+)"',
 }
 
-# In brackets is one letter of each, so that this file does not name them itself.
+# One letter of each is in brackets, so that this file does not contain them itself.
 _MACHINE_PATH = re.compile(r"(?<![\w.$}~*-])/(?:w[o]rk|r[o]ot|t[m]p|h[o]me)/[\w.]")
 _REGISTRIES = re.compile(
     r"pypi[.]org|pythonhosted[.]org|(?:proxy|sum)[.]golang[.]org|npmjs[.]org|docker[.]io|ghcr[.]io"
@@ -54,13 +54,13 @@ def test_every_package_is_built_alike(path: Path) -> None:
     assert toml["tool"]["hatch"]["version"] == HATCH_VERSION
     wheel = toml["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel == {"packages": [f"src/{module(path).name}"]}
-    told = toml["project"]
-    assert told["name"] == f"moorage-{name}"
-    assert told["dynamic"] == ["version"]
-    assert told["license"] == "Apache-2.0"
-    assert told["readme"] == "README.md"
+    declared = toml["project"]
+    assert declared["name"] == f"moorage-{name}"
+    assert declared["dynamic"] == ["version"]
+    assert declared["license"] == "Apache-2.0"
+    assert declared["readme"] == "README.md"
     root = project(ROOT / "pyproject.toml")["project"]
-    assert told["requires-python"] == root["requires-python"]
+    assert declared["requires-python"] == root["requires-python"]
 
 
 @pytest.mark.parametrize("path", PROJECTS, ids=shown)

@@ -1,4 +1,4 @@
-"""The migration pages forget no name of what people come from, and promise no name we lack."""
+"""The migration pages list every name of the other project, and name nothing that we lack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .test_first_version import ALERTS, FIELDS, METRICS, VARIABLES
 FOLDER = ROOT / "docs" / "migration"
 PAGES = sorted(FOLDER.glob("*.md"))
 
-# What people can have used of each, as its own source and README have it.
+# The public names of each, from its own source and README.
 OLD = {
     "from-ip-address-controller.md": {
         *(path for path, _, _ in FIELDS if not path.endswith("[]")),
@@ -89,7 +89,7 @@ def _cells(line: str) -> list[str]:
 
 
 def old_names(text: str) -> set[str]:
-    """What the tables name of the other project."""
+    """The names of the other project in the tables."""
     cells = (
         cell
         for head, body in rows(text)
@@ -100,8 +100,8 @@ def old_names(text: str) -> set[str]:
 
 
 def promised(text: str) -> set[str]:
-    """What a page names as ours: in backticks, and nobody else's."""
-    # A name may be both: then it stands in the columns of ours.
+    """The names in backticks that a page presents as ours."""
+    # A name may belong to both: then it is in our columns.
     ours = {
         span
         for head, body in rows(text)
@@ -141,10 +141,10 @@ def choices(schema: object) -> Iterator[str]:
 
 
 def words() -> set[str]:
-    """Every word in CamelCase that means something here: reasons, phases, conditions, choices."""
+    """Every CamelCase word of ours: reasons, phases, conditions, choices."""
     conditions = {one.type for one in rejected(reasons.INVALID_SPEC, "")} | {rehearsal.CONDITION}
-    told = {alert.name for alert in alerts(ROOT / "dashboards" / "rules.yaml")}
-    return {*reasons.ALL, *Phase, *conditions, *choices(crd(DEFINITION)), *told}
+    alert_names = {alert.name for alert in alerts(ROOT / "dashboards" / "rules.yaml")}
+    return {*reasons.ALL, *Phase, *conditions, *choices(crd(DEFINITION)), *alert_names}
 
 
 def flags() -> set[str]:
@@ -152,14 +152,16 @@ def flags() -> set[str]:
 
 
 def variables() -> set[str]:
-    """Environment names that the controller reads, or that a provider's README tells of."""
-    told = " ".join(path.read_text("utf-8") for path in ROOT.glob("packages/provider-*/README.md"))
+    """Environment names that the controller reads, or that a provider's README describes."""
+    readmes = " ".join(
+        path.read_text("utf-8") for path in ROOT.glob("packages/provider-*/README.md")
+    )
     names = (
         name
         for field, about in CoreSettings.model_fields.items()
         for name in environment_names(field, about)
     )
-    return {*names, VERSION_VARIABLE, *_VARIABLE.findall(told)}
+    return {*names, VERSION_VARIABLE, *_VARIABLE.findall(readmes)}
 
 
 def looks_like_a_field(span: str) -> bool:
@@ -170,7 +172,8 @@ def looks_like_a_field(span: str) -> bool:
 
 
 def empty_promises(text: str) -> set[str]:
-    """Flags, fields, words, variables, series and labels that a page names and that are not."""
+    """Flags, fields, words, variables, series and labels that a page names and that do not
+    exist."""
     spans = promised(text)
     commands = " ".join(found for block in blocks(text) for found in _COMMAND.findall(block))
     own = {
@@ -188,7 +191,7 @@ def empty_promises(text: str) -> set[str]:
 
 
 def manifests(text: str) -> list[dict[str, Any]]:
-    """The objects a page tells people to apply."""
+    """The objects in a page's examples."""
     return [
         one
         for block in blocks(text)
@@ -216,14 +219,14 @@ def test_every_name_that_people_used_has_a_row(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_row_says_what_is_here(path: Path) -> None:
+def test_every_row_has_our_counterpart(path: Path) -> None:
     compared = list(rows(path.read_text("utf-8")))
     assert compared
     assert [cells for head, cells in compared if not cells[head.index("here")]] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_name_that_is_promised_exists(path: Path) -> None:
+def test_every_name_of_ours_exists(path: Path) -> None:
     assert empty_promises(path.read_text("utf-8")) == set()
 
 
@@ -248,18 +251,18 @@ def test_every_page_is_linked_from_the_readme_of_the_controller(path: Path) -> N
     ["--lease-times", "spec.reservedIps", "cloud.zone", "releasePolicies", "NodeGoner",
      "MOORAGE_DRY_RUNS", "netipallocation_ips", "moorage.dev/dry-runs"],
 )  # fmt: skip
-def test_a_name_that_is_not_is_noticed(wrong: str) -> None:
+def test_a_missing_name_is_noticed(wrong: str) -> None:
     right = "`--lease-name`, `spec.reservedIPs`, `NodeGone`, `CLUSTER_NAME`, `moorage.dev/ip`"
     assert empty_promises(f"{right} and `{wrong}`.\n") == {wrong}
     assert empty_promises(f"| there | here |\n|---|---|\n| `x` | `{wrong}` |\n") == {wrong}
 
 
-def test_a_flag_that_is_not_is_noticed_in_a_command() -> None:
+def test_a_missing_flag_in_a_command_is_noticed() -> None:
     text = "```sh\nmoorage-core --log-format text --leases x     # --not-this\n```\n"
     assert empty_promises(text) == {"--leases"}
 
 
-def test_a_row_that_is_missing_is_noticed() -> None:
+def test_a_missing_row_is_noticed() -> None:
     text = "| there | environment there | here |\n|---|---|---|\n| `--a` | `B_C` | `text` |\n"
     assert old_names(text) == {"--a", "B_C"}
     assert old_names("`--a` in prose is no row") == set()

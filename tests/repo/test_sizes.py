@@ -1,4 +1,4 @@
-"""Modules stay small, say what they are for, and give a reason where they break a rule."""
+"""Modules are small, say what they are for, and give a reason where they break a rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from .files import python_files, shown
 
 MOST_LINES = 400
-# Lists of sentences; splitting one by its length would help nobody.
+# Lists of sentences; splitting one by its length would not help.
 MODULES = [path for path in python_files() if not path.name.startswith("test_")]
 
 # A code, then a reason: "noqa: S311 - spreads load only", "type: ignore[arg-type]  # on purpose".
@@ -21,7 +21,7 @@ _CODED = re.compile(r"(?:noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|type:\s*ignore\[[a-
 
 
 def introduced(text: str) -> bool:
-    """Whether a module begins with a sentence about itself."""
+    """Whether a module begins with a docstring of one sentence."""
     return text.startswith('"""') and bool(ast.get_docstring(ast.parse(text)))
 
 
@@ -33,12 +33,12 @@ def unreasoned(text: str) -> list[str]:
 
 
 def _reasoned(comment: str) -> bool:
-    """Whether words are left once every exemption with its code is taken away."""
+    """Whether words remain after all exemptions with codes are removed."""
     rest = _CODED.sub("", comment)
     return not _EXEMPTION.search(rest) and bool(re.search(r"\w{3}", rest))
 
 
-def test_no_module_is_longer_than_can_be_read_at_once() -> None:
+def test_no_module_is_longer_than_the_limit() -> None:
     lengths = {shown(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
     assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
 
@@ -47,7 +47,7 @@ def test_the_first_line_says_what_a_file_is_for() -> None:
     assert [shown(path) for path in python_files() if not introduced(path.read_text("utf-8"))] == []
 
 
-def test_whoever_breaks_a_rule_says_which_and_why() -> None:
+def test_every_exemption_has_a_code_and_a_reason() -> None:
     found = {shown(path): unreasoned(path.read_text("utf-8")) for path in python_files()}
     assert {name: lines for name, lines in found.items() if lines} == {}
 

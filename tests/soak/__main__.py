@@ -9,29 +9,29 @@ from tests.bench.report import say
 
 from .churn import Disturbance, drawn
 from .options import parse
+from .pool import opened
 from .report import CLEAN, keep_logs, table, verdict, write_json
 from .rows import rows
 from .trial import Trial
-from .world import opened
 
 
 def main() -> int:
     """Run; 1 unless all is clean."""
     options = parse()
     in_stock = drawn(options).count(Disturbance.REPLACE)
-    with opened(options, in_stock) as world:
-        trial = Trial.of(world, options)
+    with opened(options, in_stock) as pool:
+        trial = Trial.of(pool, options)
         try:
             asyncio.run(trial.run())
-            told = rows(trial)
+            figures = rows(trial)
         except BaseException:
             say(f"it broke off; the controllers' logs are in {keep_logs(trial)}")
             raise
-        clean = verdict(told) == CLEAN
+        clean = verdict(figures) == CLEAN
         if not clean:
             say(f"the controllers' logs are in {keep_logs(trial)}")
-    sys.stdout.write(table(told) + "\n")
-    write_json(trial, told)
+    sys.stdout.write(table(figures) + "\n")
+    write_json(trial, figures)
     say(f"figures in {options.json}")
     return 0 if clean else 1
 

@@ -1,4 +1,4 @@
-"""The cloud's own truth, and the trouble it makes; none of it goes through a provider."""
+"""The cloud's real state, and its faults; without a provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from moorage_testing.faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class _Refusals:
-    """Status and code of two kinds of refusals, as one cloud spells them."""
+    """Status and code of two kinds of refusals of one cloud."""
 
     throttled: tuple[int, str]
     broken: tuple[int, str]
@@ -27,7 +27,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the emulated cloud tells and does on its own paths."""
+    """The control paths of the emulated cloud."""
 
     cloud: EmulatedCloud
 
@@ -37,34 +37,34 @@ class Account:
 
     def violations(self) -> list[str]:
         """Requests so far that break the cloud's official description."""
-        told: list[str] = self.cloud.ask("GET", "moorage/violations")
-        return told
+        violations: list[str] = self.cloud.request("GET", "moorage/violations")
+        return violations
 
     def terminate(self, machine: str) -> None:
         """Delete a machine; its address is free then."""
         held = [ip for ip, holder in self.holders().items() if holder == machine]
-        self.cloud.ask("POST", f"moorage/instances/{quote(machine, safe='')}/terminate")
+        self.cloud.request("POST", f"moorage/instances/{quote(machine, safe='')}/terminate")
         if self.cloud.cloud.name == "azure":
             # Node pools delete the interface with the machine; here it stays, with the address.
             for ip in held:
-                self.cloud.ask("POST", f"moorage/addresses/{ip}/disassociate")
+                self.cloud.request("POST", f"moorage/addresses/{ip}/disassociate")
 
     def fail(self, share: float) -> None:
-        """Let this share of all calls fail from now on, each kind of failure equally often."""
+        """Make this share of all calls fail from now on, each kind of failure equally often."""
         refusals = _REFUSALS[self.cloud.cloud.name]
         for fault in faults(share, refusals.throttled, refusals.broken):
             sent = {k: v for k, v in asdict(fault).items() if k not in ("error", "late_error")}
-            self.cloud.ask("POST", "moorage/faults", sent)
+            self.cloud.request("POST", "moorage/faults", sent)
 
     def heal(self) -> None:
-        """Let no call fail any more."""
-        self.cloud.ask("DELETE", "moorage/faults")
+        """End all failures."""
+        self.cloud.request("DELETE", "moorage/faults")
 
 
 def faults(share: float, throttled: tuple[int, str], broken: tuple[int, str]) -> tuple[Fault, ...]:
     """Throttling, errors of the cloud, connections that break before the work and after it.
 
-    A fault has its turn only where those before it did not strike: each chance is of what is left.
+    A fault is tried only if those before it did not strike, so each chance is relative to the rest.
     """
     each = share / 4
     chances = [each / (1 - each * before) for before in range(4)]

@@ -1,4 +1,4 @@
-"""What happens to nodes: drained, replaced, silent for short or for long; drawn by lot."""
+"""Random disturbances of nodes: drained, replaced, silent for a short or a long time."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .options import Options
-from .world import NODE_GONE_SECONDS, NOT_READY_SECONDS, World
+from .pool import NODE_GONE_SECONDS, NOT_READY_SECONDS, NodePool
 
-# Most of it happens where it matters.
+# Most disturbances hit nodes with an address.
 _TO_HOLDERS = 0.8
 
 
 class Disturbance(StrEnum):
-    """What can happen to a node."""
+    """A kind of disturbance of a node."""
 
     DRAIN = "drained"
     REPLACE = "replaced"
@@ -34,7 +34,7 @@ _WEIGHTS = {
 
 
 def drawn(options: Options) -> tuple[Disturbance, ...]:
-    """What happens, in order; the same for the same seed."""
+    """The disturbances in order; the same for the same seed."""
     dice = random.Random(options.seed)
     weights = list(_WEIGHTS.values())
     return tuple(dice.choices(list(_WEIGHTS), weights, k=options.disturbances))
@@ -42,16 +42,16 @@ def drawn(options: Options) -> tuple[Disturbance, ...]:
 
 @dataclass(slots=True)
 class Churn:
-    """One thing after the other happens to nodes, each of them on its own.
+    """Disturbs nodes at intervals; disturbances overlap.
 
     Attributes:
-        world: where.
+        pool: where.
         shown: node -> address, as labels show it now.
-        dice: of which node, and for how long.
-        done: how often each has happened.
+        dice: draw the node and the duration.
+        done: the count of each disturbance.
     """
 
-    world: World
+    pool: NodePool
     shown: Mapping[str, str]
     dice: random.Random
     done: dict[Disturbance, int] = field(default_factory=lambda: dict.fromkeys(Disturbance, 0))
@@ -59,7 +59,7 @@ class Churn:
     _disturbed: set[str] = field(default_factory=set)
 
     async def run(self, plan: tuple[Disturbance, ...], every_seconds: float) -> None:
-        """Let it happen until ``end`` is called; then all is whole again."""
+        """Disturb nodes until ``end`` is called; then all are healthy again."""
         async with asyncio.TaskGroup() as group:
             for disturbance in plan:
                 await self._pause(every_seconds)
@@ -71,7 +71,7 @@ class Churn:
             await self._over.wait()
 
     def end(self) -> None:
-        """Let nothing more happen; what has been taken away is given back at once."""
+        """Start no more disturbances, and undo the running ones at once."""
         self._over.set()
 
     async def _disturb(self, disturbance: Disturbance, node: str) -> None:
@@ -88,45 +88,45 @@ class Churn:
         self.done[disturbance] += 1
 
     async def _drain(self, node: str) -> None:
-        """Cordon; the pod goes a little later; both are undone."""
-        await _do(self.world.cordon, node, on=True)
+        """Cordon, delete the pod a little later, then undo both."""
+        await _do(self.pool.cordon, node, on=True)
         await self._pause(self.dice.uniform(0.2, 3))
-        await _do(self.world.remove_pod, node)
+        await _do(self.pool.remove_pod, node)
         await self._pause(self.dice.uniform(5, 20))
-        await _do(self.world.add_pod, node)
-        await _do(self.world.cordon, node, on=False)
+        await _do(self.pool.add_pod, node)
+        await _do(self.pool.cordon, node, on=False)
 
     async def _replace(self, node: str) -> None:
-        """A machine goes for ever, before its Node object or after it, and another one joins."""
-        machine = self.world.machines[node].instance.id
+        """Delete a machine, before its Node object or after it, and add another one."""
+        machine = self.pool.machines[node].instance.id
         steps: list[Callable[[], Awaitable[None]]] = [
-            lambda: _do(self.world.account.terminate, machine),
-            lambda: _do(self.world.remove_node, node),
+            lambda: _do(self.pool.account.terminate, machine),
+            lambda: _do(self.pool.remove_node, node),
         ]
         self.dice.shuffle(steps)
         await steps[0]()
         await self._pause(self.dice.uniform(0, 2 * NODE_GONE_SECONDS))
         await steps[1]()
         await self._pause(self.dice.uniform(0, 10))
-        await _do(self.world.add_node)
+        await _do(self.pool.add_node)
 
     async def _silence(self, node: str, seconds: float) -> None:
-        await _do(self.world.set_ready, node, ready=False)
+        await _do(self.pool.set_ready, node, ready=False)
         await self._pause(seconds)
-        await _do(self.world.set_ready, node, ready=True)
+        await _do(self.pool.set_ready, node, ready=True)
 
     def _choose(self) -> str:
-        whole = sorted(self.world.machines.copy().keys() - self._disturbed)
+        whole = sorted(self.pool.machines.copy().keys() - self._disturbed)
         holding = [node for node in whole if node in self.shown]
         to_holder = bool(holding) and self.dice.random() < _TO_HOLDERS
         return self.dice.choice(holding if to_holder else whole)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait; not longer than until it is over."""
+        """Wait, at most until ``end`` is called."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), seconds)
 
 
 async def _do(step: Callable[..., None], *arguments: str, **options: bool) -> None:
-    """Take a blocking step beside the event loop."""
+    """Run a blocking step in a thread."""
     await asyncio.to_thread(step, *arguments, **options)

@@ -1,4 +1,4 @@
-"""The core controller, whose /metrics also tell how many asyncio tasks there are."""
+"""The core controller with one more metric: the number of asyncio tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a process grows: like is compared with like, early with late."""
+"""Whether a process grows: compares early samples with late ones of similar processes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from .samples import Sample
 
-# Of what is compared over time, the first part is warming up; the next is compared with the last.
+# In a comparison over time, the first part is warm-up; the next part is compared with the last.
 _PARTS = 4
-# A leader is weighed by its last samples.
+# A leader is measured by its last samples.
 _LAST_SECONDS = 10.0
-# Pools keep a connection, whoever opened it, for as long as it is used now and then: so many, and
-# a task for each, are no growth. What leaks does so with every event, of which there are hundreds.
+# Pools keep connections that are used now and then: this many, and a task for each, are no growth.
+# A leak grows with every event, of which there are hundreds.
 _KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The least and the most there was of something: work in hand comes and goes."""
+    """The minimum and maximum of a figure: work in progress varies."""
 
     least: int
     most: int
@@ -35,7 +35,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What processes had of everything over a while; memory is the median, in MiB."""
+    """The resources of processes over a time; memory is the median, in MiB."""
 
     rss_mib: float
     fds: Span
@@ -55,7 +55,7 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """An earlier weight and a later one of what must be alike."""
+    """An earlier and a later weight that must be similar."""
 
     what: str
     early: Weight
@@ -63,13 +63,13 @@ class Growth:
 
     @property
     def rss_share(self) -> float:
-        """How much more memory, 0.1 = a tenth."""
+        """The relative growth of memory, 0.1 = a tenth."""
         return self.late.rss_mib / self.early.rss_mib - 1
 
     def grown(self, pooled_threads: int) -> list[str]:
-        """What never was as little again as it had been at most, but for what pools keep.
+        """Figures whose later minimum exceeds their earlier maximum and what pools keep.
 
-        Threads of pools are started when they are needed, and stay: so many are no growth.
+        Threads of pools are started on demand and stay: this many are no growth.
         """
         early, late = self.early, self.late
         threads = max(early.threads.most, pooled_threads)
@@ -85,7 +85,7 @@ class Growth:
 
 
 def over_time(samples: Sequence[Sample], begun: float, ended: float, what: str) -> Growth:
-    """How one process that lives through all of this time grew in it."""
+    """The growth of one process over this time."""
     part = (ended - begun) / _PARTS
     inside = [sample for sample in samples if begun + part <= sample.at <= ended]
     early = [sample for sample in inside if sample.at < begun + 2 * part]
@@ -94,9 +94,9 @@ def over_time(samples: Sequence[Sample], begun: float, ended: float, what: str) 
 
 
 def over_generations(killed: Sequence[Sequence[Sample]], what: str) -> Growth:
-    """How leaders grew from one to the next: a third of them, the first ones, and the last ones.
+    """The growth between the first third of the leaders and the last third.
 
-    Each but the very first had the same time to stand by and to lead.
+    All but the very first had the same time to stand by and to lead.
     """
     ends = [_at_the_end(samples) for samples in killed[1:]]
     third = max(1, len(ends) // 3)

@@ -1,4 +1,4 @@
-"""What the cluster said of addresses, write by write, and whether it ever said two things."""
+"""The history of labels and status, write by write, and its contradictions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from .watching import Seen
+from .watching import Change
 
 READY_LABEL = "ip.ready"
 IP_LABEL = "moorage.dev/ip"
@@ -16,7 +16,7 @@ BOUND = "Bound"
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A node began to show an address, ``""`` = none any more."""
+    """A node's label changed to an address, ``""`` = none."""
 
     version: int
     node: str
@@ -25,7 +25,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The status began to say that an address is bound to a node, ``""`` = to none any more."""
+    """The status changed the node of a bound address, ``""`` = none."""
 
     version: int
     ip: str
@@ -36,22 +36,22 @@ Fact: TypeAlias = Labelled | Recorded
 
 
 def shown_by(labels: Mapping[str, str]) -> str:
-    """The address that a node's labels show, ``""`` = none; there it is written with dashes."""
+    """The address that a node's labels show, ``""`` = none; the label has dashes."""
     return labels.get(IP_LABEL, "").replace("-", ".")
 
 
 @dataclass(slots=True)
 class History:
-    """All that was said, in the order of the writes of each kind of object.
+    """All changes, in the order of the writes of each kind of object.
 
     Attributes:
         ips: the addresses that the NetIPAllocation lists.
-        labels: node -> the address its label shows now; nodes without one are not there.
+        labels: node -> the address its label shows now; without nodes that have none.
         ready: nodes with the first version's label.
-        bound: address -> the node it is bound to now, says the status.
+        bound: address -> the node it is bound to now in the status.
         phases: address -> phase.
-        facts: every change of these.
-        missing: addresses that the status had and then had no more, each with the write.
+        facts: every change of labels and bound.
+        missing: addresses that disappeared from the status, each with the write.
     """
 
     ips: frozenset[str]
@@ -62,36 +62,36 @@ class History:
     facts: list[Fact] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
-    def node(self, seen: Seen) -> None:
-        """Take a write to a Node."""
-        labels = {} if seen.gone else seen.object["metadata"].get("labels", {})
+    def node(self, change: Change) -> None:
+        """Add a write to a Node."""
+        labels = {} if change.gone else change.object["metadata"].get("labels", {})
         ip = shown_by(labels)
-        if ip != self.labels.get(seen.name, ""):
-            self.facts.append(Labelled(seen.version, seen.name, ip))
-            _put(self.labels, seen.name, ip)
+        if ip != self.labels.get(change.name, ""):
+            self.facts.append(Labelled(change.version, change.name, ip))
+            _put(self.labels, change.name, ip)
         if labels.get(READY_LABEL) == "true":
-            self.ready.add(seen.name)
+            self.ready.add(change.name)
         else:
-            self.ready.discard(seen.name)
+            self.ready.discard(change.name)
 
-    def allocation(self, seen: Seen) -> None:
-        """Take a write to the NetIPAllocation."""
+    def allocation(self, change: Change) -> None:
+        """Add a write to the NetIPAllocation."""
         entries = {
-            entry["ip"]: entry for entry in seen.object.get("status", {}).get("addresses", ())
+            entry["ip"]: entry for entry in change.object.get("status", {}).get("addresses", ())
         }
         for ip in sorted(self.phases.keys() & self.ips - entries.keys()):
-            self.missing.append(f"{ip} is missing in the status of revision {seen.version}")
+            self.missing.append(f"{ip} is missing in the status of revision {change.version}")
         self.phases = {ip: entry["phase"] for ip, entry in entries.items()}
         for ip in self.bound.keys() | entries.keys():
             entry = entries.get(ip, {})
             node = entry.get("nodeName", "") if entry.get("phase") == BOUND else ""
             if node != self.bound.get(ip, ""):
-                self.facts.append(Recorded(seen.version, ip, node))
+                self.facts.append(Recorded(change.version, ip, node))
                 _put(self.bound, ip, node)
 
     @property
     def moves(self) -> int:
-        """How often an address was bound to another node than the last time."""
+        """How often an address was bound to another node than before."""
         last: dict[str, str] = {}
         moves = 0
         for fact in self.facts:
@@ -102,28 +102,28 @@ class History:
 
 
 def doubled(facts: Iterable[Fact]) -> list[str]:
-    """Every moment at which an address was said to be in two places, or two in one.
+    """Every revision at which one address had two nodes, or one node two addresses.
 
-    Labels and status are objects of two kinds, seen by two watches; the revisions of the one etcd
-    put their writes in one order.
+    Labels and status are in objects of two kinds, with two watches; the revisions of the one etcd
+    order their writes.
     """
-    told: list[str] = []
+    complaints: list[str] = []
     replay = _Replay()
     for fact in sorted(facts, key=lambda fact: fact.version):
-        told += (f"revision {fact.version}: {one}" for one in replay.take(fact))
-    return told
+        complaints += (f"revision {fact.version}: {one}" for one in replay.take(fact))
+    return complaints
 
 
 @dataclass(slots=True)
 class _Replay:
-    """What is said at one revision."""
+    """The state at one revision."""
 
     nodes_by_label: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     label_of: dict[str, str] = field(default_factory=dict)
     bound: dict[str, str] = field(default_factory=dict)
 
     def take(self, fact: Fact) -> Iterator[str]:
-        """Go on by one write, and tell what is wrong after it that was not before."""
+        """Apply one write, and return the new contradictions."""
         match fact:
             case Labelled(_, node, ip):
                 self.nodes_by_label[self.label_of.get(node, "")].discard(node)
@@ -150,35 +150,35 @@ class _Replay:
 def unsettled(
     history: History, holders: Mapping[str, str], machines: Mapping[str, str]
 ) -> list[str]:
-    """What is not as it must be at rest: bound in the pool, and status, cloud and labels agree.
+    """Violations at rest: every address must be bound in the pool, and all three sources agree.
 
     Args:
-        history: what the cluster says.
-        holders: address -> the machine that has it, ``""`` = none, says the cloud.
-        machines: machine -> its node, of all nodes that there are.
+        history: labels and status.
+        holders: address -> the machine that has it, ``""`` = none, from the cloud.
+        machines: machine -> its node, for all nodes.
     """
-    told = []
+    complaints = []
     for ip in sorted(history.ips):
         node = history.bound.get(ip, "")
         held = machines.get(holders.get(ip, ""), "")
         shown = sorted(name for name, label in history.labels.items() if label == ip)
         if not node:
-            told.append(f"{ip} is {history.phases.get(ip, 'not in the status')}")
+            complaints.append(f"{ip} is {history.phases.get(ip, 'not in the status')}")
         elif not held:
-            told.append(f"{ip} is bound to {node}, but {holders.get(ip) or 'nobody'} has it")
+            complaints.append(f"{ip} is bound to {node}, but {holders.get(ip) or 'nobody'} has it")
         elif held != node or shown != [node]:
-            told.append(f"{ip} is bound to {node}, held by {held}, shown by {shown}")
-    return told + _strays(history.labels, history.ready, history.ips)
+            complaints.append(f"{ip} is bound to {node}, held by {held}, shown by {shown}")
+    return complaints + _strays(history.labels, history.ready, history.ips)
 
 
 def _strays(labels: Mapping[str, str], ready: Collection[str], ips: Collection[str]) -> list[str]:
-    told = [f"{node} shows {ip}" for node, ip in sorted(labels.items()) if ip not in ips]
+    complaints = [f"{node} shows {ip}" for node, ip in sorted(labels.items()) if ip not in ips]
     differ = sorted(labels.keys() ^ set(ready))
-    return told + [f"{node} has one of the two labels only" for node in differ]
+    return complaints + [f"{node} has one of the two labels only" for node in differ]
 
 
 def _put(table: dict[str, str], key: str, value: str) -> None:
-    """Set a value, ``""`` = take the key out."""
+    """Set a value, ``""`` = remove the key."""
     if value:
         table[key] = value
     else:

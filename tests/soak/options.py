@@ -1,4 +1,4 @@
-"""The command line: how large a world, how long, and how rough."""
+"""The command line: sizes, duration and disturbances."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.bench.options import MOST_ADDRESSES, PODS_PER_NODE
 
 T = TypeVar("T")
 
-# So many nodes more than addresses: what is disturbed, and what the addresses then need.
+# The nodes beyond the number of addresses: for disturbed nodes and their replacements.
 ROOM = 30
-# The first leader is no measure for others; of the rest, the first is compared with the last.
+# The first leader differs from the others; of the rest, the first is compared with the last.
 FEWEST_KILLS = 3
 
 _DESCRIPTION = """\
@@ -38,15 +38,15 @@ The exit code is 1 unless the verdict is "clean".
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for.
+    """The options.
 
     Attributes:
-        minutes: from the moment when all addresses are bound to the end of all trouble.
+        minutes: from the moment when all addresses are bound to the end of all disturbances.
         errors: share of the cloud's calls that fail.
-        kill_seconds: between two kills of whoever leads.
-        churn_seconds: between two things that happen to nodes.
+        kill_seconds: between two kills of the leader.
+        churn_seconds: between two disturbances of nodes.
         calm: share of the time, at the end, without kills.
-        memory: share by which the memory of like processes may differ.
+        memory: share by which the memory of similar processes may differ.
     """
 
     minutes: float
@@ -64,27 +64,27 @@ class Options:
 
     @property
     def rough_seconds(self) -> float:
-        """How long leaders are killed."""
+        """Duration of the part with kills."""
         return self.minutes * 60 * (1 - self.calm)
 
     @property
     def calm_seconds(self) -> float:
-        """How long they are not, after that."""
+        """Duration of the part without kills, after that."""
         return self.minutes * 60 * self.calm
 
     @property
     def kills(self) -> int:
-        """How many leaders are killed."""
+        """The number of kills."""
         return int(self.rough_seconds / self.kill_seconds)
 
     @property
     def disturbances(self) -> int:
-        """How many things happen to nodes in all."""
+        """The number of disturbances."""
         return math.floor(self.minutes * 60 / self.churn_seconds)
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
-    """Options from the command line; ``SystemExit`` 2 with one line where they make no sense."""
+    """Options from the command line; ``SystemExit`` 2 with one line where they are invalid."""
     parser = _parser()
     given = parser.parse_args(argv)
     options = Options(
@@ -107,7 +107,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 
 
 def _complaint(options: Options) -> str:
-    """Why these sizes make no sense, ``""`` = they do."""
+    """Why these sizes are invalid, ``""``: they are valid."""
     if options.addresses > MOST_ADDRESSES:
         return f"--addresses: one NetIPAllocation has at most {MOST_ADDRESSES}"
     if options.nodes < options.addresses + ROOM:
@@ -126,8 +126,8 @@ def _parser() -> Parser:
     parser = Parser("tests.soak", _DESCRIPTION, _EPILOG)
 
     def number(name: str, kind: Callable[[str], T], default: T, text: str) -> None:
-        told = f"{text} (default {default})"
-        parser.add_argument(name, type=kind, default=default, metavar="N", help=told)
+        help_text = f"{text} (default {default})"
+        parser.add_argument(name, type=kind, default=default, metavar="N", help=help_text)
 
     number("--minutes", _positive, 30.0, "how long there is trouble")
     number("--nodes", positive, 1000, "nodes, all of one pool")

@@ -1,4 +1,4 @@
-"""The controllers: one leads, one stands by; whoever leads is killed, all are weighed."""
+"""The controllers: one leads, one stands by; leaders are killed, all are measured."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from moorage_testing.waiting import wait_for_async
 from .samples import Sample
 
 PROGRAM = Path(__file__).with_name("counted_core.py")
-# Shorter than the defaults: the next leader is to have time before it is killed, too.
+# Shorter than the defaults, so that the next leader has time before it is killed.
 LEASE_FLAGS = ("--lease-duration", "10", "--lease-renew-deadline", "8", "--lease-retry", "1")
-# Until there is a leader again, whatever else the machine is doing.
+# The time limit for a new leader, also on a busy machine.
 TAKEOVER_SECONDS = 60.0
 _TASKS = re.compile(r"^soak_asyncio_tasks (\S+)$", re.MULTILINE)
 _LEADS = re.compile(r"^moorage_core_leader 1(?:\.0)?$", re.MULTILINE)
@@ -34,15 +34,15 @@ _CALLS = re.compile(
 
 @dataclass(slots=True)
 class Replica:
-    """One controller, dead or alive.
+    """One controller, running or ended.
 
     Attributes:
         child: its process.
-        port: where it answers.
+        port: of its metrics.
         samples: in order.
-        calls: outcome -> calls of the cloud's API that ended so, as last heard.
-        killed: it was ended by us, while it led.
-        missed: it has ended by itself, and that was told.
+        calls: outcome -> calls to the cloud's API with this outcome, from the last sample.
+        killed: the soak killed it while it led.
+        missed: it ended by itself, and this was reported.
     """
 
     child: Child
@@ -53,7 +53,7 @@ class Replica:
     missed: bool = False
 
     def weigh(self) -> None:
-        """Take a sample; none where it does not answer in time, or has just ended."""
+        """Take a sample; none if it does not answer in time, or has just ended."""
         try:
             process = psutil.Process(self.child.pid)
             with urllib.request.urlopen(
@@ -79,12 +79,12 @@ class Replica:
 
 @dataclass(slots=True)
 class Replicas:
-    """All controllers that ever were.
+    """All controllers of the soak.
 
     Attributes:
         fleet: where they run.
         all: in the order of their start.
-        complaints: what they did that nobody asked of them.
+        complaints: unexpected events.
     """
 
     fleet: Fleet
@@ -94,16 +94,16 @@ class Replicas:
 
     @property
     def alive(self) -> list[Replica]:
-        """Those that run."""
+        """The running ones."""
         return [one for one in self.all if one.child.alive]
 
     @property
     def killed(self) -> list[Replica]:
-        """Those that were killed while they led."""
+        """The ones that were killed while they led."""
         return [one for one in self.all if one.killed]
 
     def start(self) -> Replica:
-        """Start one more; do not wait for it."""
+        """Start one more; does not wait for it."""
         name, port = f"core-{next(self._numbers)}", free_ports(1)[0]
         command = self.fleet.command(name, port, *LEASE_FLAGS)
         command = replace(command, argv=[sys.executable, str(PROGRAM), *command.argv[3:]])
@@ -112,7 +112,7 @@ class Replicas:
         return replica
 
     async def leader(self) -> Replica:
-        """Whoever leads, as soon as somebody does and is alive."""
+        """Wait for a running leader and return it."""
         found: list[Replica] = []
 
         async def leads() -> bool:
@@ -124,21 +124,22 @@ class Replicas:
         return found[0]
 
     async def kill_leader(self) -> None:
-        """End whoever leads without a word, and start one more to stand by."""
+        """Kill the leader, and start one more to stand by."""
         leader = await self.leader()
         leader.killed = True
         await asyncio.to_thread(leader.child.stop, 0)
         self.start()
 
     async def kill_leaders(self, every_seconds: float, seconds: float) -> None:
-        """Kill again and again, for so long."""
+        """Kill leaders for this long."""
         for _ in range(int(seconds / every_seconds)):
             await asyncio.sleep(every_seconds)
             await self.kill_leader()
         await asyncio.sleep(seconds % every_seconds)
 
     async def follow(self, every_seconds: float) -> None:
-        """Weigh all that run, again and again; what has ended by itself is told and replaced."""
+        """Measure all running ones repeatedly; report and replace those that ended by
+        themselves."""
         while True:
             await asyncio.gather(*(asyncio.to_thread(one.weigh) for one in self.alive))
             for one in self._just_ended():
@@ -149,7 +150,7 @@ class Replicas:
             await asyncio.sleep(every_seconds)
 
     def bugs(self) -> list[str]:
-        """Lines of all their logs with a traceback in them."""
+        """The lines of all their logs with a traceback."""
         return [
             f"{one.child.name}: {line[:300]}"
             for one in self.all
@@ -158,6 +159,6 @@ class Replicas:
         ]
 
     def _just_ended(self) -> list[Replica]:
-        """Those that have ended by themselves, once."""
+        """The ones that newly ended by themselves."""
         unasked = (one for one in self.all if not one.killed and not one.missed)
         return [one for one in unasked if not one.child.alive]

@@ -1,4 +1,4 @@
-"""The report: one table for people, one file for machines, and the logs where they are needed."""
+"""The report: one table for people, one file for machines, and the logs if needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIDTH = 100
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """In a word, or in what went wrong."""
+    """One word, or the missed targets."""
     missed = [row.what for row in rows if not row.met]
     return f"not clean: {'; '.join(missed)}" if missed else CLEAN
 
@@ -40,7 +40,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def write_json(trial: Trial, rows: Sequence[Row]) -> None:
-    """Everything in the table, with the size and the machine it holds for, and what was weighed."""
+    """Write the table with the sizes, the machine and all samples."""
     options = trial.options
     content = {
         "verdict": verdict(rows),
@@ -74,7 +74,8 @@ def write_json(trial: Trial, rows: Sequence[Row]) -> None:
 
 
 def keep_logs(trial: Trial) -> Path:
-    """Copy the controllers' logs, which else go with the run, to a folder beside the figures."""
+    """Copy the controllers' logs, which are deleted with the run, to a folder beside the
+    figures."""
     folder = trial.options.json.with_suffix(".logs")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

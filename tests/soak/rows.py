@@ -20,11 +20,11 @@ class Row:
     """One figure.
 
     Attributes:
-        what: what was looked at.
-        target: what is good enough, for people.
-        measured: what was seen, for people.
-        met: whether that is good enough.
-        note: how it was seen, and what was wrong.
+        what: its name.
+        target: the target, for people.
+        measured: the figure, for people.
+        met: whether the target is met.
+        note: how it was measured, and what was wrong.
     """
 
     what: str
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """One word."""
         return "met" if self.met else "MISSED"
 
     def as_json(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Row:
 
 
 def rows(trial: Trial) -> list[Row]:
-    """Everything that was to be seen."""
+    """All figures of a soak."""
     lost = [*trial.history.missing, *trial.witness.lost]
     twice = [*doubled(trial.history.facts), *trial.witness.doubled]
     return [
@@ -52,7 +52,7 @@ def rows(trial: Trial) -> list[Row]:
         _none("addresses in two places", twice, _how_doubled(trial)),
         _at_rest(trial),
         _trouble(trial),
-        _none("requests that break the cloud's description", trial.world.account.violations()),
+        _none("requests that break the cloud's description", trial.pool.account.violations()),
         _none("controllers that ended by themselves", trial.replicas.complaints),
         _none("tracebacks in the controllers' logs", trial.replicas.bugs()),
         *_growth(trial),
@@ -69,7 +69,7 @@ def _none(what: str, wrong: Sequence[str], note: str = "") -> Row:
 
 def _how_lost(trial: Trial) -> str:
     return (
-        f"of {len(trial.history.ips):,}: reserved at each of {trial.witness.looks:,} looks at the"
+        f"of {len(trial.history.ips):,}: reserved at each of {trial.witness.checks:,} looks at the"
         " account, and in every status that was written"
     )
 
@@ -92,11 +92,11 @@ def _at_rest(trial: Trial) -> Row:
 
 
 def _trouble(trial: Trial) -> Row:
-    """Without trouble nothing is proved."""
+    """The disturbances that took place: a soak without them proves nothing."""
     calls = [replica.calls for replica in trial.replicas.all]
     every = sum(sum(one.values()) for one in calls)
     failed = every - sum(one.get("success", 0.0) for one in calls)
-    arrived = len(trial.world.account.cloud.calls())
+    arrived = len(trial.pool.account.cloud.calls())
     killed, moves = len(trial.replicas.killed), trial.history.moves
     nodes = ", ".join(f"{count} {what}" for what, count in trial.churn.done.items())
     return Row(
@@ -123,7 +123,7 @@ def _growth(trial: Trial) -> list[Row]:
 
 
 def _pooled_threads(cloud: str) -> int:
-    """How many threads a controller has when all of its pools are full."""
+    """The number of threads of a controller whose pools are full."""
     provider = importlib.import_module(f"moorage_provider_{cloud}.provider")
     by_asyncio = min(32, (os.cpu_count() or 1) + 4)
     return 1 + by_asyncio + int(provider.THREADS)

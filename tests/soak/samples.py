@@ -1,4 +1,4 @@
-"""What a process has of everything, at a moment."""
+"""The resources of a process at one moment."""
 
 from __future__ import annotations
 

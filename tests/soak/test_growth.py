@@ -1,4 +1,4 @@
-"""What grows is told, what comes and goes is not."""
+"""Growth is reported, variation is not."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FLAT = Sample(0.0, leads=True, rss_mib=100.0, fds=16, threads=7, tasks=45)
 
 
 def over(seconds: int, **growth: float) -> list[Sample]:
-    """One sample a second, with so much more of something at the end, evenly."""
+    """One sample per second, with a figure that grows evenly by this much."""
 
     def at(second: int) -> Sample:
         grown = {
             name: getattr(FLAT, name) + type(getattr(FLAT, name))(more * second / seconds)
             for name, more in growth.items()
         }
-        # Work in hand comes and goes.
+        # Work in progress varies.
         busy = second % 3
         sample = replace(FLAT, at=float(second), **grown)
         return replace(sample, fds=sample.fds + busy, tasks=sample.tasks + 2 * busy)
@@ -29,18 +29,18 @@ def over(seconds: int, **growth: float) -> list[Sample]:
     return [at(second) for second in range(seconds)]
 
 
-def test_a_process_that_only_works_does_not_grow() -> None:
+def test_a_process_with_varying_work_does_not_grow() -> None:
     growth = over_time(over(400), 0.0, 400.0, "it")
     assert growth.grown(POOLED) == []
     assert growth.rss_share == 0
 
 
 @pytest.mark.parametrize(
-    ("leak", "told"),
+    ("leak", "complaint"),
     [({"fds": 40}, "descriptors"), ({"threads": 40}, "threads"), ({"tasks": 40}, "tasks")],
 )
-def test_what_a_process_leaks_is_told(leak: dict[str, float], told: str) -> None:
-    assert over_time(over(400, **leak), 0.0, 400.0, "it").grown(POOLED) == [told]
+def test_a_leak_is_reported(leak: dict[str, float], complaint: str) -> None:
+    assert over_time(over(400, **leak), 0.0, 400.0, "it").grown(POOLED) == [complaint]
 
 
 def test_threads_that_fill_a_pool_are_no_leak() -> None:

@@ -1,4 +1,4 @@
-"""The judge of a soak sees what is lost and what is in two places, and nothing else."""
+"""The history of a soak finds lost addresses and contradictions, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 
 from .history import Fact, History, Labelled, Recorded, doubled, unsettled
-from .watching import Seen
+from .watching import Change
 from .witness import lies
 
 ONE, TWO = "203.0.113.1", "203.0.113.2"
 MACHINES = {"vm-a": "a", "vm-b": "b"}
 
 
-def node(version: int, name: str, ip: str = "", *, gone: bool = False) -> Seen:
+def node(version: int, name: str, ip: str = "", *, gone: bool = False) -> Change:
     labels = {"moorage.dev/ip": ip.replace(".", "-"), "ip.ready": "true"} if ip else {}
-    return Seen(version, {"metadata": {"name": name, "labels": labels}}, gone)
+    return Change(version, {"metadata": {"name": name, "labels": labels}}, gone)
 
 
-def allocation(version: int, **places: str) -> Seen:
+def allocation(version: int, **places: str) -> Change:
     """A status: node -> the address that is bound to it."""
     entries: list[dict[str, Any]] = [
         {"ip": ip, "phase": "Bound", "nodeName": name} for name, ip in places.items()
     ]
-    return Seen(version, {"metadata": {"name": "edge"}, "status": {"addresses": entries}})
+    return Change(version, {"metadata": {"name": "edge"}, "status": {"addresses": entries}})
 
 
 def settled() -> History:
@@ -45,7 +45,7 @@ def test_a_move_in_order_is_in_one_place_at_a_time() -> None:
     assert moved.moves == 1
 
 
-def test_the_order_is_that_of_the_revisions_not_that_in_which_it_was_heard() -> None:
+def test_the_order_is_that_of_the_revisions_not_that_of_the_events() -> None:
     moved = settled()
     moved.allocation(allocation(5, c=ONE, b=TWO))
     moved.node(node(4, "a"))
@@ -54,19 +54,19 @@ def test_the_order_is_that_of_the_revisions_not_that_in_which_it_was_heard() -> 
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "complaint"),
     [
         ([Labelled(4, "c", ONE)], f"revision 4: {ONE} is shown by the labels of a, c"),
         ([Recorded(4, TWO, "a")], f"revision 4: {max(TWO, ONE)} and"),
         ([Recorded(4, ONE, "c")], f"revision 4: {ONE} is bound to c and shown by a"),
     ],
 )
-def test_what_is_said_to_be_in_two_places_is_told(facts: list[Fact], told: str) -> None:
+def test_an_address_in_two_places_is_reported(facts: list[Fact], complaint: str) -> None:
     found = doubled([*settled().facts, *facts])
-    assert found[0].startswith(told)
+    assert found[0].startswith(complaint)
 
 
-def test_two_places_at_once_are_told_even_if_it_is_over_soon() -> None:
+def test_an_address_in_two_places_for_a_moment_is_reported() -> None:
     twice = [Labelled(4, "c", ONE), Labelled(5, "a", "")]
     assert doubled([*settled().facts, *twice])
     assert not doubled([*settled().facts, Labelled(4, "a", "")])
@@ -90,7 +90,7 @@ def test_at_rest_status_cloud_and_labels_say_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("holders", "told"),
+    ("holders", "complaint"),
     [
         ({ONE: "vm-a", TWO: ""}, f"{TWO} is bound to b, but nobody has it"),
         ({ONE: "vm-a"}, f"{TWO} is bound to b, but nobody has it"),
@@ -98,11 +98,13 @@ def test_at_rest_status_cloud_and_labels_say_the_same() -> None:
         ({ONE: "vm-a", TWO: "vm-a"}, f"{TWO} is bound to b, held by a, shown by ['b']"),
     ],
 )
-def test_what_the_cloud_says_otherwise_is_told(holders: dict[str, str], told: str) -> None:
-    assert unsettled(settled(), holders, MACHINES) == [told]
+def test_a_contradiction_with_the_cloud_is_reported(
+    holders: dict[str, str], complaint: str
+) -> None:
+    assert unsettled(settled(), holders, MACHINES) == [complaint]
 
 
-def test_what_is_not_bound_or_not_labelled_is_told() -> None:
+def test_an_address_that_is_not_bound_or_not_labelled_is_reported() -> None:
     history = settled()
     history.node(node(4, "b"))
     history.allocation(allocation(5, b=TWO))
@@ -112,7 +114,7 @@ def test_what_is_not_bound_or_not_labelled_is_told() -> None:
     ]
 
 
-def test_labels_that_belong_to_nothing_are_told() -> None:
+def test_stray_labels_are_reported() -> None:
     history = settled()
     history.node(node(4, "c", "203.0.113.9"))
     history.ready.add("d")
@@ -122,7 +124,7 @@ def test_labels_that_belong_to_nothing_are_told() -> None:
     ]
 
 
-def test_a_label_lies_where_another_node_has_the_address() -> None:
+def test_a_label_is_wrong_where_another_node_has_the_address() -> None:
     shown = [("a", ONE), ("b", TWO)]
     assert lies({ONE: "vm-a", TWO: ""}, shown, MACHINES) == set()
     assert lies({ONE: "vm-gone", TWO: "vm-b"}, shown, MACHINES) == set()

@@ -1,4 +1,4 @@
-"""One soak from the first controller to the last look, and what was seen in it."""
+"""One soak from the first controller to the last check, and its observations."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from moorage_testing.waiting import WaitTimeoutError, wait_for_async
 from .churn import Churn, Disturbance, drawn
 from .history import History, unsettled
 from .options import Options
+from .pool import NodePool
 from .replicas import Replicas
 from .watching import watch
 from .witness import Witness
-from .world import World
 
 SAMPLE_SECONDS = 2.0
 LOOK_SECONDS = 2.0
 TELL_SECONDS = 30.0
-# When nothing is wrong any more: a takeover, the longest backoff, a node that is avoided.
+# The time limit to come to rest: a takeover, the longest back-off, an avoided node.
 REST_SECONDS = 180.0
-# Two looks at the cloud in which nothing is done: then it is at rest.
+# Two resyncs without an action mean that it is at rest.
 QUIET_SECONDS = 2.0 * INTERVAL_SECONDS
 
 
 @dataclass(slots=True)
 class Trial:
-    """What goes on, and what was seen of it.
+    """A running soak and its observations.
 
     Attributes:
-        history: what the cluster said.
-        witness: what the cloud said beside it.
+        history: the changes of labels and status.
+        witness: compares the cloud with the labels.
         replicas: the controllers.
-        churn: what happened to nodes.
+        churn: the disturbances of nodes.
         calm_at: when the last leader had been killed; the machine's monotonic clock.
-        over_at: when nothing more happened.
-        rest_seconds: from then until all was as it must be; ``None`` = it never was.
-        unsettled: what was not.
+        over_at: when the disturbances ended.
+        rest_seconds: from then until it came to rest; ``None``: it never did.
+        unsettled: the violations at the end.
     """
 
     options: Options
-    world: World
+    pool: NodePool
     history: History
     witness: Witness
     replicas: Replicas
@@ -58,28 +58,28 @@ class Trial:
     _rest_facts: int = -1
 
     @classmethod
-    def of(cls, world: World, options: Options) -> Trial:
+    def of(cls, pool: NodePool, options: Options) -> Trial:
         """Prepare; nothing is started yet."""
-        ips = frozenset(world.account.holders())
+        ips = frozenset(pool.account.holders())
         history = History(ips)
         return cls(
             options=options,
-            world=world,
+            pool=pool,
             history=history,
-            witness=Witness(world, ips),
-            replicas=Replicas(world.fleet),
-            churn=Churn(world, history.labels, random.Random(options.seed)),
+            witness=Witness(pool, ips),
+            replicas=Replicas(pool.fleet),
+            churn=Churn(pool, history.labels, random.Random(options.seed)),
         )
 
     async def run(self) -> None:
-        """Run it; raises only where it cannot be judged."""
+        """Run it; raises only if no verdict is possible."""
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(self._follow_nodes()),
                 group.create_task(self._follow_allocation()),
                 group.create_task(self.replicas.follow(SAMPLE_SECONDS)),
                 group.create_task(self.witness.follow(LOOK_SECONDS)),
-                group.create_task(self._tell()),
+                group.create_task(self._log_progress()),
             ]
             await self._go(group)
             for task in beside:
@@ -93,7 +93,7 @@ class Trial:
             bound = await self._comes_to_rest(BIND_SECONDS)
         if not bound:
             raise RuntimeError(f"it cannot begin: {'; '.join(self.unsettled)}")
-        self.world.account.fail(options.errors)
+        self.pool.account.fail(options.errors)
         churning = group.create_task(self.churn.run(drawn(options), options.churn_seconds))
         with step(f"{options.rough_seconds / 60:.3g} minutes with {options.kills} kills"):
             await self.replicas.kill_leaders(options.kill_seconds, options.rough_seconds)
@@ -104,13 +104,13 @@ class Trial:
         self.over_at = time.monotonic()
         self.churn.end()
         await churning
-        self.world.account.heal()
+        self.pool.account.heal()
         with step("coming to rest"):
             if await self._comes_to_rest(REST_SECONDS):
                 self.rest_seconds = self._rest_since - self.over_at
 
     async def _comes_to_rest(self, seconds: float) -> bool:
-        """Whether all is as it must be, and stays so; else ``unsettled`` tells what is not."""
+        """Whether it comes to rest and stays so; else ``unsettled`` has the violations."""
         self._rest_facts = -1
         try:
             await wait_for_async(self._at_rest, seconds, "rest", interval_seconds=0.5)
@@ -126,19 +126,19 @@ class Trial:
         return now - self._rest_since > QUIET_SECONDS
 
     async def _unsettled(self) -> list[str]:
-        holders = await asyncio.to_thread(self.world.account.holders)
-        return unsettled(self.history, holders, self.world.nodes_by_machine())
+        holders = await asyncio.to_thread(self.pool.account.holders)
+        return unsettled(self.history, holders, self.pool.nodes_by_machine())
 
     async def _follow_nodes(self) -> None:
-        async for seen in watch(self.world.fleet.cluster, "/api/v1/nodes", metadata_only=True):
-            self.history.node(seen)
+        async for change in watch(self.pool.fleet.cluster, "/api/v1/nodes", metadata_only=True):
+            self.history.node(change)
 
     async def _follow_allocation(self) -> None:
-        async for seen in watch(self.world.fleet.cluster, ALLOCATION.rpartition("/")[0]):
-            self.history.allocation(seen)
+        async for change in watch(self.pool.fleet.cluster, ALLOCATION.rpartition("/")[0]):
+            self.history.allocation(change)
 
-    async def _tell(self) -> None:
-        """Say now and then how things are."""
+    async def _log_progress(self) -> None:
+        """Print the progress at intervals."""
         while True:
             await asyncio.sleep(TELL_SECONDS)
             done = self.churn.done

@@ -1,4 +1,4 @@
-"""Watching objects of the API server with no code of ours in between: each change, in order."""
+"""Watches objects of the API server, independent of our client code: each change, in order."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import aiohttp
 
 from moorage_testing.cluster import EmbeddedCluster
 
-# Nodes are large and often written; only their labels are looked at.
+# Nodes are large and often written; only their labels are used.
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 # One event holds the status of all addresses; aiohttp's own limit of a line is 128 KiB.
 _LINE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """An object as one write left it.
+class Change:
+    """An object after one write.
 
     Attributes:
         version: etcd's revision of that write; it orders all writes to all objects.
@@ -40,8 +40,8 @@ class Seen:
 
 async def watch(
     cluster: EmbeddedCluster, path: str, *, metadata_only: bool = False
-) -> AsyncIterator[Seen]:
-    """All objects there are, then every change to one of them, for ever.
+) -> AsyncIterator[Change]:
+    """All existing objects, then every change, for ever.
 
     Raises ``RuntimeError`` where a change may have been missed.
     """
@@ -52,12 +52,12 @@ async def watch(
             listed = await answer.json(content_type=None)
         version = int(listed["metadata"]["resourceVersion"])
         for item in listed["items"]:
-            yield Seen(version, item)
+            yield Change(version, item)
         sign = "&" if "?" in path else "?"
         while True:
-            # A watch ends from time to time; the next one goes on from where it stopped.
-            asked = f"{path}{sign}watch=1&allowWatchBookmarks=true&resourceVersion={version}"
-            async with session.get(asked, headers=_accept(kind)) as answer:
+            # A watch ends from time to time; the next one continues from its last version.
+            url = f"{path}{sign}watch=1&allowWatchBookmarks=true&resourceVersion={version}"
+            async with session.get(url, headers=_accept(kind)) as answer:
                 answer.raise_for_status()
                 async for line in answer.content:
                     event = json.loads(line)
@@ -65,7 +65,7 @@ async def watch(
                         raise RuntimeError(f"a change may be missed: {event['object']}")
                     version = int(event["object"]["metadata"]["resourceVersion"])
                     if event["type"] != "BOOKMARK":
-                        yield Seen(version, event["object"], event["type"] == "DELETED")
+                        yield Change(version, event["object"], event["type"] == "DELETED")
 
 
 def _session(cluster: EmbeddedCluster) -> aiohttp.ClientSession:

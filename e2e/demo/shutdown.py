@@ -1,4 +1,4 @@
-"""Signals: the first one ends the demo by an exception, so that every block puts its part away."""
+"""Shutdown: the first signal raises an exception, so that every ``with`` block cleans up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """A signal told the demo to stop. No Exception: nobody on the way may take it for an error."""
+    """A signal stops the demo. Not an ``Exception``: no handler of errors may catch it."""
 
     def __init__(self, number: int) -> None:
         """Keep the signal's number."""
@@ -25,7 +25,7 @@ def listen() -> None:
 
 
 def ignore() -> None:
-    """From now on no signal disturbs the clearing up, which takes seconds and is bounded."""
+    """From now on signals are ignored, so that none interrupts the clean-up of a few seconds."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,4 +1,4 @@
-"""What one look at the cloud and the cluster saw."""
+"""One observation of the cloud and the cluster."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Address:
     Attributes:
         ip: the address.
         holder: the node whose instance has it according to the cloud, ``""`` = nobody.
-        phase: what the status says, ``""`` = nothing; the same for the others.
+        phase: from the status, ``""``: none; the same for the fields below.
         node: the node in the status.
         message: why, in plain words.
-        owed: nodes that gave up a public address of their own for this one, says the status.
+        restore_pending: the status's nodes that wait for their own public address.
     """
 
     ip: str
@@ -23,13 +23,13 @@ class Address:
     phase: str = ""
     node: str = ""
     message: str = ""
-    owed: frozenset[str] = frozenset()
+    restore_pending: frozenset[str] = frozenset()
 
     @property
     def agreed(self) -> bool:
-        """Whether the status says of the cloud what the cloud says, and nothing is left to do."""
+        """Whether status and cloud agree, and nothing is left to do."""
         there = bool(self.holder) and self.node == self.holder
-        return there and self.phase == "Bound" and self.owed <= {self.holder}
+        return there and self.phase == "Bound" and self.restore_pending <= {self.holder}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Node:
         name: its name.
         ready: the Ready condition: True, False or Unknown.
         cordoned: no pod may be scheduled there.
-        labelled: it says that it has an address.
+        labelled: it has the label of an address.
         pods: how many pods of the workload run there and are not being deleted.
     """
 
@@ -52,14 +52,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """All of it at one moment.
+class Observed:
+    """The whole state at one moment.
 
     Attributes:
         exists: the NetIPAllocation is there.
         addresses: in their fixed order.
         nodes: by name.
-        changes: calls so far that changed something in the cloud.
+        changes: mutating calls to the cloud so far.
     """
 
     exists: bool
@@ -69,12 +69,12 @@ class Seen:
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """Who has each address in the cloud."""
+        """The holder of each address in the cloud."""
         return tuple(address.holder for address in self.addresses)
 
     @property
     def labelled(self) -> frozenset[str]:
-        """The nodes that say they have an address."""
+        """The nodes with the label of an address."""
         return frozenset(node.name for node in self.nodes if node.labelled)
 
     @property

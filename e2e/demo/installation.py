@@ -1,4 +1,4 @@
-"""The demo's world in one cloud: its nodes and a controller, for the length of a block."""
+"""The demo's installation in one cloud: its nodes and a controller, while a block runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from e2e.demo import manifests
 from e2e.demo.cloud import ADDRESSES, Cloud, EmulatedCloud
+from e2e.demo.observed import Address, Node, Observed
 from e2e.demo.options import Options
-from e2e.demo.seen import Address, Node, Seen
 from e2e.demo.stage import Stage
 from moorage_testing.cluster import ApiError, KubectlError
 from moorage_testing.cluster import Node as NewNode
@@ -27,7 +27,7 @@ from moorage_testing.waiting import wait_for
 CONTROLLER_SECONDS = 60.0
 DRAIN_SECONDS = 60
 LOG_LINES = 25
-# What doing and looking may raise when a part of the world fails; OSError: it does not answer.
+# Errors of actions and observations when a part fails; OSError: it does not answer.
 BROKEN = (
     ChildError,
     KubectlError,
@@ -40,11 +40,11 @@ BROKEN = (
 _ALLOCATIONS = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
 
 
-class World:
-    """What happens in the demo is done through this, and seen through it."""
+class Installation:
+    """One cloud, its nodes and its controller; all actions and observations go through it."""
 
     def __init__(self, stage: Stage, emulator: EmulatedCloud, options: Options) -> None:
-        """Prepare; there is nothing yet. See ``open_world``."""
+        """Prepare; nothing exists yet. See ``open_installation``."""
         self.cluster = stage.cluster
         self.emulator = emulator
         self.cloud = emulator.cloud
@@ -60,9 +60,9 @@ class World:
         return self.cluster.run.folder / f"allocation-{self.cloud.name}.json"
 
     def populate(self) -> None:
-        """Put in nodes, one for each instance, and the workload."""
+        """Create a node for each instance, and the workload."""
         nodes = []
-        # Of one length, so that people and the alphabet put them in the same order.
+        # Names of equal length, so that they sort by number.
         width = len(str(len(self.emulator.instances)))
         for number, instance in enumerate(self.emulator.instances, start=1):
             name = f"{self.cloud.name}-{number:0{width}}"
@@ -110,13 +110,13 @@ class World:
         self.cluster.kubectl("create", "-f", str(self.allocation_file))
 
     def cordon(self, node: str) -> None:
-        """Let no more pods come to a node."""
+        """Cordon a node."""
         self.cluster.kubectl("cordon", node)
 
     def drain(self, node: str) -> None:
-        """Begin to evict a node's pods; ``drained`` tells when it is done.
+        """Start to evict a node's pods; ``drained`` is true when it is done.
 
-        As a child of the run, so that it ends with the demo however that ends.
+        A child of the run, so that it always ends with the demo.
         """
         argv = [str(tool_path("kubectl")), f"--kubeconfig={self.cluster.kubeconfig}"]
         argv += ["drain", node, "--ignore-daemonsets", f"--timeout={DRAIN_SECONDS}s"]
@@ -132,37 +132,37 @@ class World:
         return self._draining.returncode == 0
 
     def silence(self, node: str) -> None:
-        """Let a node's kubelet fall silent."""
+        """Stop a node's kubelet."""
         self.cluster.stop_heartbeat(node)
 
     def release(self) -> None:
-        """Delete the NetIPAllocation, not waiting for the end of it."""
+        """Delete the NetIPAllocation; does not wait for its end."""
         self.cluster.kubectl("delete", "netipallocation", self.cloud.name, "--wait=false")
 
     def changes(self) -> Counter[str]:
-        """How often each operation was called that changes the cloud."""
+        """How often each mutating operation of the cloud was called."""
         return self.emulator.changes()
 
-    def look(self) -> Seen:
-        """See everything now; raises ChildError if the controller or the cloud has ended."""
+    def observe(self) -> Observed:
+        """Observe everything now; raises ChildError if the controller or the cloud has ended."""
         self.emulator.check()
         if self.controller:
             self.controller.check()
-        told = self._status()
+        status = self._status()
         holders = self.emulator.holders()
-        addresses = tuple(self._address(ip, holders[ip], told or {}) for ip in ADDRESSES)
+        addresses = tuple(self._address(ip, holders[ip], status or {}) for ip in ADDRESSES)
         changes = sum(self.changes().values())
-        return Seen(told is not None, addresses, self._nodes(), changes)
+        return Observed(status is not None, addresses, self._nodes(), changes)
 
-    def _address(self, ip: str, instance: str, told: Mapping[str, Json]) -> Address:
-        entry = told.get(ip, {})
+    def _address(self, ip: str, instance: str, status: Mapping[str, Json]) -> Address:
+        entry = status.get(ip, {})
         return Address(
             ip=ip,
             holder=self._node_of.get(instance, instance),
             phase=entry.get("phase", ""),
             node=entry.get("nodeName", ""),
             message=entry.get("message", ""),
-            owed=frozenset(each["nodeName"] for each in entry.get("owed", ())),
+            restore_pending=frozenset(each["nodeName"] for each in entry.get("owed", ())),
         )
 
     def _status(self) -> dict[str, Json] | None:
@@ -183,36 +183,36 @@ class World:
             if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
         )
         path = f"/api/v1/nodes?labelSelector=pool={self.cloud.name}"
-        rows = self.cluster.request("GET", path)["items"]
-        return tuple(_node(row, pods[row["metadata"]["name"]]) for row in rows)
+        items = self.cluster.request("GET", path)["items"]
+        return tuple(_node(item, pods[item["metadata"]["name"]]) for item in items)
 
 
-def _node(row: Json, pods: int) -> Node:
-    meta, conditions = row["metadata"], row["status"]["conditions"]
+def _node(item: Json, pods: int) -> Node:
+    meta, conditions = item["metadata"], item["status"]["conditions"]
     return Node(
         name=meta["name"],
         ready=next(one["status"] for one in conditions if one["type"] == "Ready"),
-        cordoned=bool(row["spec"].get("unschedulable")),
+        cordoned=bool(item["spec"].get("unschedulable")),
         labelled=meta["labels"].get(manifests.READY_LABEL) == "true",
         pods=pods,
     )
 
 
 @contextlib.contextmanager
-def open_world(
-    stage: Stage, cloud: Cloud, options: Options, tell: Callable[[str], None]
-) -> Iterator[World]:
-    """One cloud with all that lives there; ended when the block is left, the Node objects stay.
+def open_installation(
+    stage: Stage, cloud: Cloud, options: Options, report: Callable[[str], None]
+) -> Iterator[Installation]:
+    """One cloud with nodes and controller; ended with the block, the Node objects stay.
 
-    ``tell`` hears what is being waited for. Raises one of BROKEN.
+    ``report`` hears what is being waited for. Raises one of BROKEN.
     """
-    tell(f"the emulator of {cloud.api} is starting")
-    world = World(stage, EmulatedCloud.wait(cloud, stage.emulators[cloud]), options)
+    report(f"the emulator of {cloud.api} is starting")
+    installation = Installation(stage, EmulatedCloud.wait(cloud, stage.emulators[cloud]), options)
     try:
-        tell(f"{options.nodes} nodes are joining")
-        world.populate()
-        tell("the controller is starting, with its own rights only")
-        world.start_controller()
-        yield world
+        report(f"{options.nodes} nodes are joining")
+        installation.populate()
+        report("the controller is starting, with its own rights only")
+        installation.start_controller()
+        yield installation
     finally:
-        world.close()
+        installation.close()

@@ -1,4 +1,4 @@
-"""The world that is soaked: the bench's fleet, with machines in stock for those that will go."""
+"""The nodes of the soak: the bench's fleet, with spare machines for replacements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moorage_testing.cluster import Node, Owner, Pod
 from .account import Account
 from .options import Options
 
-# Far below the defaults, so that much of it happens while the soak lasts.
+# Far below the defaults, so that they expire often during the soak.
 NOT_READY_SECONDS = 15
 NODE_GONE_SECONDS = 10
 _PODS = "/api/v1/namespaces/default/pods"
@@ -32,13 +32,13 @@ class Machine:
 
 
 @dataclass(slots=True)
-class World:
-    """The fleet, and how what happens to its nodes is done.
+class NodePool:
+    """The fleet, and the operations on its nodes.
 
     Attributes:
         fleet: control plane, cloud and how to start a controller.
-        account: the cloud's own truth.
-        machines: the nodes there are, by name.
+        account: the cloud's real state.
+        machines: the existing nodes, by name.
         stock: machines without a node.
     """
 
@@ -73,7 +73,7 @@ class World:
         self.fleet.cluster.request("DELETE", f"/api/v1/nodes/{node}")
 
     def add_node(self) -> None:
-        """Let a machine of the stock join, with its pod of the workload."""
+        """Add a node for a spare machine, with its workload pod."""
         machine = self.stock.pop()
         labels = {
             "pool": "edge",
@@ -86,7 +86,7 @@ class World:
         self.add_pod(machine.node)
 
     def set_ready(self, node: str, *, ready: bool) -> None:
-        """Let the kubelet fall silent and be missed at once, or speak again."""
+        """Stop the kubelet and set the node NotReady at once, or resume it."""
         cluster = self.fleet.cluster
         if ready:
             cluster.resume_heartbeat(node)
@@ -101,8 +101,8 @@ class World:
 
 
 @contextlib.contextmanager
-def opened(options: Options, in_stock: int) -> Iterator[World]:
-    """Set the world up, with so many machines in stock and no controller yet."""
+def opened(options: Options, in_stock: int) -> Iterator[NodePool]:
+    """Set up the fleet with this many spare machines and without a controller."""
     with fleet(options.cloud, _for_fleet(options, in_stock)) as made:
         instances = enumerate(made.cloud.instances)
         machines = [Machine(node_name(number), instance) for number, instance in instances]
@@ -111,16 +111,16 @@ def opened(options: Options, in_stock: int) -> Iterator[World]:
         uid = made.cluster.request("GET", f"/apis/apps/v1/namespaces/default/replicasets/{name}")
         owner = Owner("ReplicaSet", name, uid["metadata"]["uid"])
         nodes = {one.node: one for one in machines[: options.nodes]}
-        world = World(made, account, nodes, machines[options.nodes :], owner)
+        pool = NodePool(made, account, nodes, machines[options.nodes :], owner)
         with step(f"taking {in_stock} nodes into stock"):
-            _put_away(made, world.stock)
+            _put_away(made, pool.stock)
         failover = {"notReadySeconds": NOT_READY_SECONDS, "nodeGoneSeconds": NODE_GONE_SECONDS}
         made.cluster.request("PATCH", ALLOCATION, {"spec": {"failover": failover}})
-        yield world
+        yield pool
 
 
 def _put_away(fleet: Fleet, stock: Sequence[Machine]) -> None:
-    """Leave machines without a node; it was only made because the fleet makes all of them."""
+    """Delete the nodes of spare machines, which the fleet has created."""
     for machine in stock:
         pods = f"{_PODS}?fieldSelector=spec.nodeName%3D{machine.node}"
         fleet.cluster.request("DELETE", pods, {"gracePeriodSeconds": 0})
