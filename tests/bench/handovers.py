@@ -63,8 +63,8 @@ def handover_rows(fleet: Fleet, options: Options) -> list[Row]:
         Row(
             "T6b", "leader ended (SIGTERM) -> the same", ENDED_TARGET_SECONDS,
             _worst(ended), "s", Seed(None, How.DESCRIBED),
-            f"{_worst_parts(ended)} An address's last pod went as soon as the Lease was given up. The"
-            " seed releases nothing: 16 to 24 s and until its pod object is gone"
+            f"{_worst_parts(ended)} An address's last pod went as soon as the Lease was given up."
+            " The seed releases nothing: 16 to 24 s and until its pod object is gone"
             " (described).",
             name,
         ),

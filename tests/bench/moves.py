@@ -66,8 +66,8 @@ def _changes_row(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCal
         "T3", "cloud mutations per move until bound", float(cloud.changes),
         _most_changes(cloud, drains, calls), "", NO_SEED,
         f"the most of {len(drains)} moves{where}; in all {_counts(cloud, calls)}. The seed takes"
-        " the address off and gives it to the first schedulable node of all, whose own address goes:"
-        " up to five changes, of other addresses too (described, of Google Cloud).",
+        " the address off and gives it to the first schedulable node of all, whose own address"
+        " goes: up to five changes, of other addresses too (described, of Google Cloud).",
         cloud.name,
     )  # fmt: skip
 
@@ -128,8 +128,8 @@ def _first_write_rows(
             " from the API server's acknowledgement of the last pod's deletion to the first change"
             f" in the call log of {cloud.title}; it {fast} the aim of {FIRST_WRITE_AIM:g} s."
             f"{_target_reads(cloud, drains, calls)} The seed: {wait:g} s on average until its next"
-            f" look, then {reads:,} reads (counted) before its first change, at {READS_PER_MINUTE:,} a"
-            " minute.",
+            f" look, then {reads:,} reads (counted) before its first change, at"
+            f" {READS_PER_MINUTE:,} a minute.",
             cloud.name,
         ),
         Row(
@@ -144,9 +144,10 @@ def _target_reads(cloud: Cloud, drains: Sequence[Drain], calls: Sequence[CloudCa
         return ""
     target_reads = _after_drains(drains, matching(calls, cloud.target_read))
     return (
-        f" Of it p50 {statistics.median(target_reads):.2f} s, worst {target_reads[-1]:.2f} s, to the first"
-        " look at the target, when the status is written; the rest is reading it in the emulated cloud,"
-        " which does one thing at a time."
+        f" Of it p50 {statistics.median(target_reads):.2f} s, worst {target_reads[-1]:.2f} s,"
+        " to the first look at the target, when the status is written;"
+        " the rest is reading it in the emulated"
+        " cloud, which does one thing at a time."
     )
 
 
