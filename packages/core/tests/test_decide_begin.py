@@ -10,7 +10,7 @@ from core_builders import IP1, NOW, allocation, node, node_ref, record, seen
 
 from moorage_core import reasons
 from moorage_core.actions import Mutate
-from moorage_core.decide.begin import Why, address_of, begin, begin_detach
+from moorage_core.decide.begin import Why, address_of, begin, begin_detach, begin_restore
 from moorage_core.decide.case import (
     Case,
     Foreign,
@@ -169,3 +169,14 @@ def test_only_what_is_written_down_may_be_taken_from_a_target() -> None:
     assert not asked(begin(case(), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip
     owing = replace(AT_REST, restore_pending=(P2,))
     assert asked(begin(case(owing), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip
+
+
+def test_the_request_ids_of_two_detaches_and_of_two_restores_differ_by_node() -> None:
+    detaches = {
+        asked(begin_detach(case(holder=OnNode(one)), reasons.RELEASING)).request_id
+        for one in (N1, N2)
+    }
+    restores = {
+        asked(begin_restore(case(), AT_REST, reference_to(one))).request_id for one in (N1, N2)
+    }
+    assert (len(detaches), len(restores), detaches & restores) == (2, 2, set())

@@ -132,3 +132,10 @@ def test_trouble_is_what_warns() -> None:
     assert troubled(AddressRecord(IP1, reason="NotFound"))
     assert not troubled(AddressRecord(IP1, reason="Moving"))
     assert not troubled(AddressRecord(IP1, reason="NeverHeardOf"))
+
+
+def test_one_address_unknown_and_one_waiting_leave_it_unknown_whether_all_is_ready() -> None:
+    unknown = record(IP1, "n1", phase=Phase.UNKNOWN, reason="Throttled", message="slow down")
+    waiting = AddressRecord(IP2, Phase.WAITING, "NoEligibleNode", "no free node")
+    for records in ((unknown, waiting), (waiting, unknown)):
+        assert conditions(allocation(IP1, IP2), records)[0].status == "Unknown"

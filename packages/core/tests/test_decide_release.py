@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, NOW, allocation, node, node_ref, record, seen
+from core_builders import IP1, NOW, UPTIME, allocation, node, node_ref, record, seen
 
 from moorage_core.actions import Reread
 from moorage_core.decide.case import Case, Step, locate
@@ -126,3 +126,28 @@ def test_a_mutation_whose_answer_was_lost_may_still_give_it_a_holder(mutation: s
         assert step == (Step(begun, reread=Reread(IP1, 2.0), wait=2.0) if may_come else Step(None))
     for age in (30, -2):  # a time in the future proves nothing
         assert decided(begun, held_by(None), now=NOW + age) == Step(None)
+
+
+def test_an_allocation_deleted_with_retain_still_restores_the_nodes_that_gave_their_own_up() -> (
+    None
+):
+    retained = allocation(retain=True, deleting=True)
+    about = record(IP1, "n1", restore_pending=(node_ref("n1"), node_ref("n2")))
+    machine_of = {f"memory://vm-{name}": f"vm-{name}" for name in ("n1", "n2")}
+    step = decided(about, one=retained, machine_of=machine_of)
+    assert step.mutate is not None
+    assert (step.mutate.mutation, step.mutate.node_ref) == (Mutation.RESTORE, node_ref("n2"))
+    assert step.record is not None
+    assert (step.record.phase, step.record.reason) == (Phase.RELEASING, "Compensating")
+    assert step.record.message == "still to get a public address of its own again: n2"
+    later: dict[str, Any] = {"restore_after": {IP1: {"uid-n2": UPTIME + 8}}}
+    waiting = decided(about, one=retained, machine_of=machine_of, **later)
+    assert (waiting.mutate, waiting.wait) == (None, 8)
+
+
+def test_an_address_that_is_retained_is_forgotten_once_only_its_own_node_has_nothing_else() -> None:
+    about = record(IP1, "n1", restore_pending=(node_ref("n1"),))
+    assert decided(about, one=allocation(retain=True)) == Step(None)
+    taken_off = decided(about).mutate
+    assert taken_off is not None
+    assert taken_off.mutation is Mutation.DETACH

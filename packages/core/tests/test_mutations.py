@@ -429,3 +429,37 @@ async def test_a_debt_is_not_paid_by_the_very_address_it_was_made_for() -> None:
     await works.ends(works.attach())
     result = await works.ends(works.mutate(Mutation.RESTORE, IP1))
     assert isinstance(result.error, Stale)
+
+
+async def test_the_fence_is_asked_after_the_rate_limiter_held_a_mutation_back(works: Works) -> None:
+    rate_limiter = RateLimiter(lambda: 100.0)
+    rate_limiter.reserve()
+    rate_limiter.throttled(retry_after=0.2)
+    works.mutations.begin(works.provider, works.attach(), rate_limiter)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert set(works.mutations.in_flight) == {IP1}
+    works.mutations.fence = lose
+    await until(lambda: not works.mutations.in_flight, "the mutation to be left")
+    assert works.cloud.faults.calls == ()
+    assert (works.mutations.outcomes, works.told) == ({}, [])
+
+
+async def test_a_failed_restore_is_tried_again_later_and_its_node_is_not_avoided() -> None:
+    works = Works(MemoryCloud(TWO_STEPS))
+    works.cloud.faults.inject(Fault(op="compensate", error=MachineUnfit("stopped")))
+    before = uptime()
+    ended = await works.ends(works.mutate(Mutation.RESTORE, IP1))
+    assert 22.5 <= ended.retry_in <= 37.5
+    due = works.mutations.restore_after[IP1]["uid-n1"]
+    assert before + ended.retry_in <= due <= uptime() + ended.retry_in
+    assert works.mutations.avoided == {}
+
+
+async def test_a_restore_that_succeeds_takes_away_the_pause_of_its_own_node_only() -> None:
+    works = Works(MemoryCloud(TWO_STEPS))
+    due = uptime() + 60
+    works.mutations.restore_after[IP1] = {"uid-n1": due, "uid-n2": due}
+    await works.ends(works.mutate(Mutation.PREPARE, IP1, may_strip=True))
+    assert (await works.ends(works.mutate(Mutation.RESTORE, IP1))).error is None
+    assert works.mutations.restore_after == {IP1: {"uid-n2": due}}

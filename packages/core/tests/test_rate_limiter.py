@@ -8,7 +8,12 @@ import math
 import pytest
 
 from moorage_core.model import Mutation
-from moorage_core.rate_limiter import LOOK_BACK_SECONDS, SLOWEST_PER_SECOND, RateLimiter
+from moorage_core.rate_limiter import (
+    FASTEST_PER_SECOND,
+    LOOK_BACK_SECONDS,
+    SLOWEST_PER_SECOND,
+    RateLimiter,
+)
 
 
 class Clock:
@@ -121,3 +126,77 @@ async def test_of_those_that_wait_what_ends_a_move_is_sent_first() -> None:
             group.create_task(send(mutation))
     # The first of them was told its moment before the others came.
     assert sent == [Mutation.PREPARE, Mutation.ATTACH, Mutation.DETACH, Mutation.RESTORE]
+
+
+def test_after_a_refusal_no_turn_comes_before_the_cloud_allows_one(
+    rate_limiter: RateLimiter, clock: Clock
+) -> None:
+    for _ in range(100):
+        rate_limiter.reserve()
+    rate_limiter.throttled(retry_after=3.0)
+    clock.now += 0.5
+    # A shorter pause asked for by a refusal of the same moment does not bring the next turn nearer.
+    rate_limiter.throttled(retry_after=0.1)
+    assert rate_limiter.reserve() == 2.5
+    clock.now += 0.4
+    rate_limiter.throttled(retry_after=10.0)
+    assert rate_limiter.per_second == 10.0
+    assert rate_limiter.reserve() == 10.0
+
+
+def test_without_a_word_of_the_cloud_the_pause_is_a_second(rate_limiter: RateLimiter) -> None:
+    rate_limiter.reserve()
+    rate_limiter.throttled(None)
+    assert rate_limiter.reserve() == 1.0
+
+
+def test_only_what_was_sent_lately_and_not_what_waits_says_how_fast_was_too_fast(
+    rate_limiter: RateLimiter, clock: Clock
+) -> None:
+    for _ in range(50):
+        rate_limiter.reserve()
+    clock.now += LOOK_BACK_SECONDS + 0.1
+    for _ in range(20):
+        rate_limiter.reserve()
+    rate_limiter.throttled(None)
+    assert rate_limiter.per_second == 20 / LOOK_BACK_SECONDS / 2
+    for _ in range(28):
+        clock.now += 1.0
+        rate_limiter.accepted()
+    assert rate_limiter.per_second == 30.0
+    clock.now += 60.0
+    held_back = [seconds for _ in range(90) if (seconds := rate_limiter.reserve()) > 0]
+    rate_limiter.throttled(None)
+    sent = 90 - len(held_back)
+    assert sent < 40
+    assert rate_limiter.per_second == sent / LOOK_BACK_SECONDS / 2
+
+
+def test_it_grows_by_one_a_second_and_a_refusal_begins_the_second_anew(
+    rate_limiter: RateLimiter, clock: Clock
+) -> None:
+    for _ in range(100):
+        rate_limiter.reserve()
+    rate_limiter.throttled(None)
+    clock.now += 0.9
+    rate_limiter.accepted()
+    assert rate_limiter.per_second == 10.0
+    clock.now += 0.1
+    rate_limiter.accepted()
+    rate_limiter.accepted()
+    assert rate_limiter.per_second == 11.0
+    clock.now += 1.0
+    rate_limiter.accepted()
+    assert rate_limiter.per_second == 12.0
+
+
+def test_just_below_the_fastest_rate_it_is_still_held_back(
+    rate_limiter: RateLimiter, clock: Clock
+) -> None:
+    for _ in range(1000):
+        rate_limiter.reserve()
+    rate_limiter.throttled(None)
+    assert rate_limiter.per_second == FASTEST_PER_SECOND
+    clock.now += 1.0
+    rate_limiter.accepted()
+    assert rate_limiter.per_second == math.inf

@@ -39,9 +39,7 @@ def restore(case: Case, step: Step) -> Step:
         return step
     if nodes := restorable_now(case):
         return begin_restore(case, step.record, nodes[0])
-    return replace(
-        step, wait=min(filter(None, (step.wait, _until_next_restore(case))), default=None)
-    )
+    return replace(step, wait=min(filter(None, (step.wait, _until_next_restore(case)))))
 
 
 def pending_restores(case: Case) -> tuple[NodeReference, ...]:
@@ -68,9 +66,7 @@ def restorable_now(case: Case) -> tuple[NodeReference, ...]:
     )
 
 
-def _until_next_restore(case: Case) -> float | None:
-    later = case.observed.restore_after.get(case.record.ip, {})
-    times = (
-        later.get(node_ref.uid, 0.0) - case.observed.uptime for node_ref in pending_restores(case)
-    )
-    return min((left for left in times if left > 0), default=None)
+def _until_next_restore(case: Case) -> float:
+    """Seconds until the first restore may be tried again, while all of them must wait."""
+    later = case.observed.restore_after[case.record.ip]
+    return min(later[node_ref.uid] - case.observed.uptime for node_ref in pending_restores(case))
