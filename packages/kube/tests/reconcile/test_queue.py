@@ -283,6 +283,50 @@ def test_draining_gives_up_in_time_and_says_what_is_still_at_work(
     assert caplog.messages == ["still at work: a"]
 
 
+def test_draining_waits_for_the_longest_of_several_handlers() -> None:
+    async def story() -> None:
+        queue = WorkQueue()
+        ended: list[str] = []
+
+        async def handler(key: str) -> None:
+            await asyncio.sleep({"short": 1.0, "long": 5.0, "middle": 3.0}[key])
+            ended.append(key)
+
+        async def meanwhile() -> None:
+            for key in ("long", "short", "middle"):
+                queue.add(key)
+            await asyncio.sleep(0.5)
+            queue.pause()
+            assert await queue.drain(60.0)
+            assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+            assert ended == ["short", "middle", "long"]
+
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(queue.run(handler, workers=3))
+            await meanwhile()
+            running.cancel()
+
+    simulate(story)
+
+
+def test_draining_waits_for_a_lone_handler() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=3.0)
+
+        async def meanwhile() -> None:
+            queue.add("a")
+            await asyncio.sleep(1.0)
+            queue.pause()
+            assert await queue.drain(60.0)
+            assert asyncio.get_running_loop().time() == pytest.approx(3.0)
+            assert worker.running == []
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert worker.looks == [("a", 0.0)]
+
+    simulate(story)
+
+
 def test_with_nothing_in_hand_draining_is_immediate() -> None:
     async def story() -> None:
         assert await WorkQueue().drain(0.0)
