@@ -79,8 +79,9 @@ def types(session: nox.Session) -> None:
     session.run("mypy", "tests/cluster")
     session.run("mypy", "tests/clouds", env={"MYPYPATH": "packages/core/tests"})
     session.run(
-        "mypy", "--explicit-package-bases", "tests/bench", "tests/soak", "tests/repo", "e2e"
-    )
+        "mypy", "--explicit-package-bases", "tests/bench", "tests/soak", "tests/mutants",
+        "tests/repo", "e2e",
+    )  # fmt: skip
     session.run("mypy", "noxfile.py")
 
 
@@ -103,7 +104,7 @@ def unit(session: nox.Session, package: str) -> None:
 def repo(session: nox.Session) -> None:
     """Nothing generated is stale, names in the docs exist, sizes stay small."""
     install(session, PACKAGES, *group("test"))
-    run_pytest(session, "tests/repo", "tests/soak")
+    run_pytest(session, "tests/repo", "tests/soak", "tests/mutants")
 
 
 @nox.session
@@ -180,6 +181,13 @@ def soak(session: nox.Session) -> None:
     """Half an hour of trouble, judged by an onlooker: ``./nox -s soak -- --help``."""
     install(session, PACKAGES, *group("test"), *go_where_there_is_none())
     session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Which small faults no test notices: ``./nox -s mutants -- --help``; minutes to hours."""
+    install(session, PACKAGES, *group("test"))
+    session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
 @nox.session
