@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from aiohttp.test_utils import TestServer
 from moorage_kube.client.client import Client
 from moorage_kube.client.connection import Connection, Credentials
 from moorage_kube.client.connection.credentials import FixedCredentials
+from moorage_testing.cluster.identity import Authority
 
 DEADLINE = 30.0
 TOKEN = "s3cret-token"  # noqa: S105 - of this server only
@@ -255,6 +257,46 @@ async def serve(server: ApiServer, tls: ssl.SSLContext | None = None) -> AsyncIt
 async def serve_with_client() -> AsyncIterator[tuple[ApiServer, Client]]:
     async with serve(ApiServer()) as server, Client(server.connection()) as client:
         yield server, client
+
+
+@dataclass
+class TlsServer:
+    """An API server with a certificate that can be replaced; it closes kept connections then."""
+
+    api: ApiServer
+    tls: ssl.SSLContext
+    connections: list[asyncio.Transport] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+    """Of each request the name in the client's certificate, where there was one."""
+
+    def use(self, authority: Authority) -> None:
+        """Show a certificate of this authority from now on, also to those connected."""
+        with tempfile.NamedTemporaryFile() as pem:
+            pem.write(authority.server_pem())
+            pem.flush()
+            self.tls.load_cert_chain(pem.name)
+        for connection in self.connections:
+            connection.abort()
+        self.connections.clear()
+
+
+@asynccontextmanager
+async def tls_server(authority: Authority) -> AsyncIterator[TlsServer]:
+    """Run a server that is known by `localhost` and its address."""
+    server = TlsServer(ApiServer(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    server.use(authority)
+    answer = server.api.answer
+
+    async def remember(request: web.Request) -> web.StreamResponse:
+        assert isinstance(request.transport, asyncio.Transport)
+        server.connections.append(request.transport)
+        subject = (request.transport.get_extra_info("peercert") or {}).get("subject", ())
+        server.users.extend(value for ((key, value),) in subject if key == "commonName")
+        return await answer(request)
+
+    server.api.answer = remember  # type: ignore[method-assign]  # of this one server
+    async with serve(server.api, server.tls):
+        yield server
 
 
 async def until(condition: Callable[[], object], what: str) -> None:

@@ -37,6 +37,7 @@ def test_the_first_place_that_is_there_counts(
     write("home/.kube/config", cluster={"server": "https://home"})
     assert server() == "https://home"
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     assert server() == "https://10.0.0.1:443"
     monkeypatch.setenv("KUBECONFIG", str(write("env", cluster={"server": "https://env"})))
     assert server() == "https://env"
@@ -83,7 +84,7 @@ def test_of_several_files_the_first_to_say_something_counts(
     connection = load_connection()
     assert connection.namespace == "port"
     assert connection.server == "https://second"
-    assert connection.ca == ca.read_text()  # beside the file that names it
+    assert connection.authority() == ca.read_text()  # beside the file that names it
     assert asyncio.run(connection.credentials()).token == "first"  # noqa: S105 - of nothing
 
 
@@ -102,18 +103,31 @@ def test_in_a_pod_the_service_account_is_used(
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
     connection = load_connection(None, service_account(tmp_path / "account", ca))
     assert connection.server == "https://[fd00::1]:6443"
-    assert (connection.namespace, connection.ca) == ("port", ca.read_text())
+    assert (connection.namespace, connection.authority()) == ("port", ca.read_text())
     assert asyncio.run(connection.credentials()) == Credentials(token=SECRET)
 
 
+@pytest.mark.parametrize(
+    ("missing", "complaint"),
+    [
+        ("KUBERNETES_SERVICE_PORT", "Service host/port is not set"),
+        ("token", "Service token file does not exist"),
+        ("ca.crt", "Service certification file does not exist"),
+        ("namespace", "No such file or directory"),
+    ],
+)
 def test_a_pod_without_a_service_account_is_told_what_to_set(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ca: Path, missing: str, complaint: str
 ) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    if missing != "KUBERNETES_SERVICE_PORT":
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    account = service_account(tmp_path / "account", ca)
+    (account / missing).unlink(missing_ok=True)
     with pytest.raises(ConfigError) as refusal:
-        load_connection(None, tmp_path)
+        load_connection(None, account)
     assert str(refusal.value) == (
-        f"ServiceAccount in {tmp_path}: its token, ca.crt or namespace cannot be read: set "
+        f"ServiceAccount in {account}: {complaint}: set "
         "automountServiceAccountToken to true or name a kubeconfig with --kubeconfig"
     )
 

@@ -40,7 +40,7 @@ def test_all_that_a_cluster_may_say_is_taken_over(write: Write, ca: Path) -> Non
         "proxy-url": "http://proxy:3128",
     }
     connection = load_connection(str(write(cluster=told)))
-    assert connection.ca == ca.read_text()
+    assert connection.authority() == ca.read_text()
     assert (connection.server_name, connection.proxy) == ("kubernetes", "http://proxy:3128")
     assert not connection.insecure
 
@@ -50,7 +50,7 @@ def test_data_in_the_file_goes_before_a_path_to_it(write: Write, ca: Path) -> No
         "certificate-authority": "not-there",
         "certificate-authority-data": b64(ca.read_text()),
     }
-    assert load_connection(str(write(cluster=told))).ca == ca.read_text()
+    assert load_connection(str(write(cluster=told))).authority() == ca.read_text()
 
 
 async def test_a_certificate_with_its_key_is_taken_from_files_or_data(
@@ -201,7 +201,10 @@ def broken(**fields: Any) -> dict[str, Any]:
         ),
         (
             broken(user={"auth-provider": {"name": "gcp", "config": {"access-token": SECRET}}}),
-            'user "u": auth-provider is not supported: Kubernetes dropped it with 1.26: use exec',
+            (
+                'user "u": auth-provider "gcp" is not supported: '
+                "Kubernetes dropped it with 1.26: use exec"
+            ),
         ),
         (
             broken(user={"token": {"value": SECRET}}),

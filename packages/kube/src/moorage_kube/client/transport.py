@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ssl import SSLContext
 from typing import Any
 
 import aiohttp
 import orjson
 
 from moorage_domain.kinds import Kind
-from moorage_kube.client.connection import ConfigError, Connection, Credentials
+from moorage_kube.client.channel import Channel, Sending, describe
+from moorage_kube.client.connection import Connection
 from moorage_kube.client.errors import Unavailable, from_response
 from moorage_kube.client.kinds import resource_path
 
 CALL_SECONDS = 10.0
 
 _NOT_GOOD = 300  # a redirect too: it would take the token elsewhere
-_UNAUTHORIZED = 401
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=CALL_SECONDS)
 _BROKEN = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -101,39 +100,26 @@ class Transport:
     def __init__(
         self, connection: Connection, user_agent: str, on_call: Callable[[Call], None] | None
     ) -> None:
-        self._connection = connection
-        self._user_agent = user_agent
+        self._channel = Channel(connection, user_agent)
         self._on_call = on_call
-        self._session: aiohttp.ClientSession | None = None
-        self._tls: tuple[tuple[str | None, str | None], SSLContext] | None = None
 
     async def open(self) -> None:
         """Get ready to send."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(),
-            headers={"User-Agent": self._user_agent, "Accept": "application/json"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_write_once,),
-        )
+        await self._channel.open()
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._channel.close()
 
     @asynccontextmanager
     async def answer(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """A good answer to a request; anything else is raised as what it means to the caller."""
-        credentials = await self._connection.credentials()
         try:
-            response = await self._send(request, credentials)
+            response = await self._channel.send(_sending(request))
         except _BROKEN as error:
             self._tell(request, 0)
             raise _lost(error, request) from error
         self._tell(request, response.status)
-        if response.status == _UNAUTHORIZED:
-            self._connection.reject(credentials)
         async with response:
             try:
                 if response.status >= _NOT_GOOD:
@@ -142,61 +128,35 @@ class Transport:
                     raise from_response(response.status, content, str(request), wait)
                 yield response
             except _BROKEN as error:
+                if isinstance(error, TimeoutError):
+                    self._channel.suspect()
                 raise _lost(error, request) from error
-
-    async def _send(self, request: Request, credentials: Credentials) -> aiohttp.ClientResponse:
-        if self._session is None:
-            raise RuntimeError("the client is used outside of its `async with`")
-        headers = {**credentials.headers(), **request.headers}
-        if request.body is not None:
-            headers.setdefault("Content-Type", "application/json")
-        return await self._session.request(
-            request.method,
-            f"{self._connection.server}{request.path}",
-            params=request.parameters,
-            data=None if request.body is None else orjson.dumps(request.body),
-            headers=headers,
-            timeout=request.timeout,
-            allow_redirects=False,
-            proxy=self._connection.proxy,
-            ssl=self._context(credentials),
-            server_hostname=self._connection.server_name,
-        )
-
-    def _context(self, credentials: Credentials) -> SSLContext:
-        """The TLS context, made anew only for another client certificate."""
-        proof = (credentials.certificate, credentials.key)
-        if self._tls is None or self._tls[0] != proof:
-            try:
-                self._tls = (proof, self._connection.tls(credentials))
-            except ConfigError as error:  # only a plug-in's: all else was checked by loading
-                raise Unavailable(0, "NoCredentials", str(error), "TLS") from error
-        return self._tls[1]
 
     def _tell(self, request: Request, status: int) -> None:
         if self._on_call is not None:
             self._on_call(request.call(status))
 
 
+def _sending(request: Request) -> Sending:
+    headers = dict(request.headers)
+    if request.body is not None:
+        headers.setdefault("Content-Type", "application/json")
+    return Sending(
+        request.method,
+        request.path,
+        request.timeout,
+        dict(request.parameters),
+        headers,
+        None if request.body is None else orjson.dumps(request.body),
+    )
+
+
 def _lost(error: Exception, request: Request) -> Unavailable:
-    # The text of aiohttp's errors names hosts and what went wrong, never headers.
     if isinstance(error, TimeoutError):
         seconds = request.timeout.total or CALL_SECONDS
         told = str(error) or f"no answer within {seconds:g} s"
         return Unavailable(0, "Timeout", told, str(request))
-    return Unavailable(0, "ConnectionLost", str(error) or type(error).__name__, str(request))
-
-
-async def _write_once(
-    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a PUT or DELETE again: the first one may have done its work."""
-    try:
-        return await send(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        if request.method == "GET" or isinstance(error, aiohttp.ClientConnectorError):
-            raise
-        raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
+    return Unavailable(0, "ConnectionLost", describe(error), str(request))
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -6,11 +6,12 @@ import logging
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from moorage_kube.client.connection.pem import Pem, text_of
 from moorage_kube.client.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -79,11 +80,9 @@ class TokenFile:
     def __init__(
         self,
         path: Path,
-        base: Credentials | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path
-        self._base = base or Credentials()
         self._clock = clock
         self._known: Credentials | None = None
         self._read_at = 0.0
@@ -111,5 +110,33 @@ class TokenFile:
             return known
         if known is not None and token == known.token:
             return known
-        base = self._base
-        return Credentials(token=token, certificate=base.certificate, key=base.key)
+        return Credentials(token=token)
+
+
+class CertificateFiles:
+    """A client certificate and key, at least one in a file that is replaced from time to time.
+
+    ``base`` has what else there is, as a token.
+    """
+
+    def __init__(self, base: CredentialSource, certificate: Pem, key: Pem) -> None:
+        self._base = base
+        self._pair = (certificate, key)
+        self._known = (Credentials(), Credentials())
+
+    async def current(self) -> Credentials:
+        base = await self._base.current()
+        whole = self.with_pair(base)
+        if self._known[0] is not base or self._known[1] != whole:
+            self._known = (base, whole)
+        return self._known[1]
+
+    def reject(self, credentials: Credentials) -> None:
+        base, whole = self._known
+        if credentials is whole:
+            self._base.reject(base)
+
+    def with_pair(self, base: Credentials) -> Credentials:
+        """These credentials with the certificate and key as they are now."""
+        certificate, key = map(text_of, self._pair)
+        return replace(base, certificate=certificate, key=key)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import ssl
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage_kube.client.connection.credentials import Credentials, CredentialSource
 from moorage_kube.client.connection.errors import ConfigError
+from moorage_kube.client.connection.pem import Pem, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +23,17 @@ class Connection:
         server: URL without a slash at its end; may have a path.
         source: where the credentials come from.
         origin: where all this was read, for messages.
-        ca: certificates to verify the server with, PEM; ``None`` = the system's.
+        ca: certificates to verify the server with; ``None`` = the system's.
         insecure: the server is not verified at all; only where the kubeconfig says so.
         server_name: name the server's certificate is checked for; ``None`` = the host of the URL.
-        proxy: URL of an HTTP proxy on the way.
+        proxy: URL of an HTTP proxy on the way; ``None`` = none.
         namespace: where we are at home; ``None`` = not told.
     """
 
     server: str
     source: CredentialSource = field(repr=False)
     origin: str = ""
-    ca: str | None = field(default=None, repr=False)
+    ca: Pem | None = field(default=None, repr=False)
     insecure: bool = False
     server_name: str | None = None
     proxy: str | None = field(default=None, repr=False)  # may carry a password
@@ -46,15 +50,16 @@ class Connection:
         """The API server answered 401 to these."""
         self.source.reject(credentials)
 
+    def authority(self) -> str | None:
+        """The certificates to verify the server with as they are now, PEM."""
+        return None if self.ca is None else text_of(self.ca)
+
     def tls(self, credentials: Credentials) -> ssl.SSLContext:
-        """A new TLS context for these credentials; keep it as long as they stay the same.
+        """A new TLS context; keep it while the credentials and :meth:`authority` are the same.
 
         Raises :class:`ConfigError` where a certificate or key is none.
         """
-        context = _verifying(self.ca, self.origin)
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = _blind() if self.insecure else _verifying(self.authority(), self.origin)
         if credentials.certificate and credentials.key:
             _prove(context, credentials.certificate, credentials.key, self.origin)
         return context
@@ -72,12 +77,15 @@ def _verifying(ca: str | None, origin: str) -> ssl.SSLContext:
     return context
 
 
+def _blind() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _prove(context: ssl.SSLContext, certificate: str, key: str, origin: str) -> None:
-    # The ssl module takes a client certificate from a file only.
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "client.pem"
-        path.touch(mode=0o600)
-        path.write_text(f"{key.strip()}\n{certificate.strip()}\n")
+    with _as_file(f"{key.strip()}\n{certificate.strip()}\n") as path:
         try:
             context.load_cert_chain(path)
         except (ssl.SSLError, ValueError) as error:
@@ -85,3 +93,19 @@ def _prove(context: ssl.SSLContext, certificate: str, key: str, origin: str) -> 
                 f"{origin}: the client certificate and its key are not a pair in PEM form, "
                 "unencrypted: put such a pair there"
             ) from error
+
+
+@contextlib.contextmanager
+def _as_file(secret: str) -> Iterator[Path]:
+    """A file to read this from, as the ssl module wants a key: in memory where there is a way."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("client.pem"), "w") as file:
+            file.write(secret)
+            file.flush()
+            yield Path(f"/proc/self/fd/{file.fileno()}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "client.pem"
+        path.touch(mode=0o600)
+        path.write_text(secret)
+        yield path

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from moorage_kube.client.connection.errors import ConfigError
+from moorage_kube.client.connection.pem import Pem, PemFile, plain
 
 Section = Literal["context", "cluster", "user"]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -60,16 +61,15 @@ class Entry:
         """The values by their meaning."""
         return _checked(model, self.values, str(self))
 
-    def text(self, field: str, data: str, path: str) -> str | None:
+    def pem(self, field: str, data: str, path: str) -> Pem | None:
         """What base64 ``data`` holds, else the file at ``path``; ``None`` = neither is given."""
         try:
             if data:
-                return b64decode(data, validate=True).decode("ascii")
-            return (self.file.parent / path).read_text() if path else None
-        except (binascii.Error, UnicodeDecodeError):
+                return plain(b64decode(data, validate=True))
+            return PemFile(self.file.parent / path) if path else None
+        except binascii.Error:
             # The cause would show the secret.
-            what = f"{field}-data" if data else f"{field} {path}"
-            self.refuse(f"{what} is not {'base64 of ' if data else ''}PEM text: put that there")
+            self.refuse(f"{field}-data is not base64 of PEM text: put that there")
         except OSError as error:
             self.refuse(f"{field} {path} cannot be read ({error.strerror}): correct it", error)
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
 
 from moorage_kube.client.connection.credentials import (
+    CertificateFiles,
     Credentials,
     CredentialSource,
     FixedCredentials,
@@ -20,12 +21,13 @@ from moorage_kube.client.connection.credentials import (
 from moorage_kube.client.connection.endpoint import Connection
 from moorage_kube.client.connection.exec_plugin import ExecPlugin, ExecSettings
 from moorage_kube.client.connection.files import Entry, Kubeconfig
+from moorage_kube.client.connection.oidc import OidcSettings, OidcTokens
+from moorage_kube.client.connection.pem import Pem, text_of
 
 _EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _EXEC_EXTENSION = "client.authentication.k8s.io/exec"
 _IMPERSONATION = "this would be somebody else: give that identity's own credentials"
 _REFUSED_USER_FIELDS = {
-    "auth-provider": "Kubernetes dropped it with 1.26: use exec",
     "as": _IMPERSONATION,
     "as-uid": _IMPERSONATION,
     "as-groups": _IMPERSONATION,
@@ -70,6 +72,21 @@ class _Exec(BaseModel):
     provide_cluster_info: bool = Field(default=False, validation_alias="provideClusterInfo")
 
 
+class _Oidc(_Dashed):
+    idp_issuer_url: str
+    client_id: str
+    client_secret: str = ""
+    id_token: str = ""
+    refresh_token: str = ""
+    idp_certificate_authority: str = ""
+    idp_certificate_authority_data: str = ""
+
+
+class _AuthProvider(BaseModel):
+    name: str
+    config: dict[str, Any] = {}
+
+
 class _User(_Dashed):
     token: str = ""
     token_file: str = Field("", validation_alias="tokenFile")
@@ -80,6 +97,7 @@ class _User(_Dashed):
     username: str = ""
     password: str = ""
     exec: _Exec | None = None
+    auth_provider: _AuthProvider | None = None
 
 
 def from_kubeconfig(paths: Iterable[Path]) -> Connection:
@@ -124,8 +142,8 @@ def _proxy(entry: Entry, cluster: _Cluster) -> str | None:
     return cluster.proxy_url or None
 
 
-def _authority(entry: Entry, cluster: _Cluster) -> str | None:
-    ca = entry.text(
+def _authority(entry: Entry, cluster: _Cluster) -> Pem | None:
+    ca = entry.pem(
         "certificate-authority", cluster.certificate_authority_data, cluster.certificate_authority
     )
     if ca and cluster.insecure_skip_tls_verify:
@@ -133,13 +151,13 @@ def _authority(entry: Entry, cluster: _Cluster) -> str | None:
     return ca
 
 
-def _told_plugin(cluster: _Cluster, ca: str | None) -> dict[str, Any]:
+def _told_plugin(cluster: _Cluster, ca: Pem | None) -> dict[str, Any]:
     """What a plug-in that asks for it is told of the cluster."""
     told: dict[str, Any] = {
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
-        "certificate-authority-data": b64encode(ca.encode()).decode() if ca else "",
+        "certificate-authority-data": b64encode(text_of(ca).encode()).decode() if ca else "",
         "proxy-url": cluster.proxy_url,
     }
     for extension in cluster.extensions:
@@ -155,29 +173,58 @@ def _source(entry: Entry, told_plugin: dict[str, Any]) -> CredentialSource:
     user = entry.checked(_User)
     if user.exec is not None:
         return ExecPlugin(_exec(entry, user.exec, told_plugin))
-    fixed = _fixed(entry, user)
-    if user.token_file:
-        path = entry.file.parent / user.token_file
-        if not path.is_file():
-            entry.refuse(f"tokenFile {user.token_file} is no file: correct it")
-        return TokenFile(path, fixed)
-    return FixedCredentials(fixed)
+    if user.auth_provider is not None:
+        return OidcTokens(_oidc(entry, user.auth_provider))
+    return _with_certificate(entry, user, _token_or_name(entry, user))
 
 
-def _fixed(entry: Entry, user: _User) -> Credentials:
-    certificate = entry.text(
+def _token_or_name(entry: Entry, user: _User) -> CredentialSource:
+    if not user.token_file:
+        return FixedCredentials(
+            Credentials(user.token or None, user.username or None, user.password or None)
+        )
+    path = entry.file.parent / user.token_file
+    if not path.is_file():
+        entry.refuse(f"tokenFile {user.token_file} is no file: correct it")
+    return TokenFile(path)
+
+
+def _with_certificate(entry: Entry, user: _User, base: CredentialSource) -> CredentialSource:
+    certificate = entry.pem(
         "client-certificate", user.client_certificate_data, user.client_certificate
     )
-    key = entry.text("client-key", user.client_key_data, user.client_key)
-    if (certificate is None) != (key is None):
+    key = entry.pem("client-key", user.client_key_data, user.client_key)
+    if certificate is None and key is None:
+        return base
+    if certificate is None or key is None:
         present, absent = ("client-certificate", "client-key")[:: 1 if certificate else -1]
         entry.refuse(f"{present} comes without a {absent}: give both")
-    return Credentials(
-        token=user.token or None,
-        username=user.username or None,
-        password=user.password or None,
-        certificate=certificate,
-        key=key,
+    return CertificateFiles(base, certificate, key)
+
+
+def _oidc(entry: Entry, told: _AuthProvider) -> OidcSettings:
+    if told.name != "oidc":
+        entry.refuse(
+            f'auth-provider "{told.name}" is not supported: '
+            "Kubernetes dropped it with 1.26: use exec"
+        )
+    fields = Entry(entry.file, entry.section, entry.name, told.config)
+    config = fields.checked(_Oidc)
+    if not config.idp_issuer_url.startswith("https://"):
+        entry.refuse("idp-issuer-url is no https URL: OIDC needs one")
+    if not config.id_token and not config.refresh_token:
+        entry.refuse("auth-provider has neither id-token nor refresh-token: log in first")
+    return OidcSettings(
+        issuer=config.idp_issuer_url,
+        client_id=config.client_id,
+        client_secret=config.client_secret,
+        id_token=config.id_token,
+        refresh_token=config.refresh_token,
+        authority=entry.pem(
+            "idp-certificate-authority",
+            config.idp_certificate_authority_data,
+            config.idp_certificate_authority,
+        ),
     )
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from moorage_kube.client.connection.credentials import Credentials, FixedCredentials, TokenFile
+from moorage_kube.client.connection.credentials import (
+    CertificateFiles,
+    Credentials,
+    FixedCredentials,
+    TokenFile,
+)
 from moorage_kube.client.connection.endpoint import Connection
 from moorage_kube.client.connection.errors import ConfigError
 from moorage_kube.client.connection.kubeconfig import from_kubeconfig
+from moorage_kube.client.connection.pem import PemFile
+from moorage_kube.client.connection.proxies import proxy_from_environment
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -20,9 +28,13 @@ def load_connection(
 
     The file ``kubeconfig``; the files of ``$KUBECONFIG``, of which missing ones are passed over;
     the pod's ServiceAccount; ``~/.kube/config``. Certificates and commands are checked too.
+    A proxy that the kubeconfig names goes before one of the environment.
     Raises :class:`ConfigError` where none is there, or the first one that is cannot work.
     """
     connection = _described(kubeconfig, service_account)
+    if connection.proxy is None:
+        proxy = proxy_from_environment(connection.server, os.environ)
+        connection = replace(connection, proxy=proxy)
     connection.tls(_known(connection))
     return connection
 
@@ -49,27 +61,44 @@ def _described(kubeconfig: str | None, service_account: Path) -> Connection:
 
 
 def _in_cluster(folder: Path) -> Connection:
-    host = os.environ["KUBERNETES_SERVICE_HOST"]
-    port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    # Not for who only reads a kubeconfig.
+    from kubernetes.client import Configuration  # noqa: PLC0415 - see above
+    from kubernetes.config import ConfigException  # noqa: PLC0415 - see above
+    from kubernetes.config.incluster_config import (  # noqa: PLC0415 - see above
+        InClusterConfigLoader,
+    )
+
+    official = Configuration()
+    token, ca = folder / "token", folder / "ca.crt"
+    loader = InClusterConfigLoader(str(token), str(ca), try_refresh_token=False)
     try:
-        ca = (folder / "ca.crt").read_text()
-        (folder / "token").read_text()
+        loader.load_and_set(official)
         namespace = (folder / "namespace").read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+        authority = PemFile(ca)
+    except (ConfigException, OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"ServiceAccount in {folder}: its token, ca.crt or namespace cannot be read: set "
-            "automountServiceAccountToken to true or name a kubeconfig with --kubeconfig"
+            f"ServiceAccount in {folder}: {_cause(error)}: set automountServiceAccountToken "
+            "to true or name a kubeconfig with --kubeconfig"
         ) from error
     return Connection(
-        server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
-        source=TokenFile(folder / "token"),
+        server=official.host,
+        source=TokenFile(token),
         origin=f"ServiceAccount in {folder}",
-        ca=ca,
+        ca=authority,
         namespace=namespace,
     )
 
 
+def _cause(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
+
+
 def _known(connection: Connection) -> Credentials:
     """The credentials as far as they are known without asking anybody."""
-    source = connection.source
-    return source.credentials if isinstance(source, FixedCredentials) else Credentials()
+    match connection.source:
+        case FixedCredentials() as source:
+            return source.credentials
+        case CertificateFiles() as source:
+            return source.with_pair(Credentials())
+        case _:
+            return Credentials()
