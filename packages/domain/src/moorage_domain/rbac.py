@@ -54,6 +54,23 @@ Kopf adds nothing to these: it reads the discovery documents, which every authen
 may, and lists and watches the kinds that a controller names in its own rules.
 """
 
+WEBHOOK_CERTIFICATE_RULES: tuple[PolicyRule, ...] = (
+    PolicyRule(
+        group="",
+        resources=("secrets",),
+        verbs=("get", "create", "update"),
+        why="replicas share the webhook's certificate and renew it",
+        namespaced=True,
+    ),
+    PolicyRule(
+        group="admissionregistration.k8s.io",
+        resources=("validatingwebhookconfigurations", "mutatingwebhookconfigurations"),
+        verbs=("get", "patch"),
+        why="the API server trusts the webhook by the caBundle written there",
+    ),
+)
+"""What self-managed certificates of a webhook server need; the other two ways need nothing."""
+
 
 def cluster_role(name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
     """The ClusterRole: all rules that are not bound to the controller's own namespace."""
