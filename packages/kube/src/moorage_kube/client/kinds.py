@@ -51,3 +51,18 @@ DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", namespaced=True)
 STATEFULSETS = Kind("apps", "v1", "statefulsets", "StatefulSet", namespaced=True)
 DAEMONSETS = Kind("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
 REPLICASETS = Kind("apps", "v1", "replicasets", "ReplicaSet", namespaced=True)
+SECRETS = Kind("", "v1", "secrets", "Secret", namespaced=True)
+VALIDATING_WEBHOOK_CONFIGURATIONS = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+    namespaced=False,
+)
+MUTATING_WEBHOOK_CONFIGURATIONS = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "mutatingwebhookconfigurations",
+    "MutatingWebhookConfiguration",
+    namespaced=False,
+)

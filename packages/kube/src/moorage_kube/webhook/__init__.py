@@ -1,0 +1,1 @@
+"""Webhooks: a function that decides, served over HTTPS on every replica."""

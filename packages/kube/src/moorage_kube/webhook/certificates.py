@@ -1,0 +1,181 @@
+"""The certificate a webhook server shows: from files, or from whoever else keeps one current."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import os
+import ssl
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+"""How often files are looked at; the kubelet takes up to a minute to write them anyway."""
+_MOST_BYTES = 1024 * 1024
+
+
+def utc_now() -> dt.datetime:
+    """The time of day by which certificates end."""
+    return dt.datetime.now(dt.UTC)
+
+
+class BadCertificate(Exception):
+    """A certificate or key that cannot be served; one line says why, without the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A certificate in use.
+
+    Attributes:
+        context: for new connections; those that are open keep the one they began with.
+        expires: when it ends.
+    """
+
+    context: ssl.SSLContext = field(repr=False)
+    expires: dt.datetime
+
+    @classmethod
+    def load(cls, chain: bytes, key: bytes) -> Serving:
+        """From PEM; raises :class:`BadCertificate` where the two do not fit."""
+        try:
+            certificate = x509.load_pem_x509_certificates(chain)[0]
+        except ValueError as error:
+            raise BadCertificate(f"the certificate cannot be read: {error}") from error
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        # The API server keeps its connections and resumes none.
+        context.num_tickets = 0
+        try:
+            _load_pair(context, chain + b"\n" + key)
+        except (ssl.SSLError, OSError) as error:
+            text = getattr(error, "reason", None) or error
+            raise BadCertificate(f"certificate and key do not fit: {text}") from error
+        return cls(context, certificate.not_valid_after_utc)
+
+
+class Certificates(Protocol):
+    """Keeps a certificate current, whoever makes it."""
+
+    @property
+    def serving(self) -> Serving | None:
+        """What new connections get; ``None`` = there is none yet."""
+
+    async def run(self) -> None:
+        """Keep it current, for ever."""
+
+    def ready(self) -> str | None:
+        """``None`` where it can be served, else why not, in a few words."""
+
+
+def unfit(serving: Serving | None, problem: str | None, now: dt.datetime) -> str | None:
+    """The answer to ``ready`` of any source: no certificate yet, or one that has ended."""
+    if serving is None:
+        return problem or "no certificate yet"
+    if serving.expires <= now:
+        return f"the certificate ended at {serving.expires:%Y-%m-%dT%H:%M:%SZ}"
+    return None
+
+
+class FileCertificates:
+    """Certificate and key in files that somebody else replaces, such as cert-manager's Secret.
+
+    With cert-manager the ``caBundle`` is not ours either: its annotation
+    ``cert-manager.io/inject-ca-from`` on the webhook configuration has it written.
+    A pair that does not fit is kept out, and logged once; what was served is served on.
+    """
+
+    def __init__(
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        look_seconds: float = LOOK_SECONDS,
+        now: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._look_seconds = look_seconds
+        self._now = now
+        self._serving: Serving | None = None
+        self._problem: str | None = None
+        self._seen: tuple[bytes, bytes] | None = None
+        self._told: str | None = None
+
+    @property
+    def serving(self) -> Serving | None:
+        return self._serving
+
+    def ready(self) -> str | None:
+        return unfit(self._serving, self._problem, self._now())
+
+    async def run(self) -> None:
+        while True:
+            # A volume may hang; the event loop may not.
+            await asyncio.to_thread(self.look)
+            await asyncio.sleep(self._look_seconds)
+
+    def look(self) -> None:
+        """Read the files once and take what has changed."""
+        try:
+            pair = self._read()
+        except OSError as error:
+            self._tell(f"{error.filename}: {error.strerror}")
+            return
+        if pair == self._seen and self._problem is None:
+            return
+        # Files are replaced one after the other: only what stays wrong for a second look is wrong.
+        settled = pair == self._seen
+        self._seen = pair
+        try:
+            self._serving = Serving.load(*pair)
+        except BadCertificate as error:
+            self._problem = f"{self._certificate}, {self._key}: {error}"
+            if settled or self._serving is None:
+                self._tell(self._problem)
+        else:
+            self._problem = self._told = None
+            logger.info("serving the certificate that ends at %s", self._serving.expires)
+
+    def _read(self) -> tuple[bytes, bytes]:
+        """Both files of one generation: Kubernetes swaps a whole folder by one symbolic link."""
+        certificate, key = _content(self._certificate), _content(self._key)
+        if _content(self._certificate) != certificate:
+            certificate, key = _content(self._certificate), _content(self._key)
+        return certificate, key
+
+    def _tell(self, problem: str) -> None:
+        self._problem = problem
+        if problem != self._told:
+            self._told = problem
+            logger.warning("certificate not taken: %s", problem)
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES)
+
+
+def _load_pair(context: ssl.SSLContext, pem: bytes) -> None:
+    """Python takes keys from files only: one in memory, so that no key ever gets onto a disk."""
+    if not hasattr(os, "memfd_create"):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(pem)
+            file.flush()
+            context.load_cert_chain(file.name)
+        return
+    descriptor = os.memfd_create("certificate")
+    try:
+        os.write(descriptor, pem)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
