@@ -22,6 +22,7 @@ from .sdks import sdk_rows
 from .start import start_rows
 from .steady import Rest, independence_row, steady_rows, watch
 from .storms import storm_rows
+from .webhooks import webhook_rows
 
 
 def main() -> int:
@@ -64,6 +65,8 @@ def _of_a_process(options: Options) -> list[Row]:
         rows += sdk_rows(options.clouds)
     if "FW" in options.rows:
         rows += framework_rows(options.objects)
+    if "WH" in options.rows:
+        rows += webhook_rows()
     return rows
 
 

@@ -27,7 +27,7 @@ the seed's way at the same size, verdict. Nothing is taken from an earlier run.
   T7  half of the addresses fail over at once        T8  planner CPU, memory, time to readiness
   T9  addresses lost or doubled in random runs       T10 labels and pods lost to a failing API
   J3  how the planner's cost grows with the cluster  SDK what cloud SDKs that are not used cost
-  FW  the framework beside the API server's own limit
+  FW  the framework beside the API server's limit    WH  what a webhook server answers
 
 T1 to T7, T10 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the cloud
 emulated in a process of its own, and the real controller under its own rights; T1 does so again
@@ -39,6 +39,7 @@ Sizes below the default are for trying the tool out; the targets are meant for t
   everything, full size, cloud after cloud:  python -m tests.bench
   one cloud, smaller:                        python -m tests.bench --cloud gcp --nodes 100
   the planner alone, in seconds:             python -m tests.bench --rows J3
+  a webhook server, on a quiet machine:      python -m tests.bench --rows WH
   a figure of one cloud:                     python -m tests.bench --cloud aws --rows T7
   small, as in CI:  python -m tests.bench --nodes 40 --pods 80 --resyncs 1 --moves 2 --storm 5
 """

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-FAMILIES = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "J3", "SDK", "FW")
+FAMILIES = (
+    "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "J3", "SDK", "FW", "WH",
+)  # fmt: skip
 # Those that a cluster, an emulated cloud and a running controller are needed for.
 ON_A_CLUSTER = frozenset({"T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T10"})
 

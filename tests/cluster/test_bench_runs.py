@@ -26,6 +26,7 @@ LONG_FAMILIES = {"aws": "T6", "gcp": "T7", "azure": "T10"}
 LIFE_ROWS = {"T9a", "T9b"}
 PLANNER_ROWS = {"J3a", "J3b", "J3c", "J3d", "J3e"}
 SDK_ROWS = {"SDKa", "SDKb"}
+WEBHOOK_ROWS = {"WHa", "WHb"}
 # By cloud: mutations of a move, reads of a resync, lists that it must be made of.
 COUNTS = {
     "aws": (1, 1, {"DescribeAddresses"}),
@@ -162,12 +163,12 @@ def test_the_seed_s_loops_are_those_of_its_source(reports: Mapping[str, Report])
 
 def test_without_a_row_that_needs_it_no_cluster_is_started(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "bench.json"
-    arguments = ("--rows", "j3,sdk,t9", "--nodes", "100", "--random-runs", "100")
+    arguments = ("--rows", "j3,sdk,t9,wh", "--nodes", "100", "--random-runs", "100")
     done = bench(*arguments, "--json", str(path))
     assert done.returncode == 0, done.stderr
     assert "control plane" not in done.stderr
     rows = {row["id"]: row for row in json.loads(path.read_text())["rows"]}
-    assert rows.keys() == PLANNER_ROWS | SDK_ROWS | LIFE_ROWS
+    assert rows.keys() == PLANNER_ROWS | SDK_ROWS | LIFE_ROWS | WEBHOOK_ROWS
     assert {rows[row]["measured"] for row in LIFE_ROWS} == {0}
     assert "100 runs, seeds from 0" in rows["T9a"]["note"]
     # The seed's reads grow with almost the cube of the cluster.
@@ -205,7 +206,7 @@ def test_an_address_that_is_astray_or_forgotten_would_be_counted() -> None:
     [
         (
             ("--rows", "T12"),
-            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,J3,SDK",
+            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,J3,SDK,WH",
         ),
         (("--cloud", "oci"), "--cloud: there is no cloud 'oci'; there are aws,gcp,azure"),
         (("--nodes", "0"), "argument --nodes: '0' is no whole number above 0"),
@@ -226,6 +227,6 @@ def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], complai
 def test_help_teaches_what_the_rows_are() -> None:
     done = bench("--help")
     assert done.returncode == 0
-    for family in (*(f"T{number}" for number in range(1, 11)), "J3", "SDK"):
+    for family in (*(f"T{number}" for number in range(1, 11)), "J3", "SDK", "WH"):
         assert f"  {family} " in done.stdout
     assert "--cloud gcp --nodes 100" in done.stdout
