@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from core_api_server import Asked, CoreApiServer, Refusal, serve
 from core_builders import (
     ASKS,
     IP1,
@@ -42,6 +41,7 @@ from moorage_kube.client.client import Client
 from moorage_kube.client.errors import Conflict
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_kube.telemetry.events import Event
+from moorage_testing.apiserver import ApiServer, Asked, Refusal, serve_with_client
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 N1 = "/api/v1/nodes/n1"
@@ -55,7 +55,7 @@ OWNED = {"moorage.dev/owner": "uid-a"}
 class Setup:
     """An actor with an API server and a memory cloud; the caches know what the server holds."""
 
-    def __init__(self, server: CoreApiServer, client: Client) -> None:
+    def __init__(self, server: ApiServer, client: Client) -> None:
         self.server = server
         self.cloud = MemoryCloud()
         self.cloud.add_machine("vm-n1")
@@ -85,7 +85,7 @@ class Setup:
 
 @pytest.fixture
 async def setup() -> AsyncIterator[Setup]:
-    async with serve() as (server, client):
+    async with serve_with_client() as (server, client):
         setup = Setup(server, client)
         yield setup
         await setup.mutations.drain(0)
@@ -93,9 +93,7 @@ async def setup() -> AsyncIterator[Setup]:
 
 
 async def test_pods_are_counted_by_the_api_server(setup: Setup) -> None:
-    setup.server.objects["/api/v1/pods"] = {
-        "metadata": {"resourceVersion": "5"}, "items": [raw_pod("unheard-of", "n1")],
-    }  # fmt: skip
+    setup.server.objects[P] = raw_pod("p", "n1")
     (asked,) = await setup.act(CountPods(("n1",)))
     assert (asked.method, asked.path) == ("GET", "/api/v1/pods")
     assert setup.observer.counts.lately() == {"n1": False}
@@ -196,10 +194,9 @@ async def test_a_node_that_refuses_its_labels_is_told_of_and_holds_nothing_up(
     node = setup.caches.nodes.get("n1")
     assert node is not None
     for action in (LabelNode(node, IP1), UnlabelNode(node)):
-        setup.server.refusal = refusal
+        setup.server.refuse("PATCH", refusal)
         await setup.act(action)
         assert refusal.message in setup.observer.label_errors["n1"]
-        setup.server.refusal = None
         await setup.act(action)
         assert setup.observer.label_errors == {}
 
@@ -252,7 +249,7 @@ async def test_a_taint_that_may_not_be_removed_holds_nothing_up(
     setup.hold(N1, raw_node("n1", taints=(KEY,)))
     node = setup.caches.nodes.get("n1")
     assert node is not None
-    setup.server.refusal = Refusal(403, "Forbidden", "admission webhook said no")
+    setup.server.refuse("PATCH", Refusal(403, "Forbidden", "admission webhook said no"))
     await setup.act(RemoveTaint(node, KEY))
     assert "admission webhook said no" in setup.observer.label_errors["n1"]
 
@@ -290,7 +287,7 @@ async def test_a_pod_is_evicted_politely_by_its_own_uid_and_people_are_told(setu
 )
 async def test_a_refused_eviction_is_told_and_the_pod_stays(setup: Setup, refusal: Refusal) -> None:
     misplace(setup)
-    setup.server.refusal = refusal
+    setup.server.refuse("POST", refusal)
     (asked,) = await setup.act(EvictPod(POD))
     assert asked.method == "POST"
     assert P in setup.server.objects
@@ -305,7 +302,8 @@ async def test_a_pod_is_not_asked_about_twice_within_15_seconds(
     setup: Setup, *, refused: bool
 ) -> None:
     misplace(setup)
-    setup.server.refusal = Refusal(429, "TooManyRequests") if refused else None
+    if refused:
+        setup.server.refuse("POST", Refusal(429, "TooManyRequests"))
     before = uptime()
     assert await setup.act(EvictPod(POD))
     assert before + 15 <= setup.observer.evict_after["uid-p"] <= uptime() + 15

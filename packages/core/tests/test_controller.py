@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_api_server import CoreApiServer, serve
 from core_builders import (
     IP1,
     IP2,
@@ -49,6 +48,7 @@ from moorage_kube.telemetry.events import EventRecorder
 from moorage_kube.telemetry.metrics import process_metrics
 from moorage_provider.errors import Denied
 from moorage_provider.protocol import CloudAddress
+from moorage_testing.apiserver import ApiServer, serve_with_client
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider, published
 
 A = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations/a"
@@ -90,7 +90,7 @@ def manager_for(client: Client, **settings: Any) -> Manager:
 @asynccontextmanager
 async def core_of(cloud: MemoryCloud, **settings: Any) -> AsyncIterator[tuple[Core, Manager]]:
     """A core that does not lead, on a memory cloud in region ``""``."""
-    async with serve() as (_, client):
+    async with serve_with_client() as (_, client):
         manager = manager_for(client, **settings)
         core = Core(manager)
         with published(cloud):
@@ -230,7 +230,7 @@ async def test_a_mutation_for_an_allocation_nobody_reads_for_is_looked_at_at_onc
 class Passes:
     """The steps over caches filled by hand; Events end up on the server."""
 
-    server: CoreApiServer
+    server: ApiServer
     manager: Manager
     caches: Caches = field(default_factory=Caches)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -267,7 +267,7 @@ class Passes:
 @pytest.fixture
 async def passes() -> AsyncIterator[Passes]:
     async with AsyncExitStack() as stack:
-        server, client = await stack.enter_async_context(serve())
+        server, client = await stack.enter_async_context(serve_with_client())
         passes = Passes(server, manager_for(client))
         yield passes
         await passes.observer.scopes.close()
@@ -385,7 +385,7 @@ async def test_an_allocation_that_is_gone_leaves_no_series(passes: Passes) -> No
 class Leader:
     """A core that leads, on a memory cloud with one node and one address."""
 
-    def __init__(self, server: CoreApiServer, manager: Manager, cloud: MemoryCloud) -> None:
+    def __init__(self, server: ApiServer, manager: Manager, cloud: MemoryCloud) -> None:
         self.server = server
         self.cloud = cloud
         self.registry = manager.registry
@@ -442,8 +442,8 @@ async def leader() -> AsyncIterator[Leader]:
     cloud = MemoryCloud()
     cloud.add_machine("vm-n1")
     cloud.add_address(IP1)
-    objects = {A: raw_allocation("a", IP1), N1: raw_node("n1")}
-    async with serve(*objects.items()) as (server, client):
+    async with serve_with_client() as (server, client):
+        server.objects.update({A: raw_allocation("a", IP1), N1: raw_node("n1")})
         leader = Leader(server, manager_for(client), cloud)
         with published(cloud):
             async with leader.working():
@@ -471,7 +471,7 @@ async def test_a_deleted_allocation_lets_its_address_go_and_then_itself(leader: 
 
 
 async def test_two_controllers_share_nothing() -> None:
-    async with serve() as (_, client):
+    async with serve_with_client() as (_, client):
         managers = [manager_for(client) for _ in range(2)]
         for manager in managers:
             setup(manager)

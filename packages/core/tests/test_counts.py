@@ -5,25 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_api_server import serve
 from core_builders import raw_pod
 
 from moorage_core import counts
 from moorage_core.caches import Caches
 from moorage_core.counts import AGREED_SECONDS, PodCounts
 from moorage_core.decide.address import BEHIND_SECONDS
-from moorage_kube.client.errors import NotFound
+from moorage_kube.client.errors import Forbidden
+from moorage_testing.apiserver import ApiServer, serve_with_client
 
 PODS = "/api/v1/pods"
 
 
-def listed(*pods: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The list of all pods, which the server gives whatever the selector."""
-    return PODS, {"metadata": {"resourceVersion": "5"}, "items": list(pods)}
+def holding(*pods: dict[str, Any]) -> ApiServer:
+    """A server with these pods."""
+    server = ApiServer()
+    for pod in pods:
+        server.objects[f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}"] = pod
+    return server
 
 
 async def test_the_server_is_asked_for_running_pods_of_each_node() -> None:
-    async with serve(listed()) as (server, client):
+    async with serve_with_client() as (server, client):
         await PodCounts(Caches().pods).count(client, ["n1", "n2"])
         running = "status.phase!=Succeeded,status.phase!=Failed"
         assert {(asked.path, asked.query["fieldSelector"]) for asked in server.asked} == {
@@ -48,7 +51,7 @@ async def test_a_pod_nothing_was_heard_of_tells_that_the_watch_is_behind(
     caches = Caches()
     caches.pods.apply(raw_pod("known", "n1"))
     counted = PodCounts(caches.pods)
-    async with serve(listed(*found)) as (_, client):
+    async with serve_with_client(holding(*found)) as (_, client):
         await counted.count(client, ["n1"])
     assert counted.lately() == {"n1": agreed}
     assert len(caches.pods) == 1, "the watch alone fills the cache"
@@ -60,9 +63,9 @@ async def test_what_was_counted_holds_for_a_short_while(monkeypatch: pytest.Monk
     caches = Caches()
     caches.pods.apply(raw_pod("known", "n1"))
     counted = PodCounts(caches.pods)
-    async with serve(listed(raw_pod("known", "n1"))) as (_, client):
+    server = holding(raw_pod("known", "n1"), raw_pod("unheard-of", "n2"))
+    async with serve_with_client(server) as (_, client):
         await counted.count(client, ["n1"])
-        caches.pods.forget("default/known")
         await counted.count(client, ["n2"])
     assert counted.lately() == {"n1": True, "n2": False}
     now += BEHIND_SECONDS
@@ -73,7 +76,8 @@ async def test_what_was_counted_holds_for_a_short_while(monkeypatch: pytest.Monk
 
 async def test_what_cannot_be_counted_is_not() -> None:
     counted = PodCounts(Caches().pods)
-    async with serve() as (_, client):
-        with pytest.raises(NotFound):
+    async with serve_with_client() as (server, client):
+        server.fail("GET", status=403, body={"reason": "Forbidden"})
+        with pytest.raises(Forbidden):
             await counted.count(client, ["n1"])
     assert counted.lately() == {}

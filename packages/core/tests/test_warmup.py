@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from core_api_server import serve
 from core_builders import IP1, raw_allocation, until
 
 from moorage_api.netipallocation import NETIPALLOCATIONS
@@ -13,6 +12,7 @@ from moorage_core.scopes import Scopes
 from moorage_core.warmup import WarmUp
 from moorage_kube.cache.informer import Informer
 from moorage_provider.errors import InvalidOptions
+from moorage_testing.apiserver import serve_with_client
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 
@@ -29,7 +29,7 @@ async def test_the_clouds_that_allocations_name_are_made_ready(
         return MemoryProvider(MemoryCloud())
 
     caches, scopes = Caches(), Scopes(create, lambda _: None)
-    async with serve() as (_, client):
+    async with serve_with_client() as (_, client):
         informer = Informer(client, NETIPALLOCATIONS, caches.allocations)
         waiting = WarmUp(informer, scopes)
         task = asyncio.create_task(waiting.run())

@@ -1,8 +1,7 @@
-"""What several test files of this package share; api_server.py is found beside them."""
+"""What several test files of this package share."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,6 @@ import yaml
 from moorage_testing.cluster.identity import Authority
 
 Write = Callable[..., Path]
-
-# Tests are imported by their paths, so nothing else puts this folder where imports look.
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(name="nowhere")

@@ -13,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import orjson
-from api_server import until
 from prometheus_client import CollectorRegistry
 
 from moorage_kube.webhook.authority import Bundle, Lifetimes, renewed
@@ -22,6 +21,7 @@ from moorage_kube.webhook.connections import Limits
 from moorage_kube.webhook.metrics import webhook_metrics
 from moorage_kube.webhook.server import Address, Leaving, WebhookServer
 from moorage_kube.webhook.webhook import Webhook
+from moorage_testing.waiting import until
 
 JSON = {"Content-Type": "application/json"}
 BEGIN = dt.datetime.now(dt.UTC)

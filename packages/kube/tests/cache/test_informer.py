@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from api_server import ApiServer, serve_with_client, until
 
 from moorage_kube.cache import informer as reflector_module
 from moorage_kube.cache.informer import Reflector
@@ -19,6 +18,8 @@ from moorage_kube.cache.store import Change, Store
 from moorage_kube.client.client import Client, ListQuery
 from moorage_kube.client.errors import Forbidden, Gone, KubeError, Throttled, Unavailable
 from moorage_kube.client.kinds import NODES
+from moorage_testing.apiserver import ApiServer, serve_with_client
+from moorage_testing.waiting import until
 
 
 def berth(raw: dict[str, Any]) -> str:
@@ -71,14 +72,14 @@ async def running(scene: Scene) -> AsyncIterator[None]:
 
 async def test_the_store_follows_a_list_and_all_that_happens_after_it(scene: Scene) -> None:
     server = scene.server
-    await server.put("a", berth="north")
-    await server.put("b", berth="north")
+    server.put(NODES, "a", berth="north")
+    server.put(NODES, "b", berth="north")
     async with running(scene):
         await scene.watching()
         assert scene.store.synced
-        await server.put("c", berth="south")
-        await server.put("a", berth="east")
-        await server.remove("b")
+        server.put(NODES, "c", berth="south")
+        server.put(NODES, "a", berth="east")
+        server.remove(NODES, "b")
         await scene.holds(a="east", c="south")
     assert len(server.seen("GET")) == 1
 
@@ -86,7 +87,7 @@ async def test_the_store_follows_a_list_and_all_that_happens_after_it(scene: Sce
 async def test_a_list_in_pages_is_synced_with_its_last_page() -> None:
     async with serve_with_client() as (server, client):
         for name in "abcde":
-            await server.put(name)
+            server.put(NODES, name)
         synced_at_change: list[bool] = []
         scene = Scene(server, client, query=ListQuery(limit=2))
         scene.store.subscribe(lambda _: synced_at_change.append(scene.store.synced))
@@ -101,10 +102,10 @@ async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(scene: Scene) ->
     server = scene.server
     async with running(scene):
         await scene.watching()
-        await server.put("a", berth="north")
+        server.put(NODES, "a", berth="north")
         await scene.holds(a="north")
         await server.end_watches("break")
-        await server.put("b", berth="south")
+        server.put(NODES, "b", berth="south")
         await scene.watching(2)
         await scene.holds(a="north", b="south")
     assert len(server.seen("GET")) == 1
@@ -115,7 +116,7 @@ async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
     server = scene.server
     async with running(scene):
         await scene.watching()
-        await server.bookmark()
+        server.bookmark()
         version = str(server.version)
         before = scene.reflector.last_contact
         await until(lambda: scene.reflector.last_contact != before, "the bookmark")
@@ -128,19 +129,19 @@ async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
 async def test_after_too_long_a_gap_a_list_tells_the_difference(scene: Scene) -> None:
     server = scene.server
     for name in ("stays", "moves", "goes"):
-        await server.put(name, berth="north")
+        server.put(NODES, name, berth="north")
     async with running(scene):
         await scene.watching()
         scene.changes.clear()
         # The watch is gone before it happens, and so is the history when it is begun anew.
         await server.end_watches("break")
-        server.objects.pop(("", "goes"))
-        await server.put("moves", berth="south")
-        await server.put("comes", berth="north")
+        del server.objects["/api/v1/nodes/goes"]
+        server.put(NODES, "moves", berth="south")
+        server.put(NODES, "comes", berth="north")
         server.forget_history()
         await scene.holds(stays="north", moves="south", comes="north")
         assert scene.store.synced
-    assert [change.key for change in scene.changes] == ["moves", "comes", "goes"]
+    assert [change.key for change in scene.changes] == ["comes", "moves", "goes"]
     assert len(server.seen("GET")) == 2
 
 
@@ -149,15 +150,15 @@ async def test_an_outage_leaves_the_store_as_it_was(
 ) -> None:
     caplog.set_level(logging.INFO, "moorage_kube")
     server = scene.server
-    await server.put("a", berth="north")
+    server.put(NODES, "a", berth="north")
     async with running(scene):
         await scene.watching()
-        server.fail("WATCH", drop=True, times=4)  # each watch is tried twice
+        server.fail("WATCH", drop="before", times=4)  # each watch is tried twice
         await server.end_watches("break")
         await scene.watching(6)
         assert scene.held == {"a": "north"}
         assert scene.store.synced
-        await server.put("b")
+        server.put(NODES, "b")
         await until(lambda: "b" in scene.store, "the new object")
     told = [r.getMessage() for r in caplog.records if r.name.startswith("moorage_kube")]
     assert len(told) == 2
@@ -196,14 +197,14 @@ async def test_a_watch_that_ends_at_once_is_not_asked_for_without_a_pause(scene:
 
 async def test_a_fresh_list_finds_what_the_watch_did_not_tell(scene: Scene) -> None:
     server = scene.server
-    await server.put("a", berth="north")
+    server.put(NODES, "a", berth="north")
     async with running(scene):
         await scene.watching()
         server.objects.clear()  # without a word
         await scene.reflector.relist()
         assert scene.held == {}
         await scene.watching(2)
-        await server.put("b", berth="south")
+        server.put(NODES, "b", berth="south")
         await scene.holds(b="south")
 
 
@@ -263,20 +264,20 @@ async def test_who_no_longer_waits_for_a_fresh_list_is_in_nobodys_way(scene: Sce
 
 async def test_a_server_set_back_to_a_backup_is_believed_at_the_next_list(scene: Scene) -> None:
     server = scene.server
-    await server.put("a", berth="south")
-    await server.put("b", berth="south")
+    server.put(NODES, "a", berth="south")
+    server.put(NODES, "b", berth="south")
     async with running(scene):
         await scene.watching()
         server.version = 50
         server.objects.clear()
-        await server.put("a", berth="north")
+        server.put(NODES, "a", berth="north")
         await scene.reflector.relist()
         assert scene.held == {"a": "north"}
 
 
 async def test_what_the_cut_raises_ends_the_reflector_and_names_the_object() -> None:
     async with serve_with_client() as (server, client):
-        await server.put("odd")
+        server.put(NODES, "odd")
         store: Store[str] = Store(lambda raw: str(raw["berth"]))
         with pytest.raises(KeyError) as bug:
             await Reflector(client, NODES, store).run()

@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from api_server import ApiServer, serve, tls_server, until
+from tls_server import tls_server
 
 from moorage_kube.client import channel, transport
 from moorage_kube.client.client import Client
@@ -23,7 +23,9 @@ from moorage_kube.client.connection import Connection, load_connection
 from moorage_kube.client.errors import Unavailable
 from moorage_kube.client.kinds import NODES
 from moorage_kube.election.lease import LeaseElection, LeaseSettings
+from moorage_testing.apiserver import ApiServer, serve
 from moorage_testing.cluster.identity import Authority
+from moorage_testing.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nowhere")
 

@@ -8,7 +8,6 @@ from contextlib import aclosing
 
 import aiohttp
 import pytest
-from api_server import TOKEN, ApiServer, serve_with_client, until
 
 from moorage_kube.client import client as client_module
 from moorage_kube.client.client import Client, ListQuery, Target, WatchEvent
@@ -21,6 +20,8 @@ from moorage_kube.client.errors import (
     Unavailable,
 )
 from moorage_kube.client.kinds import LEASES, NODES, PODS
+from moorage_testing.apiserver import TOKEN, ApiServer, serve_with_client
+from moorage_testing.waiting import until
 
 Pair = tuple[ApiServer, Client]
 
@@ -44,7 +45,7 @@ async def watched(client: Client, version: int, count: int) -> list[WatchEvent]:
 
 async def test_an_object_is_read_with_our_name_and_token(pair: Pair) -> None:
     server, client = pair
-    node = await server.put("n1", spec={"podCIDR": "10.0.0.0/24"})
+    node = server.put(NODES, "n1", spec={"podCIDR": "10.0.0.0/24"})
     assert await client.get(NODES, "n1") == node
     asked = server.asked[0]
     assert (asked.method, asked.path) == ("GET", "/api/v1/nodes/n1")
@@ -62,11 +63,11 @@ async def test_a_name_cannot_lead_to_another_path(pair: Pair) -> None:
 async def test_a_list_comes_in_pages_that_show_one_moment(pair: Pair) -> None:
     server, client = pair
     for number in range(5):
-        await server.put(f"n{number}")
+        server.put(NODES, f"n{number}")
     pages = []
     async for page in client.pages(NODES, ListQuery(limit=2)):
         pages.append(page)
-        await server.put("late")
+        server.put(NODES, "late")
     assert [[raw["metadata"]["name"] for raw in page.items] for page in pages] == [
         ["n0", "n1"],
         ["n2", "n3"],
@@ -83,10 +84,10 @@ async def test_an_empty_list_has_one_empty_page(pair: Pair) -> None:
 async def test_a_list_that_takes_too_long_is_gone(pair: Pair) -> None:
     server, client = pair
     for name in ("a", "b", "c"):
-        await server.put(name)
+        server.put(NODES, name)
     pages = client.pages(NODES, ListQuery(limit=1))
     await anext(pages)
-    await server.put("later")
+    server.put(NODES, "later")
     server.forget_history()
     with pytest.raises(Gone):
         await anext(pages)
@@ -111,6 +112,8 @@ async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
     server, client = pair
     lease = {"metadata": {"name": "l", "namespace": "port"}, "spec": {"holderIdentity": "a"}}
     made = await client.create(LEASES, lease, "port")
+    for verb in ("POST", "PUT", "PATCH", "DELETE"):  # what is sent is looked at, not what it does
+        server.fail(verb, status=200, times=9)
     await client.replace(LEASES, made | {"spec": {"holderIdentity": "b"}})
     await client.replace(LEASES, made, subresource="status")
     await client.patch(LEASES, Target("l", "port"), {"spec": None})
@@ -143,7 +146,9 @@ async def test_a_refusal_is_told_by_its_class_object_and_number(pair: Pair) -> N
     await client.create(LEASES, body)
     with pytest.raises(AlreadyExists) as taken:
         await client.create(LEASES, body)
-    assert str(taken.value) == "POST leases/port: l already exists (409 AlreadyExists)"
+    assert str(taken.value) == (
+        'POST leases/port: leases.coordination.k8s.io "l" already exists (409 AlreadyExists)'
+    )
     server.fail("GET", status=403, body={"reason": "Forbidden", "message": "not you"})
     with pytest.raises(Forbidden) as refused:
         await client.get(PODS, "p", "port")
@@ -161,13 +166,13 @@ async def test_a_throttled_call_is_not_repeated_but_told(pair: Pair) -> None:
 
 async def test_a_watch_tells_what_happens_after_the_version(pair: Pair) -> None:
     server, client = pair
-    await server.put("before")
+    server.put(NODES, "before")
     telling = asyncio.create_task(watched(client, server.version, 4))
     await until(lambda: server.watches, "the watch")
-    await server.put("n1")
-    await server.put("n1", spec={})
-    await server.bookmark()
-    await server.remove("n1")
+    server.put(NODES, "n1")
+    server.put(NODES, "n1", spec={})
+    server.bookmark()
+    server.remove(NODES, "n1")
     told = [(e.type, e.object["metadata"].get("name")) for e in await telling]
     assert told == [("ADDED", "n1"), ("MODIFIED", "n1"), ("BOOKMARK", None), ("DELETED", "n1")]
     asked = server.seen("WATCH")[0].query
@@ -179,8 +184,8 @@ async def test_a_watch_takes_the_largest_object_there_can_be(pair: Pair) -> None
     server, client = pair
     telling = asyncio.create_task(watched(client, server.version, 2))
     await until(lambda: server.watches, "the watch")
-    await server.put("big", data="x" * 3_000_000)
-    await server.put("small")
+    server.put(NODES, "big", data="x" * 3_000_000)
+    server.put(NODES, "small")
     assert [len(event.object.get("data", "")) for event in await telling] == [3_000_000, 0]
 
 
@@ -188,7 +193,7 @@ async def test_a_watch_ends_quietly_when_the_server_ends_it(pair: Pair) -> None:
     server, client = pair
     telling = asyncio.create_task(watched(client, server.version, 99))
     await until(lambda: server.watches, "the watch")
-    await server.put("n1")
+    server.put(NODES, "n1")
     await server.end_watches()
     assert len(await telling) == 1
 
@@ -214,8 +219,8 @@ async def test_a_silent_watch_is_given_up(pair: Pair, monkeypatch: pytest.Monkey
 
 async def test_a_watch_from_too_long_ago_is_gone(pair: Pair) -> None:
     server, client = pair
-    await server.put("n1")
+    server.put(NODES, "n1")
     server.forget_history()
     with pytest.raises(Gone) as gone:
         await watched(client, 1, 1)
-    assert str(gone.value) == "GET nodes: too old resource version (410 Expired)"
+    assert str(gone.value) == "GET nodes: too old resource version: 1 (101) (410 Expired)"

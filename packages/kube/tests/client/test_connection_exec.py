@@ -13,11 +13,11 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from api_server import until
 
 from moorage_kube.client.connection import exec_plugin, load_connection
 from moorage_kube.client.connection.exec_plugin import ExecPlugin, ExecSettings
 from moorage_kube.client.errors import Unavailable
+from moorage_testing.waiting import until
 
 VERSION = "client.authentication.k8s.io/v1"
 SECRET = "s3cret"  # noqa: S105 - of nothing

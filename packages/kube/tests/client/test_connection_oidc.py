@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from api_server import tls_server
+from tls_server import tls_server
 
 from moorage_kube.client.connection import ConfigError, CredentialSource, load_connection
 from moorage_kube.client.errors import Unavailable

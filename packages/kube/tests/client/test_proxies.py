@@ -8,14 +8,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from api_server import TOKEN, tls_server, until
+from tls_server import tls_server
 
 from moorage_kube.client.client import Client
 from moorage_kube.client.connection import ConfigError, load_connection
 from moorage_kube.client.connection.proxies import proxy_from_environment
 from moorage_kube.client.errors import NotFound
 from moorage_kube.client.kinds import NODES
+from moorage_testing.apiserver import TOKEN
 from moorage_testing.cluster.identity import Authority
+from moorage_testing.waiting import until
 
 PROXY = "http://proxy:3128"
 SECRET = "s3cret"  # noqa: S105 - of nothing

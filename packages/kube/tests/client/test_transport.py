@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from api_server import TOKEN, ApiServer, serve, serve_with_client
 
 from moorage_kube.client import transport
 from moorage_kube.client.client import Call, Client, Target
@@ -23,6 +22,7 @@ from moorage_kube.client.errors import (
     Unavailable,
 )
 from moorage_kube.client.kinds import CONFIGMAPS, LEASES, NODES
+from moorage_testing.apiserver import TOKEN, ApiServer, serve, serve_with_client
 from moorage_testing.cluster.identity import Authority
 
 Pair = tuple[ApiServer, Client]
@@ -52,10 +52,10 @@ async def test_a_redirect_is_not_followed_with_our_token(pair: Pair) -> None:
 
 async def test_a_read_is_repeated_once_where_the_connection_was_dropped(pair: Pair) -> None:
     server, client = pair
-    await server.put("n1")
-    server.fail("GET", drop=True)
+    server.put(NODES, "n1")
+    server.fail("GET", drop="before")
     assert (await client.get(NODES, "n1"))["metadata"]["name"] == "n1"
-    server.fail("GET", drop=True, times=2)
+    server.fail("GET", drop="before", times=2)
     with pytest.raises(Unavailable):
         await client.get(NODES, "n1")
 
@@ -63,9 +63,9 @@ async def test_a_read_is_repeated_once_where_the_connection_was_dropped(pair: Pa
 @pytest.mark.parametrize("verb", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_a_write_is_never_sent_twice(pair: Pair, verb: str) -> None:
     server, client = pair
-    raw = await server.put("l", "port")
+    raw = server.put(LEASES, "l", "port")
     await client.get(LEASES, "l", "port")  # so that the connection is a kept one
-    server.fail(verb, drop=True)
+    server.fail(verb, drop="before")
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "POST": lambda: client.create(LEASES, raw),
         "PUT": lambda: client.replace(LEASES, raw),
@@ -102,13 +102,13 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(
 async def test_every_call_is_told_in_the_words_of_rbac() -> None:
     calls: list[Call] = []
     async with serve(ApiServer()) as server:
-        await server.put("m", "port")
+        server.put(CONFIGMAPS, "m", "port")
         async with Client(server.connection(), on_call=calls.append) as client:
             await client.get(CONFIGMAPS, "m", "port")
             await client.list_all(NODES)
             with pytest.raises(NotFound):
                 await client.patch(NODES, Target("n1", subresource="status"), {})
-            server.fail("POST", drop=True)
+            server.fail("POST", drop="before")
             with pytest.raises(Unavailable):
                 await client.create(LEASES, {"metadata": {"name": "l"}}, "port")
     assert calls == [
@@ -136,7 +136,7 @@ class Renewed:
 
 async def test_credentials_that_were_not_taken_are_replaced(pair: Pair) -> None:
     server, _ = pair
-    await server.put("n1")
+    server.put(NODES, "n1")
     server.fail("GET", status=401, body={"reason": "Unauthorized"})
     async with Client(server.connection(source=Renewed())) as client:
         with pytest.raises(Unauthorized):
@@ -151,7 +151,7 @@ async def test_no_secret_is_in_any_error(pair: Pair) -> None:
     server.fail("GET", status=500, body=b"{}")
     with pytest.raises(Unavailable) as broken:
         await client.get(NODES, "n1")
-    server.fail("GET", drop=True, times=2)
+    server.fail("GET", drop="before", times=2)
     with pytest.raises(Unavailable) as lost:
         await client.get(NODES, "n1")
     told = [broken.value, lost.value, lost.value.__cause__, server.connection()]
@@ -181,7 +181,7 @@ async def test_the_server_is_verified_and_so_are_we(
     source = FixedCredentials(Credentials(certificate=pem, key=pem))
     tls.verify_mode = ssl.CERT_REQUIRED
     async with serve(ApiServer(), tls) as server:
-        await server.put("n1")
+        server.put(NODES, "n1")
         ca = ca_text(authority, tmp_path)
         connection = server.connection(ca=ca, source=source)
         async with Client(connection) as client:
@@ -215,7 +215,7 @@ async def test_a_server_is_taken_by_another_name_or_unseen_where_it_is_said_so(
     authority: Authority, tls: ssl.SSLContext, tmp_path: Path, way: dict[str, Any]
 ) -> None:
     async with serve(ApiServer(), tls) as server:
-        await server.put("n1")
+        server.put(NODES, "n1")
         connection = server.connection(ca=ca_text(authority, tmp_path))
         async with Client(replace(connection, **way)) as client:
             assert await client.get(NODES, "n1")

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from api_server import tls_server
+from tls_server import tls_server
 
 from moorage_kube.client.connection import Connection, Credentials
 from moorage_kube.client.connection.pem import PemFile

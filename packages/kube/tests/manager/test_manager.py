@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from api_server import ApiServer, serve, until
-
 from moorage_kube.cache.informer import Reflector
 from moorage_kube.cache.store import Store
-from moorage_kube.client.kinds import NODES, PODS
+from moorage_kube.client.kinds import LEASES, NODES, PODS
 from moorage_kube.manager.manager import Controller, Operation, Ports
 from moorage_kube.manager.settings import ElectedSettings
 from moorage_kube.reconcile.queue import WorkQueue
+from moorage_testing.apiserver import ApiServer, serve
+from moorage_testing.waiting import until
 
 KEY = "a"
 
@@ -59,21 +59,20 @@ async def running(server: ApiServer) -> AsyncIterator[Ship]:
         await operation.stop()
 
 
-async def hold_lease(server: ApiServer, holder: str) -> None:
+def hold_lease(server: ApiServer, holder: str) -> None:
     """Somebody else's Lease, or, with no holder, nobody's."""
-    await server.put(
-        "moorage", "default", spec={"holderIdentity": holder, "leaseDurationSeconds": 60}
-    )
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": 60}
+    server.put(LEASES, "moorage", "default", spec=spec)
 
 
 async def test_a_standby_that_takes_over_lists_all_afresh_but_what_it_takes_for_hints() -> None:
     async with serve(ApiServer()) as server:
-        await hold_lease(server, "another")
+        hold_lease(server, "another")
         async with running(server) as ship:
             await until(lambda: server.watches == 2, "both caches to follow")
             assert (ship.lists("nodes"), ship.lists("pods")) == (1, 1)
             ship.queue.add(KEY)
-            await hold_lease(server, "")
+            hold_lease(server, "")
             await until(lambda: ship.passes == [KEY], "a pass")
             assert (ship.lists("nodes"), ship.lists("pods")) == (2, 1)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import orjson
 import pytest
-from api_server import until
 from webhook_lab import Lab, ask, review, running
 
 from moorage_domain.admission import AdmissionRequest, Allowed, Decision
 from moorage_kube.webhook.connections import Limits, Stage, Visit
 from moorage_kube.webhook.webhook import Webhook
+from moorage_testing.waiting import until
 
 HEAD = b"POST /check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 HASTY = Limits(handshake_seconds=0.3, request_seconds=0.3, idle_seconds=0.3)

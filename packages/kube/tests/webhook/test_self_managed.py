@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from api_server import until
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from webhook_lab import BEGIN
@@ -22,6 +21,7 @@ from moorage_kube.client.connection import Connection, Credentials
 from moorage_kube.client.connection.credentials import FixedCredentials
 from moorage_kube.webhook.authority import Lifetimes
 from moorage_kube.webhook.self_managed import Place, SelfManagedCertificates
+from moorage_testing.waiting import until
 
 DAY = dt.timedelta(days=1)
 PLACE = Place("moorage", "hooks", "hooks-tls", validating=("checks",), mutating=("changes",))

@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from api_server import until
 from webhook_lab import JSON, ask, review, running
 
 from moorage_domain.admission import AdmissionRequest, Allowed, Decision, Denied, Patched
 from moorage_kube.webhook.connections import Limits
 from moorage_kube.webhook.server import Leaving
 from moorage_kube.webhook.webhook import Webhook
+from moorage_testing.waiting import until
 
 
 def check(request: AdmissionRequest) -> Decision:

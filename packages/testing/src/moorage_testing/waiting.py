@@ -8,6 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 INTERVAL_SECONDS = 0.05
+LOOP_INTERVAL_SECONDS = 0.005
 PATIENCE = 120.0
 """Seconds; long enough for a busy machine. Benchmarks measure speed, tests do not."""
 
@@ -57,6 +58,18 @@ async def wait_for_async(
         if last_chance:
             raise _timed_out(timeout_seconds, what, value)
         await asyncio.sleep(interval_seconds)
+
+
+async def until(
+    condition: Callable[[], object], what: str, timeout_seconds: float = PATIENCE
+) -> None:
+    """Wait in the event loop until the condition holds; raises WaitTimeoutError."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_seconds
+    while not (value := condition()):
+        if loop.time() >= deadline:
+            raise _timed_out(timeout_seconds, what, value)
+        await asyncio.sleep(LOOP_INTERVAL_SECONDS)
 
 
 def _timed_out(timeout_seconds: float, what: str, last: object) -> WaitTimeoutError:

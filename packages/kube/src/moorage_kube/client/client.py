@@ -99,8 +99,9 @@ class Client:
         connection: Connection,
         user_agent: str = "moorage",
         on_call: Callable[[Call], None] | None = None,
+        transport: Transport | None = None,
     ) -> None:
-        self._transport = Transport(connection, user_agent, on_call)
+        self._transport = transport or Transport(connection, user_agent, on_call)
 
     async def __aenter__(self) -> Self:
         await self._transport.open()

@@ -1,0 +1,296 @@
+"""The double itself: answers requests over its objects, and has bad days when a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from moorage_domain.kinds import Kind
+from moorage_kube.client.connection import Connection, Credentials
+from moorage_kube.client.connection.credentials import FixedCredentials
+from moorage_testing.apiserver.faults import Fault
+from moorage_testing.apiserver.messages import (
+    Answer,
+    Asked,
+    Dropped,
+    Refusal,
+    another_uid,
+    expired,
+    invalid,
+    json_answer,
+    modified,
+    success,
+)
+from moorage_testing.apiserver.objects import Objects
+from moorage_testing.apiserver.patches import merged, patched
+from moorage_testing.apiserver.places import Place, place_for, place_of
+from moorage_testing.apiserver.selectors import selector
+from moorage_testing.apiserver.watches import Watch
+from moorage_testing.waiting import until
+
+Json = dict[str, Any]
+
+TOKEN = "s3cret-token"  # noqa: S105 - of this server only
+
+
+@dataclass
+class ApiServer:
+    """An API server: any kind, by the rules of the real one.
+
+    No authentication, no admission, no schemas, no defaults and no built-in controllers but the
+    garbage collector; pods go at once when they are deleted.
+
+    Attributes:
+        world: what is stored.
+        asked: every request that arrived.
+        may_evict: called with a pod before an eviction; raises :class:`Refusal` to refuse it.
+        before: called before a request does its work; may raise :class:`Dropped`.
+        after: called when it has done it; what it raises is not the client's to see.
+        url: where it listens, ``""`` = nowhere.
+    """
+
+    world: Objects = field(default_factory=Objects)
+    asked: list[Asked] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    may_evict: Callable[[Json], None] = lambda _: None
+    before: list[Callable[[Asked], None]] = field(default_factory=list)
+    after: list[Callable[[Asked], None]] = field(default_factory=list)
+    url: str = "http://in-memory"
+    _watches: list[Watch] = field(default_factory=list)
+    _pages: dict[str, tuple[str, list[Json]]] = field(default_factory=dict)
+
+    # What a test does to the world.
+
+    @property
+    def objects(self) -> dict[str, Json]:
+        """All that is stored, by path; what is changed in here, no watch hears of."""
+        return self.world.objects
+
+    def put(self, kind: Kind, name: str, namespace: str = "", **fields: Any) -> Json:  # noqa: ANN401 - any part of an object
+        """Create or change an object by force; ``uid`` makes it another one of the same name."""
+        place = place_for(kind, name, namespace)
+        before = self.objects.get(place.path)
+        uid = fields.pop("uid", None) or (before["metadata"]["uid"] if before else f"uid-{name}")
+        meta = {"name": name, "uid": uid} | ({"namespace": namespace} if namespace else {})
+        meta = meta | fields.pop("metadata", {})
+        raw = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": meta, **fields}
+        return self.world.force(place, raw)
+
+    def remove(self, kind: Kind, name: str, namespace: str = "") -> None:
+        """Let an object vanish, whatever finalizers it has."""
+        self.world.force(place_for(kind, name, namespace), None)
+
+    def find(self, kind: Kind, name: str, namespace: str = "") -> Json | None:
+        """An object as it is stored; ``None`` = there is none."""
+        return self.objects.get(place_for(kind, name, namespace).path)
+
+    def all_of(self, kind: Kind, namespace: str = "") -> list[Json]:
+        """All objects of a kind."""
+        return self.world.all_of(place_for(kind, namespace=namespace))
+
+    def create(self, kind: Kind, body: Json, namespace: str = "") -> Json:
+        """Create an object as a user would; raises :class:`Refusal`. No fault strikes."""
+        named = {"apiVersion": kind.api_version, "kind": kind.name} | body
+        namespace = namespace or body["metadata"].get("namespace", "")
+        asked = Asked("POST", place_for(kind, namespace=namespace).path, body=named)
+        return self.world.insert(place_of(asked.path), asked)
+
+    def patch(self, kind: Kind, name: str, body: Json, namespace: str = "") -> Json:
+        """Change an object as a user would, by a merge patch; raises :class:`Refusal`."""
+        place = place_for(kind, name, namespace)
+        return self.world.change(place, merged(self.world.need(place), body))
+
+    def delete(self, kind: Kind, name: str, namespace: str = "") -> None:
+        """Delete an object as a user would: with finalizers it stays for now."""
+        self.world.delete(place_for(kind, name, namespace))
+
+    @property
+    def version(self) -> int:
+        """The last resourceVersion given away; lower it, and the server is set back to a backup."""
+        return self.world.version
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self.world.version = version
+
+    def bookmark(self) -> None:
+        """Time has passed and other kinds have changed; every watch is sent the version."""
+        self.world.bookmark()
+
+    def forget_history(self) -> None:
+        """Watches cannot go on from any version of the past: 410 Gone."""
+        self.world.compact()
+
+    @property
+    def watches(self) -> int:
+        """How many watches are under way."""
+        return len(self._watches)
+
+    async def end_watches(self, how: Literal["quiet", "break"] = "quiet") -> None:
+        """End all watches: ``quiet`` as at their time, or ``break`` in the middle of a line."""
+        ended = list(self._watches)
+        self.cut_watches(how)
+        await until(lambda: not any(watch in self._watches for watch in ended), "watches to end")
+
+    def cut_watches(self, how: Literal["quiet", "break"] = "break") -> None:
+        """The same, without waiting until they have ended."""
+        for watch in self._watches:
+            watch.end(how)
+
+    def fail(self, verb: str, **how: Any) -> None:  # noqa: ANN401 - fields of Fault
+        """Let the next requests of a verb meet a fault; see :class:`Fault`."""
+        self.faults.append(Fault(verb, **how))
+
+    def refuse(self, verb: str, refusal: Refusal, times: int = 1) -> None:
+        """Let the next requests of a verb be refused, as admission or a quota would do it."""
+        self.fail(verb, status=refusal.status, body=refusal.body(), times=times)
+
+    def seen(self, verb: str) -> list[Asked]:
+        """The requests of a verb."""
+        return [asked for asked in self.asked if asked.verb == verb]
+
+    def connection(self, **fields: Any) -> Connection:  # noqa: ANN401 - fields of Connection
+        """What a client needs to reach it."""
+        source = FixedCredentials(Credentials(token=TOKEN))
+        return replace(Connection(self.url, source, "the test"), **fields)
+
+    # How it answers.
+
+    async def answer(self, asked: Asked) -> Answer:
+        """The answer to one request; raises :class:`Dropped` where none comes."""
+        self.asked.append(asked)
+        fault = next((fault for fault in self.faults if fault.meets(asked)), None)
+        if fault is None:
+            return self._worked(asked)
+        fault.times -= 1
+        if fault.hang:
+            await asyncio.Event().wait()
+        await asyncio.sleep(fault.delay_seconds)
+        if fault.drop == "after":
+            self._worked(asked)
+        if fault.drop:
+            raise Dropped
+        if not fault.status:
+            return self._worked(asked)
+        answer = json_answer(fault.body or {}, fault.status)
+        body = fault.body if isinstance(fault.body, bytes) else answer.body
+        return replace(answer, body=body, headers=fault.headers)
+
+    def _worked(self, asked: Asked) -> Answer:
+        for check in self.before:
+            check(asked)
+        try:
+            answer = self._answer(asked, place_of(asked.path))
+        except Refusal as refusal:
+            answer = refusal.answer()
+        for check in self.after:
+            check(asked)
+        return answer
+
+    def _answer(self, asked: Asked, place: Place) -> Answer:
+        match asked.verb:
+            case "WATCH":
+                return Answer(200, lines=self._watched(place, asked))
+            case "GET" if place.name:
+                return json_answer(self.world.need(place))
+            case "GET":
+                return json_answer(self._listed(place, asked))
+            case "POST" if place.subresource == "eviction":
+                return self._evicted(place, asked)
+            case "POST" if not place.name:
+                return json_answer(self.world.insert(place, asked), 201)
+            case "PUT" | "PATCH" | "DELETE" if place.name:
+                return json_answer(self._written(place, asked))
+            case _:
+                message = "the server does not allow this method on the requested resource"
+                raise Refusal(405, "MethodNotAllowed", message)
+
+    def _written(self, place: Place, asked: Asked) -> Json:
+        if place.subresource == "status" and not place.has_status:
+            raise Refusal(404, "NotFound", "the server could not find the requested resource")
+        if asked.method == "DELETE":
+            return self._deleted(place, asked)
+        held = self.world.need(place)
+        if asked.method == "PUT":
+            meta = asked.body.get("metadata") or {}
+            if place.needs_version and not meta.get("resourceVersion"):
+                raise invalid(
+                    f'{place.resource} "{place.name}" is invalid: metadata.resourceVersion:'
+                    " Invalid value: 0x0: must be specified for an update"
+                )
+            _expect(place, held, meta)
+            return self.world.change(place, asked.body)
+        if asked.content_type == "application/json-patch+json":
+            return self.world.change(place, patched(held, asked.body))
+        if asked.content_type != "application/merge-patch+json":
+            message = f"the double does not know patches of type {asked.content_type}"
+            raise Refusal(415, "UnsupportedMediaType", message)
+        _expect(place, held, asked.body.get("metadata") or {})
+        return self.world.change(place, merged(held, asked.body))
+
+    def _deleted(self, place: Place, asked: Asked) -> Json:
+        held = self.world.need(place)
+        options = asked.body if isinstance(asked.body, dict) else {}
+        _expect(place, held, options.get("preconditions") or {})
+        left = self.world.delete(place)
+        if left is not None:
+            return left
+        details = {"name": place.name, "kind": place.plural, "uid": held["metadata"].get("uid")}
+        return success(**(details | ({"group": place.group} if place.group else {})))
+
+    def _evicted(self, place: Place, asked: Asked) -> Answer:
+        held = self.world.need(place)
+        options = asked.body.get("deleteOptions") or {}
+        _expect(place, held, options.get("preconditions") or {})
+        self.may_evict(held)
+        self.world.delete(place)
+        return json_answer(success(), 201)
+
+    def _listed(self, place: Place, asked: Asked) -> Json:
+        shape = _shape(asked)
+        token = asked.query.get("continue", "")
+        if token:
+            version, rest = self._pages.get(token, ("-1", []))
+            if int(version) < self.world.oldest:
+                raise expired("The provided continue parameter is too old to display a list.")
+        else:
+            version = str(self.version)
+            rest = [raw for raw in self.world.all_of(place) if selector(asked.query)(raw)]
+        limit = int(asked.query.get("limit") or len(rest) or 1)
+        meta = {"resourceVersion": version}
+        if rest[limit:]:
+            meta["continue"] = f"{version}:{len(self._pages)}"
+            self._pages[meta["continue"]] = (version, rest[limit:])
+        items = [shape(raw) for raw in rest[:limit]]
+        return {"apiVersion": place.api_version, "kind": "List", "metadata": meta, "items": items}
+
+    async def _watched(self, place: Place, asked: Asked) -> AsyncIterator[bytes]:
+        watch = Watch(self.world, place, asked, _shape(asked))
+        self._watches.append(watch)
+        try:
+            async for line in watch.lines():
+                yield line
+        finally:
+            self._watches.remove(watch)
+
+
+def _expect(place: Place, held: Json, asked: Json) -> None:
+    """Refuse unless uid and resourceVersion are those the request expects, where it does."""
+    meta = held["metadata"]
+    if asked.get("uid") not in (None, meta.get("uid")):
+        raise another_uid(place.resource, place.name, asked["uid"], meta.get("uid", ""))
+    if asked.get("resourceVersion") not in (None, "", meta.get("resourceVersion")):
+        raise modified(place.resource, place.name)
+
+
+def _shape(asked: Asked) -> Callable[[Json], Json]:
+    """Cut objects to their metadata where only that was asked for."""
+    if "as=PartialObjectMetadata" not in asked.headers.get("Accept", ""):
+        return lambda raw: raw
+    return lambda raw: {
+        "apiVersion": "meta.k8s.io/v1",
+        "kind": "PartialObjectMetadata",
+        "metadata": raw["metadata"],
+    }
