@@ -50,6 +50,14 @@ def test_each_status_has_its_class(status: int, reason: str, expected: type[Kube
     assert str(error) == f"GET nodes/n1: because ({status} {reason})"
 
 
+def test_a_patch_for_another_uid_is_a_conflict_though_the_api_server_calls_it_invalid() -> None:
+    message = 'Node "n1" is invalid: metadata.uid: Invalid value: "u": field is immutable'
+    body = {"reason": "Invalid", "message": message}
+    assert type(from_response(422, body, "PATCH nodes/n1")) is Conflict
+    body = {"reason": "Invalid", "message": message.replace("metadata.uid", "spec.podCIDR")}
+    assert type(from_response(422, body, "PATCH nodes/n1")) is Invalid
+
+
 def test_an_answer_in_plain_text_is_told_in_one_short_line() -> None:
     error = from_response(502, b"<h1>Bad\nGateway</h1>" + b"x" * 1000, "GET nodes")
     assert isinstance(error, Unavailable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -102,6 +103,8 @@ _BY_STATUS: Final[Mapping[int, type[KubeError]]] = {
     410: Gone,
     422: Invalid,
 }
+# A merge patch for another uid is no conflict to the API server, but a uid that may not change.
+_ANOTHER_UID = re.compile(r"metadata\.uid: Invalid value: .*: field is immutable")
 _THROTTLED = 429
 _SERVER_ERROR = 500
 
@@ -119,12 +122,14 @@ def from_response(
     message = str(answer.get("message") or "no reason given")
     if status == _THROTTLED:
         return Throttled(status, reason, message, what, _seconds(retry_after, answer))
-    return _type(status, reason)(status, reason, message, what)
+    return _type(status, reason, message)(status, reason, message, what)
 
 
-def _type(status: int, reason: str) -> type[KubeError]:
+def _type(status: int, reason: str, message: str) -> type[KubeError]:
     if reason == "AlreadyExists":
         return AlreadyExists
+    if reason == "Invalid" and _ANOTHER_UID.search(message):
+        return Conflict
     if status >= _SERVER_ERROR:
         return Unavailable
     return _BY_STATUS.get(status, KubeError)

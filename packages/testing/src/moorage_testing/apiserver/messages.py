@@ -102,11 +102,21 @@ def modified(resource: str, name: str) -> Refusal:
     return Refusal(409, "Conflict", message, name=name)
 
 
-def another_uid(resource: str, name: str, expected: str, held: str) -> Refusal:
-    """The object is not the one the request is for."""
+def uid_replaced(resource: str, name: str, expected: str, held: str) -> Refusal:
+    """The object is not the one that a replacement is for."""
     message = (
         f'Operation cannot be fulfilled on {resource} "{name}": Precondition failed: UID in'
         f" precondition: {expected}, UID in object meta: {held}"
+    )
+    return Refusal(409, "Conflict", message, name=name)
+
+
+def uid_recreated(kind: str, name: str, expected: str, held: str) -> Refusal:
+    """The object is not the one that a deletion or an eviction is for."""
+    message = (
+        f'Operation cannot be fulfilled on {kind} "{name}": the UID in the precondition'
+        f" ({expected}) does not match the UID in record ({held}). The object might have been"
+        " deleted and then recreated"
     )
     return Refusal(409, "Conflict", message, name=name)
 

@@ -75,14 +75,17 @@ class Objects:
         meta = body.get("metadata") or {}
         name = meta.get("name") or self._generated(meta.get("generateName"))
         if not name:
-            raise invalid(f"{place.resource} is invalid: metadata.name: Required value")
+            raise invalid_object(
+                place, body, "metadata.name: Required value: name or generateName is required"
+            )
         if meta.get("resourceVersion"):
             message = "resourceVersion should not be set on objects to be created"
             raise Refusal(400, "BadRequest", message)
         one = place.named(place.namespace, name)
         if one.path in self.objects:
             raise already_exists(one.resource, name)
-        new = deepcopy(body)
+        named = {"apiVersion": place.api_version, "kind": place.kind_name}
+        new: Json = (named if place.kind_name else {}) | deepcopy(body)
         if place.has_status and not place.keeps_status_at_creation:
             new.pop("status", None)
         new["metadata"] = {key: value for key, value in meta.items() if key not in _FIXED} | {
@@ -188,10 +191,12 @@ class Objects:
             return
         before = set(held["metadata"].get("finalizers") or ())
         if added := set(new["metadata"].get("finalizers") or ()) - before:
-            raise invalid(
-                f'{place.resource} "{place.name}" is invalid: metadata.finalizers: Forbidden:'
-                " no new finalizers can be added if the object is being deleted, found new"
-                f" finalizers {sorted(added)}"
+            found = ", ".join(f'"{one}"' for one in sorted(added))
+            why = "no new finalizers can be added if the object is being deleted"
+            raise invalid_object(
+                place,
+                held,
+                f"metadata.finalizers: Forbidden: {why}, found new finalizers []string{{{found}}}",
             )
 
     def _generated(self, prefix: str | None) -> str:
@@ -202,6 +207,17 @@ class Objects:
 
     def _timestamp(self) -> str:
         return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def invalid_object(place: Place, raw: Json, why: str) -> Refusal:
+    """The object can never be stored like this."""
+    return invalid(f'{full_kind(place, raw)} "{place.name}" is invalid: {why}')
+
+
+def full_kind(place: Place, raw: Json) -> str:
+    """The kind of an object as messages name it."""
+    kind = raw.get("kind") or place.kind_name or place.plural
+    return f"{kind}.{place.group}" if place.group else kind
 
 
 def _tidy(meta: Json) -> Json:

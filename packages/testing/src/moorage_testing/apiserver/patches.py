@@ -46,8 +46,7 @@ def _apply(document: Json, operation: Json) -> None:
         case "remove":
             _take(document, operation["path"])
         case "replace":
-            _take(document, operation["path"])
-            _add(document, operation["path"], deepcopy(operation["value"]))
+            _replace(document, operation["path"], deepcopy(operation["value"]))
         case "move":
             _add(document, operation["path"], _take(document, operation["from"]))
         case "copy":
@@ -72,6 +71,15 @@ def _take(document: Json, pointer: str) -> Any:  # noqa: ANN401 - any JSON value
     *parents, last = _parts(pointer)
     at: Any = reduce(_child, parents, document)
     return at.pop(int(last) if isinstance(at, list) else last)
+
+
+def _replace(document: Json, pointer: str, value: object) -> None:
+    *parents, last = _parts(pointer)
+    at: Any = reduce(_child, parents, document)
+    if isinstance(at, list):
+        at[int(last)] = value
+    else:
+        at[last] = value  # the API server's library minds no key that is not there
 
 
 def _add(document: Json, pointer: str, value: object) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from moorage_domain.kinds import Kind
+from moorage_kube.client import kinds
 from moorage_kube.client.kinds import resource_path
 from moorage_testing.apiserver.messages import Refusal
 
@@ -21,6 +22,7 @@ _NO_GENERATION = frozenset({"nodes", "namespaces", "services", "persistentvolume
 # Whose status a creation may bring along: kubelets create their nodes so.
 _STATUS_AT_CREATION = frozenset({"nodes"})
 _OWN_SUBRESOURCES_OF_NAMESPACES = ("status", "finalize")
+_KIND_NAMES = {kind.plural: kind.name for kind in vars(kinds).values() if isinstance(kind, Kind)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class Place:
         namespace = f"/namespaces/{self.namespace}" if self.namespace else ""
         name = f"/{self.name}" if self.name else ""
         return f"{self.prefix}{namespace}/{self.plural}{name}"
+
+    @property
+    def kind_name(self) -> str:
+        """The kind of a built-in, ``""`` for one that is not known here."""
+        return "" if self.custom else _KIND_NAMES.get(self.plural, "")
 
     @property
     def custom(self) -> bool:

@@ -16,14 +16,15 @@ from moorage_testing.apiserver.messages import (
     Asked,
     Dropped,
     Refusal,
-    another_uid,
     expired,
     invalid,
     json_answer,
     modified,
     success,
+    uid_recreated,
+    uid_replaced,
 )
-from moorage_testing.apiserver.objects import Objects
+from moorage_testing.apiserver.objects import Objects, full_kind, invalid_object
 from moorage_testing.apiserver.patches import merged, patched
 from moorage_testing.apiserver.places import Place, place_for, place_of
 from moorage_testing.apiserver.selectors import selector
@@ -210,28 +211,42 @@ class ApiServer:
     def _written(self, place: Place, asked: Asked) -> Json:
         if place.subresource == "status" and not place.has_status:
             raise Refusal(404, "NotFound", "the server could not find the requested resource")
-        if asked.method == "DELETE":
-            return self._deleted(place, asked)
         held = self.world.need(place)
-        if asked.method == "PUT":
-            meta = asked.body.get("metadata") or {}
-            if place.needs_version and not meta.get("resourceVersion"):
-                raise invalid(
-                    f'{place.resource} "{place.name}" is invalid: metadata.resourceVersion:'
-                    " Invalid value: 0x0: must be specified for an update"
-                )
-            _expect(place, held, meta)
-            return self.world.change(place, asked.body)
+        match asked.method:
+            case "DELETE":
+                return self._deleted(place, held, asked)
+            case "PUT":
+                return self._replaced(place, held, asked.body)
+            case _:
+                return self._patched(place, held, asked)
+
+    def _replaced(self, place: Place, held: Json, body: Json) -> Json:
+        meta, uid = body.get("metadata") or {}, held["metadata"].get("uid", "")
+        if place.needs_version and not meta.get("resourceVersion"):
+            raise invalid(
+                f'{place.resource} "{place.name}" is invalid: metadata.resourceVersion:'
+                " Invalid value: 0: must be specified for an update"
+            )
+        _expect_version(place, held, meta)
+        if meta.get("uid") not in (None, uid):
+            raise uid_replaced(place.resource, place.name, meta["uid"], uid)
+        return self.world.change(place, body)
+
+    def _patched(self, place: Place, held: Json, asked: Asked) -> Json:
         if asked.content_type == "application/json-patch+json":
             return self.world.change(place, patched(held, asked.body))
         if asked.content_type != "application/merge-patch+json":
             message = f"the double does not know patches of type {asked.content_type}"
             raise Refusal(415, "UnsupportedMediaType", message)
-        _expect(place, held, asked.body.get("metadata") or {})
+        meta = asked.body.get("metadata") or {}
+        _expect_version(place, held, meta)
+        if meta.get("uid") not in (None, held["metadata"].get("uid")):
+            # No Conflict: the API server takes it for the wish to change the uid.
+            why = f'metadata.uid: Invalid value: "{meta["uid"]}": field is immutable'
+            raise invalid_object(place, held, why)
         return self.world.change(place, merged(held, asked.body))
 
-    def _deleted(self, place: Place, asked: Asked) -> Json:
-        held = self.world.need(place)
+    def _deleted(self, place: Place, held: Json, asked: Asked) -> Json:
         options = asked.body if isinstance(asked.body, dict) else {}
         _expect(place, held, options.get("preconditions") or {})
         left = self.world.delete(place)
@@ -276,13 +291,17 @@ class ApiServer:
             self._watches.remove(watch)
 
 
-def _expect(place: Place, held: Json, asked: Json) -> None:
-    """Refuse unless uid and resourceVersion are those the request expects, where it does."""
-    meta = held["metadata"]
-    if asked.get("uid") not in (None, meta.get("uid")):
-        raise another_uid(place.resource, place.name, asked["uid"], meta.get("uid", ""))
-    if asked.get("resourceVersion") not in (None, "", meta.get("resourceVersion")):
+def _expect_version(place: Place, held: Json, asked: Json) -> None:
+    if asked.get("resourceVersion") not in (None, "", held["metadata"].get("resourceVersion")):
         raise modified(place.resource, place.name)
+
+
+def _expect(place: Place, held: Json, preconditions: Json) -> None:
+    """Refuse to delete what is not the object that is meant."""
+    uid = held["metadata"].get("uid", "")
+    if preconditions.get("uid") not in (None, uid):
+        raise uid_recreated(full_kind(place, held), place.name, preconditions["uid"], uid)
+    _expect_version(place, held, preconditions)
 
 
 def _shape(asked: Asked) -> Callable[[Json], Json]:
