@@ -188,10 +188,10 @@ async def pods_and_nodes(talk: Dialogue) -> None:
     conditions = [{"type": "Mine", "status": "True"}]
     node = await client.create(NODES, meta(talk.label) | {"status": {"conditions": conditions}})
     talk.note("a node's status at creation", node["status"]["conditions"][0]["type"])
-    other: Json = {"metadata": {"uid": "other", "labels": {"a": "b"}}}
-    await talk.say("label another uid", client.patch(NODES, Target(talk.label), other))
-    other["metadata"]["resourceVersion"] = "1"
-    await talk.say("label an old version", client.patch(NODES, Target(talk.label), other))
+    renamed: Json = {"metadata": {"uid": "other", "labels": {"a": "b"}}}
+    await talk.say("label another uid", client.patch(NODES, Target(talk.label), renamed))
+    renamed["metadata"]["resourceVersion"] = "1"
+    await talk.say("label an old version", client.patch(NODES, Target(talk.label), renamed))
     body = node | {"metadata": node["metadata"] | {"uid": "other"}}
     await talk.say("replace another uid", client.replace(NODES, body))
     await client.delete(NODES, talk.label)

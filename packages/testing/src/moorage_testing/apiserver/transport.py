@@ -116,7 +116,11 @@ class MemoryTransport(Transport):
         # As over a wire: neither side can change what the other one holds.
         body = None if request.body is None else orjson.loads(orjson.dumps(request.body))
         asked = Asked(request.method, request.path, dict(request.parameters), headers, body)
-        answer = await self.server.answer(asked)
+        try:
+            answer = await self.server.answer(asked)
+        except Dropped:
+            await self._alive()
+            raise
         await self._alive()
         return answer
 
