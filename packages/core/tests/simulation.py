@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
 
+from accidents import ApiError
+from clockwork import GRACE_SECONDS, Flight
 from core_builders import by_machine
 from loop_writes import (
     AddFinalizer,
@@ -18,6 +17,7 @@ from loop_writes import (
     carried_out,
     in_order,
 )
+from simulated_cluster import Memory, SimulatedCluster, Stored, run_in_loop
 
 from moorage_core.actions import (
     Action,
@@ -32,7 +32,6 @@ from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL, labelled
 from moorage_core.decide.outcomes import node_at_fault, reason_for
 from moorage_core.model import (
     Absent,
-    AddressRecord,
     Allocation,
     CloudState,
     Mutation,
@@ -47,105 +46,12 @@ from moorage_core.mutations import carry_out
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_domain.addresses import label_value
 from moorage_domain.claims import Claim, winner
-from moorage_domain.conditions import Condition
-from moorage_domain.nodes import Node
 from moorage_domain.plans import Plan
 from moorage_provider.errors import CloudError
-from moorage_provider.protocol import Machine, MachineHolder, Provider
-from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
-
-T = TypeVar("T")
-
-START = 1_800_000_000.0
 
 
-@dataclass
-class Stored:
-    """An allocation as the API server keeps it."""
-
-    allocation: Allocation
-    records: tuple[AddressRecord, ...] = ()
-    conditions: tuple[Condition, ...] = ()
-    seen_generation: int = 0
-
-
-@dataclass
-class Memory:
-    """What the controller's process remembers, and loses in a crash."""
-
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
-    avoided: dict[str, dict[str, float]] = field(default_factory=dict)
-    restore_after: dict[str, dict[str, float]] = field(default_factory=dict)
-    not_ready_since: dict[str, float] = field(default_factory=dict)
-    gone_since: dict[str, float] = field(default_factory=dict)
-
-
-class Simulation:
+class Simulation(SimulatedCluster):
     """Nodes, allocations and a memory cloud; ``settle`` runs the controller until it rests."""
-
-    def __init__(self, cloud: MemoryCloud | None = None, provider: Provider | None = None) -> None:
-        self.cloud = cloud or MemoryCloud(ONE_CALL)
-        self.provider: Provider = provider or MemoryProvider(self.cloud)
-        self.now = START
-        self.nodes: dict[str, Node] = {}
-        self.stored: dict[str, Stored] = {}
-        self.busy: set[str] = set()
-        self.crowded: set[str] = set()
-        self.pods: dict[str, str] = {}
-        """Nodes of the pods that ask for an address, by ``<name of the allocation>/<pod>``."""
-        self.memory = Memory()
-        self.writes: list[Write] = []
-        self.before: Callable[[Write], None] = lambda _: None
-        self.after: Callable[[Write], None] = lambda _: None
-        self._uids = 0
-
-    # The world, changed by hand.
-
-    def add_node(
-        self, name: str, *, machine: str | None = None, with_public_ip: bool = True, **fields: Any
-    ) -> Node:
-        """A node on a machine of its own."""
-        machine = machine or f"vm-{name}"
-        provider_id = MemoryCloud.provider_id(machine)
-        if machine not in self.cloud.machine_ids:
-            provider_id = self.cloud.add_machine(machine, with_public_ip=with_public_ip)
-        self._uids += 1
-        node = Node(name, f"uid-{name}-{self._uids}", provider_id)
-        self.nodes[name] = replace(node, **{"labels": {"pool": "a"}, **fields})
-        return self.nodes[name]
-
-    def change_node(self, name: str, **fields: Any) -> None:
-        """Cordon, break or mend a node."""
-        node = self.nodes[name] = replace(self.nodes[name], **fields)
-        if node.ready:
-            self.memory.not_ready_since.pop(node.uid, None)
-        else:
-            self.memory.not_ready_since.setdefault(node.uid, self.now)
-
-    def remove_node(self, name: str) -> None:
-        """Delete the Node object; its machine goes on."""
-        self.memory.gone_since[self.nodes.pop(name).uid] = self.now
-
-    def allocate(self, name: str, *addresses: str, **fields: Any) -> Allocation:
-        """Create or change an allocation; its addresses are reserved where they are not yet."""
-        for ip in addresses:
-            if ip not in self.cloud.holders:
-                self.cloud.add_address(ip)
-        old = self.stored.get(name)
-        base = old.allocation if old else Allocation(
-            name=name, uid=f"uid-{name}", created=_rfc3339(self.now + len(self.stored)),
-            generation=0, addresses=(), selector=(("pool", "a"),), provider="memory",
-        )  # fmt: skip
-        new = replace(base, addresses=addresses, generation=base.generation + 1, **fields)
-        self.stored.setdefault(name, Stored(new)).allocation = new
-        return new
-
-    def delete(self, name: str) -> None:
-        """Ask for the end of an allocation."""
-        stored = self.stored[name]
-        stored.allocation = replace(stored.allocation, deleting=True)
-        if not stored.allocation.finalizer:
-            del self.stored[name]
 
     # The controller.
 
@@ -178,6 +84,7 @@ class Simulation:
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
+            in_flight=frozenset(self.clockwork.flights),
             counted=dict.fromkeys(self.nodes, True),
             misplaced=self._misplaced(stored.allocation),
             spoken_for=self._spoken_for(cloud_states.values()),
@@ -208,9 +115,17 @@ class Simulation:
         if name not in self.stored:
             return False
         observed = self.look(name)
-        writes = in_order(decide(observed), observed, self.stored[name].conditions)
+        plan = decide(observed)
+        wait = plan.wait.total_seconds() if plan.wait is not None else None
+        unread = any(isinstance(one, Unread) for one in observed.cloud_states.values())
+        self.clockwork.look(name, self.now, wait, unread=unread)
+        writes = in_order(plan, observed, self.stored[name].conditions)
         for write in writes:
-            self.before(write)
+            try:
+                self.before(write)
+            except ApiError:
+                self.clockwork.retry(name, self.now)
+                raise
             self._act(name, write)
             self.after(write)
         for ip in observed.outcomes:
@@ -219,54 +134,50 @@ class Simulation:
         return bool(writes)
 
     def settle(self, seconds: float = 0.0, passes: int = 60) -> None:
-        """Let time go by, then run passes until nothing more is planned."""
-        self.now += seconds
+        """Let time go by, then go on until nothing is under way or due within a moment."""
+        self.work(seconds)
         for _ in range(passes):
-            busy = [self.pass_over(name) for name in list(self.stored)]
-            if not any(busy):
+            at = self._next()
+            if at > self.now + GRACE_SECONDS and not self.clockwork.flights:
                 return
-            self.now += 1.0
+            self.work(at - self.now)
         plans = {name: self.planned(name) for name in self.stored}
         raise AssertionError(f"does not come to rest: {plans}")
+
+    def work(self, seconds: float) -> None:
+        """Let time go by, and whatever is due in it happen at its time."""
+        end = self.now + seconds
+        while (at := self._next()) <= end:
+            self._turn_to(at)
+            for name in self.clockwork.ready(list(self.stored), self.now):
+                self.pass_over(name)
+        self._turn_to(end)
+
+    def _next(self) -> float:
+        """When something happens next; a change that was made by hand is noticed here."""
+        self.clockwork.changed(self._cluster())
+        return self.clockwork.next(self.stored, self.now, self._cloud())
+
+    def _turn_to(self, now: float) -> None:
+        before, self.now = self.now, max(self.now, now)
+        self.clockwork.land(self.now, self._land)
+        self.clockwork.read(before, self.now, self._cloud())
+
+    def _cloud(self) -> object:
+        """What a reading may show otherwise than the last one; of a fault, nobody knows what."""
+        return object() if self.cloud.faults.waiting else dict(self.cloud.holders)
+
+    def _cluster(self) -> object:
+        """All that the API server would report a change of."""
+        stored = [(s.allocation, s.records, s.conditions) for s in self.stored.values()]
+        nodes = list(self.nodes.values())
+        return (nodes, stored, set(self.busy), set(self.crowded), dict(self.pods))
 
     def crash(self) -> None:
         """Lose all that only the process knew."""
         down = {n.uid: self.now for n in self.nodes.values() if not n.ready}
         self.memory = Memory(not_ready_since=down)
-
-    # What tests ask.
-
-    def record(self, name: str, ip: str) -> AddressRecord:
-        """An address's entry in the status."""
-        return next(record for record in self.stored[name].records if record.ip == ip)
-
-    def where(self, ip: str) -> str | None:
-        """Who holds an address: the node (of two objects that in a record), or the machine."""
-        holder = self.cloud.holder(ip)
-        if not isinstance(holder, MachineHolder):
-            return str(holder) if holder else None
-        uids = {r.node_ref.uid for s in self.stored.values() for r in s.records if r.node_ref}
-        nodes = [n for n in self.nodes.values() if self.machine_of(n) == holder.machine_id]
-        names = [n.name for n in sorted(nodes, key=lambda n: n.uid not in uids)]
-        return names[0] if names else holder.machine_id
-
-    def machine_of(self, node: Node) -> str:
-        """The id of the machine behind a node."""
-        machine_id = self.provider.machine_id(node.provider_id)
-        assert machine_id is not None
-        return machine_id
-
-    def ask_machine(self, machine_id: str) -> Machine:
-        """What the cloud says of a machine."""
-        return _run(self.provider.machine(machine_id))
-
-    def labelled(self) -> dict[str, str]:
-        """The nodes that say they hold an address, with the address's label."""
-        return {
-            node.name: node.labels.get(IP_LABEL, "")
-            for node in self.nodes.values()
-            if node.labels.get(READY_LABEL) == "true"
-        }
+        self.clockwork.crash()
 
     def _miss(self, node_ref: NodeReference | None) -> None:
         node = self.nodes.get(node_ref.name) if node_ref else None
@@ -280,7 +191,7 @@ class Simulation:
         if not asked:
             return {}
         try:
-            answer = _run(self.provider.snapshot(asked))
+            answer = run_in_loop(self.provider.snapshot(asked))
         except CloudError as error:
             return dict.fromkeys(asked, Unread(reason_for(error), str(error)))
         return {ip: Present(answer[ip]) if ip in answer else Absent() for ip in asked}
@@ -386,26 +297,31 @@ class Simulation:
         self.nodes[node.name] = node
 
     def _mutate(self, mutate: Mutate) -> None:
+        """Begin it; of two that take their time, one is done at once, and only heard of later."""
+        if mutate.ip in self.clockwork.flights:
+            return
+        self.memory.outcomes.pop(mutate.ip, None)
+        if not self.mutation_seconds:
+            self.memory.outcomes[mutate.ip] = self._carried_out(mutate)
+            self.clockwork.due.clear()
+            return
+        outcome = self._carried_out(mutate) if len(self.writes) % 2 else None
+        lands_at = self.now + self.mutation_seconds
+        self.clockwork.flights[mutate.ip] = Flight(mutate, lands_at, outcome)
+
+    def _land(self, flight: Flight) -> None:
+        mutate = flight.mutate
+        self.memory.outcomes[mutate.ip] = flight.outcome or self._carried_out(mutate)
+
+    def _carried_out(self, mutate: Mutate) -> Outcome:
         uid = mutate.node_ref.uid if mutate.node_ref else ""
         ended = partial(Outcome, mutate.mutation, mutate.allocation)
         try:
-            done = _run(carry_out(self.provider, mutate, poll_seconds=0.0))
+            done = run_in_loop(carry_out(self.provider, mutate, poll_seconds=0.0))
         except CloudError as error:
             if mutate.mutation is Mutation.RESTORE:
                 self.memory.restore_after.setdefault(mutate.ip, {})[uid] = self.now + 2.0
             elif node_at_fault(error):
                 self.memory.avoided.setdefault(mutate.ip, {})[uid] = self.now + 60.0
-            self.memory.outcomes[mutate.ip] = ended(error, uid, retry_in=2.0)
-        else:
-            self.memory.outcomes[mutate.ip] = ended(None, uid, must_record_first=not done)
-
-
-_LOOP = asyncio.new_event_loop()
-
-
-def _run(coroutine: Coroutine[Any, Any, T]) -> T:
-    return _LOOP.run_until_complete(coroutine)
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return ended(error, uid, retry_in=2.0)
+        return ended(None, uid, must_record_first=not done)

@@ -220,7 +220,11 @@ async def test_what_does_not_end_in_time_is_parked_without_an_outcome(works: Wor
 
 
 async def test_a_drain_with_nothing_under_way_ends_at_once(works: Works) -> None:
-    await works.mutations.drain(60)
+    draining = asyncio.ensure_future(works.mutations.drain(math.inf))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert draining.done()
+    assert (works.mutations.in_flight, works.mutations.outcomes, works.told) == ({}, {}, [])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.scopes import Scopes
+from moorage_kube.reconcile.assumed import Assumed
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 
 WORKLOAD = {"workloadRef": {"kind": "StatefulSet", "name": "db"}}
@@ -20,7 +21,7 @@ def observer() -> Observer:
     cloud = MemoryCloud()
     mutations = PendingMutations(lambda: None, lambda *_: None, PrioritySemaphore(1))
     scopes = Scopes(lambda *_: MemoryProvider(cloud), lambda _: None)
-    made = Observer(Caches(), scopes, mutations)
+    made = Observer(Caches(), scopes, mutations, Assumed())
     made.caches.nodes.apply(raw_node("n1"))
     spec = WORKLOAD | {"cloud": {"provider": ""}}
     made.caches.allocations.apply(raw_allocation("a", IP1, spec=spec))
@@ -28,7 +29,7 @@ def observer() -> Observer:
 
 
 def observed(by: Observer) -> Observed:
-    found = by.look("a")
+    found = by.observe("a")
     assert found is not None
     return found
 

@@ -255,7 +255,7 @@ def test_e1_throttle_storm_changes_nothing_and_recovers(bound: Simulation) -> No
     assert (mutations(bound, before), bound.labelled()) == ([], labels)
     assert bound.record("a", IP1).phase is Phase.UNKNOWN
     bound.cloud.faults.clear()
-    bound.settle()
+    bound.settle(seconds=30)
     assert bound.record("a", IP1).phase is Phase.BOUND
     assert mutations(bound, before) == []
 
@@ -263,7 +263,7 @@ def test_e1_throttle_storm_changes_nothing_and_recovers(bound: Simulation) -> No
 def test_e2_a_denied_read_names_the_permission(bound: Simulation) -> None:
     denied = Denied("not allowed: ec2:DescribeAddresses", permission="ec2:DescribeAddresses")
     bound.cloud.faults.inject(Fault(op="snapshot", error=denied, times=None))
-    bound.settle()
+    bound.settle(seconds=30)
     ready, degraded = bound.stored["a"].conditions[0], bound.stored["a"].conditions[2]
     assert (ready.status, degraded.status) == ("Unknown", "True")
     assert degraded.reason == "PermissionDenied"

@@ -120,6 +120,12 @@ class FaultBook:
         with self._guard:
             self._rules.clear()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a fault waits to strike."""
+        with self._guard:
+            return any(rule.left != 0 for rule in self._rules)
+
     def arrive(self, op: str, params: Mapping[str, str]) -> Fault | None:
         """Log a call and return the fault that strikes it."""
         call = Call(op, params, self._clock())

@@ -166,13 +166,22 @@ class Targets:
         """
         if node.name in self._observed.restore_pending_elsewhere:
             return True
-        return self._restores_pending.get(node.name, record.ip) != record.ip
+        return self._restores_pending.get(self._machine(node.provider_id), record.ip) != record.ip
 
     @cached_property
     def _restores_pending(self) -> dict[str, str]:
-        """Nodes with a pending restore of this allocation -> the address that had their place."""
-        records = self._observed.records
-        return {ref.name: record.ip for record in records for ref in record.restorable}
+        """Machines with a pending restore of this allocation -> the address that had their place.
+
+        By their machines: a node that was recreated under its name stands for another one.
+        """
+        return {
+            self._machine(ref.provider_id): record.ip
+            for record in self._observed.records
+            for ref in record.restorable
+        }
+
+    def _machine(self, provider_id: str) -> str:
+        return self._observed.machine_of.get(provider_id, "")
 
     @cached_property
     def _free(self) -> dict[str, Node]:

@@ -1,0 +1,164 @@
+"""A cluster and a cloud in memory, as people change them by hand and as tests look at them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from clockwork import Clockwork
+from loop_writes import Write
+
+from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL
+from moorage_core.model import (
+    AddressRecord,
+    Allocation,
+    Outcome,
+)
+from moorage_domain.conditions import Condition
+from moorage_domain.nodes import Node
+from moorage_provider.protocol import Machine, MachineHolder, Provider
+from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
+
+T = TypeVar("T")
+
+START = 1_800_000_000.0
+
+
+@dataclass
+class Stored:
+    """An allocation as the API server keeps it."""
+
+    allocation: Allocation
+    records: tuple[AddressRecord, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    seen_generation: int = 0
+
+
+@dataclass
+class Memory:
+    """What the controller's process remembers, and loses in a crash."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    avoided: dict[str, dict[str, float]] = field(default_factory=dict)
+    restore_after: dict[str, dict[str, float]] = field(default_factory=dict)
+    not_ready_since: dict[str, float] = field(default_factory=dict)
+    gone_since: dict[str, float] = field(default_factory=dict)
+
+
+class SimulatedCluster:
+    """Nodes, allocations and a memory cloud."""
+
+    def __init__(self, cloud: MemoryCloud | None = None, provider: Provider | None = None) -> None:
+        self.cloud = cloud or MemoryCloud(ONE_CALL)
+        self.provider: Provider = provider or MemoryProvider(self.cloud)
+        self.now = START
+        self.nodes: dict[str, Node] = {}
+        self.stored: dict[str, Stored] = {}
+        self.busy: set[str] = set()
+        self.crowded: set[str] = set()
+        self.pods: dict[str, str] = {}
+        """Nodes of the pods that ask for an address, by ``<name of the allocation>/<pod>``."""
+        self.memory = Memory()
+        self.writes: list[Write] = []
+        self.before: Callable[[Write], None] = lambda _: None
+        self.after: Callable[[Write], None] = lambda _: None
+        self.clockwork = Clockwork()
+        self.mutation_seconds = 0.0
+        """How long a mutation is under way; 0 = it has ended before anybody looks again."""
+        self._uids = 0
+
+    # The world, changed by hand.
+
+    def add_node(
+        self, name: str, *, machine: str | None = None, with_public_ip: bool = True, **fields: Any
+    ) -> Node:
+        """A node on a machine of its own."""
+        machine = machine or f"vm-{name}"
+        provider_id = MemoryCloud.provider_id(machine)
+        if machine not in self.cloud.machine_ids:
+            provider_id = self.cloud.add_machine(machine, with_public_ip=with_public_ip)
+        self._uids += 1
+        node = Node(name, f"uid-{name}-{self._uids}", provider_id)
+        self.nodes[name] = replace(node, **{"labels": {"pool": "a"}, **fields})
+        return self.nodes[name]
+
+    def change_node(self, name: str, **fields: Any) -> None:
+        """Cordon, break or mend a node."""
+        node = self.nodes[name] = replace(self.nodes[name], **fields)
+        if node.ready:
+            self.memory.not_ready_since.pop(node.uid, None)
+        else:
+            self.memory.not_ready_since.setdefault(node.uid, self.now)
+
+    def remove_node(self, name: str) -> None:
+        """Delete the Node object; its machine goes on."""
+        self.memory.gone_since[self.nodes.pop(name).uid] = self.now
+
+    def allocate(self, name: str, *addresses: str, **fields: Any) -> Allocation:
+        """Create or change an allocation; its addresses are reserved where they are not yet."""
+        for ip in addresses:
+            if ip not in self.cloud.holders:
+                self.cloud.add_address(ip)
+        old = self.stored.get(name)
+        base = old.allocation if old else Allocation(
+            name=name, uid=f"uid-{name}", created=_rfc3339(self.now + len(self.stored)),
+            generation=0, addresses=(), selector=(("pool", "a"),), provider="memory",
+        )  # fmt: skip
+        new = replace(base, addresses=addresses, generation=base.generation + 1, **fields)
+        self.stored.setdefault(name, Stored(new)).allocation = new
+        return new
+
+    def delete(self, name: str) -> None:
+        """Ask for the end of an allocation."""
+        stored = self.stored[name]
+        stored.allocation = replace(stored.allocation, deleting=True)
+        if not stored.allocation.finalizer:
+            del self.stored[name]
+
+    # What tests ask.
+
+    def record(self, name: str, ip: str) -> AddressRecord:
+        """An address's entry in the status."""
+        return next(record for record in self.stored[name].records if record.ip == ip)
+
+    def where(self, ip: str) -> str | None:
+        """Who holds an address: the node (of two objects that in a record), or the machine."""
+        holder = self.cloud.holder(ip)
+        if not isinstance(holder, MachineHolder):
+            return str(holder) if holder else None
+        uids = {r.node_ref.uid for s in self.stored.values() for r in s.records if r.node_ref}
+        nodes = [n for n in self.nodes.values() if self.machine_of(n) == holder.machine_id]
+        names = [n.name for n in sorted(nodes, key=lambda n: n.uid not in uids)]
+        return names[0] if names else holder.machine_id
+
+    def machine_of(self, node: Node) -> str:
+        """The id of the machine behind a node."""
+        machine_id = self.provider.machine_id(node.provider_id)
+        assert machine_id is not None
+        return machine_id
+
+    def ask_machine(self, machine_id: str) -> Machine:
+        """What the cloud says of a machine."""
+        return run_in_loop(self.provider.machine(machine_id))
+
+    def labelled(self) -> dict[str, str]:
+        """The nodes that say they hold an address, with the address's label."""
+        return {
+            node.name: node.labels.get(IP_LABEL, "")
+            for node in self.nodes.values()
+            if node.labels.get(READY_LABEL) == "true"
+        }
+
+
+_LOOP = asyncio.new_event_loop()
+
+
+def run_in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    return _LOOP.run_until_complete(coroutine)
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
