@@ -158,3 +158,15 @@ def test_an_attach_is_shown_once_its_own_target_holds_the_address() -> None:
     assert shown.record is not None
     assert (shown.record.phase, shown.record.node_ref) == (Phase.BOUND, node_ref("n1"))
     assert shown.reread is None
+
+
+# When most of the pool is down.
+
+
+def test_while_most_of_the_pool_is_down_an_address_stays_and_is_looked_at_once_a_minute() -> None:
+    nodes = [node(name, ready=False) for name in ("n1", "n2", "n3")]
+    since = {each.uid: UPTIME - 100 for each in nodes}
+    step = decided(record(IP1, "n1"), ON_N1, *nodes, not_ready_since=since)
+    assert step.record is not None
+    assert (step.record.phase, step.record.reason) == (Phase.HOLDING, "MassNotReady")
+    assert (step.record.node_ref, step.mutate, step.wait) == (node_ref("n1"), None, 60.0)

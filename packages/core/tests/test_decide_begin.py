@@ -180,3 +180,10 @@ def test_the_request_ids_of_two_detaches_and_of_two_restores_differ_by_node() ->
         asked(begin_restore(case(), AT_REST, reference_to(one))).request_id for one in (N1, N2)
     }
     assert (len(detaches), len(restores), detaches & restores) == (2, 2, set())
+
+
+def test_an_address_that_is_put_back_is_not_said_to_come_from_its_own_target() -> None:
+    one = record(IP1, previous=node_ref("n2"), phase=Phase.WAITING)
+    step = begin(case(one, Nobody()), Mutation.ATTACH, P2, Why(reasons.REPAIRING))
+    assert step.record is not None
+    assert step.record.message == f"attach {IP1} to node n2"
