@@ -303,7 +303,10 @@ class Run:
         ]
         mutations = [action for action in observed.writes if isinstance(action, Mutate)]
         assert lost or not observed.writes, observed.writes
-        assert len(mutations) <= len(lost) * REST_SECONDS / RETRY_SECONDS, mutations
+        addresses = sum(len(stored.records) for stored in observed.stored.values())
+        # Each address tries each of them.
+        most = len(lost) * addresses * (REST_SECONDS / RETRY_SECONDS + 1)
+        assert len(mutations) <= most, mutations
 
     def check_at_rest(self, record: AddressRecord) -> None:
         observed = self.observed

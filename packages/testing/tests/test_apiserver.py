@@ -1,0 +1,133 @@
+"""The double of the API server: what a test can do to it, and how it has its bad days."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from moorage_kube.client.client import Client, ListQuery, Target
+from moorage_kube.client.errors import Gone, KubeError, NotFound, Throttled, Unavailable
+from moorage_kube.client.kinds import CONFIGMAPS, NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS
+from moorage_testing.apiserver import ApiServer, Refusal, client_in_memory
+from moorage_testing.virtual_time import run
+
+Trial = Callable[[ApiServer, Client], Coroutine[Any, Any, None]]
+
+
+def trial(of: Trial) -> Callable[[], None]:
+    """A test with a server and a client without sockets, in virtual time."""
+
+    async def main() -> None:
+        server = ApiServer()
+        async with client_in_memory(server) as client:
+            await of(server, client)
+
+    def test() -> None:
+        run(main())
+
+    test.__name__, test.__doc__ = of.__name__, of.__doc__
+    return test
+
+
+@trial
+async def test_without_sockets_a_client_sees_the_same_objects(
+    server: ApiServer, client: Client
+) -> None:
+    node = server.put(NODES, "n1", spec={"unschedulable": True})
+    assert await client.get(NODES, "n1") == node
+    await client.patch(NODES, Target("n1"), {"metadata": {"labels": {"a": "b"}}})
+    assert [raw["metadata"]["name"] for raw in await client.list_all(NODES, ListQuery("a=b"))] == [
+        "n1"
+    ]
+    with pytest.raises(NotFound):
+        await client.get(NODES, "n2")
+
+
+async def watched(client: Client, version: int, count: int) -> list[str]:
+    """The types of the first events of a watch."""
+    told: list[str] = []
+    async with aclosing(client.watch(NODES, ListQuery(), str(version))) as events:
+        async for event in events:
+            told.append(event.type)
+            if len(told) == count:
+                break
+    return told
+
+
+@trial
+async def test_a_watch_without_sockets_follows_and_is_sent_bookmarks(
+    server: ApiServer, client: Client
+) -> None:
+    following = asyncio.create_task(watched(client, server.version, 3))
+    server.put(NODES, "n1")
+    server.remove(NODES, "n1")
+    assert await following == ["ADDED", "DELETED", "BOOKMARK"]
+
+
+@trial
+async def test_a_watch_from_a_forgotten_version_is_gone(server: ApiServer, client: Client) -> None:
+    server.put(NODES, "n1")
+    server.forget_history()
+    with pytest.raises(Gone):
+        await watched(client, 1, 1)
+
+
+@pytest.mark.parametrize(("drop", "done"), [("before", False), ("after", True)])
+def test_an_answer_is_lost_before_or_after_the_work(drop: str, *, done: bool) -> None:
+    async def lost(server: ApiServer, client: Client) -> None:
+        server.fail("POST", drop=drop)
+        with pytest.raises(Unavailable):
+            await client.create(NODES, {"metadata": {"name": "n1"}})
+        assert (server.find(NODES, "n1") is not None) is done
+
+    trial(lost)()
+
+
+@trial
+async def test_a_hanging_call_ends_at_its_deadline_in_virtual_time(
+    server: ApiServer, client: Client
+) -> None:
+    server.fail("GET", hang=True)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(Unavailable, match="no answer within 10 s"):
+        await client.get(NODES, "n1")
+    assert loop.time() - began == pytest.approx(10.0)
+
+
+@trial
+async def test_an_eviction_is_refused_by_its_hook(server: ApiServer, client: Client) -> None:
+    def refuse(pod: dict[str, Any]) -> None:
+        raise Refusal(429, "TooManyRequests", f"{pod['metadata']['name']} must stay")
+
+    server.put(PODS, "p", "port")
+    server.may_evict = refuse
+    one = Target("p", "port", "eviction")
+    with pytest.raises(Throttled, match="p must stay"):
+        await client.create_under(PODS, one, {"metadata": {"name": "p"}})
+    server.may_evict = lambda _: None
+    await client.create_under(PODS, one, {"metadata": {"name": "p"}})
+    assert server.find(PODS, "p", "port") is None
+
+
+@trial
+async def test_what_an_object_owned_goes_with_it(server: ApiServer, client: Client) -> None:
+    owner = server.create(CONFIGMAPS, {"metadata": {"name": "owner", "namespace": "port"}})
+    reference = {"kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
+    for name, references in (("owned", [reference]), ("free", [])):
+        meta = {"name": name, "namespace": "port", "ownerReferences": references}
+        server.create(SERVICE_ACCOUNTS, {"metadata": meta})
+    await client.delete(CONFIGMAPS, "owner", "port")
+    assert [raw["metadata"]["name"] for raw in server.all_of(SERVICE_ACCOUNTS)] == ["free"]
+
+
+@trial
+async def test_a_selector_that_cannot_be_read_is_refused(server: ApiServer, client: Client) -> None:
+    server.put(NAMESPACES, "port")
+    for query in (ListQuery("a in b"), ListQuery(field_selector="metadata.name")):
+        with pytest.raises(KubeError, match="400"):
+            await client.list_all(NAMESPACES, query)
