@@ -221,8 +221,10 @@ def start_alone(session: nox.Session, package: str, dist: Path) -> None:
             f"moorage-{package}", external=True,
         )  # fmt: skip
         module = f"moorage_{package.replace('-', '_')}"
-        main = ROOT / "packages" / package / "src" / module / "__main__.py"
-        command = ["-m", module, "--version"] if main.exists() else ["-c", f"import {module}"]
+        toml = tomllib.loads((ROOT / "packages" / package / "pyproject.toml").read_text("utf-8"))
+        # Only a controller is a program for users; other modules run for us have no version.
+        starts = "scripts" in toml["project"]
+        command = ["-m", module, "--version"] if starts else ["-c", f"import {module}"]
         session.run(str(python), *command, external=True, silent=True)
         session.log(f"moorage-{package} installs and starts alone")
 
