@@ -1,16 +1,19 @@
-"""A small HTTP client of the API server: one call at a time, or thousands of creations at once."""
+"""The API server for tests: one call by the official client, or thousands of creations at once."""
 
 import asyncio
-import http.client
 import json
 import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 # What one aiohttp process and one API server on two cores keep busy; more only queues.
 WORKERS = 64
@@ -47,9 +50,11 @@ class Api:
     timeout_seconds: float
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
-        """Make one call and return the answer's object; raises ApiError. A PATCH is a merge."""
-        payload = None if body is None else json.dumps(body)
-        answer: Json = json.loads(self._exchange(method, path, payload))
+        """Make one call and return the answer's object; a PATCH is a merge.
+
+        Raises ApiError, or OSError where no answer comes.
+        """
+        answer: Json = json.loads(self._exchange(method, path, body))
         return answer
 
     def get_text(self, path: str) -> str:
@@ -77,38 +82,45 @@ class Api:
             raise errors[0]
         return counts[0]
 
-    def _exchange(self, method: str, path: str, payload: str | None) -> bytes:
-        connection = http.client.HTTPSConnection(
-            self.host, self.port, timeout=self.timeout_seconds, context=self._tls()
-        )
+    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
         kind = MERGE_PATCH if method == "PATCH" else "application/json"
-        try:
-            connection.request(method, path, payload, self._headers() | {"Content-Type": kind})
-            response = connection.getresponse()
-            content = response.read()
-        finally:
-            connection.close()
-        if response.status >= http.HTTPStatus.BAD_REQUEST:
+        headers = self._headers() | {"Content-Type": kind}
+        with ApiClient(self._configuration()) as client:
+            url = f"{self._base()}{path}"
+            try:
+                response = client.call_api(
+                    method, url, headers, body, _request_timeout=self.timeout_seconds
+                )
+                content: bytes = response.read()
+            except (ApiException, HTTPError) as error:
+                raise ConnectionError(f"{method} {path}: {error}") from error
+        if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiError(response.status, f"{method} {path}: {_message(content)}")
         return content
 
+    def _configuration(self) -> Configuration:
+        # Tests want to see each failure, so nothing is tried again.
+        return Configuration(host=self._base(), ssl_ca_cert=str(self.ca_file), retries=False)
+
     async def _create_all(self, creations: Iterator[Creation]) -> int:
-        connector = aiohttp.TCPConnector(limit=WORKERS, ssl=self._tls())
+        tls = ssl.create_default_context(cafile=str(self.ca_file))
+        connector = aiohttp.TCPConnector(limit=WORKERS, ssl=tls)
         headers = self._headers() | {"Content-Type": "application/json"}
-        base = f"https://{self.host}:{self.port}"
         refused: list[ApiError] = []
-        async with aiohttp.ClientSession(base, connector=connector, headers=headers) as session:
+        async with aiohttp.ClientSession(
+            self._base(), connector=connector, headers=headers
+        ) as session:
             work = (_create_each(session, creations, refused) for _ in range(WORKERS))
             counts = await asyncio.gather(*work)
         if refused:
             raise refused[0]
         return sum(counts)
 
+    def _base(self) -> str:
+        return f"https://{self.host}:{self.port}"
+
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
-
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.ca_file))
 
 
 async def _create_each(
@@ -123,7 +135,7 @@ async def _create_each(
         payload = json.dumps(creation.body).encode()
         async with session.post(creation.path, data=payload) as response:
             content = await response.read()
-        if response.status >= http.HTTPStatus.BAD_REQUEST:
+        if response.status >= HTTPStatus.BAD_REQUEST:
             message = f"POST {creation.path}: {_message(content)}"
             refused.append(ApiError(response.status, message))
         if refused:

@@ -1,11 +1,11 @@
 """The command lines of the control plane, and the order in which they are started."""
 
-import http.client
 import math
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from moorage_testing.cluster.api import Api, ApiError
@@ -138,7 +138,7 @@ def _wait_ready(run: Run, layout: Layout) -> None:
             child.check()
         try:
             api.get_text("/readyz")
-        except (OSError, http.client.HTTPException, ApiError):
+        except (OSError, ApiError):
             return False
         return True
 
@@ -155,7 +155,7 @@ def _wait_controllers(run: Run, layout: Layout) -> None:
             # Made by the controller manager in every namespace, and needed by what comes next.
             api.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")
         except ApiError as error:
-            if error.status != http.HTTPStatus.NOT_FOUND:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return False
         return True
