@@ -20,7 +20,13 @@ from moorage_core.reasons import ALL
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
 from moorage_kube.manager.settings import environment_names
-from moorage_kube.telemetry.metrics import ControllerMetrics, controller_metrics
+from moorage_kube.telemetry.metrics import (
+    ControllerMetrics,
+    ProcessMetrics,
+    controller_metrics,
+    leader_metric,
+    process_metrics,
+)
 from moorage_provider.protocol import Provider
 
 Row = tuple[str, ...]
@@ -86,12 +92,20 @@ def series() -> list[tuple[str, str, Row, str]]:
 
     Those of Python and the process are left out, as is the label ``cluster``.
     """
-    standard = controller_metrics(CoreSettings.prog)
-    own = core_metrics(standard.registry, None)
+    process = process_metrics(CoreSettings.prog)
+    registry = process.registry
+    standard = controller_metrics(registry, "core")
+    leader = leader_metric(registry, CoreSettings.prog)
+    own = core_metrics(registry, None)
     gauges = Gauges(Caches(), Scopes(_no_provider, _nobody), lambda: True, None)
-    replica = Replica("", "", lambda: True, standard.registry, None)
+    replica = Replica("", "", lambda: True, registry, None)
     collected = itertools.chain(gauges.read(), replica.read())
-    return sorted(itertools.chain(_registered(standard), _registered(own), _read(collected)))
+    return sorted(
+        itertools.chain(
+            _registered(process), _registered(standard), [_described(leader)], _registered(own),
+            _read(collected),
+        )
+    )  # fmt: skip
 
 
 def metrics() -> str:
@@ -102,14 +116,20 @@ def metrics() -> str:
     )
 
 
-def _registered(holder: ControllerMetrics | CoreMetrics) -> Iterator[tuple[str, str, Row, str]]:
+def _registered(
+    holder: ProcessMetrics | ControllerMetrics | CoreMetrics,
+) -> Iterator[tuple[str, str, Row, str]]:
     for attribute in attributes(holder):
         one = getattr(holder, attribute.name)
         if isinstance(one, MetricWrapperBase):
-            (described,) = one.describe()
-            ending = "_total" if described.type == "counter" else ""
-            name = described.name + ending
-            yield name, described.type, tuple(one._labelnames), described.documentation
+            yield _described(one)
+
+
+def _described(one: MetricWrapperBase) -> tuple[str, str, Row, str]:
+    (described,) = one.describe()
+    ending = "_total" if described.type == "counter" else ""
+    name = described.name + ending
+    return name, described.type, tuple(one._labelnames), described.documentation
 
 
 def _read(collected: Iterable[Metric]) -> Iterator[tuple[str, str, Row, str]]:

@@ -13,14 +13,15 @@ import yaml
 from moorage_api.crds import crd
 from moorage_api.netipallocation import DEFINITION
 from moorage_core import reasons
-from moorage_core.decide import dry_run as rehearsal
 from moorage_core.decide import node_labels as marks
 from moorage_core.decide.conditions import rejected
 from moorage_core.metrics import VERSION_VARIABLE
 from moorage_core.model import Phase
-from moorage_core.projections import DRY_RUN_ANNOTATION, FINALIZER, FORCE_ANNOTATION
+from moorage_core.projections import FINALIZER, FORCE_ANNOTATION
 from moorage_core.settings import CoreSettings
 from moorage_kube.manager.settings import environment_names
+from moorage_kube.reconcile.dry_run import CONDITION as DRY_RUN_CONDITION
+from moorage_kube.writes.subject import DRY_RUN_ANNOTATION
 from moorage_testing.prometheus import alerts
 
 from .files import ROOT, blocks, code_spans
@@ -142,7 +143,7 @@ def choices(schema: object) -> Iterator[str]:
 
 def words() -> set[str]:
     """Every CamelCase word of ours: reasons, phases, conditions, choices."""
-    conditions = {one.type for one in rejected(reasons.INVALID_SPEC, "")} | {rehearsal.CONDITION}
+    conditions = {one.type for one in rejected(reasons.INVALID_SPEC, "")} | {DRY_RUN_CONDITION}
     alert_names = {alert.name for alert in alerts(ROOT / "dashboards" / "rules.yaml")}
     return {*reasons.ALL, *Phase, *conditions, *choices(crd(DEFINITION)), *alert_names}
 

@@ -7,26 +7,29 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from moorage_domain.plans import Plan
-from moorage_kube.cache.informer import Reflector
+from moorage_kube.cache.informer import Informer
 from moorage_kube.cache.store import Change, Store
 from moorage_kube.client.client import Client, Target
 from moorage_kube.client.kinds import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS
+from moorage_kube.reconcile.logic import Pass
 from moorage_kube.reconcile.queue import WorkQueue
-from moorage_kube.reconcile.reconciler import Failure, Guards, Reconciler
+from moorage_kube.reconcile.reconciler import Guards, Reconciler
 from moorage_kube.telemetry.metrics import controller_metrics
 from moorage_testing.apiserver import ApiServer
 
-MARK = "example.com/berth"
+MARK = "example.com/side"
 FINALIZER = "example.com/release"
 
 
-def berth_of(raw: dict[str, Any]) -> str:
+def side_of(raw: dict[str, Any]) -> str:
     return str((raw["metadata"].get("annotations") or {}).get(MARK, ""))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Map:
     """One ConfigMap as the controller's cache has it."""
 
     label: str
@@ -35,9 +38,9 @@ class Seen:
     version: str
 
 
-def seen(raw: dict[str, Any]) -> Seen:
+def project(raw: dict[str, Any]) -> Map:
     meta = raw["metadata"]
-    return Seen(
+    return Map(
         str((meta.get("labels") or {}).get(MARK, "")),
         tuple(meta.get("finalizers") or ()),
         "deletionTimestamp" in meta,
@@ -50,7 +53,7 @@ class Observed:
     """One ConfigMap, and whether the account that belongs to it is there."""
 
     key: str
-    map: Seen
+    map: Map
     wanted: str
     account: bool
 
@@ -62,25 +65,26 @@ class SmallController:
     client: Client
     fault: str = ""
     queue: WorkQueue = field(default_factory=WorkQueue)
-    maps: Store[Seen] = field(default_factory=lambda: Store(seen))
-    berths: Store[str] = field(default_factory=lambda: Store(berth_of))
-    accounts: Store[str] = field(default_factory=lambda: Store(berth_of))
+    maps: Store[Map] = field(default_factory=lambda: Store(project))
+    sides: Store[str] = field(default_factory=lambda: Store(side_of))
+    accounts: Store[str] = field(default_factory=lambda: Store(side_of))
 
     def __post_init__(self) -> None:
         self.maps.subscribe(lambda change: self.queue.add(change.key))
         self.accounts.subscribe(lambda change: self.queue.add(change.key))
-        self.berths.subscribe(self._namespace_changed)
+        self.sides.subscribe(self._namespace_changed)
 
     async def run(self) -> None:
         """Keep caches and queue going for ever."""
-        reconciler = Reconciler(self, Guards(lambda: None), controller_metrics("small"))
+        metrics = controller_metrics(CollectorRegistry(), "small")
+        reconciler: Reconciler[Observed, str] = Reconciler(self, Guards(lambda: None), metrics)
         async with asyncio.TaskGroup() as group:
             for kind, store in (
                 (CONFIGMAPS, self.maps),
-                (NAMESPACES, self.berths),
+                (NAMESPACES, self.sides),
                 (SERVICE_ACCOUNTS, self.accounts),
             ):
-                informer: Reflector[Any] = Reflector(self.client, kind, store)
+                informer: Informer[Any] = Informer(self.client, kind, store)
                 group.create_task(informer.run())
                 await informer.listed.wait()
             group.create_task(self.queue.run(reconciler))
@@ -91,7 +95,7 @@ class SmallController:
                 self.queue.add(key)
 
     async def observe(self, key: str) -> Observed | None:
-        one, wanted = self.maps.get(key), self.berths.get(key.partition("/")[0])
+        one, wanted = self.maps.get(key), self.sides.get(key.partition("/")[0])
         if one is None:
             return None
         return Observed(key, one, wanted or "", self.accounts.get(key) is not None)
@@ -118,7 +122,7 @@ class SmallController:
         match action:
             case "add child":
                 body = {"metadata": {"name": name, "namespace": namespace}}
-                self.accounts.update_known(await self.client.create(SERVICE_ACCOUNTS, body))
+                self.accounts.take_created(await self.client.create(SERVICE_ACCOUNTS, body))
             case "remove child":
                 await self.client.delete(SERVICE_ACCOUNTS, name, namespace)
                 self.queue.add_after(observed.key, 1.0)
@@ -130,9 +134,9 @@ class SmallController:
                 left = [one for one in observed.map.finalizers if one != FINALIZER]
                 await self._patch(observed, {"finalizers": left})
 
-    async def report(self, key: str, *_: Plan[str] | Failure | None) -> None:
+    async def report(self, ended: Pass[Observed, str]) -> None:
         if self.fault == "hot":
-            await self.client.get(NAMESPACES, key.partition("/")[0])
+            await self.client.get(NAMESPACES, ended.key.partition("/")[0])
 
     async def _patch(self, observed: Observed, meta: dict[str, Any]) -> None:
         namespace, _, name = observed.key.partition("/")

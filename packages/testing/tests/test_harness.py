@@ -35,7 +35,7 @@ def scenario(fault: str = "") -> Scenario:
         arrange,
         edits=(turn, delete_one),
         happenings=(turn_at_random, recreate),
-        always=(labels_are_berths,),
+        always=(labels_are_sides,),
         at_rest=(in_step,),
     )
 
@@ -49,8 +49,8 @@ def delete_one(server: ApiServer) -> None:
 
 
 def turn_at_random(world: World, rng: random.Random) -> None:
-    berth = rng.choice(("north", "south", None))
-    world.server.patch(NAMESPACES, "port", {"metadata": {"annotations": {MARK: berth}}})
+    side = rng.choice(("north", "south", None))
+    world.server.patch(NAMESPACES, "port", {"metadata": {"annotations": {MARK: side}}})
 
 
 def recreate(world: World, rng: random.Random) -> None:
@@ -62,7 +62,7 @@ def recreate(world: World, rng: random.Random) -> None:
         world.server.create(CONFIGMAPS, {"metadata": {"name": name, "namespace": "port"}})
 
 
-def labels_are_berths(server: ApiServer) -> None:
+def labels_are_sides(server: ApiServer) -> None:
     labels = [raw["metadata"].get("labels", {}) for raw in server.all_of(CONFIGMAPS)]
     assert all(one.get(MARK, "north") in ("north", "south") for one in labels), labels
 

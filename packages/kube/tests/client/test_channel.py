@@ -21,7 +21,7 @@ from moorage_kube.client import channel, transport
 from moorage_kube.client.client import Client
 from moorage_kube.client.connection import Connection, load_connection
 from moorage_kube.client.errors import Unavailable
-from moorage_kube.client.kinds import NODES
+from moorage_kube.client.kinds import LEASES, NODES
 from moorage_kube.election.lease import LeaseElection, LeaseSettings
 from moorage_testing.apiserver import ApiServer, serve
 from moorage_testing.cluster.identity import Authority
@@ -56,7 +56,7 @@ async def test_a_new_authority_is_used_for_the_next_connection(
     authority: Authority, ca: Path, tmp_path: Path
 ) -> None:
     async with tls_server(authority) as server:
-        await server.api.put("n1")
+        server.api.put(NODES, "n1")
         path = kubeconfig(tmp_path, server.api.url, {"token": "t"})
         async with Client(load_connection(path)) as client:
             await client.get(NODES, "n1")
@@ -76,9 +76,9 @@ async def test_a_new_authority_costs_neither_a_leader_nor_a_standby_anything(
         path = kubeconfig(tmp_path, server.api.url, {"token": "t"})
         if role == "standby":
             spec = {"holderIdentity": "other", "leaseDurationSeconds": 3600}
-            await server.api.put("harbour", "port", spec=spec)
+            server.api.put(LEASES, "moorage", "default", spec=spec)
         async with Client(load_connection(path)) as client:
-            settings = LeaseSettings("harbour", "port", "me", 60.0, 30.0, 0.05)
+            settings = LeaseSettings("moorage", "default", "me", 60.0, 30.0, 0.05)
             election = LeaseElection(client, settings)
             running = asyncio.create_task(election.run(nothing, nothing))
             await until(lambda: len(server.api.asked) > 2, "the Lease to be read")
@@ -104,7 +104,7 @@ async def test_an_authority_that_cannot_be_read_leaves_the_last_one(
     spoil: Callable[[Path], object],
 ) -> None:
     async with tls_server(authority) as server:
-        await server.api.put("n1")
+        server.api.put(NODES, "n1")
         path = kubeconfig(tmp_path, server.api.url, {"token": "t"})
         async with Client(load_connection(path)) as client:
             await client.get(NODES, "n1")
@@ -130,7 +130,7 @@ async def test_a_renewed_client_certificate_is_used_once_its_key_is_there_too(
     async with tls_server(authority) as server:
         server.tls.load_verify_locations(ca)
         server.tls.verify_mode = ssl.CERT_REQUIRED
-        await server.api.put("n1")
+        server.api.put(NODES, "n1")
         write("sailor")
         user = {"client-certificate": "tls.crt", "client-key": "tls.key"}
         path = kubeconfig(tmp_path, server.api.url, user)
@@ -164,7 +164,7 @@ async def test_an_authority_may_have_comments_in_any_language(
 ) -> None:
     comment(ca, encoding)
     async with tls_server(authority) as server:
-        await server.api.put("n1")
+        server.api.put(NODES, "n1")
         path = kubeconfig(tmp_path, server.api.url, {"token": "t"})
         if place == "data":
             embed(ca, path)
@@ -251,7 +251,7 @@ async def silent_connections() -> AsyncIterator[tuple[Relay, Client, Connection]
     """A client that keeps five connections, all of them dead."""
     server = ApiServer()
     async with serve(server), relay_to(server) as (relay, connection), Client(connection) as client:
-        await server.put("n1")
+        server.put(NODES, "n1")
         await keep_connections(client, 5)
         assert relay.accepted == 5
         relay.fall_silent()
@@ -278,7 +278,7 @@ async def test_the_same_after_a_call_that_its_caller_gave_up() -> None:
 async def test_a_leader_keeps_its_lease_though_all_kept_connections_are_dead() -> None:
     server = ApiServer()
     async with serve(server), relay_to(server) as (relay, connection), Client(connection) as client:
-        settings = LeaseSettings("harbour", "port", "me", 9.0, 6.0, 0.2)
+        settings = LeaseSettings("moorage", "default", "me", 9.0, 6.0, 0.2)
         running = asyncio.create_task(LeaseElection(client, settings).run(nothing, nothing))
         await until(lambda: server.seen("PUT"), "the Lease to be renewed")
         await keep_connections(client, 8)
