@@ -5,43 +5,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import selectors
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
+from virtual_time import simulate
 
+from moorage_kube.client import backoff
 from moorage_kube.reconcile.queue import Handler, WorkQueue
 
 Look = tuple[str, float]
 
 
-class SkippingSelector(selectors.DefaultSelector):
-    """Never waits: where the loop would sleep until its next timer, the clock jumps there."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0)
-        if not ready and timeout is not None:
-            self.now += timeout
-        return ready
-
-
-def simulate(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run the story on a loop whose time is simulated; it starts at 0."""
-
-    def loop() -> asyncio.AbstractEventLoop:
-        selector = SkippingSelector()
-        made = asyncio.SelectorEventLoop(selector)
-        made.time = lambda: selector.now  # type: ignore[method-assign]  # the one thing to change
-        return made
-
-    with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(story())
+@pytest.fixture
+def without_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses are as long as they may be."""
+    monkeypatch.setattr(backoff, "_JITTER", (1.0, 1.0))
 
 
 class Worker:
@@ -178,8 +157,9 @@ def test_a_wish_that_comes_due_during_a_look_is_met_after_it() -> None:
     simulate(story)
 
 
+@pytest.mark.usefixtures("without_chance")
 def test_a_bug_is_told_and_tried_again_ever_more_slowly(caplog: pytest.LogCaptureFixture) -> None:
-    bug = RuntimeError("the rope broke")
+    bug = RuntimeError("it broke")
 
     async def story() -> None:
         told: list[tuple[str, Exception]] = []
@@ -197,11 +177,12 @@ def test_a_bug_is_told_and_tried_again_ever_more_slowly(caplog: pytest.LogCaptur
     simulate(story)
     record = caplog.records[0]
     assert record.levelno == logging.ERROR
-    assert record.getMessage() == "a failed, next try in 1 s"
+    assert record.getMessage() == "a failed, next try in 1.0 s"
     assert record.exc_info is not None
     assert record.exc_info[1] is bug
 
 
+@pytest.mark.usefixtures("without_chance")
 def test_one_good_look_makes_the_next_bug_the_first_again() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker()
@@ -260,6 +241,55 @@ def test_draining_waits_for_the_looks_in_hand_and_begins_no_other() -> None:
 
         await work(queue, worker, meanwhile=meanwhile)
         assert worker.looks == [("a", 0.0), ("b", 0.0)]
+
+    simulate(story)
+
+
+@pytest.mark.parametrize(
+    ("seconds_of", "drained_at"),
+    [({"a": 2.0, "b": 9.0}, 9.0), ({"a": 9.0, "b": 2.0}, 9.0), ({"a": 4.0}, 4.0)],
+)
+def test_draining_waits_for_the_longest_look_in_hand(
+    seconds_of: dict[str, float], drained_at: float
+) -> None:
+    async def story() -> None:
+        queue = WorkQueue()
+        ended: list[str] = []
+
+        async def handler(key: str) -> None:
+            await asyncio.sleep(seconds_of[key])
+            ended.append(key)
+
+        async def meanwhile() -> None:
+            for key in seconds_of:
+                queue.add(key)
+            await asyncio.sleep(1.0)
+            queue.pause()
+            assert await queue.drain(60.0)
+            assert asyncio.get_running_loop().time() == pytest.approx(drained_at)
+            assert sorted(ended) == sorted(seconds_of)
+
+        await work(queue, handler, meanwhile=meanwhile)
+
+    simulate(story)
+
+
+def test_draining_a_second_time_waits_for_what_was_begun_since() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=3.0)
+
+        async def meanwhile() -> None:
+            queue.add("a")
+            await asyncio.sleep(5.0)
+            assert await queue.drain(0.0)
+            queue.add("b")
+            await asyncio.sleep(1.0)
+            queue.pause()
+            assert not await queue.drain(1.0)
+            assert await queue.drain(10.0)
+            assert asyncio.get_running_loop().time() == pytest.approx(8.0)
+
+        await work(queue, worker, meanwhile=meanwhile)
 
     simulate(story)
 

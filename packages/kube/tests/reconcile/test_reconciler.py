@@ -1,68 +1,138 @@
-"""The loop carries a plan out in order and gives every error its one meaning."""
+"""The loop carries a plan out in order, and every error has its one meaning."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import ClassVar
 
 import pytest
+from prometheus_client import CollectorRegistry
+from recording_api import WIDGETS, RecordingApi, raw_object
 
-from moorage_domain.plans import Plan
+from moorage_domain.conditions import Condition
+from moorage_domain.errors import Disposition, MendedElsewhere, MoorageError
+from moorage_domain.plans import Finalizer, PlainStatus, Plan
+from moorage_kube.cache.store import Store
 from moorage_kube.client import errors as kube
 from moorage_kube.election.lease import LeadershipLost
-from moorage_kube.reconcile.reconciler import Failure, FailureKind, Guards, Reconciler, explain
+from moorage_kube.reconcile.assumed import Assumed
+from moorage_kube.reconcile.logic import Failure, Pass
+from moorage_kube.reconcile.reconciler import Guards, Reconciler
 from moorage_kube.telemetry.metrics import ControllerMetrics, controller_metrics
+from moorage_kube.writes.rivals import RivalWriter
+from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
+from moorage_kube.writes.writer import ObjectWriter
 from moorage_provider import errors as cloud
 
-TIE: Plan[str] = Plan("Tying", "boat is being tied", ("rope", "knot"), timedelta(seconds=7))
-REST: Plan[str] = Plan("Tied", "boat is tied")
+KEY = "w1"
+FINALIZER = "example.dev/widget"
+NOW = "2026-01-02T00:00:00Z"
+READY = Condition("Ready", "False", "Working", "two steps to go")
+WORK: Plan[object] = Plan("Working", "two steps to go", ("first", "second"), timedelta(seconds=7))
+REST: Plan[object] = Plan("Done", "nothing to do")
+FULL: Plan[object] = replace(WORK, status=PlainStatus((READY,)))
+ENDING: Plan[object] = Plan(
+    "Ending", "it ends", ("undo",), status=PlainStatus((READY,)), finalizer=Finalizer.ABSENT
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the store keeps of an object."""
+
+    subject: Subject
+
+
+@dataclass(frozen=True)
+class Look:
+    """An action that only reads."""
+
+    reads_only: ClassVar[bool] = True
 
 
 @dataclass
-class Harbour:
-    """Steps over boats: what is seen is planned, and each of them can go wrong."""
+class Scene:
+    """One object, its API server, and a logic each of whose parts can go wrong; ``log`` is what
+    happened, in order."""
 
-    plan: Plan[str] = TIE
-    seen: str | None = "boat"
-    observe_error: Exception | None = None
-    act_errors: dict[str, Exception] = field(default_factory=dict)
-    report_error: Exception | None = None
-    acted: list[str] = field(default_factory=list)
-    reports: list[tuple[str, Plan[str] | None, Failure | None]] = field(default_factory=list)
+    plan: Plan[object] = REST
+    observed: str | None = "what is"
+    errors: dict[object, Exception] = field(default_factory=dict)
+    log: list[object] = field(default_factory=list)
+    reports: list[Pass[str, object]] = field(default_factory=list)
+    assumed: Assumed = field(default_factory=Assumed)
+    fence: Callable[[], None] = lambda: None
+    dry_run: bool = False
+    has_writer: bool = True
+
+    def __post_init__(self) -> None:
+        self.store: Store[View] = Store(lambda raw: View(Subject.of(raw)))
+        self.api = RecordingApi(on_patch=self._patched)
+        self.metrics = controller_metrics(CollectorRegistry(), "widgets")
+        self.put(raw_object(KEY))
+        writer = ObjectWriter(self.api, WIDGETS, self.store, FINALIZER, lambda: NOW)
+        guards = Guards(
+            self._check_fence,
+            self.dry_run,
+            writer if self.has_writer else None,
+            self.assumed,
+        )
+        self.reconciler: Reconciler[str, object] = Reconciler(self, guards, self.metrics)
+
+    def put(self, raw: dict[str, object]) -> None:
+        self.store.apply(self.api.put(raw))
+
+    def _check_fence(self) -> None:
+        self.fence()
+        self.log.append("fence")
+
+    def _patched(self, what: str) -> None:
+        self._do(what)
+
+    def _do(self, what: object) -> None:
+        if what in self.errors:
+            raise self.errors[what]
+        self.log.append(what)
 
     async def observe(self, key: str) -> str | None:
-        assert key == "b1"
-        if self.observe_error is not None:
-            raise self.observe_error
-        return self.seen
+        assert key == KEY
+        if "observe" in self.errors:
+            raise self.errors["observe"]
+        return self.observed
 
-    def decide(self, observed: str) -> Plan[str]:
-        assert observed == self.seen
+    def decide(self, observed: str) -> Plan[object]:
+        assert observed == self.observed
+        if "decide" in self.errors:
+            raise self.errors["decide"]
         return self.plan
 
-    async def act(self, observed: str, action: str) -> None:
-        assert observed == self.seen
-        if action in self.act_errors:
-            raise self.act_errors[action]
-        self.acted.append(action)
+    async def act(self, observed: str, action: object) -> None:
+        assert observed == self.observed
+        self._do(action)
 
-    async def report(self, key: str, plan: Plan[str] | None, failure: Failure | None) -> None:
-        if self.report_error is not None:
-            raise self.report_error
-        self.reports.append((key, plan, failure))
+    async def report(self, ended: Pass[str, object]) -> None:
+        self.reports.append(ended)
+        self._do("report")
 
+    async def look(self) -> float | None:
+        return await self.reconciler(KEY)
 
-def open_fence() -> None:
-    """A fence of a leader."""
+    @property
+    def status(self) -> dict[str, object]:
+        found: dict[str, object] = self.api.objects[KEY].get("status", {})
+        return found
 
+    @property
+    def conditions(self) -> dict[str, tuple[str, str, str]]:
+        told: list[dict[str, str]] = self.status.get("conditions", [])  # type: ignore[assignment]  # raw JSON
+        return {one["type"]: (one["status"], one["reason"], one["message"]) for one in told}
 
-def reconciler(
-    harbour: Harbour, *, fence: Callable[[], None] = open_fence, dry_run: bool = False
-) -> tuple[Reconciler[str, str], ControllerMetrics]:
-    metrics = controller_metrics("harbour")
-    return Reconciler(harbour, Guards(fence, dry_run), metrics), metrics
+    @property
+    def outcomes(self) -> dict[str, float]:
+        return outcomes(self.metrics)
 
 
 def outcomes(metrics: ControllerMetrics) -> dict[str, float]:
@@ -75,164 +145,483 @@ def outcomes(metrics: ControllerMetrics) -> dict[str, float]:
 
 
 def kube_error(kind: type[kube.KubeError], status: int = 0) -> kube.KubeError:
-    return kind(status=status, reason=kind.__name__, message="refused", what="GET boats/b1")
+    return kind(status=status, reason=kind.__name__, message="refused", what="GET widgets/w1")
 
 
-async def test_a_plan_is_carried_out_in_order_then_reported_then_waited_for() -> None:
-    harbour = Harbour()
-    look, metrics = reconciler(harbour)
-    assert await look("b1") == 7.0
-    assert harbour.acted == ["rope", "knot"]
-    assert harbour.reports == [("b1", TIE, None)]
-    assert outcomes(metrics) == {"done": 1.0}
+def finalized(**metadata: object) -> dict[str, object]:
+    return raw_object(KEY, finalizers=[FINALIZER], **metadata)
+
+
+# The order of things.
+
+
+async def test_finalizer_and_status_are_written_before_the_first_action_each_fenced() -> None:
+    scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
+    assert await scene.look() == 7.0
+    assert scene.log == [
+        "fence", "finalizer", "fence", "status", "fence", "first", "fence", "second",
+        "fence", "report",
+    ]  # fmt: skip
+    assert scene.api.objects[KEY]["metadata"]["finalizers"] == [FINALIZER]
+    assert scene.conditions == {"Ready": ("False", "Working", "two steps to go")}
+    assert scene.outcomes == {"done": 1.0}
+
+
+async def test_the_finalizer_is_taken_off_after_everything_else() -> None:
+    scene = Scene(plan=ENDING)
+    scene.put(finalized(deletionTimestamp=NOW))
+    assert await scene.look() is None
+    assert scene.log == [
+        "fence", "status", "fence", "undo", "fence", "finalizer", "fence", "report",
+    ]  # fmt: skip
+    assert scene.api.objects[KEY]["metadata"]["finalizers"] == []
+
+
+async def test_each_write_fits_the_answer_to_the_one_before() -> None:
+    scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
+    await scene.look()
+    versions = [patch.body["metadata"]["resourceVersion"] for patch in scene.api.patches]
+    assert versions == ["1", "2"]
+    assert {patch.body["metadata"]["uid"] for patch in scene.api.patches} == {"uid-w1"}
+    held = scene.store.get(KEY)
+    assert held is not None
+    assert held.subject.resource_version == "3"
+
+
+async def test_a_second_pass_with_the_same_plan_writes_nothing() -> None:
+    scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
+    await scene.look()
+    scene.log.clear()
+    await scene.look()
+    assert [one for one in scene.log if one != "fence"] == ["first", "second", "report"]
+
+
+@pytest.mark.parametrize("broken", ["finalizer", "status", "first", "second"])
+async def test_what_comes_after_an_error_is_not_begun(broken: str) -> None:
+    scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
+    order = ["finalizer", "status", "first", "second"]
+    scene.errors[broken] = kube_error(kube.Unavailable)
+    assert await scene.look() is not None
+    done = order[: order.index(broken)]
+    assert [one for one in scene.log if one != "fence"] == [*done, "report"]
+    (ended,) = scene.reports
+    assert ended.failure is not None
+    assert ended.failure.cause is scene.errors[broken]
+
+
+@pytest.mark.parametrize("broken", ["status", "undo"])
+async def test_the_finalizer_stays_while_anything_before_it_fails(broken: str) -> None:
+    scene = Scene(plan=ENDING)
+    scene.put(finalized(deletionTimestamp=NOW))
+    scene.errors[broken] = kube_error(kube.Unavailable)
+    await scene.look()
+    assert scene.api.objects[KEY]["metadata"]["finalizers"] == [FINALIZER]
+
+
+@pytest.mark.parametrize("allowed", range(5))
+async def test_a_fence_that_falls_stops_the_pass_at_that_very_point(allowed: int) -> None:
+    scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
+    checks = iter([True] * allowed + [False])
+
+    def fence() -> None:
+        if not next(checks):
+            raise LeadershipLost("frozen")
+
+    scene.fence = fence
+    assert await scene.look() is None
+    everything = ["finalizer", "status", "first", "second", "report"]
+    assert [one for one in scene.log if one != "fence"] == everything[:allowed]
+
+
+async def test_a_plan_without_status_and_finalizer_writes_neither() -> None:
+    scene = Scene(plan=WORK)
+    await scene.look()
+    assert scene.api.patches == []
+    assert [one for one in scene.log if one != "fence"] == ["first", "second", "report"]
+
+
+async def test_a_controller_without_a_writer_acts_alone() -> None:
+    scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT), has_writer=False)
+    assert await scene.look() == 7.0
+    assert scene.api.patches == []
+    assert [one for one in scene.log if one != "fence"] == ["first", "second", "report"]
 
 
 async def test_at_rest_nothing_is_waited_for() -> None:
-    look, _ = reconciler(Harbour(plan=REST))
-    assert await look("b1") is None
+    assert await Scene(plan=REST).look() is None
 
 
 async def test_an_object_that_is_gone_is_neither_decided_about_nor_reported() -> None:
-    harbour = Harbour(seen=None)
-    look, _ = reconciler(harbour)
-    assert await look("b1") is None
-    assert (harbour.acted, harbour.reports) == ([], [])
+    scene = Scene(plan=FULL, observed=None)
+    assert await scene.look() is None
+    assert scene.log == []
+    assert scene.outcomes == {"done": 1.0}
 
 
-async def test_the_first_error_stops_the_plan() -> None:
-    error = cloud.MachineUnfit("b1 is too big")
-    harbour = Harbour(act_errors={"rope": error})
-    look, metrics = reconciler(harbour)
-    assert await look("b1") == 300.0  # a policy may change, which nobody tells
-    assert harbour.acted == []
-    assert harbour.reports == [
-        ("b1", TIE, Failure(FailureKind.REFUSED, "MachineUnfit", "b1 is too big", error))
-    ]
-    assert outcomes(metrics) == {"refused": 1.0}
+# Objects that change while they are looked at.
 
 
-async def test_a_stale_pass_is_not_reported_and_looked_at_again_ever_less_eagerly() -> None:
-    harbour = Harbour(act_errors={"knot": kube_error(kube.Conflict, 409)})
-    look, _ = reconciler(harbour)
-    pauses = [await look("b1") or 0.0 for _ in range(12)]
-    assert harbour.reports == []
-    assert pauses[0] < 0.06
-    assert 4.5 <= pauses[-1] <= 5.5
+class Vanishing(Scene):
+    """The object goes while it is looked at, though what was read first is still told."""
+
+    async def observe(self, key: str) -> str | None:
+        self.store.forget(key)
+        self.api.objects.pop(key)
+        return await super().observe(key)
 
 
-async def test_a_growing_pause_starts_over_after_a_success() -> None:
-    harbour = Harbour(observe_error=kube_error(kube.Unavailable))
-    look, _ = reconciler(harbour)
-    pauses = [await look("b1") or 0.0 for _ in range(12)]
-    assert 0.9 <= pauses[0] <= 1.1
-    assert 270 <= pauses[-1] <= 330
-    harbour.observe_error = None
-    await look("b1")
-    harbour.observe_error = kube_error(kube.Unavailable)
-    assert (await look("b1") or 0.0) <= 1.1
+class Changing(Scene):
+    """Somebody changes the object while it is looked at."""
+
+    async def observe(self, key: str) -> str | None:
+        found = await super().observe(key)
+        self.put(raw_object(key, generation=2))
+        return found
 
 
-async def test_the_pause_the_cloud_asked_for_is_kept() -> None:
-    harbour = Harbour(act_errors={"rope": cloud.Throttled("slow down", retry_after=33.0)})
-    look, _ = reconciler(harbour)
-    assert await look("b1") == 33.0
+async def test_nothing_is_done_for_an_object_to_which_nothing_can_be_written() -> None:
+    scene = Scene(plan=FULL)
+    scene.store.forget(KEY)
+    assert (await scene.look() or 0.0) <= 0.05
+    assert [one for one in scene.log if one != "fence"] == []
+    assert scene.outcomes == {"stale": 1.0}
+
+
+async def test_an_object_that_vanishes_while_it_is_looked_at_is_not_acted_on() -> None:
+    scene = Vanishing(plan=FULL)
+    await scene.look()
+    assert scene.log == ["fence"]
+    assert scene.outcomes == {"stale": 1.0}
+
+
+async def test_a_status_does_not_answer_a_version_that_came_after_the_look() -> None:
+    scene = Changing(plan=FULL)
+    await scene.look()
+    assert scene.status == {}
+    assert scene.log == ["fence"]
+    assert scene.outcomes == {"stale": 1.0}
+
+
+# Reports.
+
+
+async def test_a_report_gets_all_of_the_pass() -> None:
+    scene = Scene(plan=FULL)
+    await scene.look()
+    (ended,) = scene.reports
+    assert ended == Pass(KEY, "what is", FULL, None, ended.seconds, dry_run=False)
+    assert ended.seconds > 0.0
+
+
+async def test_the_first_error_stops_the_plan_and_is_reported() -> None:
+    error = cloud.MachineUnfit("w1 is too big")
+    scene = Scene(plan=WORK, errors={"first": error})
+    assert await scene.look() == 300.0  # a policy may change, which nobody reports
+    (ended,) = scene.reports
+    failure = Failure(Disposition.REFUSED, "MachineUnfit", "w1 is too big", error)
+    assert (ended.plan, ended.failure) == (WORK, failure)
+    assert scene.outcomes == {"refused": 1.0}
 
 
 async def test_a_failed_observation_is_reported_without_a_plan() -> None:
     error = kube_error(kube.Unavailable)
-    harbour = Harbour(observe_error=error)
-    look, _ = reconciler(harbour)
-    await look("b1")
-    ((key, plan, failure),) = harbour.reports
-    assert (key, plan) == ("b1", None)
-    assert failure is not None
-    assert failure.cause is error
+    scene = Scene(errors={"observe": error})
+    await scene.look()
+    (ended,) = scene.reports
+    assert (ended.key, ended.observed, ended.plan) == (KEY, None, None)
+    assert ended.failure is not None
+    assert ended.failure.cause is error
 
 
-async def test_a_bug_is_reported_and_raised_for_the_queue() -> None:
-    harbour = Harbour(act_errors={"rope": KeyError("knot")})
-    look, metrics = reconciler(harbour)
+async def test_a_stale_pass_is_not_reported_and_looked_at_again_ever_less_eagerly() -> None:
+    scene = Scene(plan=WORK, errors={"second": kube_error(kube.Conflict, 409)})
+    pauses = [await scene.look() or 0.0 for _ in range(12)]
+    assert scene.reports == []
+    assert pauses[0] <= 0.05
+    assert 3.75 <= pauses[-1] <= 5.0
+
+
+@pytest.mark.parametrize("broken", ["observe", "decide", "first"])
+async def test_a_bug_is_reported_and_raised_for_the_queue(broken: str) -> None:
+    scene = Scene(plan=WORK, errors={broken: KeyError("knot")})
     with pytest.raises(KeyError, match="knot"):
-        await look("b1")
-    assert [failure and failure.kind for _, _, failure in harbour.reports] == [FailureKind.BUG]
-    assert outcomes(metrics) == {"bug": 1.0}
+        await scene.look()
+    (ended,) = scene.reports
+    assert ended.failure is not None
+    assert ended.failure.disposition is Disposition.BUG
+    assert scene.outcomes == {"bug": 1.0}
 
 
-async def test_a_report_that_fails_is_tried_again_later() -> None:
-    harbour = Harbour(report_error=kube_error(kube.Unavailable))
-    look, metrics = reconciler(harbour)
-    assert await look("b1") is not None
-    assert outcomes(metrics) == {"retry": 1.0}
-
-
-async def test_a_fence_that_falls_between_two_actions_stops_the_second_and_the_report() -> None:
-    harbour = Harbour()
-
-    def fence() -> None:
-        if harbour.acted:
-            raise LeadershipLost("frozen")
-
-    look, _ = reconciler(harbour, fence=fence)
-    assert await look("b1") is None
-    assert harbour.acted == ["rope"]
-    assert harbour.reports == []
-
-
-async def test_a_dry_run_says_what_it_would_do_and_changes_nothing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    harbour = Harbour()
-    look, _ = reconciler(harbour, dry_run=True)
+async def test_a_report_that_fails_is_tried_again_later(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(errors={"report": kube_error(kube.Unavailable)})
     with caplog.at_level(logging.INFO):
-        assert await look("b1") == 7.0
-    assert (harbour.acted, harbour.reports) == ([], [])
-    assert "dry run, not done: rope" in caplog.text
+        assert 0.75 <= (await scene.look() or 0.0) <= 1.0
+    assert scene.outcomes == {"retry": 1.0}
+    assert caplog.messages[-1].startswith("w1: report: GET widgets/w1: refused")
+
+
+@pytest.mark.parametrize("second", [kube_error(kube.Unavailable), KeyError("report")])
+async def test_the_first_failure_is_kept_where_the_report_fails_as_well(second: Exception) -> None:
+    first = cloud.MachineUnfit("too big")
+    scene = Scene(plan=WORK, errors={"first": first, "report": second})
+    assert await scene.look() == 300.0
+    assert scene.outcomes == {"refused": 1.0}
+
+
+async def test_a_bug_is_raised_though_its_report_can_be_tried_again() -> None:
+    scene = Scene(
+        plan=WORK, errors={"first": KeyError("knot"), "report": kube_error(kube.Unavailable)}
+    )
+    with pytest.raises(KeyError, match="knot"):
+        await scene.look()
+
+
+# Pauses.
+
+
+async def test_a_growing_pause_starts_over_after_a_success() -> None:
+    scene = Scene(errors={"observe": kube_error(kube.Unavailable)})
+    pauses = [await scene.look() or 0.0 for _ in range(12)]
+    assert 0.75 <= pauses[0] <= 1.0
+    assert 225 <= pauses[-1] <= 300
+    error = scene.errors.pop("observe")
+    await scene.look()
+    scene.errors["observe"] = error
+    assert (await scene.look() or 0.0) <= 1.0
+
+
+async def test_a_growing_pause_starts_over_for_a_successor_of_the_object() -> None:
+    scene = Scene(errors={"observe": kube_error(kube.Unavailable)})
+    for _ in range(5):
+        await scene.look()
+    error = scene.errors.pop("observe")
+    scene.observed = None
+    await scene.look()
+    scene.errors["observe"] = error
+    assert (await scene.look() or 0.0) <= 1.0
+
+
+async def test_the_pause_the_cloud_asked_for_is_kept() -> None:
+    scene = Scene(plan=WORK, errors={"first": cloud.Throttled("slow down", retry_after=33.0)})
+    assert [await scene.look() for _ in range(12)] == [33.0] * 12
+
+
+async def test_who_asks_for_no_pause_at_all_is_not_believed_for_ever() -> None:
+    scene = Scene(plan=WORK, errors={"first": cloud.Throttled("slow down", retry_after=0.0)})
+    pauses = [await scene.look() or 0.0 for _ in range(12)]
+    assert pauses[0] > 0.0
+    assert 3.75 <= pauses[-1] <= 5.0
+
+
+async def test_a_rival_writer_of_the_status_leads_to_a_bounded_wait() -> None:
+    scene = Scene(plan=WORK)
+    await scene.look()
+    pauses = []
+    for number in range(3):
+        scene.plan = replace(FULL, status=PlainStatus((READY,), {"step": number}))
+        scene.put(raw_object(KEY, status={"step": "rival", "round": number}))
+        pauses.append(await scene.look())
+    assert pauses[:2] == [7.0, 7.0]  # the first answer is written at once
+    assert 1.0 < (pauses[2] or 0.0) <= 2.0
+    failure = scene.reports[-1].failure
+    assert failure is not None
+    assert isinstance(failure.cause, RivalWriter)
+    assert scene.outcomes == {"done": 3.0, "retry": 1.0}
+
+
+# Dry run.
+
+
+def annotated(**fields: object) -> dict[str, object]:
+    return raw_object(KEY, annotations={DRY_RUN_ANNOTATION: "true"}, **fields)
+
+
+async def dry_scene(way: str, plan: Plan[object]) -> Scene:
+    scene = Scene(plan=plan, dry_run=way == "setting")
+    if way == "annotation":
+        scene.put(annotated())
+    return scene
+
+
+@pytest.mark.parametrize("way", ["setting", "annotation"])
+async def test_a_dry_run_writes_the_status_and_nothing_else(way: str) -> None:
+    scene = await dry_scene(way, replace(FULL, finalizer=Finalizer.PRESENT))
+    assert await scene.look() == 7.0
+    assert [one for one in scene.log if one != "fence"] == ["status", "report"]
+    assert scene.conditions == {
+        "Ready": ("False", "Working", "two steps to go"),
+        "DryRun": ("True", "WouldChange", "would first; second"),
+    }
+    (ended,) = scene.reports
+    assert ended.dry_run
+    assert ended.plan is not None
+    assert ended.plan.message == "dry run: would first; second"
+
+
+async def test_a_dry_run_of_an_ending_object_leaves_it_its_finalizer() -> None:
+    scene = Scene(plan=ENDING, dry_run=True)
+    scene.put(finalized(deletionTimestamp=NOW))
+    await scene.look()
+    assert scene.api.objects[KEY]["metadata"]["finalizers"] == [FINALIZER]
+    assert scene.conditions["DryRun"] == (
+        "True",
+        "WouldChange",
+        "would undo; remove the finalizer",
+    )
+
+
+@pytest.mark.parametrize("way", ["setting", "annotation"])
+async def test_actions_that_only_read_are_carried_out_in_a_dry_run(way: str) -> None:
+    scene = await dry_scene(way, replace(FULL, actions=("first", Look(), "second")))
+    await scene.look()
+    assert [one for one in scene.log if one != "fence"] == ["status", Look(), "report"]
+    assert scene.conditions["DryRun"] == ("True", "WouldChange", "would first; second")
+
+
+async def test_a_dry_run_with_nothing_to_do_says_so() -> None:
+    scene = Scene(plan=replace(REST, status=PlainStatus()), dry_run=True)
+    await scene.look()
+    assert scene.conditions == {"DryRun": ("True", "NothingToDo", "nothing would be changed")}
+
+
+async def test_a_long_plan_is_not_spelled_out_to_its_end() -> None:
+    scene = Scene(plan=replace(FULL, actions=tuple("abcdefg")), dry_run=True)
+    await scene.look()
+    assert scene.conditions["DryRun"][2] == "would a; b; c; d; e; and 2 more"
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_the_controllers_own_condition_about_a_dry_run_wins(dry_run: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    own = Condition("DryRun", "True", "WouldAttach", "would attach a")
+    before = {"conditions": [{"type": "DryRun", "status": "True", "reason": "Old"}]}
+    scene = Scene(plan=replace(FULL, status=PlainStatus((own,))), dry_run=dry_run)
+    scene.put(raw_object(KEY, status=before))
+    await scene.look()
+    assert scene.conditions["DryRun"] == ("True", "WouldAttach", "would attach a")
+
+
+async def test_after_a_dry_run_the_condition_says_that_it_is_over() -> None:
+    scene = await dry_scene("annotation", FULL)
+    await scene.look()
+    scene.put(raw_object(KEY, status=scene.status))
+    scene.log.clear()
+    await scene.look()
+    assert scene.conditions["DryRun"] == ("False", "Off", "changes are made")
+    assert [one for one in scene.log if one != "fence"] == ["status", "first", "second", "report"]
+    assert not scene.reports[-1].dry_run
+
+
+async def test_an_object_that_never_saw_a_dry_run_has_no_condition_about_it() -> None:
+    scene = Scene(plan=FULL)
+    await scene.look()
+    assert list(scene.conditions) == ["Ready"]
+
+
+async def test_a_plan_without_status_says_nothing_of_its_dry_run() -> None:
+    scene = Scene(plan=WORK, dry_run=True)
+    await scene.look()
+    assert [one for one in scene.log if one != "fence"] == ["report"]
+    assert scene.status == {}
+
+
+# What is assumed.
+
+
+async def test_what_a_plan_gives_away_is_assumed_before_the_first_write() -> None:
+    scene = Scene(plan=replace(FULL, assumes=frozenset({"n1"})))
+    scene.errors["status"] = kube_error(kube.Unavailable)
+    await scene.look()
+    assert scene.assumed.of(KEY) == {"n1"}
+    scene.plan = replace(FULL, assumes=frozenset({"n2"}))
+    await scene.look()
+    assert scene.assumed.of(KEY) == {"n2"}
+    scene.observed = None
+    await scene.look()
+    assert scene.assumed.tokens() == {}
+
+
+async def test_a_dry_run_keeps_nothing_from_others() -> None:
+    scene = Scene(plan=replace(FULL, assumes=frozenset({"n1"})))
+    scene.put(annotated())
+    await scene.look()
+    assert scene.assumed.tokens() == {}
+
+
+# Logs and meanings.
 
 
 async def test_the_same_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    harbour = Harbour()
-    look, _ = reconciler(harbour)
+    scene = Scene(plan=WORK)
     with caplog.at_level(logging.INFO):
-        await look("b1")
-        await look("b1")
-        harbour.plan = REST
-        await look("b1")
-    assert [record.message for record in caplog.records] == [
-        "b1: boat is being tied",
-        "b1: boat is tied",
-    ]
+        await scene.look()
+        await scene.look()
+        scene.plan = REST
+        await scene.look()
+    assert caplog.messages == ["w1: two steps to go", "w1: nothing to do"]
+
+
+async def test_the_same_failure_is_logged_once_until_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene(plan=WORK)
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            scene.errors["first"] = cloud.Unavailable("no answer")
+            await scene.look()
+            await scene.look()
+            scene.errors.clear()
+            await scene.look()
+    assert caplog.messages == ["w1: two steps to go", "w1: no answer", "w1: no answer"]
+
+
+class Special(MendedElsewhere):
+    """An error of a controller of its own."""
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "after"),
+    ("error", "disposition", "after"),
     [
-        (kube_error(kube.Conflict), FailureKind.STALE, None),
-        (kube_error(kube.AlreadyExists), FailureKind.STALE, None),
-        (kube_error(kube.NotFound), FailureKind.STALE, None),
-        (kube_error(kube.Gone), FailureKind.STALE, None),
-        (kube_error(kube.Throttled), FailureKind.RETRY, None),
-        (kube_error(kube.Unavailable), FailureKind.RETRY, None),
-        (kube_error(kube.Forbidden), FailureKind.RETRY, 300.0),
-        (kube_error(kube.Unauthorized), FailureKind.RETRY, 300.0),
-        (kube_error(kube.Invalid), FailureKind.REFUSED, None),
-        (cloud.Stale("x"), FailureKind.STALE, None),
-        (cloud.AddressNotFound("x"), FailureKind.STALE, None),
-        (cloud.MachineNotFound("x"), FailureKind.STALE, None),
-        (cloud.Locked("x", retry_after=4.0), FailureKind.RETRY, 4.0),
-        (cloud.Unavailable("x"), FailureKind.RETRY, None),
-        (cloud.InUse("x", owner="y"), FailureKind.RETRY, 300.0),
-        (cloud.Denied("x"), FailureKind.RETRY, 300.0),
-        (cloud.CredentialsRejected("x"), FailureKind.RETRY, 300.0),
-        (cloud.QuotaExceeded("x"), FailureKind.RETRY, 300.0),
-        (cloud.MachineUnfit("x"), FailureKind.REFUSED, None),
-        (cloud.Unsupported("x"), FailureKind.REFUSED, None),
-        (cloud.InvalidOptions("x"), FailureKind.REFUSED, None),
-        (ValueError("x"), FailureKind.BUG, None),
-        (LookupError("no rule"), FailureKind.BUG, None),
+        (kube_error(kube.Conflict), Disposition.STALE, None),
+        (kube_error(kube.AlreadyExists), Disposition.STALE, None),
+        (kube_error(kube.NotFound), Disposition.STALE, None),
+        (kube_error(kube.Gone), Disposition.STALE, None),
+        (kube_error(kube.Throttled), Disposition.RETRY, None),
+        (kube.Throttled(429, "", "", "", retry_after=4.0), Disposition.RETRY, 4.0),
+        (kube_error(kube.Unavailable), Disposition.RETRY, None),
+        (kube_error(kube.KubeError), Disposition.RETRY, None),
+        (kube_error(kube.Forbidden), Disposition.RETRY, 300.0),
+        (kube_error(kube.Unauthorized), Disposition.RETRY, 300.0),
+        (kube_error(kube.Invalid), Disposition.REFUSED, None),
+        (cloud.Stale("x"), Disposition.STALE, None),
+        (cloud.AddressNotFound("x"), Disposition.STALE, None),
+        (cloud.MachineNotFound("x"), Disposition.STALE, None),
+        (cloud.Locked("x", retry_after=4.0), Disposition.RETRY, 4.0),
+        (cloud.Throttled("x"), Disposition.RETRY, None),
+        (cloud.Unavailable("x"), Disposition.RETRY, None),
+        (cloud.CloudError("x"), Disposition.RETRY, 300.0),
+        (cloud.InUse("x", owner="y"), Disposition.RETRY, 300.0),
+        (cloud.Denied("x"), Disposition.RETRY, 300.0),
+        (cloud.CredentialsRejected("x"), Disposition.RETRY, 300.0),
+        (cloud.QuotaExceeded("x"), Disposition.RETRY, 300.0),
+        (cloud.MachineUnfit("x"), Disposition.REFUSED, None),
+        (cloud.Unsupported("x"), Disposition.REFUSED, None),
+        (cloud.InvalidOptions("x"), Disposition.REFUSED, None),
+        (RivalWriter(12.0), Disposition.RETRY, 12.0),
+        (MoorageError("x"), Disposition.RETRY, None),
+        (Special("x"), Disposition.RETRY, 300.0),
+        (ValueError("x"), Disposition.BUG, None),
+        (LookupError("no rule"), Disposition.BUG, None),
+        (TimeoutError(), Disposition.BUG, None),
     ],
 )
 def test_every_error_has_one_meaning(
-    error: Exception, kind: FailureKind, after: float | None
+    error: Exception, disposition: Disposition, after: float | None
 ) -> None:
-    failure = explain(error)
-    assert (failure.kind, failure.after, failure.reason) == (kind, after, type(error).__name__)
+    failure = Failure.of(error)
+    assert (failure.disposition, failure.retry_after) == (disposition, after)
+    assert (failure.reason, failure.cause) == (type(error).__name__, error)
+
+
+def test_a_bug_names_its_kind_in_the_message_and_an_error_of_ours_speaks_for_itself() -> None:
+    assert Failure.of(KeyError("knot")).message == "KeyError: 'knot'"
+    assert Failure.of(cloud.Denied("no right to attach")).message == "no right to attach"

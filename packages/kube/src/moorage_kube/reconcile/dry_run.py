@@ -30,6 +30,8 @@ def dry_run_of(plan: Plan[Any]) -> Plan[Any]:
         actions=tuple(action for action in plan.actions if reads_only(action)),
         status=_with(plan.status, condition) if plan.status else None,
         finalizer=None,
+        # It takes nothing, so it keeps nothing from others.
+        assumes=frozenset(),
     )
 
 

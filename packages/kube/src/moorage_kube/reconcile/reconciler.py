@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
-from moorage_domain.errors import ELSEWHERE_SECONDS, Disposition
+from moorage_domain.errors import ELSEWHERE_SECONDS, Disposition, MoorageError
 from moorage_domain.plans import Finalizer, Plan
 from moorage_kube.client.backoff import Backoff
 from moorage_kube.election.lease import LeadershipLost
@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 
 _STALE = Backoff(0.05, 5.0)
 _RETRY = Backoff(1.0, 300.0)
+
+
+class SubjectGone(MoorageError):
+    """The object was not there when its pass began, or vanished: nothing can be written to it."""
+
+    disposition: ClassVar[Disposition] = Disposition.STALE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         self._guards = guards
         self._metrics = metrics
         self._failures: dict[str, int] = {}
-        self._logged: dict[str, tuple[str, str]] = {}
+        self._logged: dict[tuple[str, bool], tuple[str, str]] = {}
 
     async def __call__(self, key: str) -> float | None:
         """Seconds until the object wants another look; ``None`` = only on a change.
@@ -65,7 +71,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
             failure, wait = await self._pass(key, began)
             outcome = failure.disposition.value if failure else outcome
             if failure is None:
-                self._failures.pop(key, None)
+                self._succeeded(key)
                 return wait
             if failure.disposition is Disposition.BUG:
                 raise failure.cause
@@ -83,12 +89,12 @@ class Reconciler(Generic[ObservedT, ActionT]):
         failure: Failure | None = None
         dry_run = self._guards.dry_run
         try:
+            # Before it is observed: what changes meanwhile makes our writes fail, and not pass.
+            subject = self._guards.writer.subject(key) if self._guards.writer else None
             observed = await self._logic.observe(key)
             if observed is None:
                 self._forget(key)
                 return None, None
-            # Read together with what was observed: nothing may come between.
-            subject = self._guards.writer.subject(key) if self._guards.writer else None
             dry_run = dry_run or (subject is not None and subject.dry_run)
             plan = self._decide(key, observed, subject, dry_run=dry_run)
             await self._carry_out(key, observed, plan, subject)
@@ -97,7 +103,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         except Exception as error:  # noqa: BLE001 - classified, then reported or raised again
             failure = Failure.of(error)
             if failure.disposition is not Disposition.STALE:
-                self._log(key, failure.reason, failure.message)
+                self._log(key, failure.reason, failure.message, failed=True)
         seconds = time.perf_counter() - began
         failure = await self._report(Pass(key, observed, plan, failure, seconds, dry_run))
         return failure, plan.wait.total_seconds() if plan and plan.wait is not None else None
@@ -118,6 +124,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
     async def _carry_out(
         self, key: str, observed: ObservedT, plan: Plan[ActionT], subject: Subject | None
     ) -> None:
+        writes = plan.status is not None or plan.finalizer is not None
+        if writes and subject is None and self._guards.writer is not None:
+            raise SubjectGone(f"{key} was not there when it was looked at")
         subject = await self._write_finalizer(subject, plan, Finalizer.PRESENT)
         subject = await self._write_status(key, subject, plan)
         for action in plan.actions:
@@ -152,21 +161,27 @@ class Reconciler(Generic[ObservedT, ActionT]):
         except LeadershipLost:
             raise
         except Exception as error:  # noqa: BLE001 - classified, then raised again or retried
-            return ended.failure or Failure.of(error)
+            failure = Failure.of(error)
+            self._log(ended.key, failure.reason, f"report: {failure.message}", failed=True)
+            return ended.failure or failure
         return ended.failure
 
     def _forget(self, key: str) -> None:
-        self._logged.pop(key, None)
-        self._failures.pop(key, None)
+        self._logged.pop((key, False), None)
+        self._succeeded(key)
         if self._guards.writer is not None:
             self._guards.writer.subject(key)
         if self._guards.assumed is not None:
             self._guards.assumed.forget(key)
 
-    def _log(self, key: str, reason: str, message: str) -> None:
-        """One log line for every change of what there is to say about an object."""
-        if self._logged.get(key) != (reason, message):
-            self._logged[key] = (reason, message)
+    def _succeeded(self, key: str) -> None:
+        self._failures.pop(key, None)
+        self._logged.pop((key, True), None)
+
+    def _log(self, key: str, reason: str, message: str, *, failed: bool = False) -> None:
+        """One log line for every change of what is planned for an object, or of what failed."""
+        if self._logged.get((key, failed)) != (reason, message):
+            self._logged[key, failed] = (reason, message)
             logger.info("%s: %s", key, message, extra={"object": key, "reason": reason})
 
     def _pause(self, key: str, failure: Failure) -> float:
@@ -177,6 +192,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
             return ELSEWHERE_SECONDS
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         if failure.retry_after is not None:
-            return failure.retry_after
+            # At once, again and again, is never what was meant.
+            return max(failure.retry_after, _STALE.pause(failures))
         backoff = _STALE if failure.disposition is Disposition.STALE else _RETRY
         return backoff.pause(failures)
