@@ -70,13 +70,13 @@ class RecordingApi:
                 raise Conflict(409, "Conflict", f"another {name}", f"PATCH widgets/{target.name}")
         self.on_patch(target.subresource or "finalizer")
         if target.subresource == "status":
-            changed = {**raw, "status": _merged(raw.get("status"), body.get("status", {}))}
+            changed = {**raw, "status": merged(raw.get("status"), body.get("status", {}))}
         else:
-            changed = _merged(raw, {k: v for k, v in body.items() if k != "status"})
+            changed = merged(raw, {k: v for k, v in body.items() if k != "status"})
         return self.put(changed)
 
 
-def _merged(target: Any, patch: Any) -> Any:
+def merged(target: Any, patch: Any) -> Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
         return patch
@@ -85,5 +85,5 @@ def _merged(target: Any, patch: Any) -> Any:
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = _merged(result.get(key), value)
+            result[key] = merged(result.get(key), value)
     return result

@@ -11,6 +11,8 @@ from moorage_kube.client.backoff import Backoff
 from moorage_kube.writes.subject import Subject
 
 _BACKOFF = Backoff(first=2.0, most=300.0)
+CALM_SECONDS = 600.0
+"""A rival not heard of for so long is forgotten; one that backs off as we do writes sooner."""
 
 
 class RivalWriter(MoorageError):
@@ -32,8 +34,8 @@ class _Written:
     uid: str
     fields: dict[str, Any]
     changed_version: str = ""
+    changed_at: float = 0.0
     times_changed: int = 0
-    pause: float = 0.0
     not_before: float = 0.0
 
 
@@ -55,20 +57,22 @@ class Rivals:
             return False
         if now < last.not_before:
             raise RivalWriter(last.not_before - now)
-        if all(subject.status.get(name) == value for name, value in last.fields.items()):
-            if now > last.not_before + last.pause:
-                last.times_changed = 0
+        if now - last.changed_at > CALM_SECONDS:
+            last.times_changed = 0
+        if all(_is_kept(subject.status, name, value) for name, value in last.fields.items()):
             return False
         if subject.resource_version == last.changed_version:
             return False
-        last.changed_version = subject.resource_version
+        last.changed_version, last.changed_at = subject.resource_version, now
         last.times_changed += 1
-        last.pause = _BACKOFF.pause(last.times_changed)
-        last.not_before = now + last.pause
+        last.not_before = now + _BACKOFF.pause(last.times_changed)
         return last.times_changed == 1
 
     def wrote(self, key: str, uid: str, fields: Mapping[str, Any]) -> None:
-        """Our write was accepted; ``fields`` as the API server stored them."""
+        """Our write was accepted; ``fields`` as the API server stored them.
+
+        Of the conditions only those that are ours.
+        """
         last = self._written.get(key)
         if last is None or last.uid != uid:
             self._written[key] = _Written(uid, dict(fields))
@@ -78,3 +82,11 @@ class Rivals:
     def forget(self, key: str) -> None:
         """The object is gone."""
         self._written.pop(key, None)
+
+
+def _is_kept(status: Mapping[str, Any], name: str, written: Any) -> bool:
+    """Whether the field is as we wrote it; others may have conditions of their own beside ours."""
+    if name != "conditions":
+        return bool(status.get(name) == written)
+    stored = status.get(name) or ()
+    return all(condition in stored for condition in written)

@@ -39,7 +39,8 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             # Of a map within the status, what is not named is gone.
-            patch[name] = changes(before, {**dict.fromkeys(before), **value})
+            if within := changes(before, {**dict.fromkeys(before), **value}):
+                patch[name] = within
         else:
             patch[name] = value
     return patch

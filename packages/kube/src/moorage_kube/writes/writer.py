@@ -81,8 +81,7 @@ class ObjectWriter:
         if self._rivals.check(key, subject):
             await self._report_rival(key, subject)
         raw = await self._patch(subject, patch, "status")
-        stored = raw.get("status") or {}
-        self._rivals.wrote(key, subject.uid, {name: stored.get(name) for name in patch["status"]})
+        self._rivals.wrote(key, subject.uid, _ours(raw.get("status") or {}, patch, status))
         return self._taken(raw)
 
     async def _patch(
@@ -114,6 +113,16 @@ class ObjectWriter:
             writer,
             extra={"object": key},
         )
+
+
+def _ours(stored: Mapping[str, Any], patch: Mapping[str, Any], status: Status) -> dict[str, Any]:
+    """What we wrote, as it was stored: of the conditions those that our status names."""
+    fields = {name: stored.get(name) for name in patch["status"]}
+    if "conditions" in fields:
+        types = {condition.type for condition in status.conditions}
+        conditions = fields["conditions"] or ()
+        fields["conditions"] = [one for one in conditions if one.get("type") in types]
+    return fields
 
 
 def last_status_writer(meta: Mapping[str, Any]) -> str:
