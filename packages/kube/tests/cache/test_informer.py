@@ -1,4 +1,4 @@
-"""A reflector keeps its store true through lost watches, old versions and refusals."""
+"""An informer keeps its store true through lost watches, old versions and refusals."""
 
 from __future__ import annotations
 
@@ -11,34 +11,41 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from api_server import ApiServer, serve_with_client, until
 
-from moorage_kube.cache import informer as reflector_module
-from moorage_kube.cache.informer import Reflector
+from moorage_kube.cache import informer as informer_module
+from moorage_kube.cache.informer import Informer
 from moorage_kube.cache.store import Change, Store
+from moorage_kube.client.backoff import Backoff
 from moorage_kube.client.client import Client, ListQuery
-from moorage_kube.client.errors import Forbidden, Gone, KubeError, Throttled, Unavailable
+from moorage_kube.client.errors import (
+    Forbidden,
+    Gone,
+    KubeError,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
 from moorage_kube.client.kinds import NODES
-from moorage_testing.apiserver import ApiServer, serve_with_client
-from moorage_testing.waiting import until
 
 
-def berth(raw: dict[str, Any]) -> str:
-    return str(raw.get("berth", "-"))
+def zone(raw: dict[str, Any]) -> str:
+    return str(raw.get("zone", "-"))
 
 
 @dataclass
 class Scene:
-    """A server, and a reflector that follows it."""
+    """A server, and a informer that follows it."""
 
     server: ApiServer
     client: Client
-    store: Store[str] = field(default_factory=lambda: Store(berth))
+    store: Store[str] = field(default_factory=lambda: Store(zone))
     changes: list[Change[str]] = field(default_factory=list)
     query: ListQuery = ListQuery()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         self.store.subscribe(self.changes.append)
-        self.reflector = Reflector(self.client, NODES, self.store, self.query)
+        self.informer = Informer(self.client, NODES, self.store, self.query)
 
     @property
     def held(self) -> dict[str, str]:
@@ -49,8 +56,8 @@ class Scene:
         await until(lambda: len(self.server.seen("WATCH")) >= times, "a watch to be asked for")
         await until(lambda: self.server.watches == 1, "the watch")
 
-    async def holds(self, **berths: str) -> None:
-        await until(lambda: self.held == berths, f"the store to hold {berths}")
+    async def holds(self, **zones: str) -> None:
+        await until(lambda: self.held == zones, f"the store to hold {zones}")
 
 
 @pytest.fixture(name="scene")
@@ -61,7 +68,7 @@ async def _scene() -> AsyncIterator[Scene]:
 
 @asynccontextmanager
 async def running(scene: Scene) -> AsyncIterator[None]:
-    task = asyncio.create_task(scene.reflector.run())
+    task = asyncio.create_task(scene.informer.run())
     try:
         yield
         assert not task.done()
@@ -72,14 +79,14 @@ async def running(scene: Scene) -> AsyncIterator[None]:
 
 async def test_the_store_follows_a_list_and_all_that_happens_after_it(scene: Scene) -> None:
     server = scene.server
-    server.put(NODES, "a", berth="north")
-    server.put(NODES, "b", berth="north")
+    await server.put("a", zone="north")
+    await server.put("b", zone="north")
     async with running(scene):
         await scene.watching()
         assert scene.store.synced
-        server.put(NODES, "c", berth="south")
-        server.put(NODES, "a", berth="east")
-        server.remove(NODES, "b")
+        await server.put("c", zone="south")
+        await server.put("a", zone="east")
+        await server.remove("b")
         await scene.holds(a="east", c="south")
     assert len(server.seen("GET")) == 1
 
@@ -87,7 +94,7 @@ async def test_the_store_follows_a_list_and_all_that_happens_after_it(scene: Sce
 async def test_a_list_in_pages_is_synced_with_its_last_page() -> None:
     async with serve_with_client() as (server, client):
         for name in "abcde":
-            server.put(NODES, name)
+            await server.put(name)
         synced_at_change: list[bool] = []
         scene = Scene(server, client, query=ListQuery(limit=2))
         scene.store.subscribe(lambda _: synced_at_change.append(scene.store.synced))
@@ -102,10 +109,10 @@ async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(scene: Scene) ->
     server = scene.server
     async with running(scene):
         await scene.watching()
-        server.put(NODES, "a", berth="north")
+        await server.put("a", zone="north")
         await scene.holds(a="north")
         await server.end_watches("break")
-        server.put(NODES, "b", berth="south")
+        await server.put("b", zone="south")
         await scene.watching(2)
         await scene.holds(a="north", b="south")
     assert len(server.seen("GET")) == 1
@@ -116,10 +123,10 @@ async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
     server = scene.server
     async with running(scene):
         await scene.watching()
-        server.bookmark()
+        await server.bookmark()
         version = str(server.version)
-        before = scene.reflector.last_contact
-        await until(lambda: scene.reflector.last_contact != before, "the bookmark")
+        before = scene.informer.last_contact
+        await until(lambda: scene.informer.last_contact != before, "the bookmark")
         await server.end_watches("break")
         await scene.watching(2)
     assert server.seen("WATCH")[1].query["resourceVersion"] == version
@@ -129,19 +136,19 @@ async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
 async def test_after_too_long_a_gap_a_list_tells_the_difference(scene: Scene) -> None:
     server = scene.server
     for name in ("stays", "moves", "goes"):
-        server.put(NODES, name, berth="north")
+        await server.put(name, zone="north")
     async with running(scene):
         await scene.watching()
         scene.changes.clear()
         # The watch is gone before it happens, and so is the history when it is begun anew.
         await server.end_watches("break")
-        del server.objects["/api/v1/nodes/goes"]
-        server.put(NODES, "moves", berth="south")
-        server.put(NODES, "comes", berth="north")
+        server.objects.pop(("", "goes"))
+        await server.put("moves", zone="south")
+        await server.put("comes", zone="north")
         server.forget_history()
         await scene.holds(stays="north", moves="south", comes="north")
         assert scene.store.synced
-    assert [change.key for change in scene.changes] == ["comes", "moves", "goes"]
+    assert [change.key for change in scene.changes] == ["moves", "comes", "goes"]
     assert len(server.seen("GET")) == 2
 
 
@@ -150,15 +157,15 @@ async def test_an_outage_leaves_the_store_as_it_was(
 ) -> None:
     caplog.set_level(logging.INFO, "moorage_kube")
     server = scene.server
-    server.put(NODES, "a", berth="north")
+    await server.put("a", zone="north")
     async with running(scene):
         await scene.watching()
-        server.fail("WATCH", drop="before", times=4)  # each watch is tried twice
+        server.fail("WATCH", drop=True, times=4)  # each watch is tried twice
         await server.end_watches("break")
         await scene.watching(6)
         assert scene.held == {"a": "north"}
         assert scene.store.synced
-        server.put(NODES, "b")
+        await server.put("b")
         await until(lambda: "b" in scene.store, "the new object")
     told = [r.getMessage() for r in caplog.records if r.name.startswith("moorage_kube")]
     assert len(told) == 2
@@ -169,7 +176,7 @@ async def test_an_outage_leaves_the_store_as_it_was(
 async def test_a_missing_right_is_told_in_one_plain_line_and_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector_module, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(informer_module, "_BACKOFF", Backoff(0.01, 0.01))
     server = scene.server
     no = {"reason": "Forbidden", "message": "nodes is forbidden"}
     server.fail("GET", status=403, body=no, times=3)
@@ -197,27 +204,26 @@ async def test_a_watch_that_ends_at_once_is_not_asked_for_without_a_pause(scene:
 
 async def test_a_fresh_list_finds_what_the_watch_did_not_tell(scene: Scene) -> None:
     server = scene.server
-    server.put(NODES, "a", berth="north")
+    await server.put("a", zone="north")
     async with running(scene):
         await scene.watching()
         server.objects.clear()  # without a word
-        await scene.reflector.relist()
+        await scene.informer.relist()
         assert scene.held == {}
         await scene.watching(2)
-        server.put(NODES, "b", berth="south")
+        await server.put("b", zone="south")
         await scene.holds(b="south")
 
 
 async def test_a_fresh_list_does_not_wait_for_the_end_of_a_pause(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector_module, "FIRST_RETRY_SECONDS", 1000.0)
-    monkeypatch.setattr(reflector_module, "LAST_RETRY_SECONDS", 1000.0)
+    monkeypatch.setattr(informer_module, "_BACKOFF", Backoff(1000.0, 1000.0))
     scene.server.fail("GET", status=500)
     async with running(scene):
         await until(lambda: scene.server.seen("GET"), "the first list")
         async with asyncio.timeout(5):
-            await scene.reflector.relist()
+            await scene.informer.relist()
         assert scene.store.synced
 
 
@@ -227,7 +233,7 @@ async def test_a_fresh_list_is_one_that_was_asked_for_afterwards(scene: Scene) -
     async with running(scene):
         await until(lambda: server.seen("GET"), "the first list")
         async with asyncio.timeout(5):
-            await asyncio.gather(scene.reflector.relist(), scene.reflector.relist())
+            await asyncio.gather(scene.informer.relist(), scene.informer.relist())
     assert scene.store.synced
 
 
@@ -236,9 +242,9 @@ async def test_a_second_wish_for_a_fresh_list_does_not_lose_the_first(scene: Sce
     server.fail("GET", hang=True, times=2)
     async with running(scene), asyncio.timeout(10):
         await until(lambda: len(server.seen("GET")) == 1, "the list at the start")
-        first = asyncio.create_task(scene.reflector.relist())
+        first = asyncio.create_task(scene.informer.relist())
         await until(lambda: len(server.seen("GET")) == 2, "the first fresh list")
-        await scene.reflector.relist()
+        await scene.informer.relist()
         await first
 
 
@@ -247,7 +253,7 @@ async def test_who_wants_a_fresh_list_is_told_that_there_is_none(scene: Scene) -
         await scene.watching()
         scene.server.fail("GET", status=403, body={"reason": "Forbidden"})
         with pytest.raises(Forbidden):
-            await scene.reflector.relist()
+            await scene.informer.relist()
         await scene.watching(2)
 
 
@@ -257,30 +263,30 @@ async def test_who_no_longer_waits_for_a_fresh_list_is_in_nobodys_way(scene: Sce
         scene.server.fail("GET", hang=True)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await scene.reflector.relist()
-        await scene.reflector.relist()
+                await scene.informer.relist()
+        await scene.informer.relist()
         await scene.watching(2)
 
 
 async def test_a_server_set_back_to_a_backup_is_believed_at_the_next_list(scene: Scene) -> None:
     server = scene.server
-    server.put(NODES, "a", berth="south")
-    server.put(NODES, "b", berth="south")
+    await server.put("a", zone="south")
+    await server.put("b", zone="south")
     async with running(scene):
         await scene.watching()
         server.version = 50
         server.objects.clear()
-        server.put(NODES, "a", berth="north")
-        await scene.reflector.relist()
+        await server.put("a", zone="north")
+        await scene.informer.relist()
         assert scene.held == {"a": "north"}
 
 
-async def test_what_the_cut_raises_ends_the_reflector_and_names_the_object() -> None:
+async def test_what_the_cut_raises_ends_the_informer_and_names_the_object() -> None:
     async with serve_with_client() as (server, client):
-        server.put(NODES, "odd")
-        store: Store[str] = Store(lambda raw: str(raw["berth"]))
+        await server.put("odd")
+        store: Store[str] = Store(lambda raw: str(raw["zone"]))
         with pytest.raises(KeyError) as bug:
-            await Reflector(client, NODES, store).run()
+            await Informer(client, NODES, store).run()
         assert bug.value.__notes__ == ["while taking in odd"]
 
 
@@ -294,21 +300,142 @@ async def test_what_the_cut_raises_ends_the_reflector_and_names_the_object() -> 
         (0, Throttled(429, "", "", ""), 0.375, 0.5),
         (0, Gone(410, "", "", ""), 0.0, 0.0),
         (1, Gone(410, "", "", ""), 0.75, 1.0),
+        (0, NotFound(404, "", "", ""), 0.375, 0.5),
+        (1000, NotFound(404, "", "", ""), 5.0, 5.0),
+        (1000, Throttled(429, "", "", "", retry_after=7.0), 22.5, 30.0),
     ],
 )
 async def test_pauses_grow_to_half_a_minute_and_mind_what_the_server_asks(
     scene: Scene, failures_before: int, error: KubeError, least: float, most: float
 ) -> None:
-    scene.reflector._failures = failures_before
-    assert least <= scene.reflector._pause(error) <= most
+    scene.informer._failures = failures_before
+    assert least <= scene.informer._pause(error) <= most
 
 
 async def test_complaints_of_one_kind_come_once_a_minute(
     scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(reflector_module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(informer_module, "time", SimpleNamespace(monotonic=lambda: now))
     for seconds in (0, 30, 59, 61, 90):
         now = 1000.0 + seconds
-        scene.reflector._pause(Unavailable(503, "", "", ""))
+        scene.informer._pause(Unavailable(503, "", "", ""))
     assert len(caplog.records) == 2
+
+
+def set_back(server: ApiServer, version: int) -> None:
+    """A backup of etcd is restored: nothing from after this version ever was."""
+    server.version = version
+    server._history.clear()
+
+
+@asynccontextmanager
+async def comparing_often(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> AsyncIterator[None]:
+    monkeypatch.setattr(informer_module, "COMPARE_SECONDS", 0.05)
+    async with running(scene):
+        yield
+
+
+async def test_a_restored_backup_is_noticed_though_the_watch_stays_silent(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = scene.server
+    await server.put("a", zone="south")
+    await server.put("b", zone="south")
+    async with comparing_often(monkeypatch, scene):
+        await scene.watching()
+        set_back(server, 50)
+        server.objects.clear()
+        await server.put("a", zone="north")
+        await scene.holds(a="north")
+        await scene.watching(2)
+        await server.put("c", zone="east")
+        await scene.holds(a="north", c="east")
+    (told,) = caplog.messages
+    assert told == (
+        "nodes are listed again: the API server is at version 51 and was at 102 before;"
+        " was a backup of etcd restored?"
+    )
+
+
+async def test_a_restored_backup_counts_though_it_is_newer_than_what_is_held(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = scene.server
+    await server.put("a", zone="south")  # at 101
+    async with comparing_often(monkeypatch, scene):
+        await scene.watching()
+        await server.bookmark()
+        await server.bookmark()  # at 121
+        await until(lambda: scene.store.shown_version == 121, "the bookmark")
+        set_back(server, 90)
+        await server.put("a", zone="north")
+        server.version = 110
+        await scene.holds(a="north")
+
+
+async def test_a_comparison_that_finds_nothing_lists_nothing_and_costs_one_object(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = scene.server
+    for name in "abc":
+        await server.put(name)
+    async with comparing_often(monkeypatch, scene):
+        await scene.watching()
+        await until(lambda: len(server.seen("GET")) > 4, "comparisons")
+    whole, *compared = server.seen("GET")
+    assert whole.query["limit"] == "2000"
+    assert {asked.query["limit"] for asked in compared} == {"1"}
+    assert all("PartialObjectMetadataList" in asked.headers["Accept"] for asked in compared)
+    assert len(server.seen("WATCH")) == 1
+    assert caplog.messages == []
+
+
+async def test_events_that_overtake_the_answer_to_a_comparison_are_no_step_back(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = asyncio.Queue[str]()
+    asked = asyncio.Event()
+
+    async def newest() -> str:
+        asked.set()
+        return await answers.get()
+
+    monkeypatch.setattr(scene.informer, "_newest_version", newest)
+    server = scene.server
+    async with comparing_often(monkeypatch, scene):
+        await scene.watching()
+        await asked.wait()
+        await server.put("a", zone="north")
+        await scene.holds(a="north")
+        asked.clear()
+        answers.put_nowait("100")
+        await asked.wait()  # the next comparison: the first one is over
+        assert len(server.seen("GET")) == 1
+    assert caplog.messages == []
+
+
+async def test_a_comparison_that_fails_does_no_harm(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = scene.server
+    async with comparing_often(monkeypatch, scene):
+        await scene.watching()
+        server.fail("GET", status=503, times=3)
+        await until(lambda: len(server.seen("GET")) > 5, "comparisons")
+        assert len(server.seen("WATCH")) == 1
+
+
+async def test_a_wish_for_a_fresh_list_that_meets_the_end_of_a_round_is_met_by_the_next(
+    scene: Scene,
+) -> None:
+    server = scene.server
+    async with running(scene):
+        await scene.watching()
+        # As relist() does it, where the round ends before it can be interrupted.
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        scene.informer._waiting.append(waiter)
+        await server.end_watches()
+        async with asyncio.timeout(5):
+            await waiter
+    assert len(server.seen("GET")) == 2

@@ -135,6 +135,9 @@ class Informer(Generic[T]):
 
     async def _once(self) -> None:
         try:
+            if self._waiting:
+                # Asked for just as the last round ended, when nothing was left to interrupt.
+                self._version = ""
             if not self._version:
                 await self._list()
             await self._follow()
@@ -196,18 +199,20 @@ class Informer(Generic[T]):
         """
         while True:
             await asyncio.sleep(COMPARE_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load only
+            # What was reached before the question: events may overtake its answer.
+            before = self._version
             try:
                 newest = await self._newest_version()
             except KubeError as error:
                 logger.debug("the newest version of %s is unknown: %s", self.name, error)
                 continue
-            if 0 < version_number(newest) < version_number(self._version):
+            if 0 < version_number(newest) < version_number(before):
                 logger.warning(
                     "%s are listed again: the API server is at version %s and was at %s before;"
                     " was a backup of etcd restored?",
                     self.name,
                     newest,
-                    self._version,
+                    before,
                 )
                 await self._relist_quietly()
 

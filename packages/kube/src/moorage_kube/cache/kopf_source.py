@@ -35,9 +35,11 @@ class KopfSource:
         loop = asyncio.get_running_loop()
         until, listed = loop.time() + FRESH_LIST_SECONDS, False
         while True:
-            pause = SETTLE_SECONDS if listed else max(0.0, until - loop.time())
+            settled = loop.time() + SETTLE_SECONDS
             try:
-                event_type, raw = await asyncio.wait_for(self._events.get(), pause)
+                # Not wait_for: where an event comes in the same moment it drops a cancellation.
+                async with asyncio.timeout_at(min(settled, until) if listed else until):
+                    event_type, raw = await self._events.get()
             except TimeoutError:
                 return
             listed = listed or event_type is None

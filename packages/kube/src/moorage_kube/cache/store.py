@@ -89,6 +89,11 @@ class Store(Generic[T]):
         """The number of the object's resourceVersion; 0 = absent, or its age is unknown."""
         return self._versions.get(key, (0, ""))[0]
 
+    @property
+    def shown_version(self) -> int:
+        """The version up to which everything was shown, by a list or a watch; 0 = none yet."""
+        return self._reached
+
     def subscribe(self, listener: Callable[[Change[T]], None]) -> None:
         """Call ``listener`` for every change from now on."""
         self._listeners.append(listener)
@@ -167,12 +172,15 @@ class Listing(Generic[T]):
     A list shows all objects at one moment, its resourceVersion. What the store holds from
     after that moment (answers to our own writes) stays. A moment before what was held when the
     list was asked for means that the API server was set back to a backup: then the list counts
-    whole, since the versions from before mean nothing any more.
+    whole, since the versions from before mean nothing any more. So does an object that the list
+    shows older than it is held from before that moment.
     """
 
     def __init__(self, store: Store[T]) -> None:
         self._store = store
+        # Also what was shown and is held no more: a quiet kind's objects may all be older.
         self._newest_before = max(map(store.version, store.keys()), default=0)
+        self._newest_before = max(self._newest_before, store.shown_version)
         self._unseen = dict.fromkeys(store.keys())
         self._moment = 0
         self._version = ""
@@ -184,8 +192,10 @@ class Listing(Generic[T]):
         self._moment = version_number(resource_version)
         self._set_back = 0 < self._moment < self._newest_before
         for raw in raws:
-            self._unseen.pop(key_of(raw), None)
-            self._store.apply(raw, even_older=self._set_back)
+            key = key_of(raw)
+            self._unseen.pop(key, None)
+            overruled = self._set_back or self._store.version(key) <= self._moment
+            self._store.apply(raw, even_older=overruled)
 
     def finish(self) -> None:
         """All pages are there: what none of them showed is gone, and the store is synced."""

@@ -115,7 +115,11 @@ class Lifecycle:
             # The Lease is renewed meanwhile: the actions in hand are still ours to take.
             await asyncio.gather(*(queue.drain(ACTION_SECONDS) for queue in queues))
         for on_stopping in manager.on_stopping:
-            await on_stopping(max(0.0, deadline - time.monotonic()))
+            try:
+                await on_stopping(max(0.0, deadline - time.monotonic()))
+            except Exception:
+                # A successor waits for the Lease, whatever went wrong here.
+                logger.exception("something is left undone at the end")
         writing = self._tasks.pop("events")
         await _cancel(*self._tasks.values())
         await manager.election.release()
@@ -133,6 +137,9 @@ class Lifecycle:
                 group.create_task(_relist(informer) if fresh else informer.listed.wait())
         for on_leading in manager.on_leading:
             await on_leading()
+        if self._stopping:
+            # Told to stop while it took over: nothing may begin that nobody would wait for.
+            return
         for task in manager.background:
             if task.while_leading:
                 self._run(task.name, task.run())

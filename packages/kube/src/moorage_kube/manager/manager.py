@@ -132,9 +132,14 @@ class Manager:
         """
         known = self._informers.get(id(store))
         if known is not None:
+            if relist_at_takeover:
+                self._not_relisted.discard(id(store))
             return known
         source = KopfSource() if written_by_people else None
         informer = Informer(self.client, kind, store, query, source)
+        same = sum(other.kind.plural == kind.plural for other in self.informers)
+        if same:
+            informer.name = f"{kind.plural} ({same + 1})"
         self._informers[id(store)] = informer
         if not relist_at_takeover:
             self._not_relisted.add(id(store))
@@ -168,11 +173,11 @@ class Manager:
 
     def run_always(self, name: str, run: Run) -> None:
         """Run a task on every replica; where it ends, the process does."""
-        self.background.append(Background(name, run, while_leading=False))
+        self._add_background(Background(name, run, while_leading=False))
 
     def run_while_leading(self, name: str, run: Run) -> None:
         """Run a task on the leader; where it ends, the process does."""
-        self.background.append(Background(name, run, while_leading=True))
+        self._add_background(Background(name, run, while_leading=True))
 
     def serve(self, name: str, server: Server) -> None:
         """Run a server on every replica; the process is ready only while the server is."""
@@ -182,6 +187,11 @@ class Manager:
     def require(self, name: str, check: Check) -> None:
         """Make the process ready only while ``check`` returns ``None``."""
         self.checks[name] = check
+
+    def _add_background(self, task: Background) -> None:
+        if any(other.name == task.name for other in self.background):
+            raise ValueError(f"there is a task {task.name!r} already")
+        self.background.append(task)
 
 
 Setup = Callable[[Manager], None]

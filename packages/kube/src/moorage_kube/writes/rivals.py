@@ -84,9 +84,10 @@ class Rivals:
         self._written.pop(key, None)
 
 
-def _is_kept(status: Mapping[str, Any], name: str, written: Any) -> bool:
+def _is_kept(status: Mapping[str, Any], name: str, written: object) -> bool:
     """Whether the field is as we wrote it; others may have conditions of their own beside ours."""
     if name != "conditions":
         return bool(status.get(name) == written)
     stored = status.get(name) or ()
-    return all(condition in stored for condition in written)
+    ours = written if isinstance(written, list) else ()
+    return all(condition in stored for condition in ours)
