@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from moorage_domain.plans import Plan, first_match
+from moorage_domain.conditions import Condition
+from moorage_domain.plans import PlainStatus, Plan, first_match
 
 
 def when_negative(number: int) -> str | None:
@@ -49,3 +50,15 @@ def test_two_plans_with_the_same_values_are_equal() -> None:
 
     assert plan(5) == plan(5)
     assert plan(5) != plan(6)
+
+
+def test_a_plan_leaves_status_and_finalizer_as_they_are_unless_told_otherwise() -> None:
+    plan: Plan[str] = Plan("Settled", "all is well")
+    assert (plan.status, plan.finalizer, plan.assumes) == (None, None, frozenset())
+
+
+def test_a_status_with_one_more_condition_is_another_status() -> None:
+    ready, dry_run = Condition("Ready", "True", "Fine"), Condition("DryRun", "False", "Off")
+    status = PlainStatus((ready,), {"node": "n1"})
+    assert status.with_condition(dry_run) == PlainStatus((ready, dry_run), {"node": "n1"})
+    assert status == PlainStatus((ready,), {"node": "n1"})

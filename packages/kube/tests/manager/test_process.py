@@ -1,4 +1,4 @@
-"""What kopf reports of an object is taken in, and not kept; a process that cannot start says why."""
+"""What kopf reports is taken in, and not kept; a process that cannot start says why."""
 
 from __future__ import annotations
 
