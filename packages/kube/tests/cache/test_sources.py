@@ -22,6 +22,7 @@ from moorage_kube.client.kinds import NODES
 async def like_kopf(client: Client, source: KopfSource) -> None:
     """List, watch, and list again after every trouble, as kopf does it."""
     while True:
+        version = ""
         try:
             async for page in client.pages(NODES, EVERYTHING):
                 version = page.resource_version

@@ -38,7 +38,7 @@ async def test_told_to_stop_it_ends_with_0_and_with_a_dead_task_with_1(
     async with serve(ApiServer()) as server:
         # Kopf asks which kinds there are; there are none.
         json = {"Content-Type": "application/json"}
-        for path, body in (("/api", {"versions": []}), ("/apis", {"groups": []})):
+        for path, body in (("/api", b'{"versions": []}'), ("/apis", b'{"groups": []}')):
             server.fail("GET", status=200, path=path, body=body, headers=json, times=100)
         kubeconfig = write(cluster={"server": server.url})
         process = await asyncio.create_subprocess_exec(
