@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from api_server import ApiServer, serve_with_client, until
 
 from moorage_kube.cache import informer as informer_module
 from moorage_kube.cache.informer import Informer
@@ -27,6 +26,8 @@ from moorage_kube.client.errors import (
     Unavailable,
 )
 from moorage_kube.client.kinds import NODES
+from moorage_testing.apiserver import ApiServer, serve_with_client
+from moorage_testing.waiting import until
 
 
 def zone(raw: dict[str, Any]) -> str:
@@ -79,14 +80,14 @@ async def running(scene: Scene) -> AsyncIterator[None]:
 
 async def test_the_store_follows_a_list_and_all_that_happens_after_it(scene: Scene) -> None:
     server = scene.server
-    await server.put("a", zone="north")
-    await server.put("b", zone="north")
+    server.put(NODES, "a", zone="north")
+    server.put(NODES, "b", zone="north")
     async with running(scene):
         await scene.watching()
         assert scene.store.synced
-        await server.put("c", zone="south")
-        await server.put("a", zone="east")
-        await server.remove("b")
+        server.put(NODES, "c", zone="south")
+        server.put(NODES, "a", zone="east")
+        server.remove(NODES, "b")
         await scene.holds(a="east", c="south")
     assert len(server.seen("GET")) == 1
 
@@ -94,7 +95,7 @@ async def test_the_store_follows_a_list_and_all_that_happens_after_it(scene: Sce
 async def test_a_list_in_pages_is_synced_with_its_last_page() -> None:
     async with serve_with_client() as (server, client):
         for name in "abcde":
-            await server.put(name)
+            server.put(NODES, name)
         synced_at_change: list[bool] = []
         scene = Scene(server, client, query=ListQuery(limit=2))
         scene.store.subscribe(lambda _: synced_at_change.append(scene.store.synced))
@@ -109,10 +110,10 @@ async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(scene: Scene) ->
     server = scene.server
     async with running(scene):
         await scene.watching()
-        await server.put("a", zone="north")
+        server.put(NODES, "a", zone="north")
         await scene.holds(a="north")
         await server.end_watches("break")
-        await server.put("b", zone="south")
+        server.put(NODES, "b", zone="south")
         await scene.watching(2)
         await scene.holds(a="north", b="south")
     assert len(server.seen("GET")) == 1
@@ -123,7 +124,7 @@ async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
     server = scene.server
     async with running(scene):
         await scene.watching()
-        await server.bookmark()
+        server.bookmark()
         version = str(server.version)
         before = scene.informer.last_contact
         await until(lambda: scene.informer.last_contact != before, "the bookmark")
@@ -136,15 +137,15 @@ async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
 async def test_after_too_long_a_gap_a_list_tells_the_difference(scene: Scene) -> None:
     server = scene.server
     for name in ("stays", "moves", "goes"):
-        await server.put(name, zone="north")
+        server.put(NODES, name, zone="north")
     async with running(scene):
         await scene.watching()
         scene.changes.clear()
         # The watch is gone before it happens, and so is the history when it is begun anew.
         await server.end_watches("break")
-        server.objects.pop(("", "goes"))
-        await server.put("moves", zone="south")
-        await server.put("comes", zone="north")
+        del server.objects["/api/v1/nodes/goes"]
+        server.put(NODES, "moves", zone="south")
+        server.put(NODES, "comes", zone="north")
         server.forget_history()
         await scene.holds(stays="north", moves="south", comes="north")
         assert scene.store.synced
@@ -157,15 +158,15 @@ async def test_an_outage_leaves_the_store_as_it_was(
 ) -> None:
     caplog.set_level(logging.INFO, "moorage_kube")
     server = scene.server
-    await server.put("a", zone="north")
+    server.put(NODES, "a", zone="north")
     async with running(scene):
         await scene.watching()
-        server.fail("WATCH", drop=True, times=4)  # each watch is tried twice
+        server.fail("WATCH", drop="before", times=4)  # each watch is tried twice
         await server.end_watches("break")
         await scene.watching(6)
         assert scene.held == {"a": "north"}
         assert scene.store.synced
-        await server.put("b")
+        server.put(NODES, "b")
         await until(lambda: "b" in scene.store, "the new object")
     told = [r.getMessage() for r in caplog.records if r.name.startswith("moorage_kube")]
     assert len(told) == 2
@@ -204,14 +205,14 @@ async def test_a_watch_that_ends_at_once_is_not_asked_for_without_a_pause(scene:
 
 async def test_a_fresh_list_finds_what_the_watch_did_not_tell(scene: Scene) -> None:
     server = scene.server
-    await server.put("a", zone="north")
+    server.put(NODES, "a", zone="north")
     async with running(scene):
         await scene.watching()
         server.objects.clear()  # without a word
         await scene.informer.relist()
         assert scene.held == {}
         await scene.watching(2)
-        await server.put("b", zone="south")
+        server.put(NODES, "b", zone="south")
         await scene.holds(b="south")
 
 
@@ -270,20 +271,20 @@ async def test_who_no_longer_waits_for_a_fresh_list_is_in_nobodys_way(scene: Sce
 
 async def test_a_server_set_back_to_a_backup_is_believed_at_the_next_list(scene: Scene) -> None:
     server = scene.server
-    await server.put("a", zone="south")
-    await server.put("b", zone="south")
+    server.put(NODES, "a", zone="south")
+    server.put(NODES, "b", zone="south")
     async with running(scene):
         await scene.watching()
         server.version = 50
         server.objects.clear()
-        await server.put("a", zone="north")
+        server.put(NODES, "a", zone="north")
         await scene.informer.relist()
         assert scene.held == {"a": "north"}
 
 
 async def test_what_the_cut_raises_ends_the_informer_and_names_the_object() -> None:
     async with serve_with_client() as (server, client):
-        await server.put("odd")
+        server.put(NODES, "odd")
         store: Store[str] = Store(lambda raw: str(raw["zone"]))
         with pytest.raises(KeyError) as bug:
             await Informer(client, NODES, store).run()
@@ -340,16 +341,16 @@ async def test_a_restored_backup_is_noticed_though_the_watch_stays_silent(
     scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = scene.server
-    await server.put("a", zone="south")
-    await server.put("b", zone="south")
+    server.put(NODES, "a", zone="south")
+    server.put(NODES, "b", zone="south")
     async with comparing_often(monkeypatch, scene):
         await scene.watching()
         set_back(server, 50)
         server.objects.clear()
-        await server.put("a", zone="north")
+        server.put(NODES, "a", zone="north")
         await scene.holds(a="north")
         await scene.watching(2)
-        await server.put("c", zone="east")
+        server.put(NODES, "c", zone="east")
         await scene.holds(a="north", c="east")
     (told,) = caplog.messages
     assert told == (
@@ -362,14 +363,14 @@ async def test_a_restored_backup_counts_though_it_is_newer_than_what_is_held(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = scene.server
-    await server.put("a", zone="south")  # at 101
+    server.put(NODES, "a", zone="south")  # at 101
     async with comparing_often(monkeypatch, scene):
         await scene.watching()
-        await server.bookmark()
-        await server.bookmark()  # at 121
+        server.bookmark()
+        server.bookmark()  # at 121
         await until(lambda: scene.store.shown_version == 121, "the bookmark")
         set_back(server, 90)
-        await server.put("a", zone="north")
+        server.put(NODES, "a", zone="north")
         server.version = 110
         await scene.holds(a="north")
 
@@ -379,7 +380,7 @@ async def test_a_comparison_that_finds_nothing_lists_nothing_and_costs_one_objec
 ) -> None:
     server = scene.server
     for name in "abc":
-        await server.put(name)
+        server.put(NODES, name)
     async with comparing_often(monkeypatch, scene):
         await scene.watching()
         await until(lambda: len(server.seen("GET")) > 4, "comparisons")
@@ -406,7 +407,7 @@ async def test_events_that_overtake_the_answer_to_a_comparison_are_no_step_back(
     async with comparing_often(monkeypatch, scene):
         await scene.watching()
         await asked.wait()
-        await server.put("a", zone="north")
+        server.put(NODES, "a", zone="north")
         await scene.holds(a="north")
         asked.clear()
         answers.put_nowait("100")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from api_server import ApiServer, serve_with_client, until
 
 from moorage_kube.cache import informer as informer_module
 from moorage_kube.cache.informer import Informer
@@ -17,6 +16,8 @@ from moorage_kube.cache.store import Store
 from moorage_kube.client.client import EVERYTHING, Client
 from moorage_kube.client.errors import KubeError
 from moorage_kube.client.kinds import NODES
+from moorage_testing.apiserver import ApiServer, serve_with_client
+from moorage_testing.waiting import until
 
 
 async def like_kopf(client: Client, source: KopfSource) -> None:
@@ -75,32 +76,32 @@ async def _scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
 
 
 async def test_what_comes_changes_and_goes_is_followed(scene: Scene) -> None:
-    await scene.server.put("a", zone="north")
+    scene.server.put(NODES, "a", zone="north")
     async with scene.running():
         await scene.watching()
-        await scene.server.put("b", zone="south")
-        await scene.server.put("a", zone="east")
+        scene.server.put(NODES, "b", zone="south")
+        scene.server.put(NODES, "a", zone="east")
         await scene.holds(a="east", b="south")
-        await scene.server.remove("a")
+        scene.server.remove(NODES, "a")
         await scene.holds(b="south")
 
 
 async def test_what_vanished_while_the_watch_was_lost_is_found(scene: Scene) -> None:
     server = scene.server
     for name in ("stays", "goes"):
-        await server.put(name, zone="north")
+        server.put(NODES, name, zone="north")
     async with scene.running():
         await scene.watching()
         await scene.holds(stays="north", goes="north")
         await server.end_watches("break")
-        server.objects.pop(("", "goes"))
-        await server.put("comes", zone="south")
+        del server.objects["/api/v1/nodes/goes"]
+        server.put(NODES, "comes", zone="south")
         server.forget_history()
         await scene.holds(stays="north", comes="south")
 
 
 async def test_a_fresh_list_finds_what_nobody_reported(scene: Scene) -> None:
-    await scene.server.put("a", zone="north")
+    scene.server.put(NODES, "a", zone="north")
     async with scene.running():
         await scene.watching()
         scene.server.objects.clear()
@@ -111,7 +112,7 @@ async def test_a_fresh_list_finds_what_nobody_reported(scene: Scene) -> None:
 async def test_a_missing_kind_is_said_once_and_picked_up_when_it_comes(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await scene.server.put("a", zone="north")
+    scene.server.put(NODES, "a", zone="north")
     scene.server.fail("GET", status=404, times=4)
     with caplog.at_level(logging.WARNING, "moorage_kube"):
         async with scene.running():
@@ -121,7 +122,7 @@ async def test_a_missing_kind_is_said_once_and_picked_up_when_it_comes(
 
 
 async def test_an_outage_leaves_the_store_as_it_was(scene: Scene) -> None:
-    await scene.server.put("a", zone="north")
+    scene.server.put(NODES, "a", zone="north")
     async with scene.running():
         await scene.watching()
         await scene.holds(a="north")
@@ -129,12 +130,12 @@ async def test_an_outage_leaves_the_store_as_it_was(scene: Scene) -> None:
         scene.server.fail("GET", status=503, times=2)
         await scene.server.end_watches("break")
         assert dict(scene.store.items()) == {"a": "north"}
-        await scene.server.put("b", zone="south")
+        scene.server.put(NODES, "b", zone="south")
         await scene.holds(a="north", b="south")
 
 
 async def test_a_bug_of_the_projection_comes_out(scene: Scene) -> None:
-    await scene.server.put("odd")
+    scene.server.put(NODES, "odd")
     with pytest.raises(KeyError) as bug:
         async with asyncio.timeout(10):
             await scene.informer.run()
@@ -146,12 +147,12 @@ async def test_a_restored_backup_is_noticed(
 ) -> None:
     monkeypatch.setattr(informer_module, "COMPARE_SECONDS", 0.1)
     server = scene.server
-    await server.put("a", zone="south")
+    server.put(NODES, "a", zone="south")
     async with scene.running():
         await scene.watching()
         await scene.holds(a="south")
         server.version = 50
         server._history.clear()
-        await server.put("a", zone="north")
+        server.put(NODES, "a", zone="north")
         await scene.holds(a="north")
     assert any("was a backup of etcd restored?" in message for message in caplog.messages)

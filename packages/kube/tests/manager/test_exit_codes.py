@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from api_server import ApiServer, serve
+
+from moorage_testing.apiserver import ApiServer, serve
 
 PROGRAM = """
 import asyncio, os, signal, sys

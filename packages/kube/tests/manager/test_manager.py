@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
-from api_server import ApiServer, serve, until
 
 from moorage_domain.plans import Plan
 from moorage_kube.cache.store import Store
-from moorage_kube.client.kinds import NODES, PODS
+from moorage_kube.client.kinds import LEASES, NODES, PODS
 from moorage_kube.election.none import NoElection
 from moorage_kube.manager import lifecycle as lifecycle_module
 from moorage_kube.manager.lifecycle import Lifecycle
@@ -22,6 +21,8 @@ from moorage_kube.manager.settings import CommonSettings, ElectedSettings
 from moorage_kube.reconcile.logic import Pass
 from moorage_kube.reconcile.queue import WorkQueue
 from moorage_kube.telemetry.events import Event
+from moorage_testing.apiserver import ApiServer, serve
+from moorage_testing.waiting import until
 
 KEY = "a"
 QUIET = {"metrics_port": 0, "metrics_host": "127.0.0.1"}
@@ -102,11 +103,10 @@ def lease_requests(server: ApiServer) -> int:
     return sum("/leases" in asked.path for asked in server.asked)
 
 
-async def hold_lease(server: ApiServer, holder: str) -> None:
+def hold_lease(server: ApiServer, holder: str) -> None:
     """Somebody else's Lease, or, with no holder, nobody's."""
-    await server.put(
-        "moorage", "default", spec={"holderIdentity": holder, "leaseDurationSeconds": 60}
-    )
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": 60}
+    server.put(LEASES, "moorage", "default", spec=spec)
 
 
 def nodes_and_pods(widgets: Widgets) -> Setup:
@@ -125,12 +125,12 @@ async def test_a_standby_that_takes_over_lists_all_afresh_but_what_need_not_be(
     server: ApiServer,
 ) -> None:
     widgets = Widgets()
-    await hold_lease(server, "another")
+    hold_lease(server, "another")
     async with running(server, nodes_and_pods(widgets)):
         await until(lambda: server.watches == 2, "both caches to follow")
         assert (lists(server, "nodes"), lists(server, "pods")) == (1, 1)
         widgets.queue.add(KEY)
-        await hold_lease(server, "")
+        hold_lease(server, "")
         await until(lambda: "ended a" in widgets.log, "a pass")
         assert (lists(server, "nodes"), lists(server, "pods")) == (2, 1)
 
@@ -235,7 +235,7 @@ async def test_what_runs_while_leading_starts_after_the_takeover_and_ends_with_i
 ) -> None:
     log: list[str] = []
     widgets = Widgets(log=log)
-    await hold_lease(server, "another")
+    hold_lease(server, "another")
 
     async def on_leading() -> None:
         log.append("takes over")
@@ -248,11 +248,11 @@ async def test_what_runs_while_leading_starts_after_the_takeover_and_ends_with_i
 
     async with running(server, setup) as lifecycle:
         await until(lambda: log == ["server runs"], "the server")
-        await hold_lease(server, "")
+        hold_lease(server, "")
         await until(lambda: len(log) == 3, "the takeover")
         assert log == ["server runs", "takes over", "agent runs"]
         server.fail("PUT", status=409, path="/leases/moorage")
-        await hold_lease(server, "another")
+        hold_lease(server, "another")
         await until(lambda: "agent cancelled" in log, "the stand-down")
         widgets.queue.add(KEY)
         await lifecycle.stop_wanted.wait()
@@ -353,7 +353,7 @@ async def test_a_process_that_does_not_lead_has_no_time_left_for_work_in_the_bac
     async def on_stopping(left: float) -> None:
         seconds.append(left)
 
-    await hold_lease(server, "another")
+    hold_lease(server, "another")
     async with running(server, lambda manager: manager.on_stopping.append(on_stopping)):
         pass
     assert seconds == [0.0]
@@ -369,7 +369,7 @@ async def test_the_lease_is_released_though_something_goes_wrong_at_the_end(
         server, lambda manager: manager.on_stopping.append(on_stopping)
     ) as lifecycle:
         await until(lambda: lifecycle.manager.election.is_leader, "the Lease")
-    lease = server.objects["default", "moorage"]
+    lease = server.find(LEASES, "moorage", "default")
     assert lease["spec"]["holderIdentity"] == ""
     assert "something is left undone at the end" in caplog.text
 

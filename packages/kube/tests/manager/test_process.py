@@ -12,7 +12,6 @@ from typing import Any
 
 import kopf
 import pytest
-from api_server import until
 from kopf._cogs.structs.bodies import Body
 
 from moorage_domain.kinds import Kind
@@ -23,6 +22,7 @@ from moorage_kube.client.client import ListQuery, Page
 from moorage_kube.client.kinds import CONFIGMAPS
 from moorage_kube.manager.process import _register_watch, run
 from moorage_kube.manager.settings import CommonSettings
+from moorage_testing.waiting import until
 
 
 class Empty:
