@@ -47,15 +47,19 @@ class Clockwork:
     unread: set[str] = field(default_factory=set)
     looks: int = 0
     _cluster: object = None
-    _cloud: object = None
+    _seen: dict[str, object] = field(default_factory=dict)
     _spins: tuple[float, int] = (0.0, 0)
 
-    def look(self, name: str, now: float, wait: float | None, *, unread: bool) -> None:
+    def saw(self, name: str, cloud: object, *, unread: bool) -> None:
+        """An allocation was looked at with this reading of the cloud."""
+        self._seen[name] = cloud
+        (self.unread.add if unread else self.unread.discard)(name)
+
+    def look(self, name: str, now: float, wait: float | None) -> None:
         """An allocation was looked at; its plan wants the next look after ``wait`` seconds."""
         self.looks += 1
         # A pass takes its time: a wait that is shorter than the clock can tell is none either.
         self.due[name] = math.inf if wait is None else now + max(wait, PASS_SECONDS)
-        (self.unread.add if unread else self.unread.discard)(name)
         at, count = self._spins
         self._spins = (at, count + 1) if now < at + 1.0 else (now, 1)
         assert count < MOST_LOOKS_A_SECOND, f"hot loop: {name} is looked at {count} times a second"
@@ -75,7 +79,7 @@ class Clockwork:
         looks = min((self.due.get(name, now) for name in names), default=math.inf)
         landings = min((flight.lands_at for flight in self.flights.values()), default=math.inf)
         reading = math.inf
-        if self.unread or cloud != self._cloud:
+        if self.unread or any(self._seen.get(name) != cloud for name in self.due):
             reading = READING_SECONDS * (now // READING_SECONDS + 1)
         return max(now, min(looks, landings, reading))
 
@@ -87,11 +91,9 @@ class Clockwork:
         """Let those hear of the cloud who must, if a reading came between the two moments."""
         if before // READING_SECONDS == now // READING_SECONDS:
             return
-        if cloud != self._cloud:
-            self.due.clear()
-        for name in self.unread:
-            self.due.pop(name, None)
-        self._cloud = cloud
+        for name in list(self.due):
+            if name in self.unread or self._seen.get(name) != cloud:
+                del self.due[name]
 
     def land(self, now: float, end: Callable[[Flight], None]) -> None:
         """Let the mutations end whose time has come; their outcome wakes their allocation."""

@@ -281,9 +281,7 @@ class Run:
         observed.writes.clear()
         looks = observed.clockwork.looks
         observed.settle(seconds=REST_SECONDS)
-        self.check_writes_at_rest()
-        looks = observed.clockwork.looks - looks
-        assert looks <= LOOKS_A_MINUTE * len(observed.stored) * REST_SECONDS / 60, looks
+        self.check_rest(observed.clockwork.looks - looks)
         holders = [h for h in observed.cloud.holders.values() if isinstance(h, MachineHolder)]
         assert len(holders) == len(set(holders))
         for stored in observed.stored.values():
@@ -294,19 +292,30 @@ class Run:
         self.check_nothing_leaked()
         self.check_own_addresses()
 
-    def check_writes_at_rest(self) -> None:
-        """None; but a node that is Ready without a machine is tried again, now and then."""
+    def check_rest(self, looks: int) -> None:
+        """Nothing is written and little looked at; a hopeless node is tried now and then."""
         observed = self.observed
-        alive = observed.cloud.machine_ids
-        lost = [
-            n for n in observed.nodes.values() if n.ready and observed.machine_of(n) not in alive
-        ]
+        stored = observed.stored.values()
+        addresses = sum(len(one.records) for one in stored)
+        hopeless = len(self.hopeless_nodes())
         mutations = [action for action in observed.writes if isinstance(action, Mutate)]
-        assert lost or not observed.writes, observed.writes
-        addresses = sum(len(stored.records) for stored in observed.stored.values())
-        # Each address tries each of them.
-        most = len(lost) * addresses * (REST_SECONDS / RETRY_SECONDS + 1)
-        assert len(mutations) <= most, mutations
+        assert hopeless or not observed.writes, observed.writes
+        tries = hopeless * addresses * (REST_SECONDS / RETRY_SECONDS + 1)
+        assert len(mutations) <= tries, mutations
+        assert looks <= LOOKS_A_MINUTE * len(stored) * (REST_SECONDS / 60 + tries), looks
+
+    def hopeless_nodes(self) -> list[str]:
+        """Nodes that look usable, on machines that are gone or hold what nobody wants."""
+        observed = self.observed
+        known = {r.ip for one in observed.stored.values() for r in one.records}
+        others = {
+            h.machine_id
+            for ip, h in observed.cloud.holders.items()
+            if isinstance(h, MachineHolder) and ip not in known
+        }
+        usable = set(observed.cloud.machine_ids) - others
+        nodes = observed.nodes.values()
+        return [n.name for n in nodes if n.ready and observed.machine_of(n) not in usable]
 
     def check_at_rest(self, record: AddressRecord) -> None:
         observed = self.observed

@@ -118,7 +118,8 @@ class Simulation(SimulatedCluster):
         plan = decide(observed)
         wait = plan.wait.total_seconds() if plan.wait is not None else None
         unread = any(isinstance(one, Unread) for one in observed.cloud_states.values())
-        self.clockwork.look(name, self.now, wait, unread=unread)
+        self.clockwork.saw(name, dict(self.cloud.holders), unread=unread)
+        self.clockwork.look(name, self.now, wait)
         writes = in_order(plan, observed, self.stored[name].conditions)
         for write in writes:
             try:

@@ -158,37 +158,6 @@ def test_a_list_from_a_server_set_back_to_a_backup_counts_whole(store: Store[Vie
     assert store.get("a") == View("east")
 
 
-def test_a_list_of_the_very_moment_of_the_newest_version_is_not_set_back(
-    store: Store[Ship],
-) -> None:
-    store.replace_all([raw("a", 10, "south")])
-    listing = Listing(store)
-    listing.add([raw("a", 9, "north")], "10")
-    listing.finish()
-    assert store.get("a") == Ship("south")
-
-
-def test_what_was_written_at_the_very_moment_of_a_list_that_does_not_show_it_is_gone(
-    store: Store[Ship],
-) -> None:
-    store.replace_all([raw("a", 1), raw("b", 1)])
-    listing = Listing(store)
-    store.update_known(raw("a", 10, "south"))
-    store.update_known(raw("b", 11, "south"))
-    listing.add([], "10")
-    listing.finish()
-    assert dict(store.items()) == {"b": Ship("south")}
-
-
-def test_a_list_from_between_the_versions_held_before_it_is_set_back(store: Store[Ship]) -> None:
-    store.replace_all([raw("a", 5), raw("b", 15)])
-    listing = Listing(store)
-    listing.add([raw("a", 5)], "10")
-    listing.finish()
-    assert dict(store.items()) == {"a": Ship("north")}
-
-
-def test_what_the_cut_raises_reaches_the_caller_and_leaves_the_store(store: Store[Ship]) -> None:
 def test_a_list_from_a_backup_counts_though_all_that_is_held_is_older(store: Store[View]) -> None:
     store.replace_all([raw("a", 80, "south")])
     store.reached("100")
@@ -286,6 +255,36 @@ def test_the_end_of_a_predecessor_leaves_its_successor(store: Store[View]) -> No
     assert "a" in store
     store.forget("a", "second")
     assert "a" not in store
+
+
+def test_a_list_of_the_very_moment_of_the_newest_version_is_not_set_back(
+    store: Store[View],
+) -> None:
+    store.replace_all([raw("a", 10, "south")])
+    listing = Listing(store)
+    listing.add([raw("a", 9, "north")], "10")
+    listing.finish()
+    assert store.get("a") == View("south")
+
+
+def test_what_was_written_at_the_very_moment_of_a_list_that_does_not_show_it_is_gone(
+    store: Store[View],
+) -> None:
+    store.replace_all([raw("a", 1), raw("b", 1)])
+    listing = Listing(store)
+    store.update_known(raw("a", 10, "south"))
+    store.update_known(raw("b", 11, "south"))
+    listing.add([], "10")
+    listing.finish()
+    assert dict(store.items()) == {"b": View("south")}
+
+
+def test_a_list_from_between_the_versions_held_before_it_is_set_back(store: Store[View]) -> None:
+    store.replace_all([raw("a", 5), raw("b", 15)])
+    listing = Listing(store)
+    listing.add([raw("a", 5)], "10")
+    listing.finish()
+    assert dict(store.items()) == {"a": View("north")}
 
 
 def test_what_the_cut_raises_reaches_the_caller_and_leaves_the_store(store: Store[View]) -> None:
