@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +13,21 @@ from simulation import Simulation
 
 from moorage_core import reasons
 from moorage_core.decide.targets import Leave, Targets, in_pool, patience, why_leave
-from moorage_core.model import AddressRecord, Observed
+from moorage_core.model import AddressRecord, NodeReference, Observed
 from moorage_provider.protocol import MachineHolder
 
 
 def picked(observed: Observed, one: AddressRecord | None = None) -> str | None:
     found = Targets(observed).pick(one or AddressRecord(IP1))
     return found.name if found else None
+
+
+def test_a_recreated_node_is_not_held_back_by_what_its_namesake_is_owed() -> None:
+    n1, old = node("n1"), NodeReference("n1", "uid-old", "memory://vm-old")
+    for provider_id, found in ((old.provider_id, "n1"), (n1.provider_id, None)):
+        owed = record(IP2, restore_pending=(replace(old, provider_id=provider_id),))
+        machine_of = {n1.provider_id: "vm-n1", old.provider_id: "vm-old"}
+        assert picked(seen(n1, records=(owed,), machine_of=machine_of)) == found
 
 
 def test_the_pool_is_a_selector_and_zones() -> None:

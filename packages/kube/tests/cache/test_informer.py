@@ -149,7 +149,7 @@ async def test_after_too_long_a_gap_a_list_tells_the_difference(scene: Scene) ->
         server.forget_history()
         await scene.holds(stays="north", moves="south", comes="north")
         assert scene.store.synced
-    assert [change.key for change in scene.changes] == ["moves", "comes", "goes"]
+    assert [change.key for change in scene.changes] == ["comes", "moves", "goes"]
     assert len(server.seen("GET")) == 2
 
 

@@ -257,16 +257,6 @@ def test_the_end_of_a_predecessor_leaves_its_successor(store: Store[View]) -> No
     assert "a" not in store
 
 
-def test_a_list_of_the_very_moment_of_the_newest_version_is_not_set_back(
-    store: Store[View],
-) -> None:
-    store.replace_all([raw("a", 10, "south")])
-    listing = Listing(store)
-    listing.add([raw("a", 9, "north")], "10")
-    listing.finish()
-    assert store.get("a") == View("south")
-
-
 def test_what_was_written_at_the_very_moment_of_a_list_that_does_not_show_it_is_gone(
     store: Store[View],
 ) -> None:

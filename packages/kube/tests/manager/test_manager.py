@@ -287,7 +287,7 @@ async def test_a_task_that_ends_ends_the_process(
     async with running(server, setup, elected=False) as lifecycle:
         await asyncio.wait_for(lifecycle.stop_wanted.wait(), 10)
         assert lifecycle.exit_code == 1
-        assert lifecycle._health.ailments() == ("agent: it broke",)
+        assert lifecycle._health.unhealthy() == ("agent: it broke",)
     assert "agent ended, and so does the process" in caplog.text
 
 
