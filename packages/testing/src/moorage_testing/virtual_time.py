@@ -87,6 +87,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    async def shutdown_default_executor(self) -> None:
+        """As in every loop: a thread waits for the others, and is waited for."""
+        self.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self.threads -= 1
+
     def under_way(self) -> str:
         """Every task that is not done, with the line at which it waits."""
         return "\n".join(sorted(_described(task) for task in asyncio.all_tasks(self)))
