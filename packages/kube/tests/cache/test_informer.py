@@ -327,7 +327,7 @@ async def test_complaints_of_one_kind_come_once_a_minute(
 def set_back(server: ApiServer, version: int) -> None:
     """A backup of etcd is restored: nothing from after this version ever was."""
     server.version = version
-    server._history.clear()
+    server.world.history.clear()
 
 
 @asynccontextmanager

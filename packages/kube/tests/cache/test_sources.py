@@ -152,7 +152,7 @@ async def test_a_restored_backup_is_noticed(
         await scene.watching()
         await scene.holds(a="south")
         server.version = 50
-        server._history.clear()
+        server.world.history.clear()
         server.put(NODES, "a", zone="north")
         await scene.holds(a="north")
     assert any("was a backup of etcd restored?" in message for message in caplog.messages)
