@@ -216,7 +216,7 @@ class Simulation(SimulatedCluster):
 
     def _restores_elsewhere(self, name: str) -> set[str]:
         others = [one for other, one in self.stored.items() if other != name]
-        return {ref.name for one in others for r in one.records for ref in r.restorable}
+        return {ref.provider_id for one in others for r in one.records for ref in r.restorable}
 
     def _strays(self) -> list[str]:
         for stored in self.stored.values():

@@ -26,7 +26,7 @@ class Holders:
         self.by_previous: Index[AllocationView] = Index(allocations, _previous_nodes_of)
         """By the node that one of their addresses is taken from."""
         self.by_restore: Index[AllocationView] = Index(allocations, _restores_of)
-        """By the node that they must give an address of its own again."""
+        """By the ``spec.providerID`` of the nodes that must get an address of their own again."""
 
     def on(self, node_name: str) -> frozenset[str]:
         """Names of allocations with an address on a node, coming to it or leaving it."""
@@ -67,13 +67,13 @@ class Outranked(Container[str]):
 
 
 class RestorePending(Container[str]):
-    """Nodes that gave their own address up for one of another allocation."""
+    """Machines that gave their own address up for one of another allocation, by providerID."""
 
     def __init__(self, holders: Holders, name: str) -> None:
         self._holders, self._name = holders, name
 
-    def __contains__(self, node_name: object) -> bool:
-        return bool(self._holders.by_restore.get(str(node_name)) - {self._name})
+    def __contains__(self, provider_id: object) -> bool:
+        return bool(self._holders.by_restore.get(str(provider_id)) - {self._name})
 
 
 def _nodes_of(view: AllocationView) -> Collection[str]:
@@ -85,4 +85,4 @@ def _previous_nodes_of(view: AllocationView) -> Collection[str]:
 
 
 def _restores_of(view: AllocationView) -> Collection[str]:
-    return {ref.name for record in view.records for ref in record.restorable}
+    return {ref.provider_id for record in view.records for ref in record.restorable}

@@ -230,7 +230,7 @@ class Observed:
         owned: names of the nodes whose owner annotation is this allocation.
         taken: nodes that hold, or are promised, an address of *another* allocation -> its name.
         outranked: those of them whose other allocation is older; its labels count there.
-        restore_pending_elsewhere: names of nodes for which another allocation must restore.
+        restore_pending_elsewhere: providerIDs of nodes for which another allocation must restore.
         strays: names of nodes that say they hold an address, and no allocation answers for it.
         label_errors: why the API server refused a node's labels, by node name.
         conflicts: addresses that an older allocation has -> its name.

@@ -164,7 +164,7 @@ class Targets:
 
         Until it has its own again no other address goes there: that would hide the restore.
         """
-        if node.name in self._observed.restore_pending_elsewhere:
+        if node.provider_id in self._observed.restore_pending_elsewhere:
             return True
         return self._restores_pending.get(self._machine(node.provider_id), record.ip) != record.ip
 
