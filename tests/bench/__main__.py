@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
+from .changes import change_rows
 from .clouds import CLOUDS, Cloud
 from .failover import failover_rows
 from .fleet import Fleet, fleet
@@ -64,6 +65,7 @@ def _of_a_process(options: Options) -> list[Row]:
     if "SDK" in options.rows:
         rows += sdk_rows(options.clouds)
     if "FW" in options.rows:
+        rows += change_rows(options.objects)
         rows += framework_rows(options.objects)
     if "WH" in options.rows:
         rows += webhook_rows()

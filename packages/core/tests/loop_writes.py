@@ -79,7 +79,7 @@ def in_order(
     if plan.finalizer is Finalizer.PRESENT and finalizer_patch(subject, FINALIZER, present=True):
         writes.append(AddFinalizer())
     if isinstance(status := plan.status, AllocationStatus):
-        patch = status_patch(subject, status, "2026-01-01T00:00:00Z") or {"status": {}}
+        patch = status_patch(subject, status, lambda: "2026-01-01T00:00:00Z") or {"status": {}}
         if patch["status"].keys() - {"bound", "reserved"}:
             stored = patch["status"].get("conditions")
             merged = conditions if stored is None else from_wire(stored)

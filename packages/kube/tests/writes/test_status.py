@@ -35,7 +35,9 @@ def wire(type_: str, status: str, reason: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_a_first_status_is_written_whole_with_the_generation_it_answers() -> None:
-    patch = status_patch(subject(generation=3), PlainStatus((READY,), {"address": "a"}), NOW)
+    patch = status_patch(
+        subject(generation=3), PlainStatus((READY,), {"address": "a"}), lambda: NOW
+    )
     ready = wire("Ready", "True", "Settled", message="all is well", observedGeneration=3)
     assert patch == {
         "metadata": {"uid": "uid-w1", "resourceVersion": "7"},
@@ -50,13 +52,17 @@ def test_a_first_status_is_written_whole_with_the_generation_it_answers() -> Non
 def test_what_is_so_already_is_not_written() -> None:
     ready = wire("Ready", "True", "Settled", message="all is well")
     before = {"address": "a", "observedGeneration": 1, "conditions": [ready], "theirs": 1}
-    assert status_patch(subject(before), PlainStatus((READY,), {"address": "a"}), NOW) is None
-    assert status_patch(subject(before), PlainStatus(), NOW) is None
+    assert (
+        status_patch(subject(before), PlainStatus((READY,), {"address": "a"}), lambda: NOW) is None
+    )
+    assert status_patch(subject(before), PlainStatus(), lambda: NOW) is None
 
 
 def test_only_the_field_that_differs_is_written() -> None:
     before = {"address": "a", "node": "n1", "observedGeneration": 1}
-    patch = status_patch(subject(before), PlainStatus(fields={"address": "b", "node": "n1"}), NOW)
+    patch = status_patch(
+        subject(before), PlainStatus(fields={"address": "b", "node": "n1"}), lambda: NOW
+    )
     assert patch is not None
     assert patch["status"] == {"address": "b"}
 
@@ -64,7 +70,7 @@ def test_only_the_field_that_differs_is_written() -> None:
 def test_a_new_generation_alone_is_written() -> None:
     ready = wire("Ready", "True", "Settled", message="all is well")
     before = {"observedGeneration": 1, "conditions": [ready]}
-    patch = status_patch(subject(before, generation=2), PlainStatus((READY,)), NOW)
+    patch = status_patch(subject(before, generation=2), PlainStatus((READY,)), lambda: NOW)
     assert patch is not None
     assert patch["status"] == {
         "observedGeneration": 2,
@@ -77,7 +83,7 @@ def test_the_transition_time_moves_with_the_status_of_a_condition_alone(
     old: str, since: str
 ) -> None:
     before = {"observedGeneration": 1, "conditions": [wire("Ready", old, "Other")]}
-    patch = status_patch(subject(before), PlainStatus((READY,)), NOW)
+    patch = status_patch(subject(before), PlainStatus((READY,)), lambda: NOW)
     assert patch is not None
     ((ready),) = patch["status"]["conditions"]
     assert (ready["reason"], ready["lastTransitionTime"]) == ("Settled", since)
@@ -86,7 +92,7 @@ def test_the_transition_time_moves_with_the_status_of_a_condition_alone(
 def test_conditions_of_others_stay_as_they_are() -> None:
     theirs = wire("Theirs", "True", "Fine")
     before = {"observedGeneration": 1, "conditions": [theirs]}
-    patch = status_patch(subject(before), PlainStatus((READY,)), NOW)
+    patch = status_patch(subject(before), PlainStatus((READY,)), lambda: NOW)
     assert patch is not None
     assert patch["status"]["conditions"][0] == theirs
     assert len(patch["status"]["conditions"]) == 2
@@ -94,10 +100,10 @@ def test_conditions_of_others_stay_as_they_are() -> None:
 
 def test_none_removes_a_field_that_is_there_and_asks_for_nothing_where_it_is_not() -> None:
     status = PlainStatus(fields={"node": None})
-    patch = status_patch(subject({"node": "n1", "observedGeneration": 1}), status, NOW)
+    patch = status_patch(subject({"node": "n1", "observedGeneration": 1}), status, lambda: NOW)
     assert patch is not None
     assert patch["status"] == {"node": None}
-    assert status_patch(subject({"observedGeneration": 1}), status, NOW) is None
+    assert status_patch(subject({"observedGeneration": 1}), status, lambda: NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from moorage_domain.conditions import from_wire, merge, to_wire
+from moorage_domain.conditions import MESSAGE_LENGTH, Condition, from_wire, merge, to_wire
 from moorage_domain.plans import Status
 from moorage_kube.writes.subject import Subject
 
 
-def status_patch(subject: Subject, status: Status, now: str) -> dict[str, Any] | None:
+def status_patch(subject: Subject, status: Status, now: Callable[[], str]) -> dict[str, Any] | None:
     """The merge patch that makes the status so; ``None`` = it is so already.
 
-    ``now`` (RFC 3339) is the transition time of conditions that change. Only fields that differ are
-    written. A namesake made meanwhile, or another version of the object, answers 409.
+    ``now`` (RFC 3339) gives the transition time of conditions that change. Only fields that differ
+    are written. A namesake made meanwhile, or another version of the object, answers 409.
     """
     wanted = {**status.fields, "observedGeneration": subject.generation}
-    before = from_wire(subject.status.get("conditions"))
-    told = [replace(one, observed_generation=subject.generation) for one in status.conditions]
-    conditions = merge(before, told, now)
-    if conditions is not before:
-        wanted["conditions"] = to_wire(conditions)
+    # Most passes change nothing: that is found out before anything is made.
+    if not _has_conditions(subject, status.conditions):
+        before = from_wire(subject.status.get("conditions"))
+        new = [replace(one, observed_generation=subject.generation) for one in status.conditions]
+        wanted["conditions"] = to_wire(merge(before, new, now()))
     changed = changes(subject.status, wanted)
     if not changed:
         return None
     meta = {"uid": subject.uid, "resourceVersion": subject.resource_version}
     return {"metadata": meta, "status": changed}
+
+
+def _has_conditions(subject: Subject, conditions: Iterable[Condition]) -> bool:
+    """Whether the object has these conditions, for its generation of now."""
+    there = {one.get("type"): one for one in subject.status.get("conditions") or ()}
+    return all(
+        (raw := there.get(one.type)) is not None
+        and raw.get("status") == one.status
+        and raw.get("reason") == one.reason
+        and raw.get("message") == one.message[:MESSAGE_LENGTH]
+        and raw.get("observedGeneration") == subject.generation
+        for one in conditions
+    )
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

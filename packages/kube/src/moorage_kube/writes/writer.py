@@ -75,7 +75,7 @@ class ObjectWriter:
 
         Raises :class:`moorage_kube.writes.rivals.RivalWriter` while another writer is not fought.
         """
-        patch = status_patch(subject, status, self._now())
+        patch = status_patch(subject, status, self._now)
         if patch is None:
             return subject
         if self._rivals.check(key, subject):
