@@ -155,4 +155,8 @@ async def test_a_restored_backup_is_noticed(
         server.world.history.clear()
         server.put(NODES, "a", zone="north")
         await scene.holds(a="north")
+        # From here on the informer watches itself: kopf's watch waits for the old version to come.
+        await until(lambda: scene.informer.source.resumes, "a watch of the informer's own")
+        server.put(NODES, "b", zone="east")
+        await scene.holds(a="north", b="east")
     assert any("was a backup of etcd restored?" in message for message in caplog.messages)

@@ -47,6 +47,10 @@ class Source(Protocol):
         """
         ...
 
+    def retire(self) -> None:
+        """Nobody will follow any more: what comes from now on is dropped."""
+        ...
+
 
 class WatchSource:
     """Our own watch, for kinds with many objects."""
@@ -66,6 +70,9 @@ class WatchSource:
         if silent and time.monotonic() - began < _SHORT_WATCH_SECONDS:
             what = f"watch {self._kind.plural}"
             raise Unavailable(0, "ShortWatch", "the watch ended at once", what)
+
+    def retire(self) -> None:
+        """Nothing is left of a watch that is over."""
 
 
 class Informer(Generic[T]):
@@ -214,7 +221,13 @@ class Informer(Generic[T]):
                     newest,
                     before,
                 )
+                self._watch_ourselves()
                 await self._relist_quietly()
+
+    def _watch_ourselves(self) -> None:
+        """From now on; whoever else watched has a watch that may stay silent for very long."""
+        self.source.retire()
+        self.source = WatchSource(self._client, self.kind, self._query)
 
     async def _relist_quietly(self) -> None:
         try:

@@ -25,10 +25,18 @@ class KopfSource:
 
     def __init__(self) -> None:
         self._events: asyncio.Queue[tuple[str | None, dict[str, Any]]] = asyncio.Queue()
+        self._retired = False
 
     def push(self, event_type: str | None, raw: Mapping[str, Any]) -> None:
         """One event from kopf; the type is ``None`` for an object out of a list."""
-        self._events.put_nowait((event_type, dict(raw)))
+        if not self._retired:
+            self._events.put_nowait((event_type, dict(raw)))
+
+    def retire(self) -> None:
+        """Nobody will follow any more: what kopf reports from now on is dropped."""
+        self._retired = True
+        while not self._events.empty():
+            self._events.get_nowait()
 
     async def follow(self, version: str) -> AsyncGenerator[WatchEvent, None]:  # noqa: ARG002 - kopf has its own
         """What kopf reports; what is older than the last list the store drops by itself."""
