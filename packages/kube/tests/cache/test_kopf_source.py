@@ -15,7 +15,7 @@ from moorage_domain.kinds import Kind
 from moorage_kube.cache.informer import Informer
 from moorage_kube.cache.kopf_source import FRESH_LIST_SECONDS, SETTLE_SECONDS, KopfSource
 from moorage_kube.cache.store import Store
-from moorage_kube.client.client import ListQuery, Page
+from moorage_kube.client.client import EVERYTHING, ListQuery, Page, WatchEvent
 from moorage_kube.client.errors import KubeError, NotFound, Unavailable
 
 WIDGETS = Kind("example.dev", "v1", "widgets", "Widget", namespaced=False)
@@ -49,6 +49,14 @@ class Lists:
         if self.failure is not None:
             raise self.failure
         yield Page(answer, str(self.version))
+
+    async def watch(
+        self, kind: Kind, query: ListQuery, version: str
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """A watch of the informer's own, on which nothing happens."""
+        assert (kind, query, version) == (WIDGETS, EVERYTHING, str(self.version))
+        await asyncio.Event().wait()
+        yield WatchEvent("BOOKMARK", {})
 
 
 class Scene:
