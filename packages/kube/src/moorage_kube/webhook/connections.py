@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from aiohttp import web
-from aiohttp.http import HttpProcessingError
-
 logger = logging.getLogger(__name__)
 
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -109,58 +106,18 @@ class Visit:
         return now - self.since > allowed.get(self.stage, limits.idle_seconds)
 
 
-class Connection(web.RequestHandler):
-    """aiohttp's HTTP on one connection, which also notes what the connection is doing."""
-
-    __slots__ = ("_listener", "visit")
-
-    def __init__(self, server: web.Server, listener: Listener, visit: Visit) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            # Kept true by the sweep, which also knows half a request from none.
-            keepalive_timeout=10 * listener.limits.idle_seconds,
-            access_log=None,  # type: ignore[arg-type]  # means none, which the types forgot
-            lingering_time=1.0,
-            auto_decompress=False,
-            max_headers=64,
-        )
-        self.visit = visit
-        self._listener = listener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.visit.transport = self.transport
-        self.visit.turn(Stage.IDLE)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._listener.forget(self.visit)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        visit = self.visit
-        if visit.stage is Stage.IDLE:
-            visit.stage, visit.since = Stage.READING, time.monotonic()
-        super().data_received(data)
-
-    def log_exception(self, *args: object, **kw: object) -> None:
-        # Whoever sends no HTTP would fill the log with tracebacks.
-        if not isinstance(kw.get("exc_info"), HttpProcessingError):
-            super().log_exception(*args, **kw)
-
-
 class Listener:
-    """Accepts connections on one socket and hands them to a server."""
+    """Accepts connections on one socket, each served by what ``connection`` makes for it."""
 
     def __init__(
         self,
-        server: web.Server,
+        connection: Callable[[Visit, Callable[[Visit], None]], asyncio.Protocol],
         context: Callable[[], ssl.SSLContext],
         limits: Limits,
         dropped: Callable[[str], None],
     ) -> None:
         self.limits = limits
-        self._server = server
+        self._connection = connection
         self._context = context
         self._dropped = dropped
         self._visits: set[Visit] = set()
@@ -245,7 +202,7 @@ class Listener:
         try:
             _alive_only(accepted)
             await loop.connect_accepted_socket(
-                lambda: Connection(self._server, self, visit),
+                lambda: self._connection(visit, self.forget),
                 accepted,
                 ssl=self._context(),
                 ssl_handshake_timeout=self.limits.handshake_seconds,

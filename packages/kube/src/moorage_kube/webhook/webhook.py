@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from moorage_domain.admission import AdmissionRequest, Allowed, Decision, Denied, Patched
 from moorage_kube.webhook.admission import outcome
@@ -16,15 +16,13 @@ logger = logging.getLogger(__name__)
 
 Decide = Callable[[AdmissionRequest], Decision | Awaitable[Decision]]
 """Pure, or a coroutine that reads; nothing but the object in question may be changed."""
+Answered = tuple[Decision, str]
+"""A decision, and its kind for metrics."""
 
 FAILED: Final = "failed"
 LATE: Final = "late"
 _MOST_KINDS_OF_ERROR: Final = 100
 _FAIL_CLOSED = Denied("the webhook failed, see its log; try again later", 500, "InternalError")
-
-
-class _Late(Exception):
-    """A coroutine that decides took too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +46,44 @@ class Webhook:
         if not self.path.startswith("/") or "?" in self.path:
             raise ValueError(f"{self.path!r} is no path of a webhook: it begins with a slash")
 
-    async def answer(self, request: AdmissionRequest, patience: float) -> tuple[Decision, str]:
-        """The decision and, for metrics, its kind; never raises but for being cancelled.
+    def answer(
+        self, request: AdmissionRequest, patience: float
+    ) -> Answered | Coroutine[Any, Any, Answered]:
+        """The decision and its kind, or, where ``decide`` is to be awaited, who will give them.
 
-        ``patience``: seconds after which the API server listens no more.
+        Neither raises but for being cancelled. ``patience``: seconds after which the API server
+        listens no more.
         """
-        seconds = min(self.deadline, patience)
         try:
-            decision = await self._decided(request, seconds)
-        except _Late as error:
-            self._tell_once(error, f"no decision within {seconds:g} s")
-            return self.on_failure, LATE
+            decision = self.decide(request)
         except Exception as error:  # noqa: BLE001 - the API server must get an answer whatever fails
-            self._tell_once(error, "decide failed")
-            return self.on_failure, FAILED
+            return self._failed(error)
+        if inspect.isawaitable(decision):
+            return self._awaited(decision, min(self.deadline, patience))
+        return self._checked(decision)
+
+    async def _awaited(self, deciding: Awaitable[Decision], seconds: float) -> Answered:
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                decision = await deciding
+        except Exception as error:  # noqa: BLE001 - the API server must get an answer whatever fails
+            if limit.expired():
+                self._tell_once(error, f"no decision within {seconds:g} s")
+                return self.on_failure, LATE
+            return self._failed(error)
+        return self._checked(decision)
+
+    def _checked(self, decision: Decision) -> Answered:
+        if not isinstance(decision, Allowed | Denied | Patched):
+            return self._failed(
+                TypeError(f"decide returned {type(decision).__name__}, no decision")
+            )
         return decision, outcome(decision)
 
-    async def _decided(self, request: AdmissionRequest, seconds: float) -> Decision:
-        decision = self.decide(request)
-        if inspect.isawaitable(decision):
-            limit = asyncio.timeout(seconds)
-            try:
-                async with limit:
-                    decision = await decision
-            except TimeoutError as error:
-                if limit.expired():
-                    raise _Late from error
-                raise
-        if not isinstance(decision, Allowed | Denied | Patched):
-            raise TypeError(f"decide returned {type(decision).__name__}, no decision")
-        return decision
+    def _failed(self, error: Exception) -> Answered:
+        self._tell_once(error, "decide failed")
+        return self.on_failure, FAILED
 
     def _tell_once(self, error: Exception, what: str) -> None:
         """With a traceback, once for each place an error comes from: floods would hide it."""
