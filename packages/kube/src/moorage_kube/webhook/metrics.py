@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from moorage_kube.telemetry.metrics import metric_name
+
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -47,31 +49,34 @@ class WebhookMetrics:
 
 
 def webhook_metrics(controller: str, registry: CollectorRegistry) -> WebhookMetrics:
-    """The series, named ``moorage_<controller>_webhook_...``; ``-`` becomes ``_``."""
-    prefix = "moorage_" + controller.removeprefix("moorage-").replace("-", "_") + "_webhook"
+    """The series, named after the controller as :func:`metric_name` says."""
+
+    def name(rest: str) -> str:
+        return metric_name(controller, f"webhook_{rest}")
+
     return WebhookMetrics(
         requests=Counter(
-            f"{prefix}_requests",
+            name("requests"),
             "Answers to the API server.",
             ["webhook", "operation", "decision"],
             registry=registry,
         ),
         duration=Histogram(
-            f"{prefix}_duration_seconds",
+            name("duration_seconds"),
             "Time an answer took.",
             ["webhook"],
             buckets=_BUCKETS,
             registry=registry,
         ),
-        connections=Gauge(f"{prefix}_connections", "Open connections.", registry=registry),
+        connections=Gauge(name("connections"), "Open connections.", registry=registry),
         dropped=Counter(
-            f"{prefix}_dropped_connections",
+            name("dropped_connections"),
             "Connections ended by the server.",
             ["reason"],
             registry=registry,
         ),
         expiry=Gauge(
-            f"{prefix}_certificate_expiry_timestamp_seconds",
+            name("certificate_expiry_timestamp_seconds"),
             "When the certificate in use ends.",
             registry=registry,
         ),
