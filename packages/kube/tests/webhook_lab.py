@@ -125,6 +125,13 @@ async def ask(
         return answer.status, response
 
 
+async def question_of(port: int, bundle: Bundle) -> tuple[int, dict[str, Any] | str]:
+    """Ask a server on this port, which no :class:`Lab` knows, once."""
+    connector = aiohttp.TCPConnector(ssl=client_context(bundle))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        return await ask(session, f"https://127.0.0.1:{port}/check")
+
+
 @contextlib.asynccontextmanager
 async def running(
     folder: Path, webhooks: Iterable[Webhook], limits: Limits | None = None
