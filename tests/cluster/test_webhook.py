@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from addresses import address_of_loopback, routed_address
 
 from moorage_domain.rbac import WEBHOOK_CERTIFICATE_RULES, cluster_role, role
 from moorage_testing.cluster import ApiError, EmbeddedCluster
@@ -26,16 +27,6 @@ LONG = ("31536000", "5184000", "600", "0.3")
 SHORT = ("31", "10", "3", "0.3")
 """Seconds of an authority, a certificate, the overlap, a look."""
 ROTATION_SECONDS = 40.0
-
-
-def own_address() -> str:
-    """An address of this machine that is not loopback, which an EndpointSlice refuses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.connect(("192.0.2.1", 9))  # sends nothing, only chooses a route
-        except OSError:
-            return "127.0.0.1"
-        return str(asking.getsockname()[0])
 
 
 @dataclass
@@ -192,11 +183,20 @@ def bindings(namespace: str) -> list[dict[str, Any]]:
     return objects
 
 
+@pytest.fixture(scope="session", name="host")
+def _host() -> Iterator[str]:
+    """An address that an EndpointSlice takes; CI has one or fails, and so does root."""
+    if address := routed_address():
+        yield address
+        return
+    if os.geteuid() != 0 and not os.environ.get("CI"):
+        pytest.skip("this machine has nothing but loopback, and only root can change that")
+    with address_of_loopback() as address:
+        yield address
+
+
 @pytest.fixture
-def hooks(cluster: EmbeddedCluster) -> Iterator[Hooks]:
-    host = own_address()
-    if host.startswith("127."):
-        pytest.skip("this machine has no address that an EndpointSlice takes")
+def hooks(cluster: EmbeddedCluster, host: str) -> Iterator[Hooks]:
     namespace = f"hooks-{secrets.token_hex(4)}"
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/hooks")
     cluster.apply(bindings(namespace))
