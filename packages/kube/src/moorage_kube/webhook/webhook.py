@@ -22,6 +22,7 @@ Answered = tuple[Decision, str]
 FAILED: Final = "failed"
 LATE: Final = "late"
 _MOST_KINDS_OF_ERROR: Final = 100
+_DECISIONS: Final = (Allowed, Denied, Patched)
 _FAIL_CLOSED = Denied("the webhook failed, see its log; try again later", 500, "InternalError")
 
 
@@ -58,7 +59,7 @@ class Webhook:
             decision = self.decide(request)
         except Exception as error:  # noqa: BLE001 - the API server must get an answer whatever fails
             return self._failed(error)
-        if inspect.isawaitable(decision):
+        if not isinstance(decision, _DECISIONS) and inspect.isawaitable(decision):
             return self._awaited(decision, min(self.deadline, patience))
         return self._checked(decision)
 
@@ -75,7 +76,7 @@ class Webhook:
         return self._checked(decision)
 
     def _checked(self, decision: Decision) -> Answered:
-        if not isinstance(decision, Allowed | Denied | Patched):
+        if not isinstance(decision, _DECISIONS):
             return self._failed(
                 TypeError(f"decide returned {type(decision).__name__}, no decision")
             )
