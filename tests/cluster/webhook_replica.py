@@ -38,7 +38,7 @@ async def main(kubeconfig: str, host: str, namespace: str, *seconds: str) -> Non
     webhooks = (Webhook("/validate", validate), Webhook("/mutate", mutate))
     async with Client(load_connection(kubeconfig)) as client:
         certificates = SelfManagedCertificates(
-            client, place, lifetimes=lifetimes, look_seconds=look
+            client, place, lifetimes=lifetimes, refresh_seconds=look
         )
         server = WebhookServer(webhooks, certificates, address=Address(host, 0))
         running = asyncio.create_task(server.run())

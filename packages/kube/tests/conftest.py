@@ -38,7 +38,7 @@ def _ca(authority: Authority, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session", name="pem")
 def _pem(authority: Authority) -> str:
     """Key and certificate of a user."""
-    return authority.client_pem("sailor", ()).decode()
+    return authority.client_pem("alice", ()).decode()
 
 
 @pytest.fixture(name="write")
@@ -55,7 +55,7 @@ def _write(tmp_path: Path) -> Write:
             "kind": "Config",
             "current-context": "c",
             "contexts": [
-                {"name": "c", "context": {"cluster": "k", "user": "u", "namespace": "port"}},
+                {"name": "c", "context": {"cluster": "k", "user": "u", "namespace": "team"}},
                 {"name": "spare", "context": {"cluster": "k", "user": "u"}},
             ],
             "clusters": [

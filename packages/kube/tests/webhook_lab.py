@@ -118,10 +118,10 @@ async def ask(
         text = await answer.read()
         if answer.status != 200:
             return answer.status, text.decode()
-        told = orjson.loads(text)
+        parsed = orjson.loads(text)
         assert answer.content_type == "application/json"
-        assert (told["apiVersion"], told["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
-        response: dict[str, Any] = told["response"]
+        assert (parsed["apiVersion"], parsed["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+        response: dict[str, Any] = parsed["response"]
         return answer.status, response
 
 
@@ -138,7 +138,7 @@ async def running(
 ) -> AsyncIterator[Lab]:
     """A server that listens; ended without notice, unless a test ended it itself."""
     bundle = pair()
-    certificates = FileCertificates(*write_pair(folder, bundle), look_seconds=0.05)
+    certificates = FileCertificates(*write_pair(folder, bundle), refresh_seconds=0.05)
     registry = CollectorRegistry()
     server = WebhookServer(
         webhooks,

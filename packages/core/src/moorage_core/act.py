@@ -40,7 +40,7 @@ from moorage_kube.client.kinds import NODES
 from moorage_kube.telemetry.events import Event
 from moorage_kube.writes.eviction import evict
 from moorage_kube.writes.metadata import (
-    patch_as_seen,
+    patch_if_unchanged,
     remove_metadata,
     remove_taint,
     set_metadata,
@@ -94,10 +94,10 @@ class Actor:
                 return await self._client.patch(NODES, target, body)
             case UnlabelNode(node):
                 operations = _unlabel(node)
-                return await patch_as_seen(self._client, NODES, target, node.uid, operations)
+                return await patch_if_unchanged(self._client, NODES, target, node.uid, operations)
             case RemoveTaint(node, key):
                 operations = remove_taint(node.taints, key)
-                return await patch_as_seen(self._client, NODES, target, node.uid, operations)
+                return await patch_if_unchanged(self._client, NODES, target, node.uid, operations)
 
     async def _evict(self, pod: MisplacedPod, observed: Observed) -> None:
         """Ask for one pod to be evicted, unless that was asked lately, for whomever."""

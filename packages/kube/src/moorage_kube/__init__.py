@@ -1,1 +1,1 @@
-"""The door to Kubernetes: client, reflector, queue, leadership and operator shell."""
+"""Controllers on Kubernetes: client, informers, queue, reconciler, leader election, manager."""

@@ -36,7 +36,7 @@ def zone(raw: dict[str, Any]) -> str:
 
 @dataclass
 class Scene:
-    """A server, and a informer that follows it."""
+    """A server, and an informer that follows it."""
 
     server: ApiServer
     client: Client
@@ -54,7 +54,7 @@ class Scene:
 
     async def watching(self, times: int = 1) -> None:
         """Wait until the so-manieth watch is under way."""
-        await until(lambda: len(self.server.seen("WATCH")) >= times, "a watch to be asked for")
+        await until(lambda: len(self.server.requests("WATCH")) >= times, "a watch to be asked for")
         await until(lambda: self.server.watches == 1, "the watch")
 
     async def holds(self, **zones: str) -> None:
@@ -89,7 +89,7 @@ async def test_the_store_follows_a_list_and_all_that_happens_after_it(scene: Sce
         server.put(NODES, "a", zone="east")
         server.remove(NODES, "b")
         await scene.holds(a="east", c="south")
-    assert len(server.seen("GET")) == 1
+    assert len(server.requests("GET")) == 1
 
 
 async def test_a_list_in_pages_is_synced_with_its_last_page() -> None:
@@ -103,7 +103,7 @@ async def test_a_list_in_pages_is_synced_with_its_last_page() -> None:
             await scene.watching()
         assert synced_at_change == [False] * 5
         assert scene.store.synced
-        assert len(server.seen("GET")) == 3
+        assert len(server.requests("GET")) == 3
 
 
 async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(scene: Scene) -> None:
@@ -116,8 +116,8 @@ async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(scene: Scene) ->
         server.put(NODES, "b", zone="south")
         await scene.watching(2)
         await scene.holds(a="north", b="south")
-    assert len(server.seen("GET")) == 1
-    assert server.seen("WATCH")[1].query["resourceVersion"] == "101"
+    assert len(server.requests("GET")) == 1
+    assert server.requests("WATCH")[1].query["resourceVersion"] == "101"
 
 
 async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
@@ -130,18 +130,18 @@ async def test_a_bookmark_moves_the_place_to_go_on_from(scene: Scene) -> None:
         await until(lambda: scene.informer.last_contact != before, "the bookmark")
         await server.end_watches("break")
         await scene.watching(2)
-    assert server.seen("WATCH")[1].query["resourceVersion"] == version
+    assert server.requests("WATCH")[1].query["resourceVersion"] == version
     assert scene.changes == []
 
 
-async def test_after_too_long_a_gap_a_list_tells_the_difference(scene: Scene) -> None:
+async def test_after_too_long_a_gap_a_list_finds_the_difference(scene: Scene) -> None:
     server = scene.server
     for name in ("stays", "moves", "goes"):
         server.put(NODES, name, zone="north")
     async with running(scene):
         await scene.watching()
         scene.changes.clear()
-        # The watch is gone before it happens, and so is the history when it is begun anew.
+        # The watch is gone before it happens, and so is the history when the next watch begins.
         await server.end_watches("break")
         del server.objects["/api/v1/nodes/goes"]
         server.put(NODES, "moves", zone="south")
@@ -150,7 +150,7 @@ async def test_after_too_long_a_gap_a_list_tells_the_difference(scene: Scene) ->
         await scene.holds(stays="north", moves="south", comes="north")
         assert scene.store.synced
     assert [change.key for change in scene.changes] == ["comes", "moves", "goes"]
-    assert len(server.seen("GET")) == 2
+    assert len(server.requests("GET")) == 2
 
 
 async def test_an_outage_leaves_the_store_as_it_was(
@@ -168,13 +168,13 @@ async def test_an_outage_leaves_the_store_as_it_was(
         assert scene.store.synced
         server.put(NODES, "b")
         await until(lambda: "b" in scene.store, "the new object")
-    told = [r.getMessage() for r in caplog.records if r.name.startswith("moorage_kube")]
-    assert len(told) == 2
-    assert told[0].startswith("nodes may be out of date: GET nodes: ")
-    assert told[1] == "nodes are up to date again"
+    logged = [r.getMessage() for r in caplog.records if r.name.startswith("moorage_kube")]
+    assert len(logged) == 2
+    assert logged[0].startswith("nodes may be out of date: GET nodes: ")
+    assert logged[1] == "nodes are up to date again"
 
 
-async def test_a_missing_right_is_told_in_one_plain_line_and_tried_again(
+async def test_a_missing_right_is_logged_in_one_plain_line_and_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(informer_module, "_BACKOFF", Backoff(0.01, 0.01))
@@ -200,10 +200,10 @@ async def test_a_watch_that_ends_at_once_is_not_asked_for_without_a_pause(scene:
         await scene.watching(4)
     # Half a second, one, and two, each less a quarter at most.
     assert loop.time() - began > 0.75 * 3.5
-    assert len(server.seen("GET")) == 1
+    assert len(server.requests("GET")) == 1
 
 
-async def test_a_fresh_list_finds_what_the_watch_did_not_tell(scene: Scene) -> None:
+async def test_a_fresh_list_finds_what_the_watch_did_not_report(scene: Scene) -> None:
     server = scene.server
     server.put(NODES, "a", zone="north")
     async with running(scene):
@@ -222,7 +222,7 @@ async def test_a_fresh_list_does_not_wait_for_the_end_of_a_pause(
     monkeypatch.setattr(informer_module, "_BACKOFF", Backoff(1000.0, 1000.0))
     scene.server.fail("GET", status=500)
     async with running(scene):
-        await until(lambda: scene.server.seen("GET"), "the first list")
+        await until(lambda: scene.server.requests("GET"), "the first list")
         async with asyncio.timeout(5):
             await scene.informer.relist()
         assert scene.store.synced
@@ -232,7 +232,7 @@ async def test_a_fresh_list_is_one_that_was_asked_for_afterwards(scene: Scene) -
     server = scene.server
     server.fail("GET", hang=True)
     async with running(scene):
-        await until(lambda: server.seen("GET"), "the first list")
+        await until(lambda: server.requests("GET"), "the first list")
         async with asyncio.timeout(5):
             await asyncio.gather(scene.informer.relist(), scene.informer.relist())
     assert scene.store.synced
@@ -242,14 +242,14 @@ async def test_a_second_wish_for_a_fresh_list_does_not_lose_the_first(scene: Sce
     server = scene.server
     server.fail("GET", hang=True, times=2)
     async with running(scene), asyncio.timeout(10):
-        await until(lambda: len(server.seen("GET")) == 1, "the list at the start")
+        await until(lambda: len(server.requests("GET")) == 1, "the list at the start")
         first = asyncio.create_task(scene.informer.relist())
-        await until(lambda: len(server.seen("GET")) == 2, "the first fresh list")
+        await until(lambda: len(server.requests("GET")) == 2, "the first fresh list")
         await scene.informer.relist()
         await first
 
 
-async def test_who_wants_a_fresh_list_is_told_that_there_is_none(scene: Scene) -> None:
+async def test_whoever_wants_a_fresh_list_gets_an_error_where_there_is_none(scene: Scene) -> None:
     async with running(scene):
         await scene.watching()
         scene.server.fail("GET", status=403, body={"reason": "Forbidden"})
@@ -313,7 +313,7 @@ async def test_pauses_grow_to_half_a_minute_and_mind_what_the_server_asks(
     assert least <= scene.informer._pause(error) <= most
 
 
-async def test_complaints_of_one_kind_come_once_a_minute(
+async def test_warnings_of_one_kind_are_logged_once_a_minute(
     scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -352,8 +352,8 @@ async def test_a_restored_backup_is_noticed_though_the_watch_stays_silent(
         await scene.watching(2)
         server.put(NODES, "c", zone="east")
         await scene.holds(a="north", c="east")
-    (told,) = caplog.messages
-    assert told == (
+    (logged,) = caplog.messages
+    assert logged == (
         "nodes are listed again: the API server is at version 51 and was at 102 before;"
         " was a backup of etcd restored?"
     )
@@ -383,12 +383,12 @@ async def test_a_comparison_that_finds_nothing_lists_nothing_and_costs_one_objec
         server.put(NODES, name)
     async with comparing_often(monkeypatch, scene):
         await scene.watching()
-        await until(lambda: len(server.seen("GET")) > 4, "comparisons")
-    whole, *compared = server.seen("GET")
+        await until(lambda: len(server.requests("GET")) > 4, "comparisons")
+    whole, *compared = server.requests("GET")
     assert whole.query["limit"] == "2000"
     assert {asked.query["limit"] for asked in compared} == {"1"}
     assert all("PartialObjectMetadataList" in asked.headers["Accept"] for asked in compared)
-    assert len(server.seen("WATCH")) == 1
+    assert len(server.requests("WATCH")) == 1
     assert caplog.messages == []
 
 
@@ -412,7 +412,7 @@ async def test_events_that_overtake_the_answer_to_a_comparison_are_no_step_back(
         asked.clear()
         answers.put_nowait("100")
         await asked.wait()  # the next comparison: the first one is over
-        assert len(server.seen("GET")) == 1
+        assert len(server.requests("GET")) == 1
     assert caplog.messages == []
 
 
@@ -423,8 +423,8 @@ async def test_a_comparison_that_fails_does_no_harm(
     async with comparing_often(monkeypatch, scene):
         await scene.watching()
         server.fail("GET", status=503, times=3)
-        await until(lambda: len(server.seen("GET")) > 5, "comparisons")
-        assert len(server.seen("WATCH")) == 1
+        await until(lambda: len(server.requests("GET")) > 5, "comparisons")
+        assert len(server.requests("WATCH")) == 1
 
 
 async def test_a_wish_for_a_fresh_list_that_meets_the_end_of_a_round_is_met_by_the_next(
@@ -439,4 +439,4 @@ async def test_a_wish_for_a_fresh_list_that_meets_the_end_of_a_round_is_met_by_t
         await server.end_watches()
         async with asyncio.timeout(5):
             await waiter
-    assert len(server.seen("GET")) == 2
+    assert len(server.requests("GET")) == 2

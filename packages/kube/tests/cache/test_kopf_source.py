@@ -224,7 +224,7 @@ def test_it_ends_though_kopf_reports_in_the_same_moment() -> None:
     simulate(story)
 
 
-def test_a_kind_that_is_not_installed_is_said_once_a_minute_and_seen_within_five_seconds(
+def test_a_kind_that_is_not_installed_is_logged_once_a_minute_and_found_within_five_seconds(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     scene = Scene(widget("a", 1))

@@ -35,9 +35,9 @@ def store() -> Store[View]:
 
 @pytest.fixture
 def changes(store: Store[View]) -> list[Change[View]]:
-    told: list[Change[View]] = []
-    store.subscribe(told.append)
-    return told
+    reported: list[Change[View]] = []
+    store.subscribe(reported.append)
+    return reported
 
 
 def test_a_key_names_the_namespace_where_there_is_one() -> None:
@@ -83,13 +83,13 @@ def test_an_older_object_does_not_undo_a_newer_one(store: Store[View]) -> None:
     assert store.get("a") == View("south")
 
 
-def test_versions_that_are_no_numbers_tell_nothing_about_age(store: Store[View]) -> None:
+def test_versions_that_are_no_numbers_say_nothing_about_age(store: Store[View]) -> None:
     store.apply(raw("a", "z", "south"))
     store.apply(raw("a", "a", "north"))
     assert store.get("a") == View("north")
 
 
-def test_the_answer_to_our_own_write_is_seen_at_once(store: Store[View]) -> None:
+def test_the_answer_to_our_own_write_is_stored_at_once(store: Store[View]) -> None:
     store.apply(raw("a", 1, "north"))
     store.update_known(raw("a", 3, "south"))
     store.apply(raw("a", 2, "east"))
@@ -109,7 +109,7 @@ def test_a_late_answer_does_not_change_a_successor_of_the_same_name(store: Store
     assert store.get("a") == View("south")
 
 
-def test_a_list_replaces_all_and_tells_only_the_difference(
+def test_a_list_replaces_all_and_reports_only_the_difference(
     store: Store[View], changes: list[Change[View]]
 ) -> None:
     store.replace_all([raw("a"), raw("b")])
@@ -133,7 +133,7 @@ def test_a_list_does_not_undo_what_was_written_while_it_was_on_its_way(store: St
     store.update_known(raw("b", 12, "south"))
     listing.add([raw("a", 1)], "10")
     listing.finish()
-    # b was there at 12, after the list's moment: the watch will tell what became of it.
+    # b was there at 12, after the list's moment: the watch will show what became of it.
     assert dict(store.items()) == {"a": View("south"), "b": View("south")}
 
 
@@ -192,7 +192,7 @@ def test_what_a_list_does_not_show_stays_where_it_is_newer_than_the_list(
     assert ("a" in store) == held
 
 
-def test_a_created_object_is_seen_before_the_watch_shows_it(
+def test_a_created_object_is_stored_before_the_watch_shows_it(
     store: Store[View], changes: list[Change[View]]
 ) -> None:
     store.reached("10")
@@ -298,7 +298,7 @@ def test_an_index_follows_every_change(store: Store[View]) -> None:
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["n", "s", "elsewhere", "gone"])))
 )
-def test_an_index_always_equals_one_made_anew(steps: list[tuple[str, str]]) -> None:
+def test_an_index_always_equals_one_built_from_scratch(steps: list[tuple[str, str]]) -> None:
     store = Store(view)
     index = Index(store, lambda one: (one.zone, "any"))
     for version, (name, zone) in enumerate(steps, 1):

@@ -1,4 +1,4 @@
-"""Pauses double with each failure, up to a longest one, and never march in step."""
+"""Pauses double with each failure, up to a longest one, and are never all the same."""
 
 from __future__ import annotations
 

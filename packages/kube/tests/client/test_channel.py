@@ -131,16 +131,16 @@ async def test_a_renewed_client_certificate_is_used_once_its_key_is_there_too(
         server.tls.load_verify_locations(ca)
         server.tls.verify_mode = ssl.CERT_REQUIRED
         server.api.put(NODES, "n1")
-        write("sailor")
+        write("alice")
         user = {"client-certificate": "tls.crt", "client-key": "tls.key"}
         path = kubeconfig(tmp_path, server.api.url, user)
         async with Client(load_connection(path)) as client:
             await client.get(NODES, "n1")
-            write("mate", "tls.crt")
+            write("carol", "tls.crt")
             await client.get(NODES, "n1")
-            write("captain")
+            write("bob")
             await client.get(NODES, "n1")
-    assert server.users == ["sailor", "sailor", "captain"]
+    assert server.users == ["alice", "alice", "bob"]
     assert "not a pair" in caplog.text
 
 
@@ -280,12 +280,12 @@ async def test_a_leader_keeps_its_lease_though_all_kept_connections_are_dead() -
     async with serve(server), relay_to(server) as (relay, connection), Client(connection) as client:
         settings = LeaseSettings("moorage", "default", "me", 9.0, 6.0, 0.2)
         running = asyncio.create_task(LeaseElection(client, settings).run(nothing, nothing))
-        await until(lambda: server.seen("PUT"), "the Lease to be renewed")
+        await until(lambda: server.requests("PUT"), "the Lease to be renewed")
         await keep_connections(client, 8)
         relay.fall_silent()
-        before = len(server.seen("PUT"))
+        before = len(server.requests("PUT"))
         # The first try takes half of the deadline.
-        await until(lambda: len(server.seen("PUT")) > before + 3 or running.done(), "renewals")
+        await until(lambda: len(server.requests("PUT")) > before + 3 or running.done(), "renewals")
         assert not running.done()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -316,7 +316,7 @@ async def test_the_kernel_watches_over_connections() -> None:
         assert sum(made.getsockopt(socket.IPPROTO_TCP, each) for each in known) <= 60
 
 
-async def test_a_server_out_of_reach_is_told_without_objects_of_the_ssl_module() -> None:
+async def test_the_error_of_a_server_out_of_reach_shows_no_objects_of_the_ssl_module() -> None:
     source = ApiServer().connection().source
     async with Client(Connection("https://127.0.0.1:1", source)) as client:
         with pytest.raises(Unavailable) as lost:

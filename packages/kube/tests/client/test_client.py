@@ -34,13 +34,13 @@ async def server_and_client() -> AsyncIterator[Pair]:
 
 async def watched(client: Client, version: int, count: int) -> list[WatchEvent]:
     """The first events of a watch from this version; fewer if it ends before."""
-    told = []
+    reported = []
     async with aclosing(client.watch(NODES, ListQuery(), str(version))) as events:
         async for event in events:
-            told.append(event)
-            if len(told) == count:
+            reported.append(event)
+            if len(reported) == count:
                 break
-    return told
+    return reported
 
 
 async def test_an_object_is_read_with_our_name_and_token(pair: Pair) -> None:
@@ -56,8 +56,8 @@ async def test_an_object_is_read_with_our_name_and_token(pair: Pair) -> None:
 async def test_a_name_cannot_lead_to_another_path(pair: Pair) -> None:
     server, client = pair
     with pytest.raises(NotFound):
-        await client.get(PODS, "../../../nodes/n1", "port")
-    assert server.asked[0].path == "/api/v1/namespaces/port/pods/..%2F..%2F..%2Fnodes%2Fn1"
+        await client.get(PODS, "../../../nodes/n1", "team")
+    assert server.asked[0].path == "/api/v1/namespaces/team/pods/..%2F..%2F..%2Fnodes%2Fn1"
 
 
 async def test_a_list_comes_in_pages_that_show_one_moment(pair: Pair) -> None:
@@ -95,10 +95,10 @@ async def test_a_list_that_takes_too_long_is_gone(pair: Pair) -> None:
 
 async def test_what_is_wanted_is_selected_by_the_server(pair: Pair) -> None:
     server, client = pair
-    query = ListQuery("a in (b,c),d=+e%2F", "spec.nodeName!=", "port", metadata_only=True, limit=7)
+    query = ListQuery("a in (b,c),d=+e%2F", "spec.nodeName!=", "team", metadata_only=True, limit=7)
     assert await client.list_all(PODS, query) == []
     asked = server.asked[0]
-    assert asked.path == "/api/v1/namespaces/port/pods"
+    assert asked.path == "/api/v1/namespaces/team/pods"
     assert dict(asked.query) == {
         "labelSelector": "a in (b,c),d=+e%2F",
         "fieldSelector": "spec.nodeName!=",
@@ -110,19 +110,19 @@ async def test_what_is_wanted_is_selected_by_the_server(pair: Pair) -> None:
 
 async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
     server, client = pair
-    lease = {"metadata": {"name": "l", "namespace": "port"}, "spec": {"holderIdentity": "a"}}
-    made = await client.create(LEASES, lease, "port")
-    for verb in ("POST", "PUT", "PATCH", "DELETE"):  # what is sent is looked at, not what it does
+    lease = {"metadata": {"name": "l", "namespace": "team"}, "spec": {"holderIdentity": "a"}}
+    made = await client.create(LEASES, lease, "team")
+    for verb in ("POST", "PUT", "PATCH", "DELETE"):  # what is sent is checked, not what it does
         server.fail(verb, status=200, times=9)
     await client.replace(LEASES, made | {"spec": {"holderIdentity": "b"}})
     await client.replace(LEASES, made, subresource="status")
-    await client.patch(LEASES, Target("l", "port"), {"spec": None})
-    await client.patch(LEASES, Target("l", "port", "status"), [{"op": "remove", "path": "/x"}])
-    await client.patch(LEASES, Target("l", "port"), {}, "application/apply-patch+yaml")
-    eviction = {"metadata": {"name": "p", "namespace": "port"}}
-    await client.create_under(PODS, Target("p", "port", "eviction"), eviction)
-    await client.delete(LEASES, "l", "port", uid="uid-l")
-    one = "/apis/coordination.k8s.io/v1/namespaces/port/leases/l"
+    await client.patch(LEASES, Target("l", "team"), {"spec": None})
+    await client.patch(LEASES, Target("l", "team", "status"), [{"op": "remove", "path": "/x"}])
+    await client.patch(LEASES, Target("l", "team"), {}, "application/apply-patch+yaml")
+    eviction = {"metadata": {"name": "p", "namespace": "team"}}
+    await client.create_under(PODS, Target("p", "team", "eviction"), eviction)
+    await client.delete(LEASES, "l", "team", uid="uid-l")
+    one = "/apis/coordination.k8s.io/v1/namespaces/team/leases/l"
     kinds = [(a.method, a.path, a.headers["Content-Type"].split("/")[1]) for a in server.asked]
     assert kinds == [
         ("POST", one.removesuffix("/l"), "json"),
@@ -131,7 +131,7 @@ async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
         ("PATCH", one, "merge-patch+json"),
         ("PATCH", f"{one}/status", "json-patch+json"),
         ("PATCH", one, "apply-patch+yaml"),
-        ("POST", "/api/v1/namespaces/port/pods/p/eviction", "json"),
+        ("POST", "/api/v1/namespaces/team/pods/p/eviction", "json"),
         ("DELETE", one, "json"),
     ]
     assert server.asked[0].body == lease
@@ -140,22 +140,22 @@ async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
     assert server.asked[7].body == {"preconditions": {"uid": "uid-l"}}
 
 
-async def test_a_refusal_is_told_by_its_class_object_and_number(pair: Pair) -> None:
+async def test_an_error_names_its_class_object_and_number(pair: Pair) -> None:
     server, client = pair
-    body = {"metadata": {"name": "l", "namespace": "port"}}
+    body = {"metadata": {"name": "l", "namespace": "team"}}
     await client.create(LEASES, body)
     with pytest.raises(AlreadyExists) as taken:
         await client.create(LEASES, body)
     assert str(taken.value) == (
-        'POST leases/port: leases.coordination.k8s.io "l" already exists (409 AlreadyExists)'
+        'POST leases/team: leases.coordination.k8s.io "l" already exists (409 AlreadyExists)'
     )
     server.fail("GET", status=403, body={"reason": "Forbidden", "message": "not you"})
     with pytest.raises(Forbidden) as refused:
-        await client.get(PODS, "p", "port")
-    assert str(refused.value) == "GET pods/port/p: not you (403 Forbidden)"
+        await client.get(PODS, "p", "team")
+    assert str(refused.value) == "GET pods/team/p: not you (403 Forbidden)"
 
 
-async def test_a_throttled_call_is_not_repeated_but_told(pair: Pair) -> None:
+async def test_a_throttled_call_is_not_repeated_but_raised(pair: Pair) -> None:
     server, client = pair
     server.fail("GET", status=429, headers={"Retry-After": "7"}, body={"reason": "Throttled"})
     with pytest.raises(Throttled) as refusal:
@@ -164,47 +164,47 @@ async def test_a_throttled_call_is_not_repeated_but_told(pair: Pair) -> None:
     assert len(server.asked) == 1
 
 
-async def test_a_watch_tells_what_happens_after_the_version(pair: Pair) -> None:
+async def test_a_watch_reports_what_happens_after_the_version(pair: Pair) -> None:
     server, client = pair
     server.put(NODES, "before")
-    telling = asyncio.create_task(watched(client, server.version, 4))
+    watching = asyncio.create_task(watched(client, server.version, 4))
     await until(lambda: server.watches, "the watch")
     server.put(NODES, "n1")
     server.put(NODES, "n1", spec={})
     server.bookmark()
     server.remove(NODES, "n1")
-    told = [(e.type, e.object["metadata"].get("name")) for e in await telling]
-    assert told == [("ADDED", "n1"), ("MODIFIED", "n1"), ("BOOKMARK", None), ("DELETED", "n1")]
-    asked = server.seen("WATCH")[0].query
+    reported = [(e.type, e.object["metadata"].get("name")) for e in await watching]
+    assert reported == [("ADDED", "n1"), ("MODIFIED", "n1"), ("BOOKMARK", None), ("DELETED", "n1")]
+    asked = server.requests("WATCH")[0].query
     assert (asked["allowWatchBookmarks"], asked["resourceVersion"]) == ("true", "101")
     assert 270 <= int(asked["timeoutSeconds"]) <= 330
 
 
 async def test_a_watch_takes_the_largest_object_there_can_be(pair: Pair) -> None:
     server, client = pair
-    telling = asyncio.create_task(watched(client, server.version, 2))
+    watching = asyncio.create_task(watched(client, server.version, 2))
     await until(lambda: server.watches, "the watch")
     server.put(NODES, "big", data="x" * 3_000_000)
     server.put(NODES, "small")
-    assert [len(event.object.get("data", "")) for event in await telling] == [3_000_000, 0]
+    assert [len(event.object.get("data", "")) for event in await watching] == [3_000_000, 0]
 
 
 async def test_a_watch_ends_quietly_when_the_server_ends_it(pair: Pair) -> None:
     server, client = pair
-    telling = asyncio.create_task(watched(client, server.version, 99))
+    watching = asyncio.create_task(watched(client, server.version, 99))
     await until(lambda: server.watches, "the watch")
     server.put(NODES, "n1")
     await server.end_watches()
-    assert len(await telling) == 1
+    assert len(await watching) == 1
 
 
 async def test_a_watch_that_breaks_off_is_an_error_not_an_end(pair: Pair) -> None:
     server, client = pair
-    telling = asyncio.create_task(watched(client, server.version, 99))
+    watching = asyncio.create_task(watched(client, server.version, 99))
     await until(lambda: server.watches, "the watch")
     await server.end_watches("break")
     with pytest.raises(Unavailable):
-        await telling
+        await watching
 
 
 async def test_a_silent_watch_is_given_up(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

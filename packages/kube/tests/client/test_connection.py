@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("nowhere")
 
 def service_account(folder: Path, ca: Path) -> Path:
     folder.mkdir()
-    for name, text in (("token", SECRET), ("ca.crt", ca.read_text()), ("namespace", "port\n")):
+    for name, text in (("token", SECRET), ("ca.crt", ca.read_text()), ("namespace", "team\n")):
         (folder / name).write_text(text)
     return folder
 
@@ -82,18 +82,20 @@ def test_of_several_files_the_first_to_say_something_counts(
     listed = os.pathsep.join(["", str(tmp_path / "gone"), str(first), str(second)])
     monkeypatch.setenv("KUBECONFIG", listed)
     connection = load_connection()
-    assert connection.namespace == "port"
+    assert connection.namespace == "team"
     assert connection.server == "https://second"
     assert connection.authority() == ca.read_text()  # beside the file that names it
     assert asyncio.run(connection.credentials()).token == "first"  # noqa: S105 - of nothing
 
 
-def test_a_kubeconfig_variable_that_leads_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kubeconfig_variable_that_leads_nowhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("KUBECONFIG", "/no/config:/no/other")
     with pytest.raises(ConfigError) as refusal:
         load_connection()
-    told = "KUBECONFIG /no/config:/no/other: no such file: correct or unset it"
-    assert str(refusal.value) == told
+    message = "KUBECONFIG /no/config:/no/other: no such file: correct or unset it"
+    assert str(refusal.value) == message
 
 
 def test_in_a_pod_the_service_account_is_used(
@@ -103,12 +105,12 @@ def test_in_a_pod_the_service_account_is_used(
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
     connection = load_connection(None, service_account(tmp_path / "account", ca))
     assert connection.server == "https://[fd00::1]:6443"
-    assert (connection.namespace, connection.authority()) == ("port", ca.read_text())
+    assert (connection.namespace, connection.authority()) == ("team", ca.read_text())
     assert asyncio.run(connection.credentials()) == Credentials(token=SECRET)
 
 
 @pytest.mark.parametrize(
-    ("missing", "complaint"),
+    ("missing", "message"),
     [
         ("KUBERNETES_SERVICE_PORT", "Service host/port is not set"),
         ("token", "Service token file does not exist"),
@@ -116,8 +118,8 @@ def test_in_a_pod_the_service_account_is_used(
         ("namespace", "No such file or directory"),
     ],
 )
-def test_a_pod_without_a_service_account_is_told_what_to_set(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ca: Path, missing: str, complaint: str
+def test_the_error_in_a_pod_without_a_service_account_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ca: Path, missing: str, message: str
 ) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     if missing != "KUBERNETES_SERVICE_PORT":
@@ -127,7 +129,7 @@ def test_a_pod_without_a_service_account_is_told_what_to_set(
     with pytest.raises(ConfigError) as refusal:
         load_connection(None, account)
     assert str(refusal.value) == (
-        f"ServiceAccount in {account}: {complaint}: set "
+        f"ServiceAccount in {account}: {message}: set "
         "automountServiceAccountToken to true or name a kubeconfig with --kubeconfig"
     )
 

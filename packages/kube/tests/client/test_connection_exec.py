@@ -45,8 +45,8 @@ def _make(tmp_path: Path) -> Make:
 
 
 def answer(version: str = VERSION, **status: Any) -> str:
-    told = {"apiVersion": version, "kind": "ExecCredential", "status": status}
-    return f"cat <<'END'\n{json.dumps(told)}\nEND"
+    credential = {"apiVersion": version, "kind": "ExecCredential", "status": status}
+    return f"cat <<'END'\n{json.dumps(credential)}\nEND"
 
 
 def at(seconds: float) -> str:
@@ -99,7 +99,7 @@ async def test_the_loop_goes_on_while_a_plug_in_runs(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "complaint"),
+    ("script", "message"),
     [
         ("echo no entry >&2; echo 'ask the master' >&2; exit 3", "ended with 3: ask the master"),
         ("exit 1", "ended with 1: it said nothing"),
@@ -120,18 +120,18 @@ async def test_the_loop_goes_on_while_a_plug_in_runs(make: Make) -> None:
         ),
     ],
 )
-async def test_a_plug_in_that_fails_is_told_without_what_it_printed(
-    make: Make, script: str, complaint: str
+async def test_the_error_of_a_plug_in_that_fails_hides_what_it_printed(
+    make: Make, script: str, message: str
 ) -> None:
     plugin = make(script)
     with pytest.raises(Unavailable) as failure:
         await plugin.source.current()
     error = failure.value
-    assert (error.message, error.what) == (complaint, f"credential plug-in {plugin.path}")
+    assert (error.message, error.what) == (message, f"credential plug-in {plugin.path}")
     assert SECRET not in f"{error} {error.__cause__!r}"
 
 
-async def test_a_plug_in_that_vanished_is_told(make: Make) -> None:
+async def test_a_plug_in_that_vanished_is_an_error(make: Make) -> None:
     plugin = make("")
     plugin.path.unlink()
     with pytest.raises(Unavailable, match="cannot be run: No such file or directory"):
@@ -157,11 +157,11 @@ async def test_a_plug_in_nobody_waits_for_any_more_is_ended(
     assert not [each for each in children() if "sleep" in each.name()]
 
 
-async def test_a_plug_in_is_told_what_the_kubeconfig_says(tmp_path: Path) -> None:
-    seen = tmp_path / "seen"
+async def test_a_plug_in_receives_what_the_kubeconfig_says(tmp_path: Path) -> None:
+    received = tmp_path / "seen"
     plugin = Plugin(
         tmp_path,
-        f'printf "%s\\n" "$1" "$HARBOUR" "$HOME" "$KUBERNETES_EXEC_INFO" > {seen}\n'
+        f'printf "%s\\n" "$1" "$REGION" "$HOME" "$KUBERNETES_EXEC_INFO" > {received}\n'
         + answer(token=SECRET),
     )
     config = {
@@ -173,7 +173,7 @@ async def test_a_plug_in_is_told_what_the_kubeconfig_says(tmp_path: Path) -> Non
                 "cluster": {
                     "server": "https://api",
                     "extensions": [
-                        {"name": "client.authentication.k8s.io/exec", "extension": {"pier": 7}}
+                        {"name": "client.authentication.k8s.io/exec", "extension": {"size": 7}}
                     ],
                 },
             }
@@ -186,7 +186,7 @@ async def test_a_plug_in_is_told_what_the_kubeconfig_says(tmp_path: Path) -> Non
                         "apiVersion": VERSION,
                         "command": "./plugin",
                         "args": ["get-token"],
-                        "env": [{"name": "HARBOUR", "value": "north"}],
+                        "env": [{"name": "REGION", "value": "north"}],
                         "interactiveMode": "IfAvailable",
                         "provideClusterInfo": True,
                     }
@@ -198,14 +198,14 @@ async def test_a_plug_in_is_told_what_the_kubeconfig_says(tmp_path: Path) -> Non
     path.write_text(yaml.safe_dump(config))
     connection = load_connection(str(path))
     assert (await connection.credentials()).token == SECRET
-    argument, variable, home, info = seen.read_text().splitlines()
+    argument, variable, home, info = received.read_text().splitlines()
     assert (argument, variable, home) == ("get-token", "north", os.environ["HOME"])
     assert json.loads(info) == {
         "apiVersion": VERSION,
         "kind": "ExecCredential",
         "spec": {
             "interactive": False,
-            "cluster": {"server": "https://api", "config": {"pier": 7}},
+            "cluster": {"server": "https://api", "config": {"size": 7}},
         },
     }
     assert plugin.runs == 1

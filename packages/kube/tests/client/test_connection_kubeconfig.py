@@ -1,4 +1,4 @@
-"""A kubeconfig means what it means to kubectl; what cannot work is told in one line."""
+"""A kubeconfig means what it means to kubectl; what cannot work is refused in one line."""
 
 from __future__ import annotations
 
@@ -29,44 +29,44 @@ async def credentials(path: Path) -> Credentials:
 async def test_the_current_context_says_server_token_and_namespace(write: Write) -> None:
     connection = load_connection(str(write(cluster={"server": "https://api:6443/k8s/c-1/"})))
     assert connection.server == "https://api:6443/k8s/c-1"
-    assert connection.namespace == "port"
+    assert connection.namespace == "team"
     assert await connection.credentials() == Credentials(token=SECRET)
 
 
 def test_all_that_a_cluster_may_say_is_taken_over(write: Write, ca: Path) -> None:
-    told = {
+    stated = {
         "certificate-authority": "ca.crt",  # beside the kubeconfig
         "tls-server-name": "kubernetes",
         "proxy-url": "http://proxy:3128",
     }
-    connection = load_connection(str(write(cluster=told)))
+    connection = load_connection(str(write(cluster=stated)))
     assert connection.authority() == ca.read_text()
     assert (connection.server_name, connection.proxy) == ("kubernetes", "http://proxy:3128")
     assert not connection.insecure
 
 
 def test_data_in_the_file_goes_before_a_path_to_it(write: Write, ca: Path) -> None:
-    told = {
+    stated = {
         "certificate-authority": "not-there",
         "certificate-authority-data": b64(ca.read_text()),
     }
-    assert load_connection(str(write(cluster=told))).authority() == ca.read_text()
+    assert load_connection(str(write(cluster=stated))).authority() == ca.read_text()
 
 
 async def test_a_certificate_with_its_key_is_taken_from_files_or_data(
     write: Write, pem: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "sailor.pem").write_text(pem)
+    (tmp_path / "alice.pem").write_text(pem)
     for user in (
-        {"client-certificate": "sailor.pem", "client-key": str(tmp_path / "sailor.pem")},
+        {"client-certificate": "alice.pem", "client-key": str(tmp_path / "alice.pem")},
         {"client-certificate-data": b64(pem), "client-key-data": b64(pem)},
     ):
         assert await credentials(write(user=user)) == Credentials(certificate=pem, key=pem)
 
 
 async def test_a_name_with_a_password_becomes_basic_authentication(write: Write) -> None:
-    known = await credentials(write(user={"username": "sailor", "password": SECRET}))
-    assert known.headers() == {"Authorization": f"Basic {b64(f'sailor:{SECRET}')}"}
+    known = await credentials(write(user={"username": "alice", "password": SECRET}))
+    assert known.headers() == {"Authorization": f"Basic {b64(f'alice:{SECRET}')}"}
 
 
 async def test_a_context_without_a_user_is_anonymous(write: Write) -> None:
@@ -93,7 +93,7 @@ def broken(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "complaint"),
+    ("fields", "message"),
     [
         (
             broken(**{"current-context": "x"}),
@@ -235,14 +235,11 @@ def broken(**fields: Any) -> dict[str, Any]:
                     "exec": {
                         "apiVersion": "client.authentication.k8s.io/v1",
                         "command": "no-such-plugin",
-                        "installHint": "Get it from\nthe harbour master.\n",
+                        "installHint": "Get it from\nthe vendor.\n",
                     }
                 }
             ),
-            (
-                'user "u": exec.command "no-such-plugin" is not there: '
-                "Get it from the harbour master."
-            ),
+            ('user "u": exec.command "no-such-plugin" is not there: Get it from the vendor.'),
         ),
         (
             broken(
@@ -258,18 +255,18 @@ def broken(**fields: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_cannot_work_is_told_in_one_line_with_the_way_out(
-    write: Write, fields: dict[str, Any], complaint: str
+def test_what_cannot_work_is_refused_in_one_line_with_the_way_out(
+    write: Write, fields: dict[str, Any], message: str
 ) -> None:
     path = write(**fields)
     with pytest.raises(ConfigError) as refusal:
         load_connection(str(path))
-    assert str(refusal.value) == f"kubeconfig {path}: {complaint}"
+    assert str(refusal.value) == f"kubeconfig {path}: {message}"
     assert SECRET not in f"{refusal.value!r} {refusal.value.__cause__!r}"
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (f"token:\n  {SECRET}: a: b", "is not YAML at line 2, column 12: correct it"),
         (f"- {SECRET}", "is no kubeconfig: name another with --kubeconfig"),
@@ -277,14 +274,14 @@ def test_what_cannot_work_is_told_in_one_line_with_the_way_out(
         ("\x00", "is not YAML: correct it"),
     ],
 )
-def test_a_file_that_is_no_kubeconfig_is_told_so(
-    tmp_path: Path, content: str, complaint: str
+def test_a_file_that_is_no_kubeconfig_is_refused_as_such(
+    tmp_path: Path, content: str, message: str
 ) -> None:
     path = tmp_path / "config"
     path.write_text(content)
     with pytest.raises(ConfigError) as refusal:
         load_connection(str(path))
-    assert str(refusal.value) == f"kubeconfig {path}: {complaint}"
+    assert str(refusal.value) == f"kubeconfig {path}: {message}"
 
 
 async def test_a_kubeconfigs_token_file_is_read_beside_it(write: Write, tmp_path: Path) -> None:
@@ -296,7 +293,7 @@ async def test_a_kubeconfigs_token_file_is_read_beside_it(write: Write, tmp_path
 async def test_nothing_secret_is_in_any_repr(write: Write, pem: str) -> None:
     user = {
         "token": SECRET,
-        "username": "sailor",
+        "username": "alice",
         "password": SECRET,
         "client-certificate-data": b64(pem),
         "client-key-data": b64(pem),

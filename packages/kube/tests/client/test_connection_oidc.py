@@ -1,4 +1,4 @@
-"""An ID token is renewed by its issuer, who is verified, and nothing secret is told."""
+"""An ID token is renewed by its issuer, who is verified, and no secret is shown."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def issuing(authority: Authority) -> AsyncIterator[Issuer]:
 def source(write: Write, issuer: str, **config: str) -> CredentialSource:
     fields = {
         "idp-issuer-url": issuer,
-        "client-id": "harbour",
+        "client-id": "example",
         "client-secret": SECRET,
         "refresh-token": f"{SECRET}-refresh",
         "idp-certificate-authority": "ca.crt",
@@ -121,25 +121,25 @@ async def test_an_issuer_that_is_not_verified_gets_no_secret(
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "complaint"),
+    ("status", "answer", "message"),
     [
         (200, {"access_token": SECRET}, "no ID token came back (KeyError)"),
         (200, [SECRET], "no ID token came back (TypeError)"),
         (400, {"error": SECRET}, "oidc: failed to refresh access token"),
     ],
 )
-async def test_an_issuer_that_refuses_is_told_without_secrets(
-    write: Write, authority: Authority, status: int, answer: Any, complaint: str
+async def test_the_refusal_of_an_issuer_is_reported_without_secrets(
+    write: Write, authority: Authority, status: int, answer: Any, message: str
 ) -> None:
     async with issuing(authority) as issuer:
         issuer.status, issuer.answer = status, answer
         with pytest.raises(Unavailable) as failure:
             await source(write, issuer.url).current()
-    assert failure.value.message == complaint
+    assert failure.value.message == message
     assert SECRET not in f"{failure.value} {failure.value.__cause__!r}"
 
 
-async def test_an_expired_token_without_a_refresh_token_is_told(write: Write) -> None:
+async def test_an_expired_token_without_a_refresh_token_is_an_error(write: Write) -> None:
     tokens = source(write, "https://issuer", id_token=token(-1), refresh_token="")
     known = "the ID token has expired and there is no refresh-token"
     with pytest.raises(Unavailable, match=known):
@@ -147,7 +147,7 @@ async def test_an_expired_token_without_a_refresh_token_is_told(write: Write) ->
 
 
 @pytest.mark.parametrize(
-    ("config", "complaint"),
+    ("config", "message"),
     [
         ({"idp_issuer_url": "http://issuer"}, "idp-issuer-url is no https URL: OIDC needs one"),
         (
@@ -163,12 +163,12 @@ async def test_an_expired_token_without_a_refresh_token_is_told(write: Write) ->
         ),
     ],
 )
-def test_what_cannot_work_is_told_when_it_is_read(
-    write: Write, config: dict[str, str], complaint: str
+def test_what_cannot_work_is_refused_when_it_is_read(
+    write: Write, config: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigError) as refusal:
         source(write, **({"issuer": "https://issuer"} | config))
-    assert str(refusal.value).endswith(f': user "u": {complaint}')
+    assert str(refusal.value).endswith(f': user "u": {message}')
 
 
 def test_no_secret_is_in_a_repr(write: Write) -> None:

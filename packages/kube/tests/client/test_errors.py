@@ -43,8 +43,8 @@ from moorage_kube.client.errors import (
     ],
 )
 def test_each_status_has_its_class(status: int, reason: str, expected: type[KubeError]) -> None:
-    told = {"kind": "Status", "reason": reason, "message": "because"}
-    error = from_response(status, orjson.dumps(told), "GET nodes/n1")
+    answer = {"kind": "Status", "reason": reason, "message": "because"}
+    error = from_response(status, orjson.dumps(answer), "GET nodes/n1")
     assert type(error) is expected
     assert (error.status, error.reason, error.message) == (status, reason, "because")
     assert str(error) == f"GET nodes/n1: because ({status} {reason})"
@@ -58,7 +58,7 @@ def test_a_patch_for_another_uid_is_a_conflict_though_the_api_server_calls_it_in
     assert type(from_response(422, body, "PATCH nodes/n1")) is Invalid
 
 
-def test_an_answer_in_plain_text_is_told_in_one_short_line() -> None:
+def test_an_answer_in_plain_text_becomes_one_short_line() -> None:
     error = from_response(502, b"<h1>Bad\nGateway</h1>" + b"x" * 1000, "GET nodes")
     assert isinstance(error, Unavailable)
     assert error.message.startswith("<h1>Bad Gateway</h1>x")
@@ -86,7 +86,7 @@ def test_an_answer_that_says_nothing_is_an_error_all_the_same(body: bytes) -> No
         ("nan", {"details": {"retryAfterSeconds": 86400}}, 600.0),
     ],
 )
-def test_a_throttled_caller_is_told_how_long_to_wait(
+def test_a_throttled_error_says_how_long_to_wait(
     header: str | None, body: dict[str, Any], seconds: float | None
 ) -> None:
     error = from_response(429, body, "GET nodes", header)

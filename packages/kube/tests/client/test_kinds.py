@@ -15,11 +15,11 @@ from moorage_kube.client.kinds import LEASES, NODES, PODS, resource_path
         (resource_path(NODES, name="n1"), "/api/v1/nodes/n1"),
         (resource_path(NODES, name="n1", subresource="status"), "/api/v1/nodes/n1/status"),
         (resource_path(PODS), "/api/v1/pods"),
-        (resource_path(PODS, "port"), "/api/v1/namespaces/port/pods"),
-        (resource_path(PODS, "port", "p", "eviction"), "/api/v1/namespaces/port/pods/p/eviction"),
+        (resource_path(PODS, "team"), "/api/v1/namespaces/team/pods"),
+        (resource_path(PODS, "team", "p", "eviction"), "/api/v1/namespaces/team/pods/p/eviction"),
         (
-            resource_path(LEASES, "port", "l"),
-            "/apis/coordination.k8s.io/v1/namespaces/port/leases/l",
+            resource_path(LEASES, "team", "l"),
+            "/apis/coordination.k8s.io/v1/namespaces/team/leases/l",
         ),
         (resource_path(NODES, name="system:n"), "/api/v1/nodes/system:n"),
         (resource_path(NODES, name="a/b"), "/api/v1/nodes/a%2Fb"),
@@ -31,19 +31,19 @@ def test_a_path_leads_to_what_was_asked_for(path: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "namespace", "name", "complaint"),
+    ("kind", "namespace", "name", "message"),
     [
         (NODES, None, "", "no object is called ''"),
         (NODES, None, "..", "no object is called '..'"),
         (PODS, ".", "p", "no object is called '.'"),
         (PODS, None, "p", "pods 'p' needs a namespace"),
-        (NODES, "port", "n", "nodes are in no namespace, 'port' was given"),
+        (NODES, "team", "n", "nodes are in no namespace, 'team' was given"),
     ],
 )
 def test_a_path_that_would_mean_something_else_is_refused(
-    kind: Kind, namespace: str | None, name: str, complaint: str
+    kind: Kind, namespace: str | None, name: str, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=message):
         resource_path(kind, namespace, name)
 
 

@@ -118,8 +118,8 @@ def test_a_proxy_of_the_kubeconfig_goes_before_all_of_the_environment(
     assert load_connection(str(write())).proxy == PROXY
     monkeypatch.setenv("NO_PROXY", "*")
     assert load_connection(str(write())).proxy is None
-    told = write(cluster={"proxy-url": "http://told"})
-    assert load_connection(str(told)).proxy == "http://told"
+    stated = write(cluster={"proxy-url": "http://told"})
+    assert load_connection(str(stated)).proxy == "http://told"
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -127,10 +127,10 @@ def test_a_pod_uses_the_proxy_of_its_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ca: Path
 ) -> None:
     for name in ("token", "namespace"):
-        (tmp_path / name).write_text("port")
+        (tmp_path / name).write_text("team")
     assert ca.parent == tmp_path
-    told = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    for name, value in (told | {"HTTPS_PROXY": PROXY}).items():
+    stated = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    for name, value in (stated | {"HTTPS_PROXY": PROXY}).items():
         monkeypatch.setenv(name, value)
     assert load_connection(None, tmp_path).proxy == PROXY
     monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")

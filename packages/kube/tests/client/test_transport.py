@@ -1,4 +1,4 @@
-"""Requests go to the server that is meant, once, and what went wrong is told without secrets."""
+"""Requests go to the server that is meant, once, and errors show no secrets."""
 
 from __future__ import annotations
 
@@ -63,22 +63,22 @@ async def test_a_read_is_repeated_once_where_the_connection_was_dropped(pair: Pa
 @pytest.mark.parametrize("verb", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_a_write_is_never_sent_twice(pair: Pair, verb: str) -> None:
     server, client = pair
-    raw = server.put(LEASES, "l", "port")
-    await client.get(LEASES, "l", "port")  # so that the connection is a kept one
+    raw = server.put(LEASES, "l", "team")
+    await client.get(LEASES, "l", "team")  # so that the connection is a kept one
     server.fail(verb, drop="before")
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "POST": lambda: client.create(LEASES, raw),
         "PUT": lambda: client.replace(LEASES, raw),
-        "PATCH": lambda: client.patch(LEASES, Target("l", "port"), {}),
-        "DELETE": lambda: client.delete(LEASES, "l", "port"),
+        "PATCH": lambda: client.patch(LEASES, Target("l", "team"), {}),
+        "DELETE": lambda: client.delete(LEASES, "l", "team"),
     }
     with pytest.raises(Unavailable) as lost:
         await calls[verb]()
     assert (lost.value.status, lost.value.reason) == (0, "ConnectionLost")
-    assert len(server.seen(verb)) == 1
+    assert len(server.requests(verb)) == 1
 
 
-async def test_nobody_there_is_told_with_the_address(pair: Pair) -> None:
+async def test_a_refused_connection_is_reported_with_the_address(pair: Pair) -> None:
     server, _ = pair
     nowhere = server.connection(server="http://127.0.0.1:1")
     async with Client(nowhere) as client:
@@ -99,23 +99,23 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(
     assert len(server.asked) == 1
 
 
-async def test_every_call_is_told_in_the_words_of_rbac() -> None:
+async def test_every_call_is_reported_in_the_words_of_rbac() -> None:
     calls: list[Call] = []
     async with serve(ApiServer()) as server:
-        server.put(CONFIGMAPS, "m", "port")
+        server.put(CONFIGMAPS, "m", "team")
         async with Client(server.connection(), on_call=calls.append) as client:
-            await client.get(CONFIGMAPS, "m", "port")
+            await client.get(CONFIGMAPS, "m", "team")
             await client.list_all(NODES)
             with pytest.raises(NotFound):
                 await client.patch(NODES, Target("n1", subresource="status"), {})
             server.fail("POST", drop="before")
             with pytest.raises(Unavailable):
-                await client.create(LEASES, {"metadata": {"name": "l"}}, "port")
+                await client.create(LEASES, {"metadata": {"name": "l"}}, "team")
     assert calls == [
-        Call("get", "", "configmaps", None, "m", "port", 200),
+        Call("get", "", "configmaps", None, "m", "team", 200),
         Call("list", "", "nodes", status=200),
         Call("patch", "", "nodes", "status", "n1", None, 404),
-        Call("create", "coordination.k8s.io", "leases", namespace="port", status=0),
+        Call("create", "coordination.k8s.io", "leases", namespace="team", status=0),
     ]
 
 
@@ -154,8 +154,8 @@ async def test_no_secret_is_in_any_error(pair: Pair) -> None:
     server.fail("GET", drop="before", times=2)
     with pytest.raises(Unavailable) as lost:
         await client.get(NODES, "n1")
-    told = [broken.value, lost.value, lost.value.__cause__, server.connection()]
-    assert TOKEN not in "".join(f"{each} {each!r}" for each in told)
+    shown = [broken.value, lost.value, lost.value.__cause__, server.connection()]
+    assert TOKEN not in "".join(f"{each} {each!r}" for each in shown)
 
 
 @pytest.fixture(name="tls")
@@ -177,7 +177,7 @@ def ca_text(authority: Authority, folder: Path) -> str:
 async def test_the_server_is_verified_and_so_are_we(
     authority: Authority, tls: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    pem = authority.client_pem("sailor", ()).decode()
+    pem = authority.client_pem("alice", ()).decode()
     source = FixedCredentials(Credentials(certificate=pem, key=pem))
     tls.verify_mode = ssl.CERT_REQUIRED
     async with serve(ApiServer(), tls) as server:
@@ -194,7 +194,7 @@ async def test_the_server_is_verified_and_so_are_we(
     [
         {"ca": None},
         {"ca": "other"},
-        {"server_name": "harbour.example"},
+        {"server_name": "api.example"},
     ],
 )
 async def test_a_server_that_is_not_the_one_meant_is_not_talked_to(

@@ -1,4 +1,4 @@
-"""Leadership passes on when the holder is gone, and never while it may still be acting."""
+"""Another process leads when the holder is gone, and never while it may still be acting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEADLINE = 10.0
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -37,7 +37,7 @@ class Clock:
 
 
 def refusal(kind: type[KubeError], status: int) -> KubeError:
-    return kind(status=status, reason=kind.__name__, message="refused", what="PUT leases/harbour")
+    return kind(status=status, reason=kind.__name__, message="refused", what="PUT leases/example")
 
 
 @dataclass
@@ -52,7 +52,7 @@ class LeaseServer:
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
         await self._arrive()
-        assert (kind.plural, name, namespace) == ("leases", "harbour", "port")
+        assert (kind.plural, name, namespace) == ("leases", "example", "team")
         if self.lease is None:
             raise refusal(NotFound, 404)
         return copy.deepcopy(self.lease)
@@ -61,7 +61,7 @@ class LeaseServer:
         self, kind: Kind, body: dict[str, Any], namespace: str | None = None
     ) -> dict[str, Any]:
         await self._arrive()
-        assert (kind.plural, namespace) == ("leases", "port")
+        assert (kind.plural, namespace) == ("leases", "team")
         if self.lease is not None:
             raise refusal(AlreadyExists, 409)
         return self._write(body)
@@ -77,7 +77,7 @@ class LeaseServer:
 
     def put(self, holder: str, **spec: object) -> None:
         """Somebody else writes the Lease."""
-        meta = {"name": "harbour", "namespace": "port"}
+        meta = {"name": "example", "namespace": "team"}
         self._write({"metadata": meta, "spec": {"holderIdentity": holder} | spec})
         self.writes.pop()
 
@@ -119,7 +119,7 @@ async def candidate(
     identity: str = "me",
     on_started: Callable[[], Awaitable[None]] = nothing,
 ) -> AsyncIterator[Candidate]:
-    settings = LeaseSettings("harbour", "port", identity, 15.0, DEADLINE, retry=0.01)
+    settings = LeaseSettings("example", "team", identity, 15.0, DEADLINE, retry=0.01)
     election = LeaseElection(server, settings, clock)
     stopped = asyncio.Event()
 
@@ -136,7 +136,7 @@ async def candidate(
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the server of this test tells nobody
+        while not condition():  # noqa: ASYNC110 - this test's server signals nothing
             await asyncio.sleep(0.001)
 
 
@@ -189,7 +189,7 @@ async def test_a_silent_holder_is_replaced_after_its_lease_and_not_before() -> N
 async def test_a_standby_is_there_the_moment_the_lease_runs_out() -> None:
     server = LeaseServer()
     server.put("other", leaseDurationSeconds=1)
-    settings = LeaseSettings("harbour", "port", "me", duration=15, renew_deadline=10, retry=9)
+    settings = LeaseSettings("example", "team", "me", duration=15, renew_deadline=10, retry=9)
     election = LeaseElection(server, settings)
     task = asyncio.create_task(election.run(nothing, nothing))
     began = time.monotonic()
@@ -313,7 +313,7 @@ async def test_release_leaves_anothers_lease_alone() -> None:
 
 async def test_release_of_what_is_not_held_asks_nothing() -> None:
     server = LeaseServer()
-    settings = LeaseSettings("harbour", "port", "me")
+    settings = LeaseSettings("example", "team", "me")
     await LeaseElection(server, settings, Clock()).release()
     assert server.calls == 0
 
@@ -328,18 +328,18 @@ async def test_what_goes_wrong_at_takeover_ends_the_run() -> None:
 
 
 async def test_the_lease_is_renewed_while_the_takeover_takes_its_time() -> None:
-    async def look_around() -> None:
+    async def take_over() -> None:
         await asyncio.Event().wait()
 
     server = LeaseServer()
-    async with candidate(server, Clock(), on_started=look_around) as me:
+    async with candidate(server, Clock(), on_started=take_over) as me:
         await until(lambda: server.writes.count("me") > 3)
         me.election.fence()
 
 
 async def test_a_loop_that_does_not_come_round_is_called_stalled() -> None:
     server, clock = LeaseServer(), Clock()
-    election = LeaseElection(server, LeaseSettings("harbour", "port", "me"), clock)
+    election = LeaseElection(server, LeaseSettings("example", "team", "me"), clock)
     assert not election.stalled
     clock.now += 16
     assert election.stalled
@@ -349,7 +349,7 @@ async def test_a_loop_that_does_not_come_round_is_called_stalled() -> None:
 def test_times_that_do_not_grow_are_refused(times: tuple[float, float, float]) -> None:
     duration, deadline, retry = times
     with pytest.raises(ValueError, match="must grow in this order"):
-        LeaseSettings("harbour", "port", "me", duration, deadline, retry)
+        LeaseSettings("example", "team", "me", duration, deadline, retry)
 
 
 async def test_a_renewal_counts_from_when_it_was_sent() -> None:
@@ -428,7 +428,7 @@ async def test_a_hanging_takeover_is_cancelled_before_leadership_is_said_to_have
         order.append("stopped")
 
     server = LeaseServer()
-    election = LeaseElection(server, LeaseSettings("harbour", "port", "me", retry=0.01), Clock())
+    election = LeaseElection(server, LeaseSettings("example", "team", "me", retry=0.01), Clock())
     task = asyncio.create_task(election.run(hang, on_stopped))
     await until(lambda: election.is_leader)
     await rounds(server, 2)
@@ -453,7 +453,7 @@ async def test_a_lease_without_spec_or_holder_is_taken_at_once(
     spec: dict[str, Any] | None,
 ) -> None:
     server, clock = LeaseServer(), Clock()
-    meta = {"name": "harbour", "namespace": "port", "resourceVersion": "7"}
+    meta = {"name": "example", "namespace": "team", "resourceVersion": "7"}
     server.lease = {"metadata": meta} | ({} if spec is None else {"spec": spec})
     async with candidate(server, clock) as me:
         await until(lambda: me.election.is_leader)
@@ -472,7 +472,7 @@ async def test_a_process_is_ready_once_it_reached_the_lease_whoever_holds_it() -
         await rounds(server, 2)
         missing = me.election.missing()
         assert missing is not None
-        assert missing.startswith("lease port/harbour was not reached yet: PUT leases/harbour")
+        assert missing.startswith("lease team/example was not reached yet: PUT leases/example")
         server.failure = None
         await until(lambda: me.election.missing() is None)
         assert not me.election.is_leader
@@ -491,7 +491,7 @@ async def test_a_process_whose_tries_no_longer_reach_the_lease_is_not_ready(hold
         clock.now += 2
         missing = me.election.missing()
         assert missing is not None
-        assert missing.startswith("lease port/harbour could not be reached for 12 s: PUT leases")
+        assert missing.startswith("lease team/example could not be reached for 12 s: PUT leases")
 
 
 async def test_a_standby_names_the_holder_once_and_a_new_leader_whom_it_replaced(
@@ -503,13 +503,13 @@ async def test_a_standby_names_the_holder_once_and_a_new_leader_whom_it_replaced
     async with candidate(server, clock) as me:
         await rounds(server, 5)
         assert caplog.messages == [
-            "waiting: lease port/harbour is held by other since 2026-01-01T00:00:00.000000Z"
+            "waiting: lease team/example is held by other since 2026-01-01T00:00:00.000000Z"
         ]
         clock.now += 15.1
         await until(lambda: me.election.is_leader)
         await rounds(server, 2)
     assert caplog.messages[1:] == [
-        "leading: me holds lease port/harbour; it replaces other, silent for 15.1 s"
+        "leading: me holds lease team/example; it replaces other, silent for 15.1 s"
     ]
 
 
@@ -529,7 +529,7 @@ async def test_a_new_leader_says_how_the_lease_came_to_be_free(
             server.put("")
         await until(lambda: me.election.is_leader)
         await rounds(server, 1)
-    assert caplog.messages[-1] == f"leading: me holds lease port/harbour; {said}"
+    assert caplog.messages[-1] == f"leading: me holds lease team/example; {said}"
 
 
 async def test_a_forbidden_lease_is_reported_once_a_minute_with_the_way_out(
@@ -542,7 +542,7 @@ async def test_a_forbidden_lease_is_reported_once_a_minute_with_the_way_out(
         assert len(caplog.messages) == 1
         assert caplog.messages[0].endswith(
             "; allow the service account to get, create and update leases of coordination.k8s.io"
-            " in namespace port, or choose another namespace with --lease-namespace"
+            " in namespace team, or choose another namespace with --lease-namespace"
         )
         clock.now += 60
         await rounds(server, 5)

@@ -13,16 +13,16 @@ KNOWN = ("MOORAGE_DRY_RUN", "MOORAGE_WORKERS", "LEASE_NAME")
 
 
 @pytest.fixture
-def _boat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A distribution with a plug-in that reads one variable, and one that does not say which."""
-    meta = tmp_path / "boat-1.dist-info"
+    meta = tmp_path / "plugin-1.dist-info"
     meta.mkdir()
-    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: boat\nVersion: 1\n")
+    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
     (meta / "entry_points.txt").write_text(
-        "[port.boats]\nrow-boat = row_boat:create\nraft = raft_of_old:create\ngone = no_boat:x\n"
+        "[our.plugins]\nfast-disk = fast_disk:create\nslow = old_disk:create\ngone = no_module:x\n"
     )
-    (tmp_path / "row_boat.py").write_text('VARIABLES = ("MOORAGE_ROW_BOAT_OARS",)\n')
-    (tmp_path / "raft_of_old.py").write_text("")
+    (tmp_path / "fast_disk.py").write_text('VARIABLES = ("MOORAGE_FAST_DISK_SIZES",)\n')
+    (tmp_path / "old_disk.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
@@ -54,21 +54,21 @@ def test_what_only_looks_like_a_service_is_refused() -> None:
     assert len(names("MOORAGE_METRIC_PORT", "MOORAGE_CORE_PORT")) == 2
 
 
-@pytest.mark.usefixtures("_boat")
+@pytest.mark.usefixtures("_plugin")
 def test_a_plug_in_owns_the_names_that_it_lists() -> None:
-    assert names("MOORAGE_ROW_BOAT_OARS", groups=("port.boats",)) == []
-    (line,) = names("MOORAGE_ROW_BOAT_OAR", groups=("port.boats",))
-    assert line.endswith("did you mean MOORAGE_ROW_BOAT_OARS?")
+    assert names("MOORAGE_FAST_DISK_SIZES", groups=("our.plugins",)) == []
+    (line,) = names("MOORAGE_FAST_DISK_SIZE", groups=("our.plugins",))
+    assert line.endswith("did you mean MOORAGE_FAST_DISK_SIZES?")
 
 
-@pytest.mark.usefixtures("_boat")
+@pytest.mark.usefixtures("_plugin")
 def test_a_plug_in_that_lists_none_owns_all_with_its_name() -> None:
-    assert names("MOORAGE_RAFT_LOGS", "MOORAGE_GONE_AWAY", groups=("port.boats",)) == []
-    assert len(names("MOORAGE_RAFT_LOGS", "MOORAGE_GONE_AWAY")) == 2
+    assert names("MOORAGE_SLOW_LOGS", "MOORAGE_GONE_AWAY", groups=("our.plugins",)) == []
+    assert len(names("MOORAGE_SLOW_LOGS", "MOORAGE_GONE_AWAY")) == 2
 
 
-@pytest.mark.usefixtures("_boat")
+@pytest.mark.usefixtures("_plugin")
 def test_no_plug_in_is_imported_whose_variables_are_not_set() -> None:
-    sys.modules.pop("raft_of_old", None)
-    assert names("MOORAGE_ROW_BOAT_OARS", groups=("port.boats",)) == []
-    assert "raft_of_old" not in sys.modules
+    sys.modules.pop("old_disk", None)
+    assert names("MOORAGE_FAST_DISK_SIZES", groups=("our.plugins",)) == []
+    assert "old_disk" not in sys.modules

@@ -33,11 +33,11 @@ sys.exit(run(CommonSettings.model_validate(raw), setup))
 
 
 @pytest.mark.parametrize(("task", "code"), [("stop", 0), ("broken", 1)])
-async def test_told_to_stop_it_ends_with_0_and_with_a_dead_task_with_1(
+async def test_stopped_it_ends_with_0_and_with_a_dead_task_with_1(
     task: str, code: int, write: Callable[..., Path]
 ) -> None:
     async with serve(ApiServer()) as server:
-        # Kopf asks which kinds there are; there are none.
+        # Kopf discovers the kinds; there are none.
         json = {"Content-Type": "application/json"}
         for path, body in (("/api", b'{"versions": []}'), ("/apis", b'{"groups": []}')):
             server.fail("GET", status=200, path=path, body=body, headers=json, times=100)

@@ -70,7 +70,7 @@ async def server() -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def session_of(connection: Connection) -> AsyncIterator[aiohttp.ClientSession]:
-    login = await log_in(connection, "moorage-harbour/1")
+    login = await log_in(connection, "moorage-example/1")
     assert login.server == connection.server
     yield login.aiohttp_session
     await login.aiohttp_session.close()
@@ -92,12 +92,12 @@ async def ask(session: aiohttp.ClientSession, url: str, json: object = None) -> 
 async def test_requests_carry_the_credentials_and_our_name(server: Server) -> None:
     purse = Purse()
     async with session_of(Connection(server.url, purse)) as session:
-        assert session.headers.get("User-Agent") == "moorage-harbour/1"
+        assert session.headers.get("User-Agent") == "moorage-example/1"
         assert await ask(session, server.url, {"a": 1}) == (200, b'{"a":1}')
     (asked,) = server.asked
     assert (asked.method, asked.path_qs) == ("PATCH", "/api?watch=true")
     wanted = {
-        "User-Agent": "moorage-harbour/1",
+        "User-Agent": "moorage-example/1",
         "Content-Type": "application/json",
         "X-Mark": "kopf",
     }
@@ -163,7 +163,7 @@ async def test_kopf_does_not_wait_for_as_long_as_a_server_asks(wait: str) -> Non
             await ask(session, url)
 
 
-async def test_a_server_out_of_reach_is_told_without_objects_of_the_ssl_module() -> None:
+async def test_the_error_of_a_server_out_of_reach_shows_no_objects_of_the_ssl_module() -> None:
     url = "https://127.0.0.1:1"
     async with session_of(Connection(url, Purse())) as session:
         with pytest.raises(aiohttp.ClientConnectionError) as refusal:

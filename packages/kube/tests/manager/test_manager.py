@@ -96,7 +96,7 @@ async def _server() -> AsyncIterator[ApiServer]:
 
 def lists(server: ApiServer, plural: str) -> int:
     """How often the objects of a kind were listed."""
-    return sum(asked.path.endswith(f"/{plural}") for asked in server.seen("GET"))
+    return sum(asked.path.endswith(f"/{plural}") for asked in server.requests("GET"))
 
 
 def lease_requests(server: ApiServer) -> int:
@@ -172,7 +172,7 @@ async def test_two_controllers_share_one_store_one_informer_and_one_list(
             passes = f"moorage_{name}_reconciles_total"
             assert registry.get_sample_value(passes, {"outcome": "done"}) == 1.0
     assert lists(server, "nodes") <= 2
-    assert len(server.seen("WATCH")) <= 2
+    assert len(server.requests("WATCH")) <= 2
 
 
 async def test_two_informers_of_one_kind_are_both_started_and_both_stopped(
@@ -304,7 +304,7 @@ class NotingElection(NoElection):
         self._log.append("released")
 
 
-async def test_a_stop_pauses_drains_tells_cancels_releases_and_flushes_in_this_order(
+async def test_a_stop_pauses_drains_notifies_cancels_releases_and_flushes_in_this_order(
     server: ApiServer, left: list[float]
 ) -> None:
     log: list[str] = []
@@ -336,7 +336,7 @@ async def test_a_stop_pauses_drains_tells_cancels_releases_and_flushes_in_this_o
         assert log == [
             "agent runs", "begun a", "ended a", "stopping", "agent cancelled", "released",
         ]  # fmt: skip
-        assert [asked.path for asked in server.seen("POST")] == [
+        assert [asked.path for asked in server.requests("POST")] == [
             "/api/v1/namespaces/default/events"
         ]
         assert lifecycle.exit_code == 0

@@ -1,4 +1,4 @@
-"""Plug-ins are found by entry point; a missing or a doubled one is explained."""
+"""Plug-ins are found by entry point; the error for a missing or doubled one says what to do."""
 
 from __future__ import annotations
 
@@ -52,29 +52,29 @@ def test_two_distributions_of_one_name_are_refused(installed: Path) -> None:
     assert not {"cloud_same_one", "cloud_same_two"} & set(sys.modules)
 
 
-class Ship(Protocol):
+class Offered(Protocol):
     """What is asked of a plug-in here."""
 
     name: str
 
-    def sail(self) -> None: ...
+    def read(self) -> None: ...
 
-    def anchor(self) -> None: ...
+    def open(self) -> None: ...
 
 
 class Whole:
     name = "whole"
 
-    def sail(self) -> None: ...
+    def read(self) -> None: ...
 
-    def anchor(self) -> None: ...
+    def open(self) -> None: ...
 
 
-class Raft:
-    def sail(self) -> None: ...
+class Partial:
+    def read(self) -> None: ...
 
 
 def test_what_a_plug_in_lacks_is_named_at_once() -> None:
-    require(GROUP, "whole", Whole(), Ship)
-    with pytest.raises(PluginUnfit, match="'raft' lacks anchor, name; install a version of it"):
-        require(GROUP, "raft", Raft(), Ship)
+    require(GROUP, "whole", Whole(), Offered)
+    with pytest.raises(PluginUnfit, match="'partial' lacks name, open; install a version of it"):
+        require(GROUP, "partial", Partial(), Offered)

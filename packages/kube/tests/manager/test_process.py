@@ -83,9 +83,9 @@ def test_a_kubeconfig_that_is_not_there_is_said_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(settings(kubeconfig=str(tmp_path / "none")), lambda _: None) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("moorage: ")
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("moorage: ")
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.usefixtures("nowhere")

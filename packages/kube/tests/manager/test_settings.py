@@ -1,4 +1,4 @@
-"""Settings come from flags, environment, file and defaults, in this order, and are explained."""
+"""Settings come from flags, environment, file and defaults, in this order; --help shows each."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from moorage_kube.manager.settings import (
 )
 
 
-class HarbourSettings(ElectedSettings):
+class ExampleSettings(ElectedSettings):
     """Settings of a controller that exists only here."""
 
-    prog: ClassVar[str] = "moorage-harbour"
+    prog: ClassVar[str] = "moorage-example"
     version: ClassVar[str] = "1.2.3"
-    description: ClassVar[str] = "Keeps boats tied."
+    description: ClassVar[str] = "Keeps links up."
 
     link: str = Field(
         "eth0",
-        description="Link to tie boats to.",
+        description="Link to use.",
         validation_alias=also("MOORAGE_LINK", "IFACE"),
-        json_schema_extra=in_group("harbour", "--iface"),
+        json_schema_extra=in_group("example", "--iface"),
     )
 
 
@@ -45,19 +45,19 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on stderr with which these arguments are refused."""
     with pytest.raises(SystemExit) as ended:
-        load(HarbourSettings, argv)
+        load(ExampleSettings, argv)
     assert ended.value.code == 2
     line = capsys.readouterr().err
-    assert line.startswith("moorage-harbour: ")
+    assert line.startswith("moorage-example: ")
     assert line.count("\n") == 1
     return line
 
 
 def test_defaults_stand_where_nothing_is_said() -> None:
-    settings = load(HarbourSettings, [])
+    settings = load(ExampleSettings, [])
     assert (settings.metrics_port, settings.log_format, settings.dry_run) == (9999, "json", False)
-    lease = settings.lease(namespace="harbour", identity="me")
-    assert (lease.name, lease.namespace, lease.duration) == ("moorage-harbour", "harbour", 15.0)
+    lease = settings.lease(namespace="example", identity="me")
+    assert (lease.name, lease.namespace, lease.duration) == ("moorage-example", "example", 15.0)
 
 
 def test_flags_win_over_the_environment_and_that_over_the_file(
@@ -67,7 +67,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(
     file.write_text("workers: 1\nlease_name: file\nlog_level: debug\n")
     monkeypatch.setenv("MOORAGE_WORKERS", "2")
     monkeypatch.setenv("MOORAGE_LEASE_NAME", "environment")
-    settings = load(HarbourSettings, ["--config", str(file), "--workers", "3"])
+    settings = load(ExampleSettings, ["--config", str(file), "--workers", "3"])
     assert (settings.workers, settings.lease_name, settings.log_level) == (
         3,
         "environment",
@@ -81,7 +81,7 @@ def test_the_file_may_be_json_and_named_by_the_environment(
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"metrics_port": 0, "link": "bond0"}))
     monkeypatch.setenv("MOORAGE_CONFIG", str(file))
-    settings = load(HarbourSettings, [])
+    settings = load(ExampleSettings, [])
     assert (settings.metrics_port, settings.link) == (0, "bond0")
 
 
@@ -100,23 +100,23 @@ def test_names_of_before_still_work_but_ours_win(
     name: str, value: str, field: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert getattr(load(HarbourSettings, []), field) == expected
+    assert getattr(load(ExampleSettings, []), field) == expected
 
 
 def test_our_name_wins_over_the_name_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEASE_NAME", "old")
     monkeypatch.setenv("MOORAGE_LEASE_NAME", "new")
-    assert load(HarbourSettings, []).lease_name == "new"
+    assert load(ExampleSettings, []).lease_name == "new"
 
 
 def test_a_second_flag_sets_the_same_field() -> None:
-    assert load(HarbourSettings, ["--iface", "eth1"]).link == "eth1"
+    assert load(ExampleSettings, ["--iface", "eth1"]).link == "eth1"
 
 
 def test_a_switch_can_be_turned_off_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOORAGE_DRY_RUN", "true")
-    assert load(HarbourSettings, []).dry_run is True
-    assert load(HarbourSettings, ["--no-dry-run"]).dry_run is False
+    assert load(ExampleSettings, []).dry_run is True
+    assert load(ExampleSettings, ["--no-dry-run"]).dry_run is False
 
 
 def test_a_bad_flag_is_named_with_its_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,26 +198,26 @@ def test_help_teaches_every_field_with_its_variable_and_default(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        load(HarbourSettings, ["--help"])
+        load(ExampleSettings, ["--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for name, field in HarbourSettings.model_fields.items():
+    for name, field in ExampleSettings.model_fields.items():
         assert "--" + name.replace("_", "-") in text
         assert str(field.description) in text
     assert "[MOORAGE_LEASE_DURATION, LEASE_DURATION; default 15.0]" in text
     assert "One of debug, info, warning, error." in text
-    assert "harbour:" in text
+    assert "example:" in text
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        load(HarbourSettings, ["--version"])
+        load(ExampleSettings, ["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == "moorage-harbour 1.2.3\n"
+    assert capsys.readouterr().out == "moorage-example 1.2.3\n"
 
 
 def test_no_two_processes_have_one_identity(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POD_NAME", "harbour-0")
+    monkeypatch.setenv("POD_NAME", "example-0")
     first, second = new_identity(), new_identity()
     assert first != second
-    assert first.startswith("harbour-0_")
+    assert first.startswith("example-0_")

@@ -14,7 +14,7 @@ from virtual_time import simulate
 from moorage_kube.client import backoff
 from moorage_kube.reconcile.queue import Handler, WorkQueue
 
-Look = tuple[str, float]
+Call = tuple[str, float]
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def without_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Worker:
-    """A handler that writes down what it looks at and when, and takes its time."""
+    """A handler that records its keys and when they came, and takes its time."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
-        self.looks: list[Look] = []
+        self.calls: list[Call] = []
         self.answers: dict[str, list[float | Exception | None]] = defaultdict(list)
         self.running: list[str] = []
         self.most_at_once = 0
@@ -37,7 +37,7 @@ class Worker:
         assert key not in self.running
         self.running.append(key)
         self.most_at_once = max(self.most_at_once, len(self.running))
-        self.looks.append((key, round(asyncio.get_running_loop().time(), 3)))
+        self.calls.append((key, round(asyncio.get_running_loop().time(), 3)))
         try:
             await asyncio.sleep(self.seconds)
         finally:
@@ -70,7 +70,7 @@ def test_keys_are_handled_once_each_in_the_order_they_came() -> None:
             queue.add(key)
         assert queue.depth == 3
         await work(queue, worker)
-        assert worker.looks == [("a", 0.0), ("b", 0.0), ("c", 0.0)]
+        assert worker.calls == [("a", 0.0), ("b", 0.0), ("c", 0.0)]
         assert queue.depth == 0
 
     simulate(story)
@@ -83,7 +83,7 @@ def test_so_many_keys_as_workers_are_handled_at_the_same_time() -> None:
             queue.add(key)
         await work(queue, worker)
         assert worker.most_at_once == 2
-        assert [at for _, at in worker.looks] == [0.0, 0.0, 1.0, 1.0]
+        assert [at for _, at in worker.calls] == [0.0, 0.0, 1.0, 1.0]
 
     simulate(story)
 
@@ -100,7 +100,7 @@ def test_a_key_added_while_it_is_handled_is_handled_once_more_afterwards() -> No
             assert queue.depth == 1
 
         await work(queue, worker, meanwhile=meanwhile)
-        assert worker.looks == [("a", 0.0), ("a", 5.0)]
+        assert worker.calls == [("a", 0.0), ("a", 5.0)]
 
     simulate(story)
 
@@ -114,35 +114,35 @@ def test_of_several_wishes_for_later_the_earliest_counts() -> None:
         queue.add_after("early", 7.0)
         assert queue.depth == 0
         await work(queue, worker)
-        assert worker.looks == [("late", 5.0), ("early", 7.0)]
+        assert worker.calls == [("late", 5.0), ("early", 7.0)]
 
     simulate(story)
 
 
-def test_a_look_now_meets_the_wish_for_a_later_one() -> None:
+def test_a_run_now_replaces_one_planned_for_later() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker()
         queue.add_after("a", 60.0)
         queue.add("a")
         queue.add_after("a", 30.0)
         await work(queue, worker)
-        assert worker.looks == [("a", 0.0)]
+        assert worker.calls == [("a", 0.0)]
 
     simulate(story)
 
 
-def test_the_handler_says_when_it_wants_to_look_again() -> None:
+def test_the_handler_says_when_it_wants_to_run_again() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker()
         worker.answers["a"] = [30.0, 0.0, None]
         queue.add("a")
         await work(queue, worker)
-        assert worker.looks == [("a", 0.0), ("a", 30.0), ("a", 30.0)]
+        assert worker.calls == [("a", 0.0), ("a", 30.0), ("a", 30.0)]
 
     simulate(story)
 
 
-def test_a_wish_that_comes_due_during_a_look_is_met_after_it() -> None:
+def test_a_run_that_comes_due_during_another_follows_it() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker(seconds=5.0)
 
@@ -152,27 +152,29 @@ def test_a_wish_that_comes_due_during_a_look_is_met_after_it() -> None:
             queue.add_after("a", 1.0)
 
         await work(queue, worker, meanwhile=meanwhile)
-        assert worker.looks == [("a", 0.0), ("a", 5.0)]
+        assert worker.calls == [("a", 0.0), ("a", 5.0)]
 
     simulate(story)
 
 
 @pytest.mark.usefixtures("without_chance")
-def test_a_bug_is_told_and_tried_again_ever_more_slowly(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_reported_and_tried_again_ever_more_slowly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bug = RuntimeError("it broke")
 
     async def story() -> None:
-        told: list[tuple[str, Exception]] = []
-        queue, worker = WorkQueue(lambda key, error: told.append((key, error))), Worker()
+        reported: list[tuple[str, Exception]] = []
+        queue, worker = WorkQueue(lambda key, error: reported.append((key, error))), Worker()
         worker.answers["a"] = [bug] * 11
         queue.add("a")
         queue.add("b")
         await work(queue, worker)
-        looks = [at for key, at in worker.looks if key == "a"]
-        pauses = [after - before for before, after in itertools.pairwise(looks)]
+        calls = [at for key, at in worker.calls if key == "a"]
+        pauses = [after - before for before, after in itertools.pairwise(calls)]
         assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-        assert ("b", 0.0) in worker.looks
-        assert told == [("a", bug)] * 11
+        assert ("b", 0.0) in worker.calls
+        assert reported == [("a", bug)] * 11
 
     simulate(story)
     record = caplog.records[0]
@@ -183,13 +185,13 @@ def test_a_bug_is_told_and_tried_again_ever_more_slowly(caplog: pytest.LogCaptur
 
 
 @pytest.mark.usefixtures("without_chance")
-def test_one_good_look_makes_the_next_bug_the_first_again() -> None:
+def test_one_good_run_makes_the_next_bug_the_first_again() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker()
         worker.answers["a"] = [OSError(), OSError(), 10.0, OSError(), None]
         queue.add("a")
         await work(queue, worker)
-        assert [at for _, at in worker.looks] == [0.0, 1.0, 3.0, 13.0, 14.0]
+        assert [at for _, at in worker.calls] == [0.0, 1.0, 3.0, 13.0, 14.0]
 
     simulate(story)
 
@@ -203,11 +205,11 @@ def test_a_standby_collects_keys_and_handles_them_once_it_leads() -> None:
             queue.add("now")
             queue.add_after("later", 5.0)
             await asyncio.sleep(100.0)
-            assert (worker.looks, queue.depth) == ([], 2)
+            assert (worker.calls, queue.depth) == ([], 2)
             queue.resume()
 
         await work(queue, worker, meanwhile=meanwhile)
-        assert worker.looks == [("now", 100.0), ("later", 100.0)]
+        assert worker.calls == [("now", 100.0), ("later", 100.0)]
 
     simulate(story)
 
@@ -222,12 +224,12 @@ def test_a_pause_holds_back_what_was_added_just_before_it() -> None:
             queue.pause()
 
         await work(queue, worker, meanwhile=meanwhile)
-        assert (worker.looks, queue.depth) == ([], 1)
+        assert (worker.calls, queue.depth) == ([], 1)
 
     simulate(story)
 
 
-def test_draining_waits_for_the_looks_in_hand_and_begins_no_other() -> None:
+def test_draining_waits_for_the_handlers_that_run_and_starts_no_other() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker(seconds=3.0)
 
@@ -240,7 +242,7 @@ def test_draining_waits_for_the_looks_in_hand_and_begins_no_other() -> None:
             assert asyncio.get_running_loop().time() == pytest.approx(3.0)
 
         await work(queue, worker, meanwhile=meanwhile)
-        assert worker.looks == [("a", 0.0), ("b", 0.0)]
+        assert worker.calls == [("a", 0.0), ("b", 0.0)]
 
     simulate(story)
 
@@ -249,7 +251,7 @@ def test_draining_waits_for_the_looks_in_hand_and_begins_no_other() -> None:
     ("seconds_of", "drained_at"),
     [({"a": 2.0, "b": 9.0}, 9.0), ({"a": 9.0, "b": 2.0}, 9.0), ({"a": 4.0}, 4.0)],
 )
-def test_draining_waits_for_the_longest_look_in_hand(
+def test_draining_waits_for_the_longest_handler(
     seconds_of: dict[str, float], drained_at: float
 ) -> None:
     async def story() -> None:
@@ -352,7 +354,7 @@ def test_draining_waits_for_a_lone_handler() -> None:
             assert worker.running == []
 
         await work(queue, worker, meanwhile=meanwhile)
-        assert worker.looks == [("a", 0.0)]
+        assert worker.calls == [("a", 0.0)]
 
     simulate(story)
 

@@ -47,7 +47,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Look:
+class Read:
     """An action that only reads."""
 
     reads_only: ClassVar[bool] = True
@@ -117,7 +117,7 @@ class Scene:
         self.reports.append(ended)
         self._do("report")
 
-    async def look(self) -> float | None:
+    async def reconcile(self) -> float | None:
         return await self.reconciler(KEY)
 
     @property
@@ -127,8 +127,8 @@ class Scene:
 
     @property
     def conditions(self) -> dict[str, tuple[str, str, str]]:
-        told: list[dict[str, str]] = self.status.get("conditions", [])  # type: ignore[assignment]  # raw JSON
-        return {one["type"]: (one["status"], one["reason"], one["message"]) for one in told}
+        conditions: list[dict[str, str]] = self.status.get("conditions", [])  # type: ignore[assignment]  # raw JSON
+        return {one["type"]: (one["status"], one["reason"], one["message"]) for one in conditions}
 
     @property
     def outcomes(self) -> dict[str, float]:
@@ -157,7 +157,7 @@ def finalized(**metadata: object) -> dict[str, object]:
 
 async def test_finalizer_and_status_are_written_before_the_first_action_each_fenced() -> None:
     scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
-    assert await scene.look() == 7.0
+    assert await scene.reconcile() == 7.0
     assert scene.log == [
         "fence", "finalizer", "fence", "status", "fence", "first", "fence", "second",
         "fence", "report",
@@ -170,7 +170,7 @@ async def test_finalizer_and_status_are_written_before_the_first_action_each_fen
 async def test_the_finalizer_is_taken_off_after_everything_else() -> None:
     scene = Scene(plan=ENDING)
     scene.put(finalized(deletionTimestamp=NOW))
-    assert await scene.look() is None
+    assert await scene.reconcile() is None
     assert scene.log == [
         "fence", "status", "fence", "undo", "fence", "finalizer", "fence", "report",
     ]  # fmt: skip
@@ -179,7 +179,7 @@ async def test_the_finalizer_is_taken_off_after_everything_else() -> None:
 
 async def test_each_write_fits_the_answer_to_the_one_before() -> None:
     scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
-    await scene.look()
+    await scene.reconcile()
     versions = [patch.body["metadata"]["resourceVersion"] for patch in scene.api.patches]
     assert versions == ["1", "2"]
     assert {patch.body["metadata"]["uid"] for patch in scene.api.patches} == {"uid-w1"}
@@ -190,9 +190,9 @@ async def test_each_write_fits_the_answer_to_the_one_before() -> None:
 
 async def test_a_second_pass_with_the_same_plan_writes_nothing() -> None:
     scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
-    await scene.look()
+    await scene.reconcile()
     scene.log.clear()
-    await scene.look()
+    await scene.reconcile()
     assert [one for one in scene.log if one != "fence"] == ["first", "second", "report"]
 
 
@@ -201,7 +201,7 @@ async def test_what_comes_after_an_error_is_not_begun(broken: str) -> None:
     scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT))
     order = ["finalizer", "status", "first", "second"]
     scene.errors[broken] = kube_error(kube.Unavailable)
-    assert await scene.look() is not None
+    assert await scene.reconcile() is not None
     done = order[: order.index(broken)]
     assert [one for one in scene.log if one != "fence"] == [*done, "report"]
     (ended,) = scene.reports
@@ -214,7 +214,7 @@ async def test_the_finalizer_stays_while_anything_before_it_fails(broken: str) -
     scene = Scene(plan=ENDING)
     scene.put(finalized(deletionTimestamp=NOW))
     scene.errors[broken] = kube_error(kube.Unavailable)
-    await scene.look()
+    await scene.reconcile()
     assert scene.api.objects[KEY]["metadata"]["finalizers"] == [FINALIZER]
 
 
@@ -228,41 +228,41 @@ async def test_a_fence_that_falls_stops_the_pass_at_that_very_point(allowed: int
             raise LeadershipLost("frozen")
 
     scene.fence = fence
-    assert await scene.look() is None
+    assert await scene.reconcile() is None
     everything = ["finalizer", "status", "first", "second", "report"]
     assert [one for one in scene.log if one != "fence"] == everything[:allowed]
 
 
 async def test_a_plan_without_status_and_finalizer_writes_neither() -> None:
     scene = Scene(plan=WORK)
-    await scene.look()
+    await scene.reconcile()
     assert scene.api.patches == []
     assert [one for one in scene.log if one != "fence"] == ["first", "second", "report"]
 
 
 async def test_a_controller_without_a_writer_acts_alone() -> None:
     scene = Scene(plan=replace(FULL, finalizer=Finalizer.PRESENT), has_writer=False)
-    assert await scene.look() == 7.0
+    assert await scene.reconcile() == 7.0
     assert scene.api.patches == []
     assert [one for one in scene.log if one != "fence"] == ["first", "second", "report"]
 
 
 async def test_at_rest_nothing_is_waited_for() -> None:
-    assert await Scene(plan=REST).look() is None
+    assert await Scene(plan=REST).reconcile() is None
 
 
 async def test_an_object_that_is_gone_is_neither_decided_about_nor_reported() -> None:
     scene = Scene(plan=FULL, observed=None)
-    assert await scene.look() is None
+    assert await scene.reconcile() is None
     assert scene.log == []
     assert scene.outcomes == {"done": 1.0}
 
 
-# Objects that change while they are looked at.
+# Objects that change while they are observed.
 
 
 class Vanishing(Scene):
-    """The object goes while it is looked at, though what was read first is still told."""
+    """The object is deleted while it is observed, though what was read first is still reported."""
 
     async def observe(self, key: str) -> str | None:
         self.store.forget(key)
@@ -271,7 +271,7 @@ class Vanishing(Scene):
 
 
 class Changing(Scene):
-    """Somebody changes the object while it is looked at."""
+    """Somebody changes the object while it is observed."""
 
     async def observe(self, key: str) -> str | None:
         found = await super().observe(key)
@@ -282,21 +282,21 @@ class Changing(Scene):
 async def test_nothing_is_done_for_an_object_to_which_nothing_can_be_written() -> None:
     scene = Scene(plan=FULL)
     scene.store.forget(KEY)
-    assert (await scene.look() or 0.0) <= 0.05
+    assert (await scene.reconcile() or 0.0) <= 0.05
     assert [one for one in scene.log if one != "fence"] == []
     assert scene.outcomes == {"stale": 1.0}
 
 
-async def test_an_object_that_vanishes_while_it_is_looked_at_is_not_acted_on() -> None:
+async def test_an_object_that_vanishes_while_it_is_observed_is_not_acted_on() -> None:
     scene = Vanishing(plan=FULL)
-    await scene.look()
+    await scene.reconcile()
     assert scene.log == ["fence"]
     assert scene.outcomes == {"stale": 1.0}
 
 
-async def test_a_status_does_not_answer_a_version_that_came_after_the_look() -> None:
+async def test_a_status_does_not_answer_a_version_that_came_after_it_was_observed() -> None:
     scene = Changing(plan=FULL)
-    await scene.look()
+    await scene.reconcile()
     assert scene.status == {}
     assert scene.log == ["fence"]
     assert scene.outcomes == {"stale": 1.0}
@@ -307,7 +307,7 @@ async def test_a_status_does_not_answer_a_version_that_came_after_the_look() -> 
 
 async def test_a_report_gets_all_of_the_pass() -> None:
     scene = Scene(plan=FULL)
-    await scene.look()
+    await scene.reconcile()
     (ended,) = scene.reports
     assert ended == Pass(KEY, "what is", FULL, None, ended.seconds, dry_run=False)
     assert ended.seconds > 0.0
@@ -316,7 +316,7 @@ async def test_a_report_gets_all_of_the_pass() -> None:
 async def test_the_first_error_stops_the_plan_and_is_reported() -> None:
     error = cloud.MachineUnfit("w1 is too big")
     scene = Scene(plan=WORK, errors={"first": error})
-    assert await scene.look() == 300.0  # a policy may change, which nobody reports
+    assert await scene.reconcile() == 300.0  # a policy may change, which nobody reports
     (ended,) = scene.reports
     failure = Failure(Disposition.REFUSED, "MachineUnfit", "w1 is too big", error)
     assert (ended.plan, ended.failure) == (WORK, failure)
@@ -326,16 +326,16 @@ async def test_the_first_error_stops_the_plan_and_is_reported() -> None:
 async def test_a_failed_observation_is_reported_without_a_plan() -> None:
     error = kube_error(kube.Unavailable)
     scene = Scene(errors={"observe": error})
-    await scene.look()
+    await scene.reconcile()
     (ended,) = scene.reports
     assert (ended.key, ended.observed, ended.plan) == (KEY, None, None)
     assert ended.failure is not None
     assert ended.failure.cause is error
 
 
-async def test_a_stale_pass_is_not_reported_and_looked_at_again_ever_less_eagerly() -> None:
+async def test_a_stale_pass_is_not_reported_and_repeated_after_growing_pauses() -> None:
     scene = Scene(plan=WORK, errors={"second": kube_error(kube.Conflict, 409)})
-    pauses = [await scene.look() or 0.0 for _ in range(12)]
+    pauses = [await scene.reconcile() or 0.0 for _ in range(12)]
     assert scene.reports == []
     assert pauses[0] <= 0.05
     assert 3.75 <= pauses[-1] <= 5.0
@@ -345,7 +345,7 @@ async def test_a_stale_pass_is_not_reported_and_looked_at_again_ever_less_eagerl
 async def test_a_bug_is_reported_and_raised_for_the_queue(broken: str) -> None:
     scene = Scene(plan=WORK, errors={broken: KeyError("knot")})
     with pytest.raises(KeyError, match="knot"):
-        await scene.look()
+        await scene.reconcile()
     (ended,) = scene.reports
     assert ended.failure is not None
     assert ended.failure.disposition is Disposition.BUG
@@ -355,7 +355,7 @@ async def test_a_bug_is_reported_and_raised_for_the_queue(broken: str) -> None:
 async def test_a_report_that_fails_is_tried_again_later(caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene(errors={"report": kube_error(kube.Unavailable)})
     with caplog.at_level(logging.INFO):
-        assert 0.75 <= (await scene.look() or 0.0) <= 1.0
+        assert 0.75 <= (await scene.reconcile() or 0.0) <= 1.0
     assert scene.outcomes == {"retry": 1.0}
     assert caplog.messages[-1].startswith("w1: report: GET widgets/w1: refused")
 
@@ -364,7 +364,7 @@ async def test_a_report_that_fails_is_tried_again_later(caplog: pytest.LogCaptur
 async def test_the_first_failure_is_kept_where_the_report_fails_as_well(second: Exception) -> None:
     first = cloud.MachineUnfit("too big")
     scene = Scene(plan=WORK, errors={"first": first, "report": second})
-    assert await scene.look() == 300.0
+    assert await scene.reconcile() == 300.0
     assert scene.outcomes == {"refused": 1.0}
 
 
@@ -373,7 +373,7 @@ async def test_a_bug_is_raised_though_its_report_can_be_tried_again() -> None:
         plan=WORK, errors={"first": KeyError("knot"), "report": kube_error(kube.Unavailable)}
     )
     with pytest.raises(KeyError, match="knot"):
-        await scene.look()
+        await scene.reconcile()
 
 
 # Pauses.
@@ -381,46 +381,46 @@ async def test_a_bug_is_raised_though_its_report_can_be_tried_again() -> None:
 
 async def test_a_growing_pause_starts_over_after_a_success() -> None:
     scene = Scene(errors={"observe": kube_error(kube.Unavailable)})
-    pauses = [await scene.look() or 0.0 for _ in range(12)]
+    pauses = [await scene.reconcile() or 0.0 for _ in range(12)]
     assert 0.75 <= pauses[0] <= 1.0
     assert 225 <= pauses[-1] <= 300
     error = scene.errors.pop("observe")
-    await scene.look()
+    await scene.reconcile()
     scene.errors["observe"] = error
-    assert (await scene.look() or 0.0) <= 1.0
+    assert (await scene.reconcile() or 0.0) <= 1.0
 
 
 async def test_a_growing_pause_starts_over_for_a_successor_of_the_object() -> None:
     scene = Scene(errors={"observe": kube_error(kube.Unavailable)})
     for _ in range(5):
-        await scene.look()
+        await scene.reconcile()
     error = scene.errors.pop("observe")
     scene.observed = None
-    await scene.look()
+    await scene.reconcile()
     scene.errors["observe"] = error
-    assert (await scene.look() or 0.0) <= 1.0
+    assert (await scene.reconcile() or 0.0) <= 1.0
 
 
 async def test_the_pause_the_cloud_asked_for_is_kept() -> None:
     scene = Scene(plan=WORK, errors={"first": cloud.Throttled("slow down", retry_after=33.0)})
-    assert [await scene.look() for _ in range(12)] == [33.0] * 12
+    assert [await scene.reconcile() for _ in range(12)] == [33.0] * 12
 
 
 async def test_who_asks_for_no_pause_at_all_is_not_believed_for_ever() -> None:
     scene = Scene(plan=WORK, errors={"first": cloud.Throttled("slow down", retry_after=0.0)})
-    pauses = [await scene.look() or 0.0 for _ in range(12)]
+    pauses = [await scene.reconcile() or 0.0 for _ in range(12)]
     assert pauses[0] > 0.0
     assert 3.75 <= pauses[-1] <= 5.0
 
 
 async def test_a_rival_writer_of_the_status_leads_to_a_bounded_wait() -> None:
     scene = Scene(plan=WORK)
-    await scene.look()
+    await scene.reconcile()
     pauses = []
     for number in range(3):
         scene.plan = replace(FULL, status=PlainStatus((READY,), {"step": number}))
         scene.put(raw_object(KEY, status={"step": "rival", "round": number}))
-        pauses.append(await scene.look())
+        pauses.append(await scene.reconcile())
     assert pauses[:2] == [7.0, 7.0]  # the first answer is written at once
     assert 1.0 < (pauses[2] or 0.0) <= 2.0
     failure = scene.reports[-1].failure
@@ -446,7 +446,7 @@ async def dry_scene(way: str, plan: Plan[object]) -> Scene:
 @pytest.mark.parametrize("way", ["setting", "annotation"])
 async def test_a_dry_run_writes_the_status_and_nothing_else(way: str) -> None:
     scene = await dry_scene(way, replace(FULL, finalizer=Finalizer.PRESENT))
-    assert await scene.look() == 7.0
+    assert await scene.reconcile() == 7.0
     assert [one for one in scene.log if one != "fence"] == ["status", "report"]
     assert scene.conditions == {
         "Ready": ("False", "Working", "two steps to go"),
@@ -461,7 +461,7 @@ async def test_a_dry_run_writes_the_status_and_nothing_else(way: str) -> None:
 async def test_a_dry_run_of_an_ending_object_leaves_it_its_finalizer() -> None:
     scene = Scene(plan=ENDING, dry_run=True)
     scene.put(finalized(deletionTimestamp=NOW))
-    await scene.look()
+    await scene.reconcile()
     assert scene.api.objects[KEY]["metadata"]["finalizers"] == [FINALIZER]
     assert scene.conditions["DryRun"] == (
         "True",
@@ -472,21 +472,21 @@ async def test_a_dry_run_of_an_ending_object_leaves_it_its_finalizer() -> None:
 
 @pytest.mark.parametrize("way", ["setting", "annotation"])
 async def test_actions_that_only_read_are_carried_out_in_a_dry_run(way: str) -> None:
-    scene = await dry_scene(way, replace(FULL, actions=("first", Look(), "second")))
-    await scene.look()
-    assert [one for one in scene.log if one != "fence"] == ["status", Look(), "report"]
+    scene = await dry_scene(way, replace(FULL, actions=("first", Read(), "second")))
+    await scene.reconcile()
+    assert [one for one in scene.log if one != "fence"] == ["status", Read(), "report"]
     assert scene.conditions["DryRun"] == ("True", "WouldChange", "would first; second")
 
 
 async def test_a_dry_run_with_nothing_to_do_says_so() -> None:
     scene = Scene(plan=replace(REST, status=PlainStatus()), dry_run=True)
-    await scene.look()
+    await scene.reconcile()
     assert scene.conditions == {"DryRun": ("True", "NothingToDo", "nothing would be changed")}
 
 
 async def test_a_long_plan_is_not_spelled_out_to_its_end() -> None:
     scene = Scene(plan=replace(FULL, actions=tuple("abcdefg")), dry_run=True)
-    await scene.look()
+    await scene.reconcile()
     assert scene.conditions["DryRun"][2] == "would a; b; c; d; e; and 2 more"
 
 
@@ -496,16 +496,16 @@ async def test_the_controllers_own_condition_about_a_dry_run_wins(dry_run: bool)
     before = {"conditions": [{"type": "DryRun", "status": "True", "reason": "Old"}]}
     scene = Scene(plan=replace(FULL, status=PlainStatus((own,))), dry_run=dry_run)
     scene.put(raw_object(KEY, status=before))
-    await scene.look()
+    await scene.reconcile()
     assert scene.conditions["DryRun"] == ("True", "WouldAttach", "would attach a")
 
 
 async def test_after_a_dry_run_the_condition_says_that_it_is_over() -> None:
     scene = await dry_scene("annotation", FULL)
-    await scene.look()
+    await scene.reconcile()
     scene.put(raw_object(KEY, status=scene.status))
     scene.log.clear()
-    await scene.look()
+    await scene.reconcile()
     assert scene.conditions["DryRun"] == ("False", "Off", "changes are made")
     assert [one for one in scene.log if one != "fence"] == ["status", "first", "second", "report"]
     assert not scene.reports[-1].dry_run
@@ -513,13 +513,13 @@ async def test_after_a_dry_run_the_condition_says_that_it_is_over() -> None:
 
 async def test_an_object_that_never_saw_a_dry_run_has_no_condition_about_it() -> None:
     scene = Scene(plan=FULL)
-    await scene.look()
+    await scene.reconcile()
     assert list(scene.conditions) == ["Ready"]
 
 
 async def test_a_plan_without_status_says_nothing_of_its_dry_run() -> None:
     scene = Scene(plan=WORK, dry_run=True)
-    await scene.look()
+    await scene.reconcile()
     assert [one for one in scene.log if one != "fence"] == ["report"]
     assert scene.status == {}
 
@@ -530,20 +530,20 @@ async def test_a_plan_without_status_says_nothing_of_its_dry_run() -> None:
 async def test_what_a_plan_gives_away_is_assumed_before_the_first_write() -> None:
     scene = Scene(plan=replace(FULL, assumes=frozenset({"n1"})))
     scene.errors["status"] = kube_error(kube.Unavailable)
-    await scene.look()
+    await scene.reconcile()
     assert scene.assumed.of(KEY) == {"n1"}
     scene.plan = replace(FULL, assumes=frozenset({"n2"}))
-    await scene.look()
+    await scene.reconcile()
     assert scene.assumed.of(KEY) == {"n2"}
     scene.observed = None
-    await scene.look()
+    await scene.reconcile()
     assert scene.assumed.tokens() == {}
 
 
 async def test_a_dry_run_keeps_nothing_from_others() -> None:
     scene = Scene(plan=replace(FULL, assumes=frozenset({"n1"})))
     scene.put(annotated())
-    await scene.look()
+    await scene.reconcile()
     assert scene.assumed.tokens() == {}
 
 
@@ -553,10 +553,10 @@ async def test_a_dry_run_keeps_nothing_from_others() -> None:
 async def test_the_same_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene(plan=WORK)
     with caplog.at_level(logging.INFO):
-        await scene.look()
-        await scene.look()
+        await scene.reconcile()
+        await scene.reconcile()
         scene.plan = REST
-        await scene.look()
+        await scene.reconcile()
     assert caplog.messages == ["w1: two steps to go", "w1: nothing to do"]
 
 
@@ -567,10 +567,10 @@ async def test_the_same_failure_is_logged_once_until_it_is_over(
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             scene.errors["first"] = cloud.Unavailable("no answer")
-            await scene.look()
-            await scene.look()
+            await scene.reconcile()
+            await scene.reconcile()
             scene.errors.clear()
-            await scene.look()
+            await scene.reconcile()
     assert caplog.messages == ["w1: two steps to go", "w1: no answer", "w1: no answer"]
 
 

@@ -49,7 +49,7 @@ class EventServer:
 
 @asynccontextmanager
 async def recorder(server: EventServer) -> AsyncIterator[EventRecorder]:
-    events = EventRecorder(server, "moorage-harbour", "pod-1")
+    events = EventRecorder(server, "moorage-example", "pod-1")
     task = asyncio.create_task(events.run())
     try:
         yield events
@@ -79,7 +79,7 @@ async def test_a_note_becomes_an_event_in_the_objects_namespace() -> None:
         "10.0.0.1 is on eth0",
         1,
     )
-    assert event["source"]["component"] == event["reportingComponent"] == "moorage-harbour"
+    assert event["source"]["component"] == event["reportingComponent"] == "moorage-example"
 
 
 async def test_the_event_of_a_cluster_scoped_object_goes_to_default() -> None:
@@ -155,7 +155,7 @@ async def test_a_long_name_leaves_room_for_the_events_own_suffix() -> None:
 async def test_publishing_never_waits_even_when_nobody_writes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    events = EventRecorder(EventServer(), "moorage-harbour")
+    events = EventRecorder(EventServer(), "moorage-example")
     async with asyncio.timeout(5):
         for _ in range(1001):
             await events.publish(NOTE)

@@ -62,7 +62,7 @@ async def test_what_is_older_is_read_again() -> None:
         yield addresses(len(reads))
 
     async with exposed(read, fresh_seconds=0.01) as exposition, asyncio.timeout(DEADLINE):
-        while (await exposition.text(""))[0].count(b"address_bound{") < 3:  # noqa: ASYNC110 - time passes, nobody tells
+        while (await exposition.text(""))[0].count(b"address_bound{") < 3:  # noqa: ASYNC110 - time passes, nothing signals it
             await asyncio.sleep(0.005)
 
 
@@ -91,11 +91,11 @@ async def test_the_text_is_encoded_beside_the_event_loop() -> None:
 
 async def test_everybody_else_has_a_turn_between_two_families() -> None:
     turns = 0
-    seen: list[int] = []
+    observed: list[int] = []
 
     def read() -> Iterator[Metric]:
         for number in range(5):
-            seen.append(turns)
+            observed.append(turns)
             yield GaugeMetricFamily(f"family_{number}", "One.")
 
     async with exposed(read) as exposition:
@@ -103,7 +103,7 @@ async def test_everybody_else_has_a_turn_between_two_families() -> None:
         while not scrape.done():
             turns += 1
             await asyncio.sleep(0)
-    assert len(set(seen)) == 5
+    assert len(set(observed)) == 5
 
 
 async def test_a_scraper_that_leaves_takes_nothing_from_the_others() -> None:

@@ -19,7 +19,7 @@ DEADLINE = 30.0
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -94,14 +94,14 @@ def test_a_loop_that_was_away_too_long_fails_liveness_until_it_beats_again() -> 
 )
 async def test_metrics_come_in_the_form_that_is_accepted(accept: str, content_type: str) -> None:
     registry = ProbedRegistry()
-    Gauge("boats", "Boats.", registry=registry).set(3)
+    Gauge("addresses", "Addresses.", registry=registry).set(3)
     probes = await serve(0, Health(), registry, "127.0.0.1")
     try:
         status, body, actual = await ask(probes, "/metrics", accept)
     finally:
         await probes.close()
     assert (status, actual.split(";")[0]) == (200, content_type)
-    assert "boats 3.0" in body
+    assert "addresses 3.0" in body
 
 
 class Served:

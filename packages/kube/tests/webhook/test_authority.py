@@ -166,16 +166,16 @@ def test_lifetimes_that_could_break_trust_are_refused(authority: int, serving: i
         Lifetimes(authority * DAY, serving * DAY)
 
 
-class World:
-    """API servers that learn of a new caBundle within the overlap, and replicas that look late."""
+class Installation:
+    """API servers that learn of a new caBundle within the overlap, and replicas that act late."""
 
     def __init__(self) -> None:
         self.now = BEGIN
         self.stored = step(None, BEGIN)
         self.published: list[tuple[dt.datetime, bytes]] = [(BEGIN, self.stored.ca_bundle)]
 
-    def look(self, *, publishes: bool) -> None:
-        """One look of one replica."""
+    def refresh(self, *, publishes: bool) -> None:
+        """One refresh of one replica."""
         if publishes:
             self._publish()
         since, known = self.published[-1]
@@ -196,22 +196,22 @@ class World:
 
 @settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
-    looks=st.lists(
+    refreshes=st.lists(
         st.tuples(st.integers(min_value=1, max_value=100), st.booleans()), min_size=30, max_size=60
     )
 )
 def test_no_api_server_ever_meets_a_certificate_it_does_not_trust(
-    looks: list[tuple[int, bool]],
+    refreshes: list[tuple[int, bool]],
 ) -> None:
-    """Hours pass between looks, some of which cannot write the caBundle."""
-    world = World()
-    for hours, publishes in looks:
-        world.now += dt.timedelta(hours=hours)
-        before = world.stored
-        world.look(publishes=publishes)
-        alive = before.certificate.not_valid_after_utc > world.now
-        if alive and world.stored.certificate != before.certificate:
-            signer = world.stored.authorities[issuers(world.stored)[0]]
-            assert signer in x509.load_pem_x509_certificates(world.known())
-        assert world.stored.certificate.not_valid_after_utc > world.now
-        assert issuers(world.stored) != []
+    """Hours pass between refreshes, some of which cannot write the caBundle."""
+    installation = Installation()
+    for hours, publishes in refreshes:
+        installation.now += dt.timedelta(hours=hours)
+        before = installation.stored
+        installation.refresh(publishes=publishes)
+        alive = before.certificate.not_valid_after_utc > installation.now
+        if alive and installation.stored.certificate != before.certificate:
+            signer = installation.stored.authorities[issuers(installation.stored)[0]]
+            assert signer in x509.load_pem_x509_certificates(installation.known())
+        assert installation.stored.certificate.not_valid_after_utc > installation.now
+        assert issuers(installation.stored) != []

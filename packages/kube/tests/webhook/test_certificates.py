@@ -44,10 +44,12 @@ class Load:
         self.stopped = False
         self._progress = asyncio.Event()
 
-    async def keep_asking(self, *, anew: bool) -> None:
+    async def keep_asking(self, *, on_new_connections: bool) -> None:
         async with self.lab.caller() as session:
             while not self.stopped:
-                asking = self.lab.ask() if anew else ask(session, f"{self.lab.url}/check")
+                asking = (
+                    self.lab.ask() if on_new_connections else ask(session, f"{self.lab.url}/check")
+                )
                 assert (await asking)[0] == 200
                 self.answered += 1
                 self._progress.set()
@@ -69,8 +71,8 @@ async def test_new_certificates_are_served_under_load_without_a_lost_request(
         lab.trusted.extend(bundles)
         load = Load(lab)
         async with asyncio.TaskGroup() as group:
-            for anew in (True, True, False, False):
-                group.create_task(load.keep_asking(anew=anew))
+            for on_new_connections in (True, True, False, False):
+                group.create_task(load.keep_asking(on_new_connections=on_new_connections))
             for bundle in bundles:
                 write_pair(tmp_path, bundle)
                 wanted = bundle.certificate.serial_number
@@ -85,7 +87,7 @@ async def test_new_certificates_are_served_under_load_without_a_lost_request(
 
 
 class TestFiles:
-    """One look at the files at a time."""
+    """One refresh at a time."""
 
     def source(self, folder: Path) -> FileCertificates:
         return FileCertificates(folder / "tls.crt", folder / "tls.key")
@@ -96,12 +98,12 @@ class TestFiles:
         source = self.source(tmp_path)
         assert source.ready() == "no certificate yet"
         for _ in range(3):
-            source.look()
+            source.refresh()
         assert source.serving is None
         assert source.ready() == f"{tmp_path / 'tls.crt'}: No such file or directory"
         assert len(caplog.records) == 1
         write_pair(tmp_path, pair())
-        source.look()
+        source.refresh()
         assert source.ready() is None
 
     def test_a_pair_that_does_not_fit_is_kept_out_and_said_once(
@@ -109,20 +111,20 @@ class TestFiles:
     ) -> None:
         source, good, other = self.source(tmp_path), pair(), pair()
         write_pair(tmp_path, good)
-        source.look()
+        source.refresh()
         serving = source.serving
         (tmp_path / "tls.key").write_bytes(other.key)
         caplog.clear()
-        source.look()
+        source.refresh()
         assert caplog.records == []  # the other file may be on its way
         for _ in range(3):
-            source.look()
+            source.refresh()
         assert [each.levelname for each in caplog.records] == ["WARNING"]
         assert "certificate and key do not fit" in caplog.text
         assert source.serving is serving
         assert source.ready() is None
         write_pair(tmp_path, other)
-        source.look()
+        source.refresh()
         assert source.serving is not serving
 
     @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nxx\n", b"\xff\x00"])
@@ -130,28 +132,28 @@ class TestFiles:
         source = self.source(tmp_path)
         write_pair(tmp_path, pair())
         (tmp_path / "tls.crt").write_bytes(content)
-        source.look()
+        source.refresh()
         assert source.serving is None
         assert "cannot be read" in str(source.ready())
 
     def test_the_same_files_are_loaded_once(self, tmp_path: Path) -> None:
         source = self.source(tmp_path)
         write_pair(tmp_path, pair())
-        source.look()
+        source.refresh()
         serving = source.serving
-        source.look()
+        source.refresh()
         assert source.serving is serving
 
     def test_files_that_vanish_leave_what_is_served(self, tmp_path: Path) -> None:
         source = self.source(tmp_path)
         paths = write_pair(tmp_path, pair())
-        source.look()
+        source.refresh()
         for path in paths:
             path.unlink()
-        source.look()
+        source.refresh()
         assert source.ready() is None
 
-    def test_the_swap_of_a_mounted_secret_is_seen(self, tmp_path: Path) -> None:
+    def test_the_swap_of_a_mounted_secret_is_noticed(self, tmp_path: Path) -> None:
         """As the kubelet does it: a folder a generation, one symbolic link that is replaced."""
         first, second = pair(), pair()
         for name, bundle in (("..1", first), ("..2", second)):
@@ -161,17 +163,17 @@ class TestFiles:
         for name in ("tls.crt", "tls.key"):
             (tmp_path / name).symlink_to(f"..data/{name}")
         source = self.source(tmp_path)
-        source.look()
+        source.refresh()
         before = source.serving
         (tmp_path / "..new").symlink_to("..2")
         (tmp_path / "..new").rename(tmp_path / "..data")
-        source.look()
+        source.refresh()
         assert source.serving is not before
 
     def test_a_certificate_that_has_ended_is_not_ready(self, tmp_path: Path) -> None:
         now = [dt.datetime.now(dt.UTC)]
         source = FileCertificates(*write_pair(tmp_path, pair()), now=lambda: now[0])
-        source.look()
+        source.refresh()
         assert source.ready() is None
         now[0] += dt.timedelta(days=100)
         assert str(source.ready()).startswith("the certificate ended at ")

@@ -179,7 +179,7 @@ async def test_without_file_descriptors_it_neither_dies_nor_spins(
             with pytest.raises(OSError, match="Too many open files"):
                 fill(lab.server.port, strangers)
             begun = time.process_time()
-            await until(lambda: "cannot accept connections" in caplog.text, "the complaint")
+            await until(lambda: "cannot accept connections" in caplog.text, "the warning")
             await asyncio.sleep(0.6)
             assert time.process_time() - begun < 5.0
         finally:
@@ -187,8 +187,8 @@ async def test_without_file_descriptors_it_neither_dies_nor_spins(
             for stranger in strangers:
                 stranger.close()
         assert (await lab.ask())[0] == 200
-    complaints = [each for each in caplog.records if "cannot accept" in each.message]
-    assert len(complaints) == 1
+    warnings = [each for each in caplog.records if "cannot accept" in each.message]
+    assert len(warnings) == 1
 
 
 def test_answering_is_never_late_and_each_other_stage_has_its_own_time() -> None:

@@ -128,13 +128,13 @@ async def serving() -> AsyncIterator[tuple[SecretServer, Client]]:
 
 
 def replica(client: Client, clock: Clock) -> SelfManagedCertificates:
-    return SelfManagedCertificates(client, PLACE, now=clock, look_seconds=0.01)
+    return SelfManagedCertificates(client, PLACE, now=clock, refresh_seconds=0.01)
 
 
-async def test_the_first_look_makes_the_secret_and_trusts_it_where_it_is_ours() -> None:
+async def test_the_first_refresh_makes_the_secret_and_trusts_it_where_it_is_ours() -> None:
     async with serving() as (server, client):
         source = replica(client, Clock())
-        await source.look()
+        await source.refresh()
         assert source.ready() is None
         assert server.secret is not None
         assert server.secret["type"] == "kubernetes.io/tls"
@@ -146,7 +146,7 @@ async def test_the_first_look_makes_the_secret_and_trusts_it_where_it_is_ours() 
 async def test_replicas_that_race_serve_the_winner_s_certificate() -> None:
     async with serving() as (server, client):
         sources = [replica(client, Clock()) for _ in range(8)]
-        await asyncio.gather(*(source.look() for source in sources))
+        await asyncio.gather(*(source.refresh() for source in sources))
         assert server.writes == 1
         ends = {source.serving.expires for source in sources if source.serving}
         assert len(ends) == 1
@@ -157,28 +157,28 @@ async def test_at_rest_nothing_is_written() -> None:
     async with serving() as (server, client):
         clock = Clock()
         source = replica(client, clock)
-        await source.look()
+        await source.refresh()
         before = source.serving
         clock.now += DAY
-        await source.look()
+        await source.refresh()
         assert server.writes == 1
         assert source.serving is before
 
 
 async def test_over_two_years_two_replicas_never_lose_trust() -> None:
-    """Each looks every fifteen days; what is served is signed by what was trusted before."""
+    """Each refreshes every fifteen days; what is served is signed by what was trusted before."""
     lifetimes = Lifetimes()
     async with serving() as (server, client):
         clock = Clock()
         sources = [replica(client, clock) for _ in range(2)]
         for source in sources:
-            await source.look()
+            await source.refresh()
         authorities = {server.stored("ca.crt")}
         for _ in range(60):
             trusted = base64.b64decode(server.bundle("checks", 0))
             clock.now += 15 * DAY
             for source in sources:
-                await source.look()
+                await source.refresh()
                 assert source.ready() is None
             certificate = _all(server.stored("tls.crt"))[0]
             assert any(_signed_by(certificate, each) for each in _all(trusted))
@@ -191,10 +191,10 @@ async def test_over_two_years_two_replicas_never_lose_trust() -> None:
 async def test_a_caBundle_that_is_changed_is_put_right_and_waited_for_again() -> None:  # noqa: N802 - the field's name
     async with serving() as (server, client):
         source = replica(client, Clock())
-        await source.look()
+        await source.refresh()
         right = server.bundle("changes", 0)
         server.configurations["changes"][0]["clientConfig"]["caBundle"] = "eA=="
-        await source.look()
+        await source.refresh()
         assert server.bundle("changes", 0) == right
 
 
@@ -202,7 +202,7 @@ async def test_a_configuration_that_is_missing_stops_nothing() -> None:
     async with serving() as (server, client):
         del server.configurations["changes"]
         source = replica(client, Clock())
-        await source.look()
+        await source.refresh()
         assert source.ready() is None
         assert server.bundle("checks", 0) != ""
 
@@ -211,10 +211,10 @@ async def test_a_configuration_that_is_missing_stops_nothing() -> None:
 async def test_a_secret_that_somebody_broke_is_written_afresh(broken: str) -> None:
     async with serving() as (server, client):
         source = replica(client, Clock())
-        await source.look()
+        await source.refresh()
         assert server.secret is not None
         server.secret["data"][broken] = base64.b64encode(b"nonsense").decode()
-        await source.look()
+        await source.refresh()
         assert server.stored(broken) != b"nonsense"
         assert base64.b64decode(server.bundle("checks", 0)) == server.stored("ca.crt")
         assert source.ready() is None
@@ -228,7 +228,7 @@ async def test_without_the_api_server_it_serves_on_until_the_certificate_ends(
         source = replica(client, clock)
         server.down = True
         running = asyncio.create_task(source.run())
-        await until(lambda: "InternalError" in caplog.text, "the complaint")
+        await until(lambda: "InternalError" in caplog.text, "the warning")
         assert "InternalError" in str(source.ready())
         server.down = False
         await until(lambda: source.ready() is None, "the certificate")

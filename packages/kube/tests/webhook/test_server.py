@@ -20,7 +20,7 @@ from moorage_testing.waiting import until
 
 
 def check(request: AdmissionRequest) -> Decision:
-    """Pods are to have an owner; those of the shop get one."""
+    """Pods must have an owner; those of the shop get one."""
     labels = (request.object or {}).get("metadata", {}).get("labels") or {}
     if "owner" in labels:
         return Allowed(("owners are a thing of the past",))
@@ -160,10 +160,10 @@ class TestFailSafe:
                 )
                 == 3
             )
-        told = [record for record in caplog.records if record.levelno >= logging.ERROR]
-        assert len(told) == 1
-        assert told[0].exc_info is not None
-        assert "decide failed" in told[0].message
+        logged = [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert len(logged) == 1
+        assert logged[0].exc_info is not None
+        assert "decide failed" in logged[0].message
 
     async def test_a_late_decision_is_cancelled(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -228,7 +228,7 @@ class TestFailSafe:
 
 
 class TestStopping:
-    """A server that is told to stop loses no request."""
+    """A server that is stopped loses no request."""
 
     async def test_a_request_in_hand_is_answered(self, tmp_path: Path) -> None:
         began, go_on = asyncio.Event(), asyncio.Event()

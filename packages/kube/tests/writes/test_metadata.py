@@ -1,4 +1,4 @@
-"""Metadata of objects that are not ours is changed only as it was seen; pods are asked to leave."""
+"""Metadata of objects that are not ours changes only if it is as it was read; pods are evicted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from moorage_kube.client.client import Target
 from moorage_kube.client.errors import Conflict, Invalid, KubeError
 from moorage_kube.client.kinds import NODES, PODS
 from moorage_kube.writes.eviction import evict
-from moorage_kube.writes.metadata import patch_as_seen, remove_metadata, remove_taint, set_metadata
+from moorage_kube.writes.metadata import (
+    patch_if_unchanged,
+    remove_metadata,
+    remove_taint,
+    set_metadata,
+)
 
 TEST_FAILED = "the server rejected our request due to an error in our request"
 
@@ -65,25 +70,27 @@ def test_a_taint_is_removed_with_all_its_effects_the_last_one_first() -> None:
     assert remove_taint(("theirs",), "ours") == []
 
 
-async def test_a_patch_as_seen_tests_the_uid_first() -> None:
+async def test_a_conditional_patch_tests_the_uid_first() -> None:
     api = Api()
     removal = {"op": "remove", "path": "/metadata/labels/a"}
-    answer = await patch_as_seen(api, NODES, Target("n1"), "uid-1", [removal])
+    answer = await patch_if_unchanged(api, NODES, Target("n1"), "uid-1", [removal])
     same = {"op": "test", "path": "/metadata/uid", "value": "uid-1"}
     assert api.calls == [(NODES, Target("n1"), [same, removal])]
     assert answer == {"metadata": {"name": "n1"}}
 
 
-async def test_an_object_that_is_not_as_it_was_seen_is_a_conflict() -> None:
+async def test_an_object_that_changed_since_it_was_read_is_a_conflict() -> None:
     error = invalid(f"{TEST_FAILED}: test failed")
     with pytest.raises(Conflict) as conflict:
-        await patch_as_seen(Api(error), NODES, Target("n1"), "uid-1", [])
+        await patch_if_unchanged(Api(error), NODES, Target("n1"), "uid-1", [])
     assert conflict.value.__cause__ is error
 
 
 async def test_a_patch_that_is_refused_for_another_reason_is_not_taken_for_a_conflict() -> None:
     with pytest.raises(Invalid):
-        await patch_as_seen(Api(invalid("a label is too long")), NODES, Target("n1"), "uid-1", [])
+        await patch_if_unchanged(
+            Api(invalid("a label is too long")), NODES, Target("n1"), "uid-1", []
+        )
 
 
 async def test_an_eviction_asks_that_very_pod_to_leave() -> None:

@@ -116,7 +116,7 @@ def test_a_field_of_ours_that_was_removed_was_changed() -> None:
     assert scene.rivals.check(KEY, scene.subject)
 
 
-def test_another_object_of_that_name_starts_anew() -> None:
+def test_another_object_of_that_name_starts_from_zero() -> None:
     scene = Scene()
     scene.write()
     scene.changed(THEIRS)
@@ -150,7 +150,7 @@ def test_a_rival_that_was_calm_for_long_is_forgiven(then: str) -> None:
     if then == "we write":
         assert not scene.write({"by": "us", "more": 1})
     scene.changed(THEIRS)
-    assert scene.write()  # found anew, and answered at once
+    assert scene.write()  # found again, and answered at once
     scene.changed(THEIRS)
     assert scene.pause() == 2.0
 

@@ -1,4 +1,4 @@
-"""The writer's writes fit only what was read, and are seen at once."""
+"""The writer's writes fit only what was read, and are in the store at once."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 COMPARE_SECONDS = 60.0
 """How often it is asked whether the API server went back in time."""
-COMPLAINT_SECONDS = 60.0
+WARNING_SECONDS = 60.0
 NOT_INSTALLED_SECONDS = 5.0
 """The longest pause while there is no such kind: its CRD may come any moment."""
 _BACKOFF = Backoff(0.5, 30.0)
@@ -107,7 +107,7 @@ class Informer(Generic[T]):
         self._query = query
         self._version = ""
         self._failures = 0
-        self._complaint: tuple[type[KubeError], float] | None = None
+        self._warned: tuple[type[KubeError], float] | None = None
         self._round: asyncio.Timeout | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -251,20 +251,20 @@ class Informer(Generic[T]):
             if self._failures == 1:
                 logger.info("%s are listed again: %s", self.name, error)
                 return 0.0
-        self._complain(error)
+        self._warn(error)
         pause = _BACKOFF.pause(self._failures)
         if isinstance(error, NotFound):
             return min(pause, NOT_INSTALLED_SECONDS)
         asked = error.retry_after if isinstance(error, Throttled) else None
         return max(pause, asked or 0.0)
 
-    def _complain(self, error: KubeError) -> None:
+    def _warn(self, error: KubeError) -> None:
         now = time.monotonic()
-        if self._complaint is not None:
-            kind, complained_at = self._complaint
-            if isinstance(error, kind) and now - complained_at < COMPLAINT_SECONDS:
+        if self._warned is not None:
+            kind, warned_at = self._warned
+            if isinstance(error, kind) and now - warned_at < WARNING_SECONDS:
                 return
-        self._complaint = (type(error), now)
+        self._warned = (type(error), now)
         if isinstance(error, NotFound):
             logger.warning("%s.%s is not installed: %s", self.name, self.kind.group, error)
         else:
@@ -272,8 +272,8 @@ class Informer(Generic[T]):
 
     def _recovered(self) -> None:
         self._failures = 0
-        if self._complaint is not None:
-            self._complaint = None
+        if self._warned is not None:
+            self._warned = None
             logger.info("%s are up to date again", self.name)
 
 

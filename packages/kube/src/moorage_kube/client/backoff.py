@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 _DOUBLINGS = 20
-# Never quite the same: many that failed together do not come back together.
+# Random: many that failed together do not come back together.
 _JITTER = (0.75, 1.0)
 
 
@@ -23,7 +23,7 @@ class Backoff:
     most: float
 
     def pause(self, failures: int) -> float:
-        """The pause after so many failures in a row, 1 = the first; a quarter of it is chance."""
+        """The pause after so many failures in a row, 1 = the first; up to a quarter less."""
         doublings = min(max(failures, 1) - 1, _DOUBLINGS)
         longest = min(self.most, self.first * 2.0**doublings)
         return longest * random.uniform(*_JITTER)  # noqa: S311  # spreads load only

@@ -1,4 +1,4 @@
-"""Channel: HTTP to one API server and to nobody else, with the credentials of the moment."""
+"""Channel: HTTP to one API server and to nobody else, with the current credentials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moorage_kube.client.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 15.0
-"""A kept connection that nobody used for so long is closed; load balancers wait longer."""
+"""A connection that was idle for so long is closed; load balancers wait longer."""
 
 _UNAUTHORIZED = 401
 # The kernel finds a dead connection in a minute, also that of a watch on which nothing is sent.

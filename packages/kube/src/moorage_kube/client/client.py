@@ -27,9 +27,9 @@ __all__ = ["EVERYTHING", "Call", "Client", "ListQuery", "Page", "Target", "Watch
 
 PAGE_SECONDS = 30.0
 WATCH_SECONDS = 300.0
-"""How long the API server keeps a watch open; it then ends and is begun anew."""
+"""How long the API server keeps a watch open; the client then begins another one."""
 SILENCE_SECONDS = 90.0
-"""A watch that says nothing for so long is begun anew: its connection may be dead.
+"""A watch that is silent for so long is begun again: its connection may be dead.
 
 There is a bookmark every minute where anything changed, but a quiet kind may be silent for longer.
 """
@@ -78,7 +78,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One thing a watch tells: ``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``."""
+    """One event of a watch: ``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``."""
 
     type: str
     object: dict[str, Any]
@@ -91,7 +91,7 @@ class Client:
     what may have changed something: only reads are repeated, once, where a kept connection was
     dropped.
     A call takes ten seconds at most, a page of a list thirty; where a credential plug-in has to be
-    run first, its time comes on top. ``on_call`` is told of every request and how it was answered.
+    run first, its time comes on top. ``on_call`` is called after every request, with its status.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Client:
     ) -> AsyncGenerator[WatchEvent, None]:
         """All that happens after ``resource_version``; ends when the API server ends it.
 
-        Also ends after a long silence: begin it anew from the last version. Raises
+        Also ends after a long silence: begin again from the last version. Raises
         :class:`moorage_kube.client.errors.Gone` when the version is too old, and whatever the API
         server says went wrong in the middle.
         """
@@ -172,7 +172,7 @@ class Client:
         return await self._call(Request("POST", "create", kind, namespace=namespace, body=body))
 
     async def create_under(self, kind: Kind, target: Target, body: dict[str, Any]) -> None:
-        """Post to a subresource, as an Eviction to that of a pod; what it answers is not told."""
+        """Post to a subresource, as an Eviction to that of a pod; the answer is not returned."""
         await self._call(Request("POST", "create", kind, target, body=body))
 
     async def replace(
@@ -199,7 +199,7 @@ class Client:
     ) -> dict[str, Any]:
         """Change a part of an object; returns it as it is stored.
 
-        Unless told otherwise an object is a JSON merge patch and a list is a JSON patch.
+        By default an object is a JSON merge patch and a list is a JSON patch.
         """
         patch_type = _JSON_PATCH if isinstance(body, list) else _MERGE_PATCH
         headers = {"Content-Type": content_type or patch_type}
@@ -229,8 +229,8 @@ class Client:
 
 
 def _event(line: bytes, request: Request) -> WatchEvent:
-    told = read_object(line, request)
-    event = WatchEvent(told.get("type", ""), told.get("object", {}))
+    parsed = read_object(line, request)
+    event = WatchEvent(parsed.get("type", ""), parsed.get("object", {}))
     if event.type == "ERROR":
         raise from_response(int(event.object.get("code") or 0), event.object, str(request))
     return event

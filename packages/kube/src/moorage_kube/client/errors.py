@@ -44,7 +44,7 @@ class NotFound(KubeError):
 
 
 class Conflict(KubeError):
-    """409: the object is no longer the one that was read; look again."""
+    """409: the object has changed since it was read; read it again."""
 
     disposition: ClassVar[Disposition] = Disposition.STALE
 

@@ -34,7 +34,7 @@ def resource_path(
 
 
 def _segment(name: str) -> str:
-    # An empty name would turn a look at one object into a look at all; dots would climb.
+    # An empty name would turn a read of one object into a list of all; dots would climb.
     if name in ("", ".", ".."):
         raise ValueError(f"no object is called {name!r}")
     return quote(name, safe=":")

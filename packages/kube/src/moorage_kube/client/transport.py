@@ -76,7 +76,7 @@ class Request:
         return resource_path(self.kind, target.namespace, target.name, target.subresource)
 
     def __str__(self) -> str:
-        """As errors tell it; selectors would only hide the object."""
+        """As errors name it; selectors would only hide the object."""
         target = self.target or Target("", self.namespace)
         parts = (self.kind.plural, target.namespace, target.name, target.subresource)
         return f"{self.method} {'/'.join(part for part in parts if part)}"
@@ -95,7 +95,7 @@ class Request:
 
 
 class Transport:
-    """Sends requests over connections that it keeps, with the credentials of the moment."""
+    """Sends requests over connections that it keeps, with the current credentials."""
 
     def __init__(
         self, connection: Connection, user_agent: str, on_call: Callable[[Call], None] | None
@@ -117,9 +117,9 @@ class Transport:
         try:
             response = await self._channel.send(_sending(request))
         except _BROKEN as error:
-            self._tell(request, 0)
+            self._report(request, 0)
             raise _lost(error, request) from error
-        self._tell(request, response.status)
+        self._report(request, response.status)
         async with response:
             try:
                 if response.status >= _NOT_GOOD:
@@ -132,7 +132,7 @@ class Transport:
                     self._channel.suspect()
                 raise _lost(error, request) from error
 
-    def _tell(self, request: Request, status: int) -> None:
+    def _report(self, request: Request, status: int) -> None:
         if self._on_call is not None:
             self._on_call(request.call(status))
 
@@ -154,8 +154,8 @@ def _sending(request: Request) -> Sending:
 def _lost(error: Exception, request: Request) -> Unavailable:
     if isinstance(error, TimeoutError):
         seconds = request.timeout.total or CALL_SECONDS
-        told = str(error) or f"no answer within {seconds:g} s"
-        return Unavailable(0, "Timeout", told, str(request))
+        message = str(error) or f"no answer within {seconds:g} s"
+        return Unavailable(0, "Timeout", message, str(request))
     return Unavailable(0, "ConnectionLost", describe(error), str(request))
 
 
@@ -171,9 +171,9 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 def read_object(content: bytes, request: Request) -> dict[str, Any]:
     """A JSON object; whatever else comes with a good status, the API server did not send it."""
     try:
-        told = orjson.loads(content)
+        parsed = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise Unavailable(0, "NoJson", "the answer is not JSON", str(request)) from error
-    if not isinstance(told, dict):
+    if not isinstance(parsed, dict):
         raise Unavailable(0, "NoJson", "the answer is not a JSON object", str(request))
-    return told
+    return parsed

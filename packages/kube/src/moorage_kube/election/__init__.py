@@ -1,1 +1,1 @@
-"""Who may change the world: the holder of a Lease, or everybody."""
+"""Leader election: who may write, the holder of a Lease or every process."""

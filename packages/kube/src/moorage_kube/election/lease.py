@@ -1,4 +1,4 @@
-"""Leadership: one process at a time may change the world, agreed on through a Lease."""
+"""Leader election by a Lease: one process at a time may write."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class LeaseSettings:
 
     Attributes:
         identity: unique among all processes, never used again by a later one.
-        duration: a holder not heard of for this long may be replaced.
+        duration: a holder whose Lease does not change for this long may be replaced.
         renew_deadline: a holder that has not renewed for this long stops by itself.
-        retry: time between attempts to renew; a standby looks about three times as often.
+        retry: time between attempts to renew; a standby reads the Lease three times as often.
 
     Raises ``ValueError`` unless ``retry < renew_deadline < duration``.
     """
@@ -73,7 +73,7 @@ def boot_seconds() -> float:
 
 
 class LeaseElection:
-    """This process's part in the agreement.
+    """This process's part in the election.
 
     Another holder is judged by how long ago *this* process saw its Lease change, never by the
     times written in it, so clocks need not agree. This process judges itself by the time it
@@ -93,7 +93,7 @@ class LeaseElection:
         self._client = client
         self._clock = clock
         self._lease: dict[str, Any] | None = None
-        self._seen: tuple[str, float] = ("", clock())
+        self._observed: tuple[str, float] = ("", clock())
         self._runs_out_at = clock()
         self._renewed_at: float | None = None
         self._reached_at: float | None = None
@@ -130,7 +130,7 @@ class LeaseElection:
         return f"lease {self._what} could not be reached for {away:.0f} s{because}"
 
     def fence(self) -> None:
-        """Call before every change to the world.
+        """Call before every write.
 
         Raises :class:`LeadershipLost` unless :attr:`is_leader`; a process that was frozen notices
         here, at once, before anything of it has run.
@@ -170,9 +170,9 @@ class LeaseElection:
             starting.cancel()
 
     async def release(self) -> None:
-        """Give the Lease up, so that a standby need not wait for it to run out.
+        """Release the Lease, so that a standby need not wait for it to expire.
 
-        Does nothing where it is not held. A failure is only logged: the Lease then runs out.
+        Does nothing where it is not held. A failure is only logged: the Lease then expires.
         """
         if self._renewed_at is None:
             return
@@ -284,20 +284,20 @@ class LeaseElection:
     def _note(self, lease: dict[str, Any]) -> None:
         """Remember when this process first saw the Lease as it is now."""
         version = lease["metadata"].get("resourceVersion", "")
-        if version != self._seen[0]:
-            self._seen = (version, self._clock())
+        if version != self._observed[0]:
+            self._observed = (version, self._clock())
 
     def _may_be_taken(self, lease: dict[str, Any]) -> bool:
         if _holder(lease) in ("", self.settings.identity):
             return True
-        promised = lease["spec"].get("leaseDurationSeconds") or self.settings.duration
-        self._runs_out_at = self._seen[1] + promised
+        duration = lease["spec"].get("leaseDurationSeconds") or self.settings.duration
+        self._runs_out_at = self._observed[1] + duration
         return self._clock() > self._runs_out_at
 
     def _standby_pause(self) -> float:
         """Seconds until the next try: not past the moment at which the Lease may run out."""
-        # A Lease that is given up is nobody's until one of us looks. Never quite the same: standbys
-        # do not march in step.
+        # A released Lease is free until a standby reads it. Random: standbys shall not all try at
+        # the same time.
         pause = self.settings.retry * random.uniform(0.3, 0.4)  # noqa: S311  # spreads load only
         left = self._runs_out_at - self._clock()
         return min(pause, left + _JUST_AFTER) if left > 0 else pause
@@ -352,7 +352,7 @@ class LeaseElection:
     def _whom_it_replaces(self, lease: dict[str, Any]) -> str:
         holder = _holder(lease)
         if holder not in ("", self.settings.identity):
-            return f"it replaces {holder}, silent for {self._clock() - self._seen[1]:.1f} s"
+            return f"it replaces {holder}, silent for {self._clock() - self._observed[1]:.1f} s"
         return f"{self._last_holder} gave it up" if self._last_holder else "nobody held it"
 
     def _won(self, lease: dict[str, Any], sent_at: float) -> None:

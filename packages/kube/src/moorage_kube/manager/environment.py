@@ -74,7 +74,7 @@ def _variables(point: EntryPoint) -> set[str] | None:
 
 
 def _sentence(name: str, candidates: Iterable[str]) -> str:
-    # The prefix, which all share, would make everything look alike.
+    # The prefix, which all share, would make all names similar.
     endings = sorted(one.removeprefix(PREFIX) for one in candidates if one.startswith(PREFIX))
     nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), endings, n=1)
     hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "see --help"

@@ -88,7 +88,7 @@ class Lifecycle:
             work = controller.queue.run(controller.reconcile, controller.workers)
             self._run(f"workers of {controller.name}", work)
         self._run("leadership", manager.election.run(self._take_over, self._stand_down))
-        # Kopf looks once, at its start, which kinds there are.
+        # Kopf discovers the kinds once, at its start.
         for informer in manager.informers:
             if isinstance(informer.source, KopfSource):
                 await informer.listed.wait()
@@ -127,7 +127,7 @@ class Lifecycle:
         await _cancel(writing)
 
     async def _take_over(self) -> None:
-        """The world may have changed since our caches last heard of it: look before acting."""
+        """The caches may be out of date: list afresh before acting."""
         manager = self.manager
         async with asyncio.TaskGroup() as group:
             for informer in manager.informers:
@@ -138,7 +138,7 @@ class Lifecycle:
         for on_leading in manager.on_leading:
             await on_leading()
         if self._stopping:
-            # Told to stop while it took over: nothing may begin that nobody would wait for.
+            # Stopped while it took over: nothing may begin that nobody would wait for.
             return
         for task in manager.background:
             if task.while_leading:

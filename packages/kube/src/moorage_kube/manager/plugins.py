@@ -6,7 +6,7 @@ from importlib.metadata import entry_points
 
 
 class PluginError(LookupError):
-    """The plug-in asked for is not to be had; the base of all below."""
+    """The plug-in is unavailable; the base of the errors below."""
 
 
 class PluginMissing(PluginError):
@@ -18,7 +18,7 @@ class PluginConflict(PluginError):
 
 
 class PluginUnfit(PluginError):
-    """What the plug-in makes lacks something that is asked of it here."""
+    """What the plug-in makes lacks a member that is needed here."""
 
 
 def load(group: str, name: str) -> object:
@@ -50,8 +50,8 @@ def load(group: str, name: str) -> object:
 def require(group: str, name: str, made: object, protocol: type) -> None:
     """Raise :class:`PluginUnfit` where ``made`` lacks a public member of ``protocol``.
 
-    A plug-in may have been written for another version; found out here, it is told once and
-    clearly, and not wherever the member is used first.
+    A plug-in may have been written for another version: one clear error here is better than an
+    ``AttributeError`` wherever the member is used first.
     """
     members = {*vars(protocol), *protocol.__annotations__}
     public = sorted(member for member in members if not member.startswith("_"))

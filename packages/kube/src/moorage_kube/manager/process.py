@@ -30,7 +30,7 @@ LOGIN_SECONDS = 5.0
 
 
 def run(settings: CommonSettings, setup: Setup) -> int:
-    """Run a manager until it is told to stop or may not go on; returns the exit code.
+    """Run a manager until it is stopped or cannot go on; returns the exit code.
 
     0: stopped by SIGTERM or SIGINT, the actions in hand finished and the Lease released.
     1: leadership lost, or a task died without which there is no point in going on.
@@ -89,10 +89,10 @@ class EndlessBackoff:
 def _kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
-    # Which kinds there are is looked up once; watching CRDs and namespaces needs rights and memory.
+    # Kinds are discovered once; watching CRDs and namespaces needs rights and memory.
     settings.scanning.disabled = True
-    # Kopf takes its finalizer off objects that need none. Under this name it never finds one,
-    # so it never writes, also where a kopf-based predecessor left its marks.
+    # Kopf removes its finalizer from objects that need none. Under this name it never finds one,
+    # so it never writes, also where a kopf-based predecessor left its finalizer.
     settings.persistence.finalizer = "moorage.dev/never-set"
     settings.networking.error_backoffs = EndlessBackoff()
     settings.networking.request_timeout = 30.0
@@ -127,7 +127,7 @@ def _register_activities(
 
 
 def _register_watch(registry: kopf.OperatorRegistry, kind: Kind, source: KopfSource) -> None:
-    # Only `on.event`: every other handler makes kopf write its marks into the objects.
+    # Only `on.event`: every other handler makes kopf write annotations into the objects.
     @kopf.on.event(
         kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}.{kind.group}"
     )

@@ -215,7 +215,7 @@ def load(cls: type[S], argv: Sequence[str] | None = None) -> S:
     try:
         return cls(**flags)
     except ValidationError as error:
-        _refuse(cls, "; ".join(_explained(cls, flags, dict(one)) for one in error.errors()))
+        _refuse(cls, "; ".join(_sentence(cls, flags, dict(one)) for one in error.errors()))
 
 
 def environment_names(name: str, field: FieldInfo) -> tuple[str, ...]:
@@ -285,9 +285,7 @@ def _check_file(cls: type[CommonSettings], path: str) -> None:
         _refuse(cls, f"{where} must hold a mapping of settings, not a {type(content).__name__}")
 
 
-def _explained(
-    cls: type[CommonSettings], flags: Mapping[str, Any], error: Mapping[str, Any]
-) -> str:
+def _sentence(cls: type[CommonSettings], flags: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     """One of pydantic's errors as a sentence about what the user typed."""
     location = error["loc"]
     if not location:

@@ -1,4 +1,4 @@
-"""The end of the process, which nothing that hangs may hold up."""
+"""The end of the process, which no hanging call may delay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once; for a command's ``main``, after ``Shell.run``.
+    """End the process at once; for a command's ``main``, after the manager ran.
 
     All that matters is closed by then. A call to a cloud that hangs in a thread of its own would
     hold the exit up for as long as its deadline, and with it the successor's pod.

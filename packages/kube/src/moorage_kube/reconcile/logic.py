@@ -20,7 +20,7 @@ class Failure:
         reason: CamelCase, the name of the error.
         message: safe to show in a condition.
         cause: the error itself.
-        retry_after: seconds until it makes sense to look again; ``None`` = a growing pause.
+        retry_after: seconds until a new attempt makes sense; ``None`` = a growing pause.
     """
 
     disposition: Disposition

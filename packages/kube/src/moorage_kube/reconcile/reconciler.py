@@ -33,13 +33,13 @@ class SubjectGone(MoorageError):
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What stands between a plan and the world.
+    """What a plan passes before anything is written.
 
     Attributes:
         fence: called before every write and action; raises :class:`LeadershipLost`.
         dry_run: nothing is written but the status.
         writer: of status and finalizer; ``None`` = the controller writes neither.
-        assumed: where plans leave what they give away.
+        assumed: where plans note what they give away.
     """
 
     fence: Callable[[], None]
@@ -61,7 +61,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         self._logged: dict[tuple[str, bool], tuple[str, str]] = {}
 
     async def __call__(self, key: str) -> float | None:
-        """Seconds until the object wants another look; ``None`` = only on a change.
+        """Seconds until the object's next pass; ``None`` = only on a change.
 
         Raises only what is a bug, for the queue to log, count and retry slowly.
         """
@@ -185,14 +185,14 @@ class Reconciler(Generic[ObservedT, ActionT]):
             logger.info("%s: %s", key, message, extra={"object": key, "reason": reason})
 
     def _pause(self, key: str, failure: Failure) -> float:
-        """Seconds until the next look after a failure; grows with each one in a row."""
+        """Seconds until the next pass after a failure; grows with each one in a row."""
         if failure.disposition is Disposition.REFUSED:
-            # A change of the object brings a pass by itself; a change of a policy tells nobody.
+            # A change of the object triggers a pass; a change of a policy triggers none.
             self._failures.pop(key, None)
             return ELSEWHERE_SECONDS
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         if failure.retry_after is not None:
-            # At once, again and again, is never what was meant.
+            # A retry without any pause is never what was meant.
             return max(failure.retry_after, _STALE.pause(failures))
         backoff = _STALE if failure.disposition is Disposition.STALE else _RETRY
         return backoff.pause(failures)

@@ -1,4 +1,4 @@
-"""Events: tell people once, in the background, why an object is as it is."""
+"""Events: say once, in the background, why an object is in its state."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Event:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Written:
     event: str
     at: float
     count: int = 1
@@ -61,8 +61,8 @@ class EventApi(Protocol):
 class EventRecorder:
     """Writes Events one after the other; never raises and never holds its caller up.
 
-    The same note within ten minutes raises the ``count`` of the Event it made. When more than a
-    thousand notes wait, new ones are dropped and the log says so.
+    The same event within ten minutes raises the ``count`` of the Event object. When more than a
+    thousand events wait, new ones are dropped and the log says so.
     """
 
     def __init__(self, client: EventApi, component: str, instance: str = "") -> None:
@@ -70,80 +70,83 @@ class EventRecorder:
         self._component = component
         self._instance = instance
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(_WAITING_LIMIT)
-        self._told: dict[Event, _Told] = {}
+        self._written: dict[Event, _Written] = {}
 
-    async def publish(self, note: Event) -> None:
-        """Put the note in line to be written."""
+    async def publish(self, event: Event) -> None:
+        """Put the event in the queue of those to be written."""
         try:
-            self._waiting.put_nowait(note)
+            self._waiting.put_nowait(event)
         except asyncio.QueueFull:
-            logger.warning("Event %s of %s is dropped: too many wait", note.reason, note.name)
+            logger.warning("Event %s of %s is dropped: too many wait", event.reason, event.name)
 
     async def run(self) -> None:
-        """Write what waits, for ever."""
+        """Write the events that wait, for ever."""
         while True:
-            note = await self._waiting.get()
+            event = await self._waiting.get()
             try:
-                await self._write(note)
+                await self._write(event)
             except KubeError as error:
-                logger.warning("Event %s of %s is not written: %s", note.reason, note.name, error)
+                logger.warning("Event %s of %s is not written: %s", event.reason, event.name, error)
             finally:
                 self._waiting.task_done()
 
     async def flush(self, timeout_seconds: float) -> None:
-        """Wait until all notes are written, but not for longer than this."""
+        """Wait until all events are written, but not for longer than this."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._waiting.join()
         except TimeoutError:
             logger.warning("%d Events are not written", self._waiting.qsize())
 
-    async def _write(self, note: Event) -> None:
+    async def _write(self, event: Event) -> None:
         now = time.monotonic()
-        told = self._told.get(note)
-        if told is not None and now - told.at < _SAME_SECONDS:
-            told.count += 1
-            if await self._repeat(note, told):
+        written = self._written.get(event)
+        if written is not None and now - written.at < _SAME_SECONDS:
+            written.count += 1
+            if await self._repeat(event, written):
                 return
         self._forget_before(now - _SAME_SECONDS)
-        body = self._body(note)
+        body = self._body(event)
         await self._client.create(EVENTS, body, body["metadata"]["namespace"])
-        self._told[note] = _Told(body["metadata"]["name"], now)
+        self._written[event] = _Written(body["metadata"]["name"], now)
 
-    async def _repeat(self, note: Event, told: _Told) -> bool:
-        target = Target(told.event, note.namespace or "default")
+    async def _repeat(self, event: Event, written: _Written) -> bool:
+        target = Target(written.event, event.namespace or "default")
         try:
             await self._client.patch(
-                EVENTS, target, {"count": told.count, "lastTimestamp": _timestamp()}
+                EVENTS, target, {"count": written.count, "lastTimestamp": _timestamp()}
             )
         except NotFound:
             return False
         return True
 
     def _forget_before(self, moment: float) -> None:
-        self._told = {note: told for note, told in self._told.items() if told.at >= moment}
+        self._written = {
+            event: written for event, written in self._written.items() if written.at >= moment
+        }
 
-    def _body(self, note: Event) -> dict[str, Any]:
-        namespace = note.namespace or "default"
+    def _body(self, event: Event) -> dict[str, Any]:
+        namespace = event.namespace or "default"
         suffix = "." + secrets.token_hex(8)
         now = _timestamp()
         involved = {
-            "apiVersion": note.kind.api_version,
-            "kind": note.kind.name,
-            "name": note.name,
-            "uid": note.uid,
+            "apiVersion": event.kind.api_version,
+            "kind": event.kind.name,
+            "name": event.name,
+            "uid": event.uid,
         }
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.name,
             "metadata": {
-                "name": note.name[: _NAME_LIMIT - len(suffix)] + suffix,
+                "name": event.name[: _NAME_LIMIT - len(suffix)] + suffix,
                 "namespace": namespace,
             },
-            "involvedObject": involved | ({"namespace": note.namespace} if note.namespace else {}),
-            "type": note.type,
-            "reason": note.reason,
-            "message": _cut(note.message),
+            "involvedObject": involved
+            | ({"namespace": event.namespace} if event.namespace else {}),
+            "type": event.type,
+            "reason": event.reason,
+            "message": _cut(event.message),
             "source": {"component": self._component, "host": self._instance},
             "reportingComponent": self._component,
             "reportingInstance": self._instance,

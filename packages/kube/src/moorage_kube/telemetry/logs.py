@@ -37,7 +37,7 @@ def configure(log_format: LogFormat = "json", level: LogLevel = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())
-    # These tell of every request and handler call; who debugs them wants them alone.
+    # These log every request and handler call; whoever debugs them wants them alone.
     quiet = max(logging.WARNING, root.level)
     for noisy in ("kopf", "asyncio", "aiohttp.access", "aiohttp.server"):
         logging.getLogger(noisy).setLevel(quiet)

@@ -121,7 +121,7 @@ async def serve(
 
 
 async def keep_beating(health: Health) -> None:
-    """Feed the heartbeat for ever."""
+    """Renew the heartbeat for ever."""
     while True:
         health.beat()
         await asyncio.sleep(1.0)

@@ -90,10 +90,10 @@ def _request(raw: dict[str, Any]) -> AdmissionRequest:
 
 
 def _group_kind(raw: dict[str, Any], field: str, last: str) -> GroupKind:
-    told = _object(raw, field)
-    if not told:
+    kind = _object(raw, field)
+    if not kind:
         raise BadReview(f"the request has no {field}")
-    return GroupKind(_text(told, "group"), _text(told, "version"), _text(told, last))
+    return GroupKind(_text(kind, "group"), _text(kind, "version"), _text(kind, last))
 
 
 def _user(raw: dict[str, Any]) -> User:

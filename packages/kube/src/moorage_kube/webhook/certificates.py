@@ -17,8 +17,8 @@ from cryptography import x509
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0
-"""How often files are looked at; the kubelet takes up to a minute to write them anyway."""
+REFRESH_SECONDS = 5.0
+"""How often files are read; the kubelet takes up to a minute to write them anyway."""
 _MOST_BYTES = 1024 * 1024
 
 
@@ -99,17 +99,17 @@ class FileCertificates:
         certificate: Path,
         key: Path,
         *,
-        look_seconds: float = LOOK_SECONDS,
+        refresh_seconds: float = REFRESH_SECONDS,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._certificate = certificate
         self._key = key
-        self._look_seconds = look_seconds
+        self._refresh_seconds = refresh_seconds
         self._now = now
         self._serving: Serving | None = None
         self._problem: str | None = None
-        self._seen: tuple[bytes, bytes] | None = None
-        self._told: str | None = None
+        self._read_last: tuple[bytes, bytes] | None = None
+        self._logged: str | None = None
 
     @property
     def serving(self) -> Serving | None:
@@ -121,29 +121,29 @@ class FileCertificates:
     async def run(self) -> None:
         while True:
             # A volume may hang; the event loop may not.
-            await asyncio.to_thread(self.look)
-            await asyncio.sleep(self._look_seconds)
+            await asyncio.to_thread(self.refresh)
+            await asyncio.sleep(self._refresh_seconds)
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read the files once and take what has changed."""
         try:
             pair = self._read()
         except OSError as error:
-            self._tell(f"{error.filename}: {error.strerror}")
+            self._log_problem(f"{error.filename}: {error.strerror}")
             return
-        if pair == self._seen and self._problem is None:
+        if pair == self._read_last and self._problem is None:
             return
-        # Files are replaced one after the other: only what stays wrong for a second look is wrong.
-        settled = pair == self._seen
-        self._seen = pair
+        # Files are replaced one after the other: only what is still wrong when read again is wrong.
+        settled = pair == self._read_last
+        self._read_last = pair
         try:
             self._serving = Serving.load(*pair)
         except BadCertificate as error:
             self._problem = f"{self._certificate}, {self._key}: {error}"
             if settled or self._serving is None:
-                self._tell(self._problem)
+                self._log_problem(self._problem)
         else:
-            self._problem = self._told = None
+            self._problem = self._logged = None
             logger.info("serving the certificate that ends at %s", self._serving.expires)
 
     def _read(self) -> tuple[bytes, bytes]:
@@ -153,10 +153,10 @@ class FileCertificates:
             certificate, key = _content(self._certificate), _content(self._key)
         return certificate, key
 
-    def _tell(self, problem: str) -> None:
+    def _log_problem(self, problem: str) -> None:
         self._problem = problem
-        if problem != self._told:
-            self._told = problem
+        if problem != self._logged:
+            self._logged = problem
             logger.warning("certificate not taken: %s", problem)
 
 

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 OUT_OF_FILES_PAUSE = 0.2
 """Seconds before accepting is tried again where the process has no file descriptor left."""
-_COMPLAINT_SECONDS = 60.0
+_WARNING_SECONDS = 60.0
 _BACKLOG = 512
 
 
@@ -51,7 +51,7 @@ class Limits:
 
     @property
     def sweep_seconds(self) -> float:
-        """How often late connections are looked for."""
+        """How often late connections are closed."""
         return min(1.0, self.handshake_seconds / 4, self.request_seconds / 4)
 
 
@@ -122,7 +122,7 @@ class Listener:
         self._dropped = dropped
         self._visits: set[Visit] = set()
         self._socket: socket.socket | None = None
-        self._complained = float("-inf")
+        self._warned_at = float("-inf")
 
     @property
     def open_connections(self) -> int:
@@ -223,8 +223,8 @@ class Listener:
             await asyncio.sleep(0.01)
             return
         now = time.monotonic()
-        if now - self._complained >= _COMPLAINT_SECONDS:
-            self._complained = now
+        if now - self._warned_at >= _WARNING_SECONDS:
+            self._warned_at = now
             logger.error("cannot accept connections: %s; trying on", error.strerror or error)
         self._make_room()
         await asyncio.sleep(OUT_OF_FILES_PAUSE)

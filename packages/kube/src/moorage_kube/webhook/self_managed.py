@@ -25,10 +25,10 @@ from moorage_kube.webhook.certificates import BadCertificate, Serving, unfit, ut
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 30.0
-"""How often every replica looks at the Secret and the webhook configurations."""
+REFRESH_SECONDS = 30.0
+"""How often every replica reads the Secret and the webhook configurations."""
 FAILED_SECONDS = 2.0
-"""How soon it looks again after a failure."""
+"""How soon it tries again after a failure."""
 _MOST_RACES = 10
 
 
@@ -70,13 +70,13 @@ class SelfManagedCertificates:
         place: Place,
         *,
         lifetimes: Lifetimes = Lifetimes(),  # noqa: B008 - frozen
-        look_seconds: float = LOOK_SECONDS,
+        refresh_seconds: float = REFRESH_SECONDS,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._client = client
         self._place = place
         self._lifetimes = lifetimes
-        self._look_seconds = look_seconds
+        self._refresh_seconds = refresh_seconds
         self._now = now
         self._serving: Serving | None = None
         self._bundle: Bundle | None = None
@@ -94,17 +94,17 @@ class SelfManagedCertificates:
     async def run(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.refresh()
             except (KubeError, BadCertificate) as error:
-                self._tell(str(error))
-                await asyncio.sleep(min(FAILED_SECONDS, self._look_seconds))
+                self._log_problem(str(error))
+                await asyncio.sleep(min(FAILED_SECONDS, self._refresh_seconds))
             else:
                 self._problem = None
                 # Not all replicas at once.
                 spread = random.uniform(0.8, 1.2)  # noqa: S311  # spreads load only
-                await asyncio.sleep(self._look_seconds * spread)
+                await asyncio.sleep(self._refresh_seconds * spread)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Do once what is due now.
 
         Raises :class:`moorage_kube.client.errors.KubeError`.
@@ -212,7 +212,7 @@ class SelfManagedCertificates:
             logger.info("serving the certificate that ends at %s", self._serving.expires)
         self._bundle = bundle
 
-    def _tell(self, problem: str) -> None:
+    def _log_problem(self, problem: str) -> None:
         if problem != self._problem:
             logger.warning("certificates of the webhooks: %s", problem)
         self._problem = problem

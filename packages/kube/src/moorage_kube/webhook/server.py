@@ -39,11 +39,12 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """How a server that is told to stop ends.
+    """How a server stops.
 
     Attributes:
-        notice_seconds: still takes requests, each answered with ``Connection: close``: the API
-            server learns from the EndpointSlice, a moment later, that this replica is gone.
+        notice_seconds: for so long it still takes requests, each answered with ``Connection:
+            close``: the API server learns from the EndpointSlice, a moment later, that this
+            replica is gone.
         finish_seconds: after that, the most that requests in hand may take.
     """
 

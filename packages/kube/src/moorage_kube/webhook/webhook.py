@@ -41,7 +41,7 @@ class Webhook:
     decide: Decide
     deadline: float = 2.0
     on_failure: Allowed | Denied = _FAIL_CLOSED
-    _told: set[tuple[str, ...]] = field(default_factory=set, repr=False, compare=False)
+    _logged: set[tuple[str, ...]] = field(default_factory=set, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or "?" in self.path:
@@ -93,9 +93,9 @@ class Webhook:
             trace, last = trace.tb_next, trace
         place = "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
         kind = (what, type(error).__name__, place)
-        if kind in self._told or len(self._told) >= _MOST_KINDS_OF_ERROR:
+        if kind in self._logged or len(self._logged) >= _MOST_KINDS_OF_ERROR:
             return
-        self._told.add(kind)
+        self._logged.add(kind)
         logger.error(
             "webhook %s: %s; the fail-safe answer is given, here and from now on",
             self.path,

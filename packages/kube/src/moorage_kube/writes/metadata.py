@@ -1,4 +1,4 @@
-"""Metadata of objects that are not ours: labels, annotations and taints, changed only as seen."""
+"""Metadata of objects that are not ours: each change applies only to what was read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PatchApi(Protocol):
 def set_metadata(
     uid: str, labels: Mapping[str, str], annotations: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The merge patch that sets these; an object that only bears the name answers 409."""
+    """The merge patch that sets these; another object of the same name answers 409."""
     return {"metadata": {"uid": uid, "labels": dict(labels), "annotations": dict(annotations)}}
 
 
@@ -42,9 +42,10 @@ def remove_metadata(
 
 
 def remove_taint(taints: tuple[str, ...], key: str) -> list[dict[str, str]]:
-    """The JSON patch that takes a taint off a node, whatever its effects, from behind.
+    """The JSON patch that removes a taint from a node, whatever its effects.
 
-    Each removal moves those after it. ``taints`` are the keys in order, as they were seen.
+    The last one goes first: each removal moves those after it. ``taints`` are the keys in the order
+    in which they were read.
     """
     operations = []
     for index in reversed(range(len(taints))):
@@ -55,10 +56,10 @@ def remove_taint(taints: tuple[str, ...], key: str) -> list[dict[str, str]]:
     return operations
 
 
-async def patch_as_seen(
+async def patch_if_unchanged(
     client: PatchApi, kind: Kind, target: Target, uid: str, operations: list[dict[str, str]]
 ) -> dict[str, Any]:
-    """Patch that very object; raises ``Conflict`` where it is not as the operations test."""
+    """Patch the object with this uid; raises ``Conflict`` where one of the tests fails."""
     same = {"op": "test", "path": "/metadata/uid", "value": uid}
     try:
         return await client.patch(kind, target, [same, *operations])

@@ -148,7 +148,7 @@ class ApiServer:
         """Let the next requests of a verb be refused, as admission or a quota would do it."""
         self.fail(verb, status=refusal.status, body=refusal.body(), times=times)
 
-    def seen(self, verb: str) -> list[Asked]:
+    def requests(self, verb: str) -> list[Asked]:
         """The requests of a verb."""
         return [asked for asked in self.asked if asked.verb == verb]
 

@@ -75,7 +75,7 @@ class Watch:
                 yield self._bookmark(version)
             for change in self._since(version):
                 version = change.version
-                if line := self._told(change, chosen):
+                if line := self._change_line(change, chosen):
                     yield line
 
     async def _wait(self, version: int, seconds: float) -> bool:
@@ -98,7 +98,7 @@ class Watch:
             first -= 1
         return history[first:]
 
-    def _told(self, change: Change, chosen: Callable[[Json], bool]) -> bytes:
+    def _change_line(self, change: Change, chosen: Callable[[Json], bool]) -> bytes:
         """The line for a change; an object that is no longer selected is gone for this watch."""
         if not change.place.plural:
             return self._bookmark(change.version)

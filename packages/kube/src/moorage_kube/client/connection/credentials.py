@@ -21,7 +21,7 @@ REREAD_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What proves who we are at one moment; its repr tells nothing.
+    """What proves who we are at one moment; its repr shows no secret.
 
     Attributes:
         token: bearer token.
@@ -137,6 +137,6 @@ class CertificateFiles:
             self._base.reject(base)
 
     def with_pair(self, base: Credentials) -> Credentials:
-        """These credentials with the certificate and key as they are now."""
+        """These credentials with the current certificate and key."""
         certificate, key = map(text_of, self._pair)
         return replace(base, certificate=certificate, key=key)

@@ -27,7 +27,7 @@ class Connection:
         insecure: the server is not verified at all; only where the kubeconfig says so.
         server_name: name the server's certificate is checked for; ``None`` = the host of the URL.
         proxy: URL of an HTTP proxy on the way; ``None`` = none.
-        namespace: where we are at home; ``None`` = not told.
+        namespace: of this process or of the kubeconfig's context; ``None`` = not known.
     """
 
     server: str
@@ -51,7 +51,7 @@ class Connection:
         self.source.reject(credentials)
 
     def authority(self) -> str | None:
-        """The certificates to verify the server with as they are now, PEM."""
+        """The current certificates to verify the server with, PEM."""
         return None if self.ca is None else text_of(self.ca)
 
     def tls(self, credentials: Credentials) -> ssl.SSLContext:
@@ -72,7 +72,7 @@ def _verifying(ca: str | None, origin: str) -> ssl.SSLContext:
         raise ConfigError(
             f"{origin}: the certificate authority is not a PEM certificate: put one there"
         ) from error
-    # Clusters make their own authorities, which RFC 5280 in its strict reading does not fit.
+    # Clusters make their own authorities, which fail the strict checks of RFC 5280.
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
     return context
 

@@ -28,7 +28,7 @@ class ExecSettings:
         api_version: version of ``client.authentication.k8s.io`` that it speaks.
         command: its path, or its name to be found in ``PATH``.
         environment: set for it, beside our own.
-        cluster: what it is told of the cluster; ``None`` = nothing.
+        cluster: what it receives about the cluster; ``None`` = nothing.
     """
 
     api_version: str
@@ -71,7 +71,7 @@ class ExecPlugin:
             raise self._failed(f"cannot be run: {error.strerror}") from error
         try:
             async with asyncio.timeout(RUN_SECONDS):
-                printed, complaint = await process.communicate()
+                printed, errors = await process.communicate()
         except TimeoutError as error:
             raise self._failed(f"has not ended within {RUN_SECONDS:g} s") from error
         finally:
@@ -80,7 +80,7 @@ class ExecPlugin:
                     process.kill()
                 await process.wait()
         if process.returncode:
-            lines = complaint.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            lines = errors.decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise self._failed(f"ended with {process.returncode}: {lines[-1][:_TEXT_LIMIT]}")
         return printed
 
@@ -95,8 +95,8 @@ class ExecPlugin:
 
     def _read(self, printed: bytes) -> Credentials:
         try:
-            told = orjson.loads(printed)
-            version, status = told["apiVersion"], told["status"]
+            parsed = orjson.loads(printed)
+            version, status = parsed["apiVersion"], parsed["status"]
             expires = status.get("expirationTimestamp")
             credentials = Credentials(
                 token=status.get("token"),

@@ -115,7 +115,7 @@ def from_kubeconfig(paths: Iterable[Path]) -> Connection:
     source: CredentialSource = FixedCredentials(Credentials())
     if context.user:
         user_entry = config.find("user", context.user, mention.format("user"))
-        source = _source(user_entry, _told_plugin(cluster, ca))
+        source = _source(user_entry, _plugin_cluster(cluster, ca))
     return Connection(
         server=_server(cluster_entry, cluster),
         source=source,
@@ -151,9 +151,9 @@ def _authority(entry: Entry, cluster: _Cluster) -> Pem | None:
     return ca
 
 
-def _told_plugin(cluster: _Cluster, ca: Pem | None) -> dict[str, Any]:
-    """What a plug-in that asks for it is told of the cluster."""
-    told: dict[str, Any] = {
+def _plugin_cluster(cluster: _Cluster, ca: Pem | None) -> dict[str, Any]:
+    """What a plug-in that asks for it receives about the cluster."""
+    stated: dict[str, Any] = {
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
@@ -162,17 +162,17 @@ def _told_plugin(cluster: _Cluster, ca: Pem | None) -> dict[str, Any]:
     }
     for extension in cluster.extensions:
         if extension.get("name") == _EXEC_EXTENSION:
-            told["config"] = extension.get("extension")
-    return {name: value for name, value in told.items() if value}
+            stated["config"] = extension.get("extension")
+    return {name: value for name, value in stated.items() if value}
 
 
-def _source(entry: Entry, told_plugin: dict[str, Any]) -> CredentialSource:
+def _source(entry: Entry, plugin_cluster: dict[str, Any]) -> CredentialSource:
     for field, way_out in _REFUSED_USER_FIELDS.items():
         if entry.values.get(field):
             entry.refuse(f"{field} is not supported: {way_out}")
     user = entry.checked(_User)
     if user.exec is not None:
-        return ExecPlugin(_exec(entry, user.exec, told_plugin))
+        return ExecPlugin(_exec(entry, user.exec, plugin_cluster))
     if user.auth_provider is not None:
         return OidcTokens(_oidc(entry, user.auth_provider))
     return _with_certificate(entry, user, _token_or_name(entry, user))
@@ -202,13 +202,13 @@ def _with_certificate(entry: Entry, user: _User, base: CredentialSource) -> Cred
     return CertificateFiles(base, certificate, key)
 
 
-def _oidc(entry: Entry, told: _AuthProvider) -> OidcSettings:
-    if told.name != "oidc":
+def _oidc(entry: Entry, stated: _AuthProvider) -> OidcSettings:
+    if stated.name != "oidc":
         entry.refuse(
-            f'auth-provider "{told.name}" is not supported: '
+            f'auth-provider "{stated.name}" is not supported: '
             "Kubernetes dropped it with 1.26: use exec"
         )
-    fields = Entry(entry.file, entry.section, entry.name, told.config)
+    fields = Entry(entry.file, entry.section, entry.name, stated.config)
     config = fields.checked(_Oidc)
     if not config.idp_issuer_url.startswith("https://"):
         entry.refuse("idp-issuer-url is no https URL: OIDC needs one")
@@ -228,22 +228,22 @@ def _oidc(entry: Entry, told: _AuthProvider) -> OidcSettings:
     )
 
 
-def _exec(entry: Entry, told: _Exec, cluster: dict[str, Any]) -> ExecSettings:
-    if told.api_version not in _EXEC_VERSIONS:
+def _exec(entry: Entry, stated: _Exec, cluster: dict[str, Any]) -> ExecSettings:
+    if stated.api_version not in _EXEC_VERSIONS:
         choice = " or ".join(_EXEC_VERSIONS)
-        entry.refuse(f'exec.apiVersion "{told.api_version}" is not supported: use {choice}')
-    if told.interactive_mode == "Always":
+        entry.refuse(f'exec.apiVersion "{stated.api_version}" is not supported: use {choice}')
+    if stated.interactive_mode == "Always":
         entry.refuse("exec.interactiveMode is Always, but nobody is here to answer: use Never")
     # As in kubectl: what has a slash starts at the kubeconfig's folder, all else is in PATH.
-    nested = "/" in told.command
-    command = shutil.which(str(entry.file.parent / told.command) if nested else told.command)
+    nested = "/" in stated.command
+    command = shutil.which(str(entry.file.parent / stated.command) if nested else stated.command)
     if command is None:
-        hint = " ".join(told.install_hint.split()) or "install it or correct its path"
-        entry.refuse(f'exec.command "{told.command}" is not there: {hint}')
+        hint = " ".join(stated.install_hint.split()) or "install it or correct its path"
+        entry.refuse(f'exec.command "{stated.command}" is not there: {hint}')
     return ExecSettings(
-        api_version=told.api_version,
+        api_version=stated.api_version,
         command=command,
-        arguments=tuple(told.args),
-        environment={variable.name: variable.value for variable in told.env},
-        cluster=cluster if told.provide_cluster_info else None,
+        arguments=tuple(stated.args),
+        environment={variable.name: variable.value for variable in stated.env},
+        cluster=cluster if stated.provide_cluster_info else None,
     )

@@ -59,7 +59,7 @@ class OidcTokens:
             self._known = None
 
     async def _renew(self) -> str:
-        # Costs 3 MiB, which only who uses OIDC pays.
+        # Needs 3 MiB of memory: imported only where OIDC is used.
         from kubernetes.aio.config import ConfigException  # noqa: PLC0415 - see above
         from kubernetes.aio.config.openid import OpenIDRequestor  # noqa: PLC0415 - see above
 
