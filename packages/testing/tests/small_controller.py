@@ -147,6 +147,6 @@ class SmallController:
 def arrange(server: ApiServer) -> None:
     """A namespace with two ConfigMaps."""
     annotations = {MARK: "north"}
-    server.create(NAMESPACES, {"metadata": {"name": "port", "annotations": annotations}})
+    server.create(NAMESPACES, {"metadata": {"name": "team", "annotations": annotations}})
     for name in ("a", "b"):
-        server.create(CONFIGMAPS, {"metadata": {"name": name, "namespace": "port"}})
+        server.create(CONFIGMAPS, {"metadata": {"name": name, "namespace": "team"}})

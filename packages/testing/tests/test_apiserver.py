@@ -49,13 +49,13 @@ async def test_without_sockets_a_client_sees_the_same_objects(
 
 async def watched(client: Client, version: int, count: int) -> list[str]:
     """The types of the first events of a watch."""
-    told: list[str] = []
+    reported: list[str] = []
     async with aclosing(client.watch(NODES, ListQuery(), str(version))) as events:
         async for event in events:
-            told.append(event.type)
-            if len(told) == count:
+            reported.append(event.type)
+            if len(reported) == count:
                 break
-    return told
+    return reported
 
 
 @trial
@@ -104,30 +104,30 @@ async def test_an_eviction_is_refused_by_its_hook(server: ApiServer, client: Cli
     def refuse(pod: dict[str, Any]) -> None:
         raise Refusal(429, "TooManyRequests", f"{pod['metadata']['name']} must stay")
 
-    server.put(PODS, "p", "port")
+    server.put(PODS, "p", "team")
     server.may_evict = refuse
-    one = Target("p", "port", "eviction")
+    one = Target("p", "team", "eviction")
     with pytest.raises(Throttled, match="p must stay"):
         await client.create_under(PODS, one, {"metadata": {"name": "p"}})
     server.may_evict = lambda _: None
     await client.create_under(PODS, one, {"metadata": {"name": "p"}})
-    assert server.find(PODS, "p", "port") is None
+    assert server.find(PODS, "p", "team") is None
 
 
 @trial
 async def test_what_an_object_owned_goes_with_it(server: ApiServer, client: Client) -> None:
-    owner = server.create(CONFIGMAPS, {"metadata": {"name": "owner", "namespace": "port"}})
+    owner = server.create(CONFIGMAPS, {"metadata": {"name": "owner", "namespace": "team"}})
     reference = {"kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
     for name, references in (("owned", [reference]), ("free", [])):
-        meta = {"name": name, "namespace": "port", "ownerReferences": references}
+        meta = {"name": name, "namespace": "team", "ownerReferences": references}
         server.create(SERVICE_ACCOUNTS, {"metadata": meta})
-    await client.delete(CONFIGMAPS, "owner", "port")
+    await client.delete(CONFIGMAPS, "owner", "team")
     assert [raw["metadata"]["name"] for raw in server.all_of(SERVICE_ACCOUNTS)] == ["free"]
 
 
 @trial
 async def test_a_selector_that_cannot_be_read_is_refused(server: ApiServer, client: Client) -> None:
-    server.put(NAMESPACES, "port")
+    server.put(NAMESPACES, "team")
     for query in (ListQuery("a in b"), ListQuery(field_selector="metadata.name")):
         with pytest.raises(KubeError, match="400"):
             await client.list_all(NAMESPACES, query)

@@ -129,7 +129,7 @@ def test_a_service_account_has_its_own_rights_only(cluster: EmbeddedCluster) -> 
         "create", "rolebinding", "robot", "-nteam", "--clusterrole=view", f"--user={name}"
     )
     see = f"--kubeconfig={kubeconfig}", "get", "pods", "-n", "team"
-    wait_for(lambda: can(cluster, *see), 10, "the role binding to be seen")
+    wait_for(lambda: can(cluster, *see), 10, "the role binding to take effect")
 
 
 def test_a_user_is_known_by_name_and_groups(cluster: EmbeddedCluster) -> None:

@@ -41,25 +41,25 @@ def scenario(fault: str = "") -> Scenario:
 
 
 def turn(server: ApiServer) -> None:
-    server.patch(NAMESPACES, "port", {"metadata": {"annotations": {MARK: "south"}}})
+    server.patch(NAMESPACES, "team", {"metadata": {"annotations": {MARK: "south"}}})
 
 
 def delete_one(server: ApiServer) -> None:
-    server.delete(CONFIGMAPS, "a", "port")
+    server.delete(CONFIGMAPS, "a", "team")
 
 
 def turn_at_random(world: World, rng: random.Random) -> None:
     side = rng.choice(("north", "south", None))
-    world.server.patch(NAMESPACES, "port", {"metadata": {"annotations": {MARK: side}}})
+    world.server.patch(NAMESPACES, "team", {"metadata": {"annotations": {MARK: side}}})
 
 
 def recreate(world: World, rng: random.Random) -> None:
     """Delete a ConfigMap, and make another one of its name where it is gone."""
     name = rng.choice(("a", "b", "c"))
-    if world.server.find(CONFIGMAPS, name, "port"):
-        world.server.delete(CONFIGMAPS, name, "port")
+    if world.server.find(CONFIGMAPS, name, "team"):
+        world.server.delete(CONFIGMAPS, name, "team")
     else:
-        world.server.create(CONFIGMAPS, {"metadata": {"name": name, "namespace": "port"}})
+        world.server.create(CONFIGMAPS, {"metadata": {"name": name, "namespace": "team"}})
 
 
 def labels_are_sides(server: ApiServer) -> None:
@@ -69,7 +69,7 @@ def labels_are_sides(server: ApiServer) -> None:
 
 def in_step(server: ApiServer) -> None:
     """Every ConfigMap has its account and its label, and no account is left alone."""
-    namespace = server.find(NAMESPACES, "port")
+    namespace = server.find(NAMESPACES, "team")
     assert namespace is not None
     wanted = namespace["metadata"].get("annotations", {}).get(MARK)
     maps = {raw["metadata"]["name"]: raw for raw in server.all_of(CONFIGMAPS)}
@@ -135,8 +135,8 @@ def test_what_changes_beside_the_api_server_is_counted_and_crashed_at() -> None:
         cloud = world.watched(Cloud(), "attach")
         while not clouds[-1]:
             await cloud.attach()
-        if not (await client.get(CONFIGMAPS, "a", "port")).get("data"):
-            world.server.put(CONFIGMAPS, "a", "port", data={"cloud": "attached"})
+        if not (await client.get(CONFIGMAPS, "a", "team")).get("data"):
+            world.server.put(CONFIGMAPS, "a", "team", data={"cloud": "attached"})
         await asyncio.Event().wait()
 
     def made() -> Scenario:
@@ -148,7 +148,7 @@ def test_what_changes_beside_the_api_server_is_counted_and_crashed_at() -> None:
     assert (undisturbed, after, before) == (["attach"],) * 3
 
 
-def test_what_is_left_behind_is_told() -> None:
+def test_what_is_left_behind_is_reported() -> None:
     async def life() -> list[str]:
         world = World(scenario("leaks"))
         world.scenario.arrange(world.server)

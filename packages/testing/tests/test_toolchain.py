@@ -38,7 +38,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.setattr(toolchain, "FAMILIES", (HELLO,))
     monkeypatch.setenv("MOORAGE_TOOLCHAIN", str(root))
-    # Go's own cache stays where it is, else its library would be compiled anew for each test.
+    # Go's own cache stays where it is, else its library would be compiled again for each test.
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     monkeypatch.setenv("GOCACHE", os.environ.get("GOCACHE") or str(Path(caches) / "go-build"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

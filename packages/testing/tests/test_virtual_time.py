@@ -13,18 +13,18 @@ DAY = 86_400.0
 
 
 def test_a_day_passes_in_which_timers_fire_in_their_order() -> None:
-    told: list[tuple[str, float]] = []
+    ran: list[tuple[str, float]] = []
 
     async def wait(name: str, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(seconds)
-        told.append((name, loop.time()))
+        ran.append((name, loop.time()))
 
     async def day() -> None:
         await asyncio.gather(wait("night", DAY), wait("noon", DAY / 2), wait("dawn", 1.0))
 
     run(day())
-    assert told == [("dawn", 1.0), ("noon", DAY / 2), ("night", DAY)]
+    assert ran == [("dawn", 1.0), ("noon", DAY / 2), ("night", DAY)]
 
 
 def test_a_deadline_passes_too() -> None:
@@ -47,12 +47,12 @@ def test_every_clock_shows_virtual_time_and_only_inside() -> None:
 
 
 def test_what_can_never_come_is_an_error_that_names_who_waits() -> None:
-    async def harbour() -> None:
-        ship = asyncio.create_task(asyncio.Event().wait(), name="the ship that never comes")
-        await ship
+    async def endless() -> None:
+        waiting = asyncio.create_task(asyncio.Event().wait(), name="the event that never comes")
+        await waiting
 
-    with pytest.raises(Deadlock, match=r"the ship that never comes: .* at .*locks\.py:\d+"):
-        run(harbour())
+    with pytest.raises(Deadlock, match=r"the event that never comes: .* at .*locks\.py:\d+"):
+        run(endless())
 
 
 def test_a_loop_that_never_waits_is_an_error_that_names_it() -> None:

@@ -105,7 +105,7 @@ class FaultBook:
         self, clock: Callable[[], float] = time.monotonic, dice: random.Random | None = None
     ) -> None:
         self._clock = clock
-        self._dice = dice or random.Random(0)  # noqa: S311 - luck of tests, to be had again
+        self._dice = dice or random.Random(0)  # noqa: S311 - random in tests, repeatable
         self._guard = threading.Lock()
         self._rules: list[_Rule] = []
         self._calls: list[Call] = []

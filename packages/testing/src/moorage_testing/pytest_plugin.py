@@ -34,7 +34,7 @@ def _wants_cluster(item: pytest.Item) -> bool:
     """Whether a test will ask for this module's fixture, not for a parameter called the same."""
     if not isinstance(item, pytest.Function):
         return False
-    fixtures = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - nothing else tells
+    fixtures = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - nothing else says so
     for fixture in reversed(fixtures.get(FIXTURE, ())):
         if fixture.func.__module__ == __name__:
             return True

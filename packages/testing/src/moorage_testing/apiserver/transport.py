@@ -96,8 +96,8 @@ class MemoryTransport(Transport):
             raise Unavailable(0, "ConnectionLost", "connection lost", str(request)) from error
         except TimeoutError as error:
             self._note(request, 0)
-            told = f"no answer within {request.timeout.total:g} s"
-            raise Unavailable(0, "Timeout", told, str(request)) from error
+            message = f"no answer within {request.timeout.total:g} s"
+            raise Unavailable(0, "Timeout", message, str(request)) from error
         self._note(request, answer.status)
         if answer.status >= _NOT_GOOD:
             wait = answer.headers.get("Retry-After")

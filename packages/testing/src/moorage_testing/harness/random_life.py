@@ -84,7 +84,7 @@ def live_many(make: Callable[[], Scenario], seeds: Iterable[int]) -> None:
 
 def live(scenario: Scenario, seed: int, most_happenings: int = 12) -> None:
     """One random life: happenings and disturbances, then peace, in which all must come to rest."""
-    rng = random.Random(seed)  # noqa: S311 - luck of tests, to be had again
+    rng = random.Random(seed)  # noqa: S311 - random in tests, repeatable
     random.seed(seed)
     virtual_time.run(_live(scenario, rng, most_happenings))
 

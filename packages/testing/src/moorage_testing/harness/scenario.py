@@ -49,7 +49,7 @@ def left_behind(server: ApiServer, before: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One trial; made anew for every run, so that nothing is shared but what is passed in.
+    """One trial; made again for every run, so that nothing is shared but what is passed in.
 
     Attributes:
         start: runs a whole controller in this event loop until it is cancelled.
@@ -61,7 +61,7 @@ class Scenario:
         view: what two runs of the same scenario must end with.
         counts: which requests are changes.
         quiet_seconds: so long without a change is rest.
-        requests_per_minute: at rest, at most; a watch that is begun anew and a Lease count.
+        requests_per_minute: at rest, at most; a watch that begins again and a Lease count.
     """
 
     start: Start

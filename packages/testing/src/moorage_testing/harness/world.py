@@ -196,7 +196,7 @@ class World:
 
 
 class _Watched:
-    """Something whose calls are told to a world before they are made."""
+    """Something whose calls are reported to a world before they are made."""
 
     def __init__(self, target: object, names: tuple[str, ...], world: World) -> None:
         self._target = target

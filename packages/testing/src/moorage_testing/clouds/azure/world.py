@@ -54,7 +54,7 @@ class ArmWorld:
         count: int,
         *,
         tags: Mapping[str, str] | None = None,
-        with_public_ip: bool = True,  # noqa: ARG002 - Azure lends no addresses
+        with_public_ip: bool = True,  # noqa: ARG002 - Azure has no ephemeral addresses
         flexible: str = "",
     ) -> tuple[Instance, ...]:
         """Start machines, spread over the zones.
