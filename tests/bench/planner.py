@@ -166,7 +166,7 @@ def _as_written(observed: Observed) -> Observed:
     nodes = dict(observed.nodes)
     plan = decide(observed)
     if isinstance(plan.status, AllocationStatus):
-        observed = replace(observed, records=plan.status.records, seen_generation=1)
+        observed = replace(observed, records=plan.status.records, observed_generation=1)
     for action in plan.actions:
         match action:
             case LabelNode(node, ip):

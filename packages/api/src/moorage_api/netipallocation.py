@@ -29,7 +29,7 @@ NETIPALLOCATIONS = Kind(
 
 # A status entry takes about 600 bytes, and etcd takes no object over 1.5 MiB.
 MAX_ADDRESSES = 512
-# Those that are no longer listed stay until they are let go.
+# Those that are no longer listed stay until they are released.
 _MAX_RECORDS = 4 * MAX_ADDRESSES
 _MAX_SELECTOR = 64
 
@@ -55,7 +55,7 @@ _ADDRESS_RULES: list[JsonValue] = [
         " 2001:0db8::0001",
     ),
 ]
-# The address is held where it was bound: looking for it elsewhere would lose it.
+# The address is held where it was bound: to read it elsewhere would lose it.
 _CLOUD_RULES: list[JsonValue] = [
     rule(
         "!has(oldSelf.provider) || oldSelf.provider == '' || (has(self.provider)"

@@ -12,7 +12,7 @@ from moorage_kube.manager.shutdown import leave
 
 
 def main() -> NoReturn:
-    """Run until told to stop; the exit code says how it ended."""
+    """Run until stopped; the exit code says how it ended."""
     leave(run(load(CoreSettings), setup))
 
 

@@ -24,7 +24,7 @@ class LabelNode:
 
 @dataclass(frozen=True, slots=True)
 class UnlabelNode:
-    """Take the labels off a node that holds no address of ours."""
+    """Remove the labels from a node that holds no address of ours."""
 
     node: Node
 
@@ -34,7 +34,7 @@ class UnlabelNode:
 
 @dataclass(frozen=True, slots=True)
 class RemoveTaint:
-    """Let pods onto a node that was to have none before its address."""
+    """Remove the taint that kept pods off a node until it had its address."""
 
     node: Node
     key: str
@@ -50,13 +50,13 @@ class Mutate:
     Attributes:
         allocation: name of the object it is for.
         ip: the address.
-        address: the reading it rests on, whose token fences it.
+        address: the cloud state it rests on, whose token fences it.
         node_ref: the target, or for a detach the node it is taken from.
         machine_id: the target's machine, ``""`` for a detach.
-        request_id: the same for every repeat of this step.
+        request_id: the same for every repeat of this mutation.
         only_unmanaged: refuse when the present holder belongs to another cluster.
-        may_strip: it is written down that the target's own public address is taken.
-        handle: the cloud has accepted it before: only ask how it ended.
+        may_strip: the status already says that the target's own public address is taken.
+        handle: the cloud has accepted it already: only ask how it ended.
     """
 
     mutation: Mutation
@@ -90,7 +90,7 @@ class Reread:
 
 @dataclass(frozen=True, slots=True)
 class CountPods:
-    """Ask the API server which pods run on nodes: what a watch told may be old."""
+    """Ask the API server which pods run on nodes: the cache may be out of date."""
 
     reads_only: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""What the controller keeps of the cluster, with the indexes that make a look at it cheap."""
+"""What the controller keeps of the cluster, with the indexes that make observing cheap."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Misplaced:
         self._nodes = nodes
         self._pods = pods
         self._asking: Index[PodView] = Index(pods, _asks_on)
-        nodes.subscribe(lambda change: self._look_at(change.key))
+        nodes.subscribe(lambda change: self._update(change.key))
         pods.subscribe(self._pod_changed)
 
     def of_owners(self, owner_uids: Collection[str]) -> list[MisplacedPod]:
@@ -121,9 +121,9 @@ class Misplaced:
     def _pod_changed(self, change: Change[PodView]) -> None:
         for pod in (change.old, change.new):
             if pod is not None and pod.uid:
-                self._look_at(pod.node_name)
+                self._update(pod.node_name)
 
-    def _look_at(self, node_name: str) -> None:
+    def _update(self, node_name: str) -> None:
         node = self._nodes.get(node_name)
         if node is not None and not labelled(node) and self._asking.get(node_name):
             self.nodes.add(node_name)
@@ -167,11 +167,11 @@ class Strays:
 
 
 def is_settled(view: AllocationView) -> bool:
-    """Whether all it wants was looked at, and nothing keeps it from saying what it holds."""
+    """Whether it has a record for all it wants, and nothing keeps it from saying what it holds."""
     allocation = view.allocation
     return (
         not allocation.problem
-        and view.seen_generation == allocation.generation
+        and view.observed_generation == allocation.generation
         and not any(record.phase in (Phase.PENDING, Phase.UNKNOWN) for record in view.records)
     )
 
@@ -201,7 +201,7 @@ class Caches:
         """Names of nodes where the workload's pods run, by the exact chain of owner uids.
 
         Without a workload: nodes with any pod that is not of a DaemonSet. So it is for one that
-        does not exist, which the second value tells: what cannot be followed is not absent.
+        does not exist, as the second value says: what cannot be followed is not absent.
         """
         if workload is None:
             return self.pod_nodes.crowded.keys(), False
@@ -260,5 +260,5 @@ def _controller_of(owned: OwnedView) -> Iterable[str]:
 
 
 def addresses_of(view: AllocationView) -> set[str]:
-    """Addresses it lists, and those it has not let go yet; they are its own until then."""
+    """Addresses it lists, and those it has not released yet; they are its own until then."""
     return {*view.allocation.addresses, *(r.ip for r in view.records if r.ours)}

@@ -178,7 +178,7 @@ class Core:
             self.queue.add(name)
 
     def _ended(self, mutate: Mutate, outcome: Outcome) -> None:
-        """A mutation is over: count it, and read what it did; the pass comes with the reading."""
+        """A mutation is over: count it, and read its address; the read triggers the pass."""
         counters = {
             Mutation.ATTACH: self._metrics.attached,
             Mutation.MOVE: self._metrics.attached,

@@ -22,9 +22,9 @@ _AT_ONCE = 10
 class PodCounts:
     """Whether the cache knew all pods of a node when they were last counted.
 
-    A watch may be behind, by much where this process was frozen or has just come to lead; listing
-    all pods of a large cluster anew takes seconds, those of one node milliseconds. Nothing found
-    goes into the cache: what the watch has told meanwhile is newer.
+    A watch may be behind, by much where this process was frozen or has just become the leader.
+    To list all pods of a large cluster takes seconds, those of one node milliseconds. Nothing found
+    goes into the cache: what the watch has reported meanwhile is newer.
     """
 
     pods: Store[PodView]

@@ -1,4 +1,4 @@
-"""Waits that a status asks for, believed only as long as this process has seen them."""
+"""Waits that a status asks for: none is longer than the longest back-off since first seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from moorage_core.model import AddressRecord
 
 
 class FirstSeen:
-    """Remembers since when this process has seen each ``nextAttempt`` that is to come.
+    """Remembers when this process first saw each ``nextAttempt`` that lies ahead.
 
     One written by a clock that was ahead may lie years off. No wait of ours is longer than the
     longest back-off, so after that much of our own time it counts as over.
@@ -22,7 +22,7 @@ class FirstSeen:
     def believed(
         self, name: str, records: Iterable[AddressRecord], now: float, uptime: float
     ) -> tuple[AddressRecord, ...]:
-        """The records of an allocation, without the waits that were seen for too long.
+        """The records of an allocation, without the waits that are known for too long.
 
         ``now`` is in epoch seconds, ``uptime`` in seconds of a clock that nobody can set.
         """

@@ -19,7 +19,7 @@ from moorage_kube.telemetry.metrics import ProbedRegistry, StateCollector
 from moorage_provider.protocol import ApiCall
 
 VERSION_VARIABLE = "CONTROLLER_VERSION"
-"""The first version's way to say which version the metrics tell of; else it is the package's."""
+"""The first version's way to say which version the metrics show; else it is the package's."""
 
 # The last but one is what an alert compares with: no quantile is ever above the last.
 _PASS_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -130,7 +130,7 @@ def core_metrics(registry: CollectorRegistry, cluster_name: str | None) -> CoreM
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """What every replica tells of itself, whether it leads or not.
+    """The gauges of every replica, whether it leads or not.
 
     Attributes:
         pod_name: of the pod, or of the machine where there is none.
@@ -169,7 +169,7 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Reads the state of the addresses at each scrape; only the leader tells it."""
+    """Reads the state of the addresses at each scrape; only on the leader."""
 
     caches: Caches
     scopes: Scopes

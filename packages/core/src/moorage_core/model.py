@@ -1,4 +1,4 @@
-"""The values the core controller thinks with: records, readings, what was observed, what to do."""
+"""The values the core controller decides on: records, cloud states, outcomes, what was observed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ForeignPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeReference:
-    """A node as an address remembers it, good even after the Node object is gone."""
+    """A node as a record names it, valid even after the Node object is gone."""
 
     name: str
     uid: str
@@ -68,7 +68,7 @@ class NodeReference:
 
 @dataclass(frozen=True, slots=True)
 class AddressRecord:
-    """One entry of ``status.addresses``: the memory that survives a crash.
+    """One entry of ``status.addresses``: what survives a crash.
 
     Attributes:
         ip: canonical text.
@@ -81,9 +81,9 @@ class AddressRecord:
         operation: mutation under way or step reached, ``<mutation>/<request id>``; ``""`` = none.
         attempts: failed attempts in a row.
         next_attempt: epoch seconds before which it is not tried again; 0 = at once.
-        observed_at: epoch seconds of the cloud reading behind the last change.
+        observed_at: epoch seconds of the cloud state behind the last change.
         since: epoch seconds of the last change of phase.
-        handle: what the cloud knows the mutation under way by, ``""`` = not accepted yet.
+        handle: the cloud's name of the mutation under way, ``""`` = not accepted yet.
         restore_pending: nodes that gave up their own public address for this one, and get one
             again when this one has left them.
     """
@@ -105,7 +105,7 @@ class AddressRecord:
 
     @property
     def ours(self) -> bool:
-        """Whether something of it is still to be let go: a holder, or what a node gave up."""
+        """Whether something is still to be released: a holder, or a pending restore."""
         return bool(self.node_ref or self.previous or self.restore_pending)
 
     @property
@@ -213,7 +213,7 @@ ONE_CALL = Capabilities(moves_in_one_call=True, clears_target_first=False)
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """All that a decision about one allocation rests on; nothing else may be looked at.
+    """All that a decision about one allocation rests on, and nothing else.
 
     What concerns every node is looked up node by node: it may be a view of a cache, good until the
     decision is made.
@@ -228,8 +228,8 @@ class Observed:
         by_machine: node names by machine id.
         machine_of: machine ids by ``spec.providerID``; a node without one cannot hold an address.
         owned: names of the nodes whose owner annotation is this allocation.
-        taken: nodes that hold, or are promised, an address of *another* allocation -> its name.
-        outranked: those of them whose other allocation is older; its labels count there.
+        taken: nodes that hold, or are to get, an address of *another* allocation -> its name.
+        outranked: nodes in ``taken`` whose other allocation is older; its labels count there.
         restore_pending_elsewhere: providerIDs of nodes for which another allocation must restore.
         strays: names of nodes that say they hold an address, and no allocation answers for it.
         label_errors: why the API server refused a node's labels, by node name.
@@ -238,21 +238,21 @@ class Observed:
             no workload is named, or the named one does not exist.
         workload_missing: a workload is named and does not exist.
         crowded: names of nodes where any pod runs that is not of a DaemonSet.
-        counted: names of nodes whose pods were counted anew lately -> whether none was unknown.
+        counted: names of nodes whose pods were counted lately -> whether the cache knew them all.
         misplaced: the workload's pods that ask for our labels where there are none; nothing unless
             they shall be evicted.
         spoken_for: names of those pods' nodes that an allocation's address is on, or may be.
         evict_after: uptime before which a pod is not to be evicted again, by its uid.
         in_flight: addresses with a mutation under way.
-        handles: what the cloud knows those by that it has accepted and not ended.
-        outcomes: how mutations ended that no record tells yet.
+        handles: the cloud's names of mutations that it has accepted and not ended, by address.
+        outcomes: how mutations ended, as long as no record says so.
         avoided: node uids that refused an address lately -> uptime until when, by address.
         restore_after: node uids that could not get an address of their own again -> uptime of the
             next attempt, by address that they gave it up for.
         uptime: seconds of a clock that nobody can set; durations are judged by it.
-        not_ready_since: uptime, by node uid, as seen by this process.
-        gone_since: uptime, by node uid, as seen by this process.
-        seen_generation: ``status.observedGeneration`` as last written, 0 = never.
+        not_ready_since: uptime, by node uid, as observed by this process.
+        gone_since: uptime, by node uid, as observed by this process.
+        observed_generation: ``status.observedGeneration`` as last written, 0 = never.
     """
 
     allocation: Allocation
@@ -285,4 +285,4 @@ class Observed:
     restore_after: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     not_ready_since: Mapping[str, float] = field(default_factory=dict)
     gone_since: Mapping[str, float] = field(default_factory=dict)
-    seen_generation: int = 0
+    observed_generation: int = 0

@@ -70,7 +70,7 @@ class PendingMutations:
         task.add_done_callback(self._tasks.discard)
 
     def forget(self, ip: str) -> None:
-        """The address is nobody's any more."""
+        """No allocation has the address any more."""
         self.outcomes.pop(ip, None)
         self.avoided.pop(ip, None)
         self.restore_after.pop(ip, None)
@@ -112,7 +112,7 @@ class PendingMutations:
                 self.ended(mutate, outcome)
 
     def _accepted(self, mutate: Mutate, handle: str) -> None:
-        """The cloud goes on without us now: let the status tell it, for a successor."""
+        """The cloud goes on without us now: have the status say so, for a successor."""
         if handle != mutate.handle:
             self.handles[mutate.ip] = handle
             self.accepted(mutate)
@@ -161,7 +161,7 @@ def _backoff(error: errors.CloudError, failures: int) -> float:
 
 
 def _nobody_listens(mutate: Mutate, handle: str) -> None:
-    """What ``carry_out`` does with a handle unless told otherwise."""
+    """What ``carry_out`` does with a handle by default."""
 
 
 async def carry_out(
@@ -173,7 +173,7 @@ async def carry_out(
     """Read the target, make sure it fits, change it, and wait until the cloud says it is done.
 
     ``accepted`` gets the handle of a mutation that goes on in the cloud. ``False``: nothing was
-    changed, because the target lends a public address of its own and ``may_strip`` is not set.
+    changed, because the target has an ephemeral public address and ``may_strip`` is not set.
     """
     operation = PendingMutation(mutate.handle, done=False)
     if not mutate.handle:
@@ -190,7 +190,7 @@ async def carry_out(
 
 
 async def _begin(provider: Provider, mutate: Mutate) -> PendingMutation | None:
-    """Ask for it; ``None`` = a lent address is in the way, and that is not written down yet."""
+    """Ask for it; ``None`` = an ephemeral address is in the way, which is not written down yet."""
     if mutate.only_unmanaged:
         await _refuse_managed_holder(provider, mutate)
     if mutate.mutation is Mutation.DETACH:
@@ -198,8 +198,8 @@ async def _begin(provider: Provider, mutate: Mutate) -> PendingMutation | None:
     machine = await provider.machine(mutate.machine_id)
     if mutate.mutation is not Mutation.RESTORE:
         _refuse_unfit(provider, mutate, machine)
-    lends = machine.public_ip and not machine.public_ip_reserved
-    if mutate.mutation is Mutation.PREPARE and lends and not mutate.may_strip:
+    ephemeral = machine.public_ip and not machine.public_ip_reserved
+    if mutate.mutation is Mutation.PREPARE and ephemeral and not mutate.may_strip:
         return None
     return await _call(provider, mutate, machine)
 
@@ -219,9 +219,9 @@ async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> Pending
 
 
 async def _refuse_unpaid(provider: Provider, mutate: Mutate) -> None:
-    """A node that has the address it gave its own up for got nothing back, and is owed it still.
+    """A node that has the address it gave its own up for was not restored; that stays pending.
 
-    An attach whose answer was lost may come true even while the node is being compensated.
+    An attach whose answer was lost may come true even while the restore is under way.
     """
     machine = await provider.machine(mutate.machine_id)
     if machine.public_ip == mutate.ip:

@@ -1,4 +1,4 @@
-"""The only reads of the controller: caches, the clouds' last readings, work under way, the time."""
+"""The only reads of the controller: caches, cloud states, mutations under way, the time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from moorage_provider.errors import CloudError
 
 
 class Observer:
-    """Looks at one allocation with all that matters for it."""
+    """Observes one allocation with all that matters for it."""
 
     def __init__(
         self, caches: Caches, scopes: Scopes, mutations: PendingMutations, assumed: Assumed
@@ -102,11 +102,11 @@ class Observer:
             restore_after=mutations.restore_after,
             not_ready_since=self.caches.clocks.not_ready_since,
             gone_since=self.caches.clocks.gone_since,
-            seen_generation=view.seen_generation,
+            observed_generation=view.observed_generation,
         )
 
     def _addresses(self, view: AllocationView) -> set[str]:
-        """What must be read: what is wanted, and what is not let go yet."""
+        """What must be read: what is wanted, and what is not released yet."""
         held = {record.ip for record in view.records if record.ours}
         return held if view.allocation.deleting else held | set(view.allocation.addresses)
 
@@ -125,7 +125,7 @@ class Observer:
         return conflicts
 
     def _outcomes(self, view: AllocationView, conflicts: Collection[str]) -> dict[str, Outcome]:
-        """What ended for this allocation; an address of an older one is none of its business."""
+        """The outcomes for this allocation, without addresses that an older one has."""
         outcomes = self.mutations.outcomes
         mine = (r.ip for r in view.records if r.ip in outcomes and r.ip not in conflicts)
         name = view.allocation.name
@@ -183,7 +183,7 @@ class Observer:
         return self.caches.misplaced_pods(allocation.workload)
 
     def _spoken_for(self, pods: Iterable[MisplacedPod]) -> set[str]:
-        """Which of the pods' nodes an address is on, by a record, a promise or the cloud."""
+        """Which of the pods' nodes an address is on, by a record, an assumption or the cloud."""
         names = {pod.node_name for pod in pods}
         if not names:
             return set()

@@ -1,4 +1,4 @@
-"""Pods that run where the address they ask for is not, and the polite way to have them leave."""
+"""Pods that run where the address they ask for is not, and their eviction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MisplacedPod:
 
 @dataclass(frozen=True, slots=True)
 class EvictPod:
-    """Ask for a pod to be made anew elsewhere; its PodDisruptionBudget may refuse."""
+    """Evict a pod, so that it is recreated elsewhere; its PodDisruptionBudget may refuse."""
 
     pod: MisplacedPod
 

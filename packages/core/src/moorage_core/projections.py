@@ -52,14 +52,14 @@ class AllocationView:
         allocation: what is wanted.
         records: ``status.addresses``.
         conditions: ``status.conditions``.
-        seen_generation: ``status.observedGeneration``, 0 = never.
+        observed_generation: ``status.observedGeneration``, 0 = never.
         subject: what writes to it need.
     """
 
     allocation: Allocation
     records: tuple[AddressRecord, ...]
     conditions: tuple[Condition, ...]
-    seen_generation: int
+    observed_generation: int
     subject: Subject
 
 
@@ -167,7 +167,7 @@ def project_allocation(raw: dict[str, Any]) -> AllocationView:
         allocation=_allocation(raw),
         records=_records(status.get("addresses") or ()),
         conditions=from_wire(status.get("conditions")),
-        seen_generation=status.get("observedGeneration") or 0,
+        observed_generation=status.get("observedGeneration") or 0,
         subject=Subject.of(raw),
     )
 
@@ -182,7 +182,7 @@ def _parsed_record(text: str) -> AddressRecord | None:
     try:
         return record_from_wire(AddressStatus.model_validate_json(text))
     except ValidationError:
-        # Written by somebody else: what the cloud shows counts, and is recorded anew.
+        # Written by somebody else: what the cloud shows counts, and is recorded again.
         return None
 
 

@@ -1,4 +1,4 @@
-"""How fast one account and region is changed: as fast as it lets us, found out by being refused."""
+"""How fast one account and region is changed: as fast as possible, slower when it refuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SAME_REFUSAL_SECONDS = 1.0
 class RateLimiter:
     """Mutations a second in one scope: unlimited until throttled, then halved, then growing again.
 
-    A cloud refills what an account may call; its size is nowhere told and differs between accounts.
+    A cloud refills what an account may call; the size is not documented and differs by account.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

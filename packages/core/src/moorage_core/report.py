@@ -26,7 +26,10 @@ def events(observed: Observed, plan: Plan[Action]) -> Iterable[Event]:
         for ip in sorted(before):
             message = f"{ip}: no longer held for this allocation"
             yield event(observed, reasons.RELEASED.name, message)
-    if observed.allocation.problem and observed.seen_generation != observed.allocation.generation:
+    if (
+        observed.allocation.problem
+        and observed.observed_generation != observed.allocation.generation
+    ):
         yield event(observed, plan.reason, plan.message)
 
 

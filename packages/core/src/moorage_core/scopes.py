@@ -1,4 +1,4 @@
-"""What the clouds last said: one bulk reading per account and region, shared by all allocations."""
+"""What the clouds last said: one bulk read per account and region, shared by all allocations."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Scope:
         self._wake.set()
 
     def cloud_state(self, ip: str) -> CloudState:
-        """What is known of one address; an old reading is none once the last attempt failed."""
+        """What is known of one address: nothing once the last read failed."""
         error = self.error or self._unread.get(ip)
         if error is not None:
             return Unread(reason_for(error), f"cannot read the cloud: {error}")
@@ -123,7 +123,7 @@ class Scope:
                 self._failed(Unavailable(f"internal error: {type(bug).__name__}"), self._wanted())
 
     async def _wait(self) -> None:
-        """Until the next reading is due, or something is dirty; while failing, only time counts."""
+        """Until the next read is due, or something is dirty; while failing, only time counts."""
         pause = max(0.0, self._due - time.monotonic())
         if self._failures:
             await asyncio.sleep(max(0.0, self._again - time.monotonic()))
@@ -136,12 +136,12 @@ class Scope:
         await asyncio.sleep(GATHER_SECONDS)
 
     async def _read(self) -> None:
-        """One reading: everything when it is time or the last one failed, else what is dirty."""
+        """One read: everything when it is time or the last one failed, else what is dirty."""
         wanted = self._wanted()
         everything = self.error is not None or time.monotonic() >= self._due
         asked = wanted if everything else wanted & self._dirty
         dirty = self._dirty & asked
-        # What is dirtied again while this reading is on its way stays dirty.
+        # What becomes dirty again during this read stays dirty.
         self._dirty, self._asked = set(), dirty
         try:
             answer = await self._ask(asked)
@@ -157,12 +157,12 @@ class Scope:
             self._due = time.monotonic() + self._interval()
 
     def _take(self, asked: set[str], answer: Mapping[str, CloudAddress], dirty: set[str]) -> None:
-        """Keep what was read, and tell whom it changes anything for."""
+        """Keep what was read, and report the allocations for which it changes anything."""
         news = {ip for ip in asked if self._known.get(ip, self) != answer.get(ip)} | dirty
         if self.error is not None:
             news = asked
         news |= asked & self._unread.keys()
-        # Wishes may have changed while the reading was on its way.
+        # What allocations want may have changed during the read.
         wanted = self._wanted()
         self._known = {ip: a for ip, a in self._known.items() if ip in wanted}
         self._known |= {ip: answer.get(ip) for ip in asked & wanted}
@@ -171,9 +171,9 @@ class Scope:
             self.invalidate(missing)
         self._unread = {ip: e for ip, e in self._unread.items() if ip in wanted - asked}
         self.error, self._failures = None, 0
-        self._tell(news)
+        self._report(news)
 
-    def _tell(self, news: set[str]) -> None:
+    def _report(self, news: set[str]) -> None:
         names = [name for name, wish in self._wishes.items() if wish.addresses & news]
         if names:
             self.changed(names)
@@ -187,8 +187,8 @@ class Scope:
         return await self.provider.snapshot(sorted(addresses))
 
     def _failed(self, error: CloudError, asked: set[str]) -> None:
-        """What was asked for is unknown now; the rest of the last reading still counts."""
-        told = self.error or next((self._unread.get(ip) for ip in asked), None)
+        """What was asked for is unknown now; the rest of what was read last still counts."""
+        before = self.error or next((self._unread.get(ip) for ip in asked), None)
         if asked >= self._wanted():
             self.error = error
         self._unread |= dict.fromkeys(asked, error)
@@ -198,9 +198,9 @@ class Scope:
         backoff = min(_LONGEST_BACKOFF, 2.0 ** min(self._failures - 1, 8))
         jitter = random.uniform(0.75, 1.25)  # noqa: S311  # spreads load, protects nothing
         self._again = time.monotonic() + max(asked_for, backoff * jitter)
-        if told is None or str(told) != str(error):
+        if before is None or str(before) != str(error):
             log.warning("cannot read the cloud: %s", error)
-        self._tell(asked)
+        self._report(asked)
 
     def _interval(self) -> float:
         return min((wish.interval for wish in self._wishes.values()), default=30.0)
@@ -211,7 +211,7 @@ class Scopes:
 
     Args:
         create: makes the provider ``name`` with options; raises ``CloudError`` or what the plug-in
-            loader raises, which the caller turns into a reading.
+            loader raises, which the caller turns into a cloud state.
         changed: see ``Scope.changed``.
     """
 
@@ -257,7 +257,7 @@ class Scopes:
             self._close(key)
 
     def all_read(self) -> bool:
-        """Whether everything that anybody wants was read, and no reading failed since."""
+        """Whether everything that anybody wants was read, and no read failed since."""
         return all(scope.all_read() for scope in self._scopes.values())
 
     def holders(self) -> set[str]:
@@ -269,7 +269,7 @@ class Scopes:
         return self._scopes.items()
 
     async def close(self) -> None:
-        """Stop reading and give the providers back."""
+        """Stop reading and close the providers."""
         for key in list(self._scopes):
             self._close(key)
         for provider in self._ready.values():

@@ -1,4 +1,4 @@
-"""Triggers only: which allocations must be looked at when something changes."""
+"""Triggers: which allocations a change concerns."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Triggers:
             self._check_misplaced({change.new.node_name})
 
     def _owned_changed(self, _change: Change[OwnedView]) -> None:
-        """A workload was replaced or a ReplicaSet changed hands: who waits for pods looks again."""
+        """A workload was replaced or a ReplicaSet changed its owner: trigger those that wait."""
         self._add_all(self._held_back)
         self._check_misplaced(self._caches.misplaced.nodes)
 

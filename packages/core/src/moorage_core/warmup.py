@@ -34,6 +34,6 @@ class WarmUp:
     def check(self) -> str | None:
         """What keeps this replica from leading at once; ``None`` = nothing.
 
-        A provider that cannot be made ready keeps no replica back: its allocations tell why.
+        A provider that cannot be made ready keeps no replica back: its allocations say why.
         """
         return None if self._done else "the clouds' SDKs are not loaded yet"

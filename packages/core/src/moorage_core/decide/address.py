@@ -57,11 +57,11 @@ from moorage_provider.protocol import MachineHolder
 
 # EC2 shows an association within seconds; after this long the cloud is believed over our memory.
 VERIFY_SECONDS = 30.0
-# How soon to look again where a node has pods that the watch has not told of yet.
+# The time until the next pass where a node has pods that the watch has not reported yet.
 BEHIND_SECONDS = 1.0
-# A freeze ends by time alone when what is gone stays gone.
+# A freeze ends by time alone where the lost nodes stay lost.
 LOOK_AGAIN_SECONDS = 60.0
-# No failure is waited out for longer, whatever a clock says.
+# The longest wait after a failure, whatever a clock says.
 LONGEST_BACKOFF_SECONDS = 600.0
 
 
@@ -89,7 +89,7 @@ def wait_for_mutation(case: Case) -> Step | None:
 
 
 def wait_for_reading(case: Case) -> Step | None:
-    """Nothing is decided on an old reading while a new one is on its way."""
+    """Nothing is decided on an old cloud state while the address is being read."""
     return Step(case.record) if isinstance(case.cloud_state, Awaited) else None
 
 
@@ -124,7 +124,7 @@ def leave_foreign_alone(case: Case) -> Step | None:
 
 
 def wait_until_shown(case: Case) -> Step | None:
-    """The cloud said done but does not show it yet: look again before doing anything twice."""
+    """The cloud said done but does not show it yet: read again before doing anything twice."""
     record, now = case.record, case.observed.now
     if record.phase is not Phase.VERIFYING or _shown(case):
         return None
@@ -180,7 +180,7 @@ def hold_while_workload_runs(case: Case) -> Step | None:
 
 
 def count_pods_of_drained_node(case: Case) -> Step | None:
-    """What the watch told may be old: it is made sure of before the address leaves."""
+    """The watch may be behind: the node's pods are counted before the address leaves."""
     if (draining := _draining(case)) is None:
         return None
     node, leave = draining
@@ -250,7 +250,7 @@ RULES = (
 
 
 def _why(case: Case, target: Node) -> Why:
-    """What people are told of a binding or a move that begins."""
+    """Reason and message of a binding or a move that begins."""
     record = case.record
     match case.holder:
         case OnNode(node):

@@ -28,7 +28,7 @@ from moorage_domain.conditions import Condition
 from moorage_domain.plans import Finalizer, Plan
 from moorage_provider.protocol import MachineHolder
 
-# A refusal is mended by people, elsewhere, and nobody tells us.
+# People have to end a refusal; no event of the cluster shows that they did.
 LABEL_RETRY_SECONDS = 60.0
 
 
@@ -85,7 +85,7 @@ def _case(record: AddressRecord, observed: Observed, targets: Targets) -> Case:
 
 
 def _assume(targets: Targets, observed: Observed, records: Iterable[AddressRecord]) -> None:
-    """No node gets a second address: those that hold one, then those that are promised one."""
+    """No node gets a second address: first those that hold one, then those that are to get one."""
     records = list(records)
     for ip, cloud_state in observed.cloud_states.items():
         holder = cloud_state.address.holder if isinstance(cloud_state, Present) else None
@@ -104,8 +104,8 @@ def _plan(
     allocation = observed.allocation
     records = tuple(step.record for step in steps if step.record is not None)
     changes = label_changes(observed, records)
-    # A label that lies comes off before the address leaves; one that promises comes last, so that
-    # a node that refuses it holds nothing up.
+    # A wrong label is removed before the address leaves. A new label comes last: a node that
+    # refuses it delays nothing else.
     actions: list[Action] = [one for one in changes if isinstance(one, UnlabelNode)]
     actions.extend(step.mutate for step in steps if step.mutate is not None)
     actions.extend(step.reread for step in steps if step.reread is not None)
@@ -127,7 +127,7 @@ def _plan(
 
 
 def _wait(observed: Observed, steps: Iterable[Step]) -> timedelta | None:
-    """When to look again although nothing happens; ``None`` = not before something does."""
+    """When the next pass is due although nothing changes; ``None`` = only on a change."""
     waits = [step.wait for step in steps]
     waits.append(LABEL_RETRY_SECONDS if observed.label_errors else None)
     waits.append(until_next(observed))

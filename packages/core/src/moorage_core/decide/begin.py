@@ -31,7 +31,7 @@ _PHASES = {
 
 
 def begin_detach(case: Case, reason: Reason) -> Step:
-    """Let an address go that is no longer wanted; it gets no new place."""
+    """Release an address that is no longer wanted."""
     address, record = address_of(case), case.record
     node_ref = _source(case) or record.node_ref
     request_id = _request_id(case, Mutation.DETACH, node_ref.uid if node_ref else "")
@@ -57,7 +57,7 @@ def begin_detach(case: Case, reason: Reason) -> Step:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What people are told of a mutation: the reason, and what there is to say beside it."""
+    """Reason and message of a mutation."""
 
     reason: Reason
     detail: str = ""
@@ -98,7 +98,7 @@ def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> 
 
 
 def begin_restore(case: Case, record: AddressRecord, node_ref: NodeReference) -> Step:
-    """Give a node its own public address again; what is told of the reserved one stays."""
+    """Give a node its own public address again; what the record says of the reserved one stays."""
     request_id = _request_id(case, Mutation.RESTORE, node_ref.uid)
     operation = f"{Mutation.RESTORE}/{request_id}"
     intent = settle(record, case.observed.now, operation=operation)
@@ -133,7 +133,7 @@ def _source(case: Case) -> NodeReference | None:
 
 
 def address_of(case: Case) -> CloudAddress:
-    """The reading that a mutation rests on."""
+    """The cloud state that a mutation rests on."""
     if not isinstance(case.cloud_state, Present):
         raise TypeError(f"{case.record.ip} was not read")
     return case.cloud_state.address

@@ -50,7 +50,7 @@ Holder: TypeAlias = Nobody | OnNode | OnGone | Foreign
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One address, with the world around it; ``holder`` means nothing unless it was read."""
+    """One address, with all that was observed; ``holder`` means nothing unless it was read."""
 
     record: AddressRecord
     cloud_state: CloudState
@@ -64,11 +64,11 @@ class Step:
     """What happens to one address now.
 
     Attributes:
-        record: how it is remembered, ``None`` = forgotten.
+        record: the new record, ``None`` = none any more.
         mutate: the mutation to begin.
         reread: read it again soon.
         count: name of the node whose pods must be counted first.
-        wait: seconds until it must be looked at again, ``None`` = only on a change.
+        wait: seconds until the next pass, ``None`` = only on a change.
     """
 
     record: AddressRecord | None
@@ -105,7 +105,7 @@ def changed(case: Case, reason: Reason, message: str, **fields: Any) -> AddressR
 
 def settle(record: AddressRecord, now: float, **fields: Any) -> AddressRecord:  # noqa: ANN401  # fields of Record, checked by replace
     """``record`` with other fields, and its times kept true; whole seconds, as they are written."""
-    # Looked at before it is made: of hundreds of addresses, one or two change.
+    # Compared before a copy is made: of hundreds of addresses, one or two change.
     if all(getattr(record, name) == value for name, value in fields.items()):
         return record
     if fields.get("operation", record.operation) != record.operation:

@@ -24,7 +24,7 @@ def serves(record: AddressRecord) -> bool:
 
 
 def troubled(record: AddressRecord) -> bool:
-    """Whether people should look at it."""
+    """Whether people should act."""
     reason = reasons.ALL.get(record.reason)
     return reason is not None and reason.warning
 
@@ -57,7 +57,7 @@ def rejected(reason: Reason, message: str) -> tuple[Condition, ...]:
 def _ready(allocation: Allocation, records: Sequence[AddressRecord]) -> Condition:
     if allocation.deleting:
         return Condition(
-            "Ready", "False", reasons.RELEASING.name, _told(records) or "being deleted"
+            "Ready", "False", reasons.RELEASING.name, _messages(records) or "being deleted"
         )
     if not records:
         return Condition("Ready", "False", reasons.NO_ADDRESSES.name, "spec.reservedIPs is empty")
@@ -68,7 +68,7 @@ def _ready(allocation: Allocation, records: Sequence[AddressRecord]) -> Conditio
     unknown = any(record.phase is Phase.UNKNOWN for record in missing)
     worst = next((record for record in missing if troubled(record)), missing[0])
     status: Status = "Unknown" if unknown else "False"
-    return Condition("Ready", status, worst.reason or "Pending", f"{count}: {_told(missing)}")
+    return Condition("Ready", status, worst.reason or "Pending", f"{count}: {_messages(missing)}")
 
 
 def _degraded(records: Sequence[AddressRecord], label_errors: Mapping[str, str]) -> Condition:
@@ -83,10 +83,10 @@ def _summary(
 ) -> Condition:
     if not records:
         return Condition(kind, "False", calm, calm_message)
-    return Condition(kind, "True", records[0].reason or "Pending", _told(records))
+    return Condition(kind, "True", records[0].reason or "Pending", _messages(records))
 
 
-def _told(records: Sequence[AddressRecord]) -> str:
-    told = [f"{r.ip}: {r.message or 'not looked at yet'}" for r in records[:_SHOWN]]
+def _messages(records: Sequence[AddressRecord]) -> str:
+    messages = [f"{r.ip}: {r.message or 'not looked at yet'}" for r in records[:_SHOWN]]
     more = len(records) - _SHOWN
-    return "; ".join(told) + (f"; and {more} more" if more > 0 else "")
+    return "; ".join(messages) + (f"; and {more} more" if more > 0 else "")

@@ -17,24 +17,24 @@ _NOT_LOOKED_AT = Condition("DryRun", "True", "NotLookedAt", "the cloud is not re
 
 
 def for_dry_run(observed: Observed, plan: Plan[Action]) -> Plan[Action]:
-    """The same plan with a status that tells what was seen, and what would be done."""
+    """The same plan with a status that says what was observed, and what would be done."""
     allocation = observed.allocation
     if plan.status is None and plan.finalizer is None:
         return plan  # the object is about to vanish
     mutations = {action.ip: action for action in plan.actions if isinstance(action, Mutate)}
     planned = plan.status.records if isinstance(plan.status, AllocationStatus) else observed.records
     records = _records(observed, planned, mutations)
-    told = (
+    said = (
         rejected(reasons.INVALID_SPEC, allocation.problem)
         if allocation.problem
         else conditions(allocation, records, observed.label_errors)
     )
     if any(record.phase is Phase.PENDING and not record.reason for record in records):
-        told = (*told, _NOT_LOOKED_AT)
+        said = (*said, _NOT_LOOKED_AT)
     return replace(
         plan,
         reason=reasons.DRY_RUN.name,
-        status=AllocationStatus.of(allocation, told, records, sum(map(serves, records))),
+        status=AllocationStatus.of(allocation, said, records, sum(map(serves, records))),
         assumes=node_names(records),
     )
 

@@ -5,7 +5,7 @@ All of this must hold, for an eviction cannot be undone:
 the spec        asks for it, names a workload that exists, can be carried out, is not being deleted
 the cloud       was read for every address; what cannot be read is unknown, which is never absent
 the addresses   none is on its way, and one is on a labelled node, where the pods can go
-the pod's node  no address of any allocation is there, came from there or is promised to it
+the pod's node  no address of any allocation is there, came from there or is to come to it
 the pod         was not evicted, or refused to be, within 15 s
 """
 
@@ -45,7 +45,7 @@ def evictions(observed: Observed, steps: Sequence[Step]) -> tuple[EvictPod, ...]
 
 
 def until_next(observed: Observed) -> float | None:
-    """Seconds until misplaced pods are looked at again; ``None`` = there are none."""
+    """Seconds until the next pass for misplaced pods; ``None`` = there are none."""
     after = (observed.evict_after.get(pod.uid, 0.0) - observed.uptime for pod in observed.misplaced)
     return min((seconds if seconds > 0 else RETRY_SECONDS for seconds in after), default=None)
 

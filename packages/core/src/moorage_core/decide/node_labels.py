@@ -17,7 +17,7 @@ _THERE = frozenset({Phase.BOUND, Phase.HOLDING})
 def label_changes(
     observed: Observed, records: tuple[AddressRecord, ...]
 ) -> tuple[LabelNode | UnlabelNode, ...]:
-    """The label changes that make every node tell the truth, unmarking first.
+    """The label changes that make every node's labels right, removals first.
 
     Nodes of addresses that are unknown are left as they are.
     """
@@ -34,17 +34,17 @@ def label_changes(
             wanted.setdefault(node.name, record.ip)
         elif record.phase is Phase.UNKNOWN:
             untouched.add(node.name)
-    unmark = [
+    unlabel = [
         UnlabelNode(node)
-        for node in _said(observed)
+        for node in _labelled(observed)
         if node.name not in wanted and node.name not in untouched
     ]
-    mark = [
+    label = [
         LabelNode(observed.nodes[name], ip)
         for name, ip in wanted.items()
-        if not _tells(observed.nodes[name], ip, observed.allocation.uid)
+        if not _is_labelled_for(observed.nodes[name], ip, observed.allocation.uid)
     ]
-    return (*unmark, *mark)
+    return (*unlabel, *label)
 
 
 def label_ready(node: Node) -> bool:
@@ -57,13 +57,13 @@ def labelled(node: Node) -> bool:
     return READY_LABEL in node.labels or IP_LABEL in node.labels
 
 
-def _tells(node: Node, ip: str, owner: str) -> bool:
+def _is_labelled_for(node: Node, ip: str, owner: str) -> bool:
     return (
         label_ready(node) and node.labels.get(IP_LABEL) == label_value(ip) and node.owner == owner
     )
 
 
-def _said(observed: Observed) -> list[Node]:
+def _labelled(observed: Observed) -> list[Node]:
     """Nodes that say they hold an address of this allocation, or one nobody answers for."""
     strays = () if observed.allocation.problem else observed.strays
     named = [observed.nodes[name] for name in (*observed.owned, *strays) if name in observed.nodes]

@@ -32,7 +32,7 @@ _REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (
 # Nothing about the node will make these succeed; the account's owner has to act.
 _REFUSED = (errors.Denied, errors.CredentialsRejected, errors.QuotaExceeded, errors.Unsupported)
 
-# Nothing can be given back to these.
+# A node with such an error cannot get an address of its own again.
 _NEVER_RESTORED = (errors.MachineNotFound, errors.Unsupported)
 
 # The node is the trouble: it is avoided for a while and the next one is tried at once.
@@ -53,7 +53,7 @@ def node_at_fault(error: errors.CloudError) -> bool:
 
 
 def record_outcome(record: AddressRecord, outcome: Outcome | None, now: float) -> AddressRecord:
-    """The record once it tells how its mutation ended."""
+    """The record with how its mutation ended."""
     if outcome is None:
         return record
     record = replace(record, handle="")

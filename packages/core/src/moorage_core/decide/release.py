@@ -1,4 +1,4 @@
-"""What happens to an address that is no longer wanted: nothing is given up before it is let go."""
+"""What happens to an address that is no longer wanted: none is forgotten before it is released."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from moorage_domain.plans import first_match
 
 
 def decide_release(case: Case) -> Step:
-    """The step for one address that must be let go."""
+    """The step for one address that must be released."""
     return first_match(RULES, case)
 
 
@@ -37,7 +37,7 @@ def retain(case: Case) -> Step | None:
 
 
 def wait_while_unread(case: Case) -> Step | None:
-    """Whether it is still there cannot be told; letting go now could lose it."""
+    """Whether it is still there is unknown; to release it now could lose it."""
     if not isinstance(case.cloud_state, Unread):
         return None
     message = (

@@ -8,7 +8,7 @@ from moorage_provider.protocol import MachineHolder
 
 
 def settled(observed: Observed, records: tuple[AddressRecord, ...]) -> tuple[RemoveTaint, ...]:
-    """The taints to be removed: where an address is bound, and a reading of now shows it."""
+    """The taints to be removed: where an address is bound, and the cloud shows it there now."""
     key = observed.allocation.settled_taint
     nodes = (
         observed.nodes.get(record.node_ref.name)
