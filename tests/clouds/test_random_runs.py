@@ -109,7 +109,7 @@ class CloudRun(Run):
             return Simulation(cast("MemoryCloud", cloud), provider)
 
         self._wrong = wrong
-        self.lends = provider.name != "azure"
+        self.gives_ephemeral = provider.name != "azure"
         super().__init__(seed, make)
 
     def cloud_fault(self) -> Fault:

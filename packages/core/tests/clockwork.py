@@ -1,8 +1,8 @@
-"""Virtual time of the simulation: who is looked at when, and which mutations are under way.
+"""Virtual time of the simulation: when each allocation has a pass, which mutations are under way.
 
-Nothing is looked at again before something has changed or its plan's wait is over, so a wake-up
-that no plan asks for is missed here too. Every change of cluster or status wakes everybody, which
-is more than the real triggers do; a change of the cloud is seen at the next reading.
+No pass comes before something has changed or its plan's wait is over, so a wake-up that no plan
+asks for is missed here too. Every change of cluster or status triggers all, which is more than the
+real triggers do; a change of the cloud is noticed when it is read next.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from moorage_core.actions import Mutate
 from moorage_core.model import Outcome
 
-READING_SECONDS = 30.0
+READ_SECONDS = 30.0
 API_RETRY_SECONDS = 1.0
 GRACE_SECONDS = 1.0
 """What is due so soon belongs to what is going on: it is not rest yet."""
 PASS_SECONDS = 0.002
-MOST_LOOKS_A_SECOND = 100
+MOST_PASSES_A_SECOND = 100
 
 
 @dataclass
@@ -33,70 +33,70 @@ class Flight:
 
 @dataclass
 class Clockwork:
-    """When each allocation is looked at next.
+    """When each allocation has its next pass.
 
     Attributes:
         due: by allocation name; one that is not in here is due at once.
         flights: the mutations under way, by address.
-        unread: allocations that wait for a reading of the cloud.
-        looks: how often an allocation was looked at.
+        unread: allocations that wait until the cloud was read.
+        passes: how many there were, of all allocations.
     """
 
     due: dict[str, float] = field(default_factory=dict)
     flights: dict[str, Flight] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
-    looks: int = 0
+    passes: int = 0
     _cluster: object = None
-    _seen: dict[str, object] = field(default_factory=dict)
+    _cloud_states: dict[str, object] = field(default_factory=dict)
     _spins: tuple[float, int] = (0.0, 0)
 
-    def saw(self, name: str, cloud: object, *, unread: bool) -> None:
-        """An allocation was looked at with this reading of the cloud."""
-        self._seen[name] = cloud
+    def observed_cloud(self, name: str, cloud: object, *, unread: bool) -> None:
+        """A pass over an allocation rested on this state of the cloud."""
+        self._cloud_states[name] = cloud
         (self.unread.add if unread else self.unread.discard)(name)
 
-    def look(self, name: str, now: float, wait: float | None) -> None:
-        """An allocation was looked at; its plan wants the next look after ``wait`` seconds."""
-        self.looks += 1
+    def passed(self, name: str, now: float, wait: float | None) -> None:
+        """A pass has ended; its plan wants the next one after ``wait`` seconds."""
+        self.passes += 1
         # A pass takes its time: a wait that is shorter than the clock can tell is none either.
         self.due[name] = math.inf if wait is None else now + max(wait, PASS_SECONDS)
         at, count = self._spins
         self._spins = (at, count + 1) if now < at + 1.0 else (now, 1)
-        assert count < MOST_LOOKS_A_SECOND, f"hot loop: {name} is looked at {count} times a second"
+        assert count < MOST_PASSES_A_SECOND, f"hot loop: {count} passes over {name} in a second"
 
     def retry(self, name: str, now: float) -> None:
         """The API server refused something: the pass is made again, with a pause."""
         self.due[name] = now + API_RETRY_SECONDS
 
     def changed(self, cluster: object) -> None:
-        """Wake everybody where the cluster is not as it was."""
+        """Trigger all where the cluster is not as it was."""
         if cluster != self._cluster:
             self._cluster = cluster
             self.due.clear()
 
     def next(self, names: Iterable[str], now: float, cloud: object) -> float:
         """When something happens next."""
-        looks = min((self.due.get(name, now) for name in names), default=math.inf)
+        passes = min((self.due.get(name, now) for name in names), default=math.inf)
         landings = min((flight.lands_at for flight in self.flights.values()), default=math.inf)
-        reading = math.inf
-        if self.unread or any(self._seen.get(name) != cloud for name in self.due):
-            reading = READING_SECONDS * (now // READING_SECONDS + 1)
-        return max(now, min(looks, landings, reading))
+        next_read = math.inf
+        if self.unread or any(self._cloud_states.get(name) != cloud for name in self.due):
+            next_read = READ_SECONDS * (now // READ_SECONDS + 1)
+        return max(now, min(passes, landings, next_read))
 
     def ready(self, names: Iterable[str], now: float) -> list[str]:
-        """Who is to be looked at now."""
+        """The allocations whose pass is due."""
         return [name for name in names if self.due.get(name, now) <= now]
 
     def read(self, before: float, now: float, cloud: object) -> None:
-        """Let those hear of the cloud who must, if a reading came between the two moments."""
-        if before // READING_SECONDS == now // READING_SECONDS:
+        """Trigger those that the cloud concerns, if it was read between the two moments."""
+        if before // READ_SECONDS == now // READ_SECONDS:
             return
         for name in list(self.due):
-            if name in self.unread or self._seen.get(name) != cloud:
+            if name in self.unread or self._cloud_states.get(name) != cloud:
                 del self.due[name]
 
     def land(self, now: float, end: Callable[[Flight], None]) -> None:
-        """Let the mutations end whose time has come; their outcome wakes their allocation."""
+        """Let the mutations end whose time has come; their outcomes trigger all."""
         for ip, flight in list(self.flights.items()):
             if flight.lands_at <= now:
                 del self.flights[ip]
@@ -104,7 +104,7 @@ class Clockwork:
                 self.due.clear()
 
     def crash(self) -> None:
-        """A new process looks at everybody; what it had under way is lost, or done unheard."""
+        """A new process makes a pass over each; what was under way is lost, or done unheard."""
         self.due.clear()
         self.flights.clear()
         self.unread.clear()

@@ -1,4 +1,4 @@
-"""Objects as the API server sends them and values as decisions see them; only what differs."""
+"""Objects as the API server sends them and values as decisions get them; only what differs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def allocation(*ips: str, name: str = "a", **fields: Any) -> Allocation:
     return Allocation(name=name, addresses=ips, **(given | fields))
 
 
-def seen(*nodes: Node, one: Allocation | None = None, **fields: Any) -> Observed:
+def observed_with(*nodes: Node, one: Allocation | None = None, **fields: Any) -> Observed:
     """What is observed of an allocation of IP1 with these nodes, each on a machine of its own."""
     given: dict[str, Any] = {
         "allocation": one or allocation(IP1),

@@ -54,7 +54,7 @@ def subject_of(observed: Observed, conditions: tuple[Condition, ...] = ()) -> Su
         status={
             **status,
             "addresses": [record_to_wire(record) for record in observed.records],
-            "observedGeneration": observed.seen_generation,
+            "observedGeneration": observed.observed_generation,
             "conditions": to_wire(conditions),
         },
     )

@@ -21,7 +21,7 @@ ADDRESSES = [f"203.0.113.{n}" for n in range(10, 14)]
 TAINT = "example.com/pending"
 REST_SECONDS = 600.0
 RETRY_SECONDS = 60.0
-LOOKS_A_MINUTE = 6
+PASSES_A_MINUTE = 6
 """Of one allocation at rest, at most."""
 WORKLOAD = Workload("Deployment", "default", "web")
 NODES = [f"n{n}" for n in range(1, 6)]
@@ -37,21 +37,21 @@ def in_memory(rng: random.Random) -> Simulation:
 
 
 class Run:
-    """One random life of a small cluster, on a memory cloud unless told otherwise."""
+    """One random life of a small cluster, by default on a memory cloud."""
 
-    # Whether the cloud lends a machine a public address that nobody reserved.
-    lends = True
+    # Whether the cloud gives a machine an ephemeral public address.
+    gives_ephemeral = True
 
     def __init__(
-        self, seed: int, make_world: Callable[[random.Random], Simulation] | None = None
+        self, seed: int, make_simulation: Callable[[random.Random], Simulation] | None = None
     ) -> None:
         self.rng = random.Random(seed)
-        self.observed = (make_world or in_memory)(self.rng)
-        self.observed.mutation_seconds = self.rng.choice((0.0, 0.3, 4.0, 25.0))
+        self.simulation = (make_simulation or in_memory)(self.rng)
+        self.simulation.mutation_seconds = self.rng.choice((0.0, 0.3, 4.0, 25.0))
         self.private: set[str] = set()
         """Machines that never had a public address of their own."""
         self.meddled: set[str] = set()
-        """Machines that somebody gave an address by hand, or whose debt was left to nobody."""
+        """Machines that got an address by hand, or whose pending restore was dropped."""
         self.machines_made = 0
         for name in NODES[: self.rng.randint(1, 5)]:
             self.add(name)
@@ -75,89 +75,89 @@ class Run:
 
     def pass_time(self, seconds: int) -> None:
         """Let time go by, for what the cloud has under way too: a step of it takes a second."""
-        self.observed.now += seconds
+        self.simulation.now += seconds
         for _ in range(min(seconds, 5)):
-            self.observed.cloud.step()
+            self.simulation.cloud.step()
 
     # What happens to the cluster.
 
     def allocate(self) -> None:
         name = self.rng.choice(("a", "b"))
-        stored = self.observed.stored.get(name)
+        stored = self.simulation.stored.get(name)
         if stored and stored.allocation.deleting:
             return
         chosen = self.rng.sample(ADDRESSES, self.rng.randint(1, 3))
         retain = self.rng.random() < 0.1
         if retain:
             self.excused |= {*chosen, *(r.ip for r in stored.records)} if stored else {*chosen}
-        self.observed.allocate(
+        self.simulation.allocate(
             name, *chosen, retain=retain, settled_taint=TAINT,
             evict_misplaced=self.rng.random() < 0.7, workload=WORKLOAD,
         )  # fmt: skip
         self.excuse_pending_restores()
 
     def delete(self) -> None:
-        if self.observed.stored:
-            self.observed.delete(self.rng.choice(sorted(self.observed.stored)))
+        if self.simulation.stored:
+            self.simulation.delete(self.rng.choice(sorted(self.simulation.stored)))
 
     def cordon(self) -> None:
         if name := self.some_node():
-            self.observed.change_node(name, unschedulable=self.rng.random() < 0.7)
+            self.simulation.change_node(name, unschedulable=self.rng.random() < 0.7)
 
     def break_node(self) -> None:
         if name := self.some_node():
-            self.observed.change_node(name, ready=self.rng.random() < 0.4)
+            self.simulation.change_node(name, ready=self.rng.random() < 0.4)
 
     def lose_node(self) -> None:
         if name := self.some_node():
-            self.observed.remove_node(name)
+            self.simulation.remove_node(name)
 
     def lose_machine(self) -> None:
         if name := self.some_node():
-            machine = self.observed.machine_of(self.observed.nodes[name])
-            if machine in self.observed.cloud.machine_ids:
-                self.observed.cloud.terminate(machine)
-            self.observed.change_node(name, ready=False)
+            machine = self.simulation.machine_of(self.simulation.nodes[name])
+            if machine in self.simulation.cloud.machine_ids:
+                self.simulation.cloud.terminate(machine)
+            self.simulation.change_node(name, ready=False)
 
     def recreate(self) -> None:
         self.lose_machine()
         if name := self.some_node():
-            self.observed.remove_node(name)
+            self.simulation.remove_node(name)
             self.add(name)
 
     def add_node(self) -> None:
-        if missing := [name for name in NODES if name not in self.observed.nodes]:
+        if missing := [name for name in NODES if name not in self.simulation.nodes]:
             self.add(missing[0])
 
     def rename(self) -> None:
         """A kubelet comes back under another name; its old object is left behind."""
-        missing = [name for name in NODES if name not in self.observed.nodes]
+        missing = [name for name in NODES if name not in self.simulation.nodes]
         name = self.some_node()
         if not name or not missing:
             return
-        old = self.observed.nodes[name]
-        machine = self.observed.machine_of(old)
-        if machine in self.observed.cloud.machine_ids:
-            self.observed.add_node(missing[0], machine=machine, provider_id=old.provider_id)
-            self.observed.change_node(name, ready=self.rng.random() < 0.3)
+        old = self.simulation.nodes[name]
+        machine = self.simulation.machine_of(old)
+        if machine in self.simulation.cloud.machine_ids:
+            self.simulation.add_node(missing[0], machine=machine, provider_id=old.provider_id)
+            self.simulation.change_node(name, ready=self.rng.random() < 0.3)
 
     def add(self, name: str) -> None:
         """A node on a new machine."""
         self.machines_made += 1
         public = self.rng.random() < 0.8
         taints = self.rng.choice(((), (TAINT,), (TAINT, "other", TAINT)))
-        node = self.observed.add_node(
+        node = self.simulation.add_node(
             name, machine=f"vm-{self.machines_made}", with_public_ip=public, taints=taints
         )
-        if not (public and self.lends):
-            self.private.add(self.observed.machine_of(node))
+        if not (public and self.gives_ephemeral):
+            self.private.add(self.simulation.machine_of(node))
 
     def detach_by_hand(self) -> None:
-        if ips := sorted(self.observed.cloud.holders):
-            self.observed.cloud.assign(self.rng.choice(ips), None)
+        if ips := sorted(self.simulation.cloud.holders):
+            self.simulation.cloud.assign(self.rng.choice(ips), None)
 
     def move_by_hand(self) -> None:
-        cloud = self.observed.cloud
+        cloud = self.simulation.cloud
         taken = {h.machine_id for h in cloud.holders.values() if isinstance(h, MachineHolder)}
         free = [m for m in cloud.machine_ids if m not in taken]
         if cloud.holders and free:
@@ -170,34 +170,34 @@ class Run:
             cloud.assign(ip, target)
 
     def workload(self) -> None:
-        self.observed.busy = {name for name in self.observed.nodes if self.rng.random() < 0.4}
+        self.simulation.busy = {name for name in self.simulation.nodes if self.rng.random() < 0.4}
 
     def run_pods(self) -> None:
         """Pods that ask for an address run on some nodes, wherever one is."""
         for number in range(self.rng.randint(1, 3)):
             if name := self.some_node():
-                self.observed.pods[f"{self.rng.choice(('a', 'b'))}/p{number}"] = name
+                self.simulation.pods[f"{self.rng.choice(('a', 'b'))}/p{number}"] = name
 
     def some_node(self) -> str:
-        return self.rng.choice(sorted(self.observed.nodes)) if self.observed.nodes else ""
+        return self.rng.choice(sorted(self.simulation.nodes)) if self.simulation.nodes else ""
 
     # What goes wrong meanwhile.
 
     def passes_with_accidents(self) -> None:
-        observed = self.observed
-        observed.before, observed.after = self.api_error, self.crash
+        simulation = self.simulation
+        simulation.before, simulation.after = self.api_error, self.crash
         if self.rng.random() < 0.5:
-            observed.cloud.faults.inject(self.cloud_fault())
+            simulation.cloud.faults.inject(self.cloud_fault())
         for _ in range(self.rng.randint(1, 8)):
             try:
-                observed.work(self.rng.choice((0, 1, 5)))
+                simulation.work(self.rng.choice((0, 1, 5)))
             except Crash:
-                observed.crash()
+                simulation.crash()
             except ApiError:
                 pass
-            observed.cloud.step()
-        observed.before, observed.after = self.check, lambda _: None
-        observed.cloud.faults.clear()
+            simulation.cloud.step()
+        simulation.before, simulation.after = self.check, lambda _: None
+        simulation.cloud.faults.clear()
 
     def api_error(self, action: object) -> None:
         if self.rng.random() < 0.05:
@@ -227,7 +227,7 @@ class Run:
             case Mutate():
                 self.check_intention(action)
             case RemoveTaint(node):
-                assert node.name in {self.observed.where(ip) for ip in self.observed.cloud.holders}
+                assert node.name in map(self.simulation.where, self.simulation.cloud.holders)
             case EvictPod(pod):
                 self.check_eviction(pod)
             case _:
@@ -235,24 +235,24 @@ class Run:
 
     def check_eviction(self, pod: MisplacedPod) -> None:
         """No address is there, and one is where the pod can go."""
-        allocation = self.observed.stored[pod.key.partition("/")[0]].allocation
-        where = {self.observed.where(ip) for ip in allocation.addresses}
+        allocation = self.simulation.stored[pod.key.partition("/")[0]].allocation
+        where = {self.simulation.where(ip) for ip in allocation.addresses}
         assert allocation.evict_misplaced
         assert pod.node_name not in where
-        assert pod.node_name not in self.observed.labelled()
-        assert where & self.observed.labelled().keys()
-        node_refs = {r.node_ref for s in self.observed.stored.values() for r in s.records}
+        assert pod.node_name not in self.simulation.labelled()
+        assert where & self.simulation.labelled().keys()
+        node_refs = {r.node_ref for s in self.simulation.stored.values() for r in s.records}
         assert pod.node_name not in {node_ref.name for node_ref in node_refs if node_ref}
 
     def check_intention(self, mutate: Mutate) -> None:
-        stored = self.observed.stored[mutate.allocation]
+        stored = self.simulation.stored[mutate.allocation]
         record = next(record for record in stored.records if record.ip == mutate.ip)
         assert record.operation == f"{mutate.mutation}/{mutate.request_id}"
 
     def check_always(self) -> None:
         """No address is bound on two nodes, and no foreign holder was disturbed."""
         bound: dict[str, set[str]] = {}
-        for stored in self.observed.stored.values():
+        for stored in self.simulation.stored.values():
             for record in stored.records:
                 if record.phase is Phase.BOUND and record.node_ref:
                     bound.setdefault(record.ip, set()).add(record.node_ref.uid)
@@ -260,31 +260,31 @@ class Run:
         self.excuse_pending_restores()
 
     def excuse_pending_restores(self) -> None:
-        """What is owed is forgotten with a retained address, or one that another takes over."""
-        stored = self.observed.stored.values()
+        """A pending restore is dropped with a retained address, or one that another takes over."""
+        stored = self.simulation.stored.values()
         listed = [ip for s in stored for ip in s.allocation.addresses]
         records = [record for s in stored for record in s.records]
         for record in records:
             claims = listed.count(record.ip), [r.ip for r in records].count(record.ip)
             if record.ip in self.excused or max(claims) > 1:
                 ids = (
-                    self.observed.provider.machine_id(restore_pending.provider_id)
+                    self.simulation.provider.machine_id(restore_pending.provider_id)
                     for restore_pending in record.restore_pending
                 )
                 self.meddled |= set(filter(None, ids))
 
     def rest(self) -> None:
-        """With nothing going wrong any more, everything finds its place and stays there."""
-        observed = self.observed
-        observed.settle(seconds=700, passes=100)
-        observed.settle(seconds=100, passes=100)
-        observed.writes.clear()
-        looks = observed.clockwork.looks
-        observed.settle(seconds=REST_SECONDS)
-        self.check_rest(observed.clockwork.looks - looks)
-        holders = [h for h in observed.cloud.holders.values() if isinstance(h, MachineHolder)]
+        """With no more faults, every address finds its place and stays there."""
+        simulation = self.simulation
+        simulation.settle(seconds=700, passes=100)
+        simulation.settle(seconds=100, passes=100)
+        simulation.writes.clear()
+        passes = simulation.clockwork.passes
+        simulation.settle(seconds=REST_SECONDS)
+        self.check_rest(simulation.clockwork.passes - passes)
+        holders = [h for h in simulation.cloud.holders.values() if isinstance(h, MachineHolder)]
         assert len(holders) == len(set(holders))
-        for stored in observed.stored.values():
+        for stored in simulation.stored.values():
             for record in stored.records:
                 self.check_at_rest(record)
         self.check_labels()
@@ -292,37 +292,37 @@ class Run:
         self.check_nothing_leaked()
         self.check_own_addresses()
 
-    def check_rest(self, looks: int) -> None:
-        """Nothing is written and little looked at; a hopeless node is tried now and then."""
-        observed = self.observed
-        stored = observed.stored.values()
+    def check_rest(self, passes: int) -> None:
+        """Nothing is written and few passes are made; a hopeless node is tried now and then."""
+        simulation = self.simulation
+        stored = simulation.stored.values()
         addresses = sum(len(one.records) for one in stored)
         hopeless = len(self.hopeless_nodes())
-        mutations = [action for action in observed.writes if isinstance(action, Mutate)]
-        assert hopeless or not observed.writes, observed.writes
+        mutations = [action for action in simulation.writes if isinstance(action, Mutate)]
+        assert hopeless or not simulation.writes, simulation.writes
         tries = hopeless * addresses * (REST_SECONDS / RETRY_SECONDS + 1)
         assert len(mutations) <= tries, mutations
-        assert looks <= LOOKS_A_MINUTE * len(stored) * (REST_SECONDS / 60 + tries), looks
+        assert passes <= PASSES_A_MINUTE * len(stored) * (REST_SECONDS / 60 + tries), passes
 
     def hopeless_nodes(self) -> list[str]:
-        """Nodes that look usable, on machines that are gone or hold what nobody wants."""
-        observed = self.observed
-        known = {r.ip for one in observed.stored.values() for r in one.records}
+        """Nodes that seem usable, on machines that are gone or hold what nobody wants."""
+        simulation = self.simulation
+        known = {r.ip for one in simulation.stored.values() for r in one.records}
         others = {
             h.machine_id
-            for ip, h in observed.cloud.holders.items()
+            for ip, h in simulation.cloud.holders.items()
             if isinstance(h, MachineHolder) and ip not in known
         }
-        usable = set(observed.cloud.machine_ids) - others
-        nodes = observed.nodes.values()
-        return [n.name for n in nodes if n.ready and observed.machine_of(n) not in usable]
+        usable = set(simulation.cloud.machine_ids) - others
+        nodes = simulation.nodes.values()
+        return [n.name for n in nodes if n.ready and simulation.machine_of(n) not in usable]
 
     def check_at_rest(self, record: AddressRecord) -> None:
-        observed = self.observed
+        simulation = self.simulation
         ip, phase = record.ip, record.phase
         if phase in (Phase.BOUND, Phase.HOLDING):
             node_name = record.node_ref.name if record.node_ref else None
-            assert observed.where(ip) == node_name or record.reason in (
+            assert simulation.where(ip) == node_name or record.reason in (
                 "NodeGone", "NoEligibleNode", "MassNotReady",
             ), record  # fmt: skip
         else:
@@ -332,28 +332,34 @@ class Run:
                 assert not self.free_nodes(), (record, self.free_nodes())
 
     def free_nodes(self) -> list[str]:
-        observed = self.observed
-        used = {observed.where(ip) for ip in observed.cloud.holders}
-        used |= {r.node_ref.name for s in observed.stored.values() for r in s.records if r.node_ref}
-        busy = {observed.machine_of(node) for node in observed.nodes.values() if node.name in used}
-        alive = set(observed.cloud.machine_ids) - busy
+        simulation = self.simulation
+        used = {simulation.where(ip) for ip in simulation.cloud.holders}
+        used |= {
+            r.node_ref.name for s in simulation.stored.values() for r in s.records if r.node_ref
+        }
+        busy = {
+            simulation.machine_of(node) for node in simulation.nodes.values() if node.name in used
+        }
+        alive = set(simulation.cloud.machine_ids) - busy
         return [
             node.name
-            for node in observed.nodes.values()
-            if node.ready and not node.unschedulable and observed.machine_of(node) in alive
+            for node in simulation.nodes.values()
+            if node.ready and not node.unschedulable and simulation.machine_of(node) in alive
         ]  # fmt: skip
 
     def check_nothing_leaked(self) -> None:
         """What nobody wants any more is on no machine."""
-        wanted = {ip for s in self.observed.stored.values() for ip in s.allocation.addresses}
-        held = {ip for ip, h in self.observed.cloud.holders.items() if isinstance(h, MachineHolder)}
+        wanted = {ip for s in self.simulation.stored.values() for ip in s.allocation.addresses}
+        held = {
+            ip for ip, h in self.simulation.cloud.holders.items() if isinstance(h, MachineHolder)
+        }
         assert held - wanted - self.excused == set()
 
     def check_own_addresses(self) -> None:
         """No machine is left without a public address by us, and none gets one it never had."""
-        cloud = self.observed.cloud
+        cloud = self.simulation.cloud
         for machine_id in set(cloud.machine_ids) - self.meddled:
-            machine = self.observed.ask_machine(machine_id)
+            machine = self.simulation.ask_machine(machine_id)
             must_record_first = bool(machine.public_ip) and not machine.public_ip_reserved
             if machine_id in self.private:
                 assert not must_record_first, machine
@@ -362,32 +368,32 @@ class Run:
 
     def check_taints_and_pods(self) -> None:
         """Where an address is bound there is no taint; misplaced pods left if they had a choice."""
-        observed = self.observed
+        simulation = self.simulation
         bound = {
             r.node_ref.name
-            for stored in observed.stored.values()
+            for stored in simulation.stored.values()
             for r in stored.records
             if r.node_ref and r.phase is Phase.BOUND
         }
-        assert not any(TAINT in observed.nodes[name].taints for name in bound)
-        for name, stored in observed.stored.items():
+        assert not any(TAINT in simulation.nodes[name].taints for name in bound)
+        for name, stored in simulation.stored.items():
             if not stored.allocation.evict_misplaced:
                 continue
             if all(r.phase is Phase.BOUND for r in stored.records) and stored.records:
-                pods = {node for key, node in observed.pods.items() if key.startswith(f"{name}/")}
-                assert self.machines(pods) <= self.machines(observed.labelled())
+                pods = {node for key, node in simulation.pods.items() if key.startswith(f"{name}/")}
+                assert self.machines(pods) <= self.machines(simulation.labelled())
 
     def machines(self, names: Iterable[str]) -> set[str]:
         """The machines behind those of these nodes that are there."""
-        nodes = (self.observed.nodes.get(name) for name in names)
-        return {self.observed.machine_of(node) for node in nodes if node}
+        nodes = (self.simulation.nodes.get(name) for name in names)
+        return {self.simulation.machine_of(node) for node in nodes if node}
 
     def check_labels(self) -> None:
         """A node says it holds an address exactly when a living allocation's is on it."""
         held = {
             record.node_ref.name
-            for stored in self.observed.stored.values()
+            for stored in self.simulation.stored.values()
             for record in stored.records
-            if record.node_ref and self.observed.where(record.ip) == record.node_ref.name
+            if record.node_ref and self.simulation.where(record.ip) == record.node_ref.name
         }
-        assert set(self.observed.labelled()) == held
+        assert set(self.simulation.labelled()) == held

@@ -1,4 +1,4 @@
-"""A cluster and a cloud in memory, as people change them by hand and as tests look at them."""
+"""A cluster and a cloud in memory, with what people change by hand and what tests ask."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Stored:
     allocation: Allocation
     records: tuple[AddressRecord, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    seen_generation: int = 0
+    observed_generation: int = 0
 
 
 @dataclass
@@ -67,10 +67,10 @@ class SimulatedCluster:
         self.after: Callable[[Write], None] = lambda _: None
         self.clockwork = Clockwork()
         self.mutation_seconds = 0.0
-        """How long a mutation is under way; 0 = it has ended before anybody looks again."""
+        """How long a mutation is under way; 0 = it has ended before the next pass."""
         self._uids = 0
 
-    # The world, changed by hand.
+    # What people change by hand.
 
     def add_node(
         self, name: str, *, machine: str | None = None, with_public_ip: bool = True, **fields: Any

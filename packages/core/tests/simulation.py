@@ -55,7 +55,7 @@ class Simulation(SimulatedCluster):
 
     # The controller.
 
-    def look(self, name: str) -> Observed:
+    def observe(self, name: str) -> Observed:
         """What the controller observes."""
         stored = self.stored[name]
         records = stored.records
@@ -97,29 +97,29 @@ class Simulation(SimulatedCluster):
             restore_after=self.memory.restore_after,
             not_ready_since=self.memory.not_ready_since,
             gone_since=self.memory.gone_since,
-            seen_generation=stored.seen_generation,
+            observed_generation=stored.observed_generation,
         )
 
     def plan(self, name: str) -> Plan[Action]:
         """What the controller would do now."""
-        observed = self.look(name)
+        observed = self.observe(name)
         return carried_out(decide(observed), observed, self.stored[name].conditions)
 
     def planned(self, name: str) -> tuple[Write, ...]:
         """What the reconciler would write and do now, in order."""
-        observed = self.look(name)
+        observed = self.observe(name)
         return in_order(decide(observed), observed, self.stored[name].conditions)
 
     def pass_over(self, name: str) -> bool:
         """One pass; whether it did anything."""
         if name not in self.stored:
             return False
-        observed = self.look(name)
+        observed = self.observe(name)
         plan = decide(observed)
         wait = plan.wait.total_seconds() if plan.wait is not None else None
         unread = any(isinstance(one, Unread) for one in observed.cloud_states.values())
-        self.clockwork.saw(name, dict(self.cloud.holders), unread=unread)
-        self.clockwork.look(name, self.now, wait)
+        self.clockwork.observed_cloud(name, dict(self.cloud.holders), unread=unread)
+        self.clockwork.passed(name, self.now, wait)
         writes = in_order(plan, observed, self.stored[name].conditions)
         for write in writes:
             try:
@@ -165,7 +165,7 @@ class Simulation(SimulatedCluster):
         self.clockwork.read(before, self.now, self._cloud())
 
     def _cloud(self) -> object:
-        """What a reading may show otherwise than the last one; of a fault, nobody knows what."""
+        """What the cloud may show otherwise than before; a fault may show anything."""
         return object() if self.cloud.faults.waiting else dict(self.cloud.holders)
 
     def _cluster(self) -> object:
@@ -220,7 +220,7 @@ class Simulation(SimulatedCluster):
 
     def _strays(self) -> list[str]:
         for stored in self.stored.values():
-            fresh = stored.seen_generation == stored.allocation.generation
+            fresh = stored.observed_generation == stored.allocation.generation
             unsure = any(r.phase in (Phase.PENDING, Phase.UNKNOWN) for r in stored.records)
             if not fresh or unsure or stored.allocation.problem:
                 return []
@@ -273,7 +273,7 @@ class Simulation(SimulatedCluster):
                 self._change_node(action, stored.allocation.uid)
             case WriteStatus(records, conditions):
                 stored.records, stored.conditions = records, conditions
-                stored.seen_generation = stored.allocation.generation
+                stored.observed_generation = stored.allocation.generation
             case Mutate():
                 self._mutate(action)
             case EvictPod(pod):
@@ -298,7 +298,7 @@ class Simulation(SimulatedCluster):
         self.nodes[node.name] = node
 
     def _mutate(self, mutate: Mutate) -> None:
-        """Begin it; of two that take their time, one is done at once, and only heard of later."""
+        """Begin it; of two that take their time, one is done at once and reported only later."""
         if mutate.ip in self.clockwork.flights:
             return
         self.memory.outcomes.pop(mutate.ip, None)

@@ -13,9 +13,9 @@ from core_builders import (
     IP2,
     allocation,
     node_ref,
+    observed_with,
     raw_node,
     raw_pod,
-    seen,
     until,
 )
 
@@ -48,7 +48,7 @@ N1 = "/api/v1/nodes/n1"
 P = "/api/v1/namespaces/default/pods/p"
 POD = MisplacedPod("default/p", "uid-p", "n1")
 KEY = "example.com/pending"
-MARKS = {"ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+LABELS = {"ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
 OWNED = {"moorage.dev/owner": "uid-a"}
 
 
@@ -64,11 +64,11 @@ class Setup:
         self.scopes = Scopes(lambda *_: MemoryProvider(self.cloud), lambda _: None)
         self.mutations = PendingMutations(lambda: None, lambda *_: None, PrioritySemaphore(5))
         self.observer = Observer(self.caches, self.scopes, self.mutations, Assumed())
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.actor = Actor(client, self.observer, self._publish)
 
-    async def _publish(self, note: Event) -> None:
-        self.told.append(note)
+    async def _publish(self, event: Event) -> None:
+        self.events.append(event)
 
     def hold(self, path: str, raw: dict[str, Any]) -> None:
         """Put an object on the server and into the cache."""
@@ -79,7 +79,7 @@ class Setup:
     async def act(self, action: Action, one: Allocation | None = None) -> list[Asked]:
         """Carry it out; what was asked of the API server."""
         count = len(self.server.asked)
-        await self.actor.act(action, seen(one=one or allocation(IP1)))
+        await self.actor.act(action, observed_with(one=one or allocation(IP1)))
         return self.server.asked[count:]
 
 
@@ -102,21 +102,21 @@ async def test_pods_are_counted_by_the_api_server(setup: Setup) -> None:
 # Labels.
 
 
-async def test_a_node_is_marked_in_one_patch_for_its_own_uid(setup: Setup) -> None:
+async def test_a_node_is_labelled_in_one_patch_for_its_own_uid(setup: Setup) -> None:
     setup.hold(N1, raw_node("n1"))
     node = setup.caches.nodes.get("n1")
     assert node is not None
     (asked,) = await setup.act(LabelNode(node, IP1))
     assert (asked.path, asked.content_type) == (N1, "application/merge-patch+json")
-    assert asked.body == {"metadata": {"uid": "uid-n1", "labels": MARKS, "annotations": OWNED}}
-    marked = setup.caches.nodes.get("n1")
-    assert marked is not None
-    assert (marked.labels, marked.owner) == ({"pool": "a"} | MARKS, "uid-a")
-    assert await setup.act(LabelNode(marked, IP1))  # again, to no harm
-    assert setup.caches.nodes.get("n1") == marked
+    assert asked.body == {"metadata": {"uid": "uid-n1", "labels": LABELS, "annotations": OWNED}}
+    labelled = setup.caches.nodes.get("n1")
+    assert labelled is not None
+    assert (labelled.labels, labelled.owner) == ({"pool": "a"} | LABELS, "uid-a")
+    assert await setup.act(LabelNode(labelled, IP1))  # again, to no harm
+    assert setup.caches.nodes.get("n1") == labelled
 
 
-async def test_a_namesake_of_the_node_is_not_marked(setup: Setup) -> None:
+async def test_a_namesake_of_the_node_is_not_labelled(setup: Setup) -> None:
     setup.hold(N1, raw_node("n1"))
     node = setup.caches.nodes.get("n1")
     assert node is not None
@@ -126,8 +126,8 @@ async def test_a_namesake_of_the_node_is_not_marked(setup: Setup) -> None:
     assert setup.server.objects[N1]["metadata"]["labels"] == {"pool": "a"}
 
 
-async def test_a_node_that_is_gone_needs_no_marks(setup: Setup) -> None:
-    setup.hold(N1, raw_node("n1", labels=MARKS, annotations=OWNED))
+async def test_a_node_that_is_gone_needs_no_labels(setup: Setup) -> None:
+    setup.hold(N1, raw_node("n1", labels=LABELS, annotations=OWNED))
     node = setup.caches.nodes.get("n1")
     assert node is not None
     del setup.server.objects[N1]
@@ -135,9 +135,9 @@ async def test_a_node_that_is_gone_needs_no_marks(setup: Setup) -> None:
     assert len(await setup.act(UnlabelNode(node))) == 1
 
 
-async def test_our_marks_are_taken_off_and_nothing_else(setup: Setup) -> None:
+async def test_our_labels_are_removed_and_nothing_else(setup: Setup) -> None:
     others: dict[str, Any] = {"annotations": OWNED | {"keep": "me"}}
-    setup.hold(N1, raw_node("n1", labels={"pool": "a"} | MARKS, **others))
+    setup.hold(N1, raw_node("n1", labels={"pool": "a"} | LABELS, **others))
     node = setup.caches.nodes.get("n1")
     assert node is not None
     (asked,) = await setup.act(UnlabelNode(node))
@@ -145,9 +145,9 @@ async def test_our_marks_are_taken_off_and_nothing_else(setup: Setup) -> None:
     assert {"op": "test", "path": "/metadata/uid", "value": "uid-n1"} in asked.body
     meta = setup.server.objects[N1]["metadata"]
     assert (meta["labels"], meta["annotations"]) == ({"pool": "a"}, {"keep": "me"})
-    unmarked = setup.caches.nodes.get("n1")
-    assert unmarked is not None
-    assert (unmarked.labels, unmarked.owner) == ({"pool": "a"}, "")
+    unlabelled = setup.caches.nodes.get("n1")
+    assert unlabelled is not None
+    assert (unlabelled.labels, unlabelled.owner) == ({"pool": "a"}, "")
 
 
 async def test_a_label_of_the_first_version_alone_is_taken_off(setup: Setup) -> None:
@@ -162,19 +162,19 @@ async def test_a_label_of_the_first_version_alone_is_taken_off(setup: Setup) -> 
     "meanwhile",
     [
         {"annotations": {"moorage.dev/owner": "uid-b"}},
-        {"labels": {"pool": "a"} | MARKS | {"moorage.dev/ip": "203-0-113-11"}},
+        {"labels": {"pool": "a"} | LABELS | {"moorage.dev/ip": "203-0-113-11"}},
         {"uid": "another"},
         {"annotations": {}},
     ],
 )
-async def test_marks_that_are_not_the_ones_we_saw_stay(
+async def test_labels_that_changed_since_they_were_observed_stay(
     setup: Setup, meanwhile: dict[str, Any]
 ) -> None:
-    seen: dict[str, Any] = {"labels": {"pool": "a"} | MARKS, "annotations": OWNED}
-    setup.hold(N1, raw_node("n1", **seen))
+    observed: dict[str, Any] = {"labels": {"pool": "a"} | LABELS, "annotations": OWNED}
+    setup.hold(N1, raw_node("n1", **observed))
     node = setup.caches.nodes.get("n1")
     assert node is not None
-    setup.server.objects[N1] = changed = raw_node("n1", **(seen | meanwhile))
+    setup.server.objects[N1] = changed = raw_node("n1", **(observed | meanwhile))
     with pytest.raises(Conflict):
         await setup.act(UnlabelNode(node))
     assert setup.server.objects[N1] == changed
@@ -187,10 +187,10 @@ async def test_marks_that_are_not_the_ones_we_saw_stay(
         Refusal(422, "Invalid", 'Node "n1" is invalid: metadata.labels: too long'),
     ],
 )
-async def test_a_node_that_refuses_its_labels_is_told_of_and_holds_nothing_up(
+async def test_a_node_that_refuses_its_labels_is_reported_and_blocks_nothing(
     setup: Setup, refusal: Refusal
 ) -> None:
-    setup.hold(N1, raw_node("n1", labels={"pool": "a"} | MARKS, annotations=OWNED))
+    setup.hold(N1, raw_node("n1", labels={"pool": "a"} | LABELS, annotations=OWNED))
     node = setup.caches.nodes.get("n1")
     assert node is not None
     for action in (LabelNode(node, IP1), UnlabelNode(node)):
@@ -219,7 +219,7 @@ async def test_the_taint_is_taken_off_with_every_effect_and_all_others_stay(setu
     ]
     untainted = setup.caches.nodes.get("n1")
     assert untainted is not None
-    assert untainted.taints == ("other", "last")  # before any watch told it
+    assert untainted.taints == ("other", "last")  # before any watch showed it
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def misplace(setup: Setup, **pod: Any) -> None:
     setup.hold(P, raw_pod("p", "n1", **ASKS) | pod)
 
 
-async def test_a_pod_is_evicted_politely_by_its_own_uid_and_people_are_told(setup: Setup) -> None:
+async def test_a_pod_is_evicted_politely_by_its_own_uid_with_an_event(setup: Setup) -> None:
     misplace(setup)
     (asked,) = await setup.act(EvictPod(POD))
     assert (asked.method, asked.path) == ("POST", f"{P}/eviction")
@@ -272,9 +272,9 @@ async def test_a_pod_is_evicted_politely_by_its_own_uid_and_people_are_told(setu
         "metadata": {"name": "p", "namespace": "default"},
         "deleteOptions": {"preconditions": {"uid": "uid-p"}},
     }
-    (told,) = setup.told
-    assert (told.name, told.type, told.reason) == ("a", "Normal", "Evicted")
-    assert told.message == "pod default/p on node n1, which holds no address of a"
+    (events,) = setup.events
+    assert (events.name, events.type, events.reason) == ("a", "Normal", "Evicted")
+    assert events.message == "pod default/p on node n1, which holds no address of a"
 
 
 @pytest.mark.parametrize(
@@ -285,16 +285,18 @@ async def test_a_pod_is_evicted_politely_by_its_own_uid_and_people_are_told(setu
         Refusal(403, "Forbidden", "admission webhook said no"),
     ],
 )
-async def test_a_refused_eviction_is_told_and_the_pod_stays(setup: Setup, refusal: Refusal) -> None:
+async def test_a_refused_eviction_is_reported_and_the_pod_stays(
+    setup: Setup, refusal: Refusal
+) -> None:
     misplace(setup)
     setup.server.refuse("POST", refusal)
     (asked,) = await setup.act(EvictPod(POD))
     assert asked.method == "POST"
     assert P in setup.server.objects
-    (told,) = setup.told
-    assert (told.name, told.type, told.reason) == ("a", "Warning", "EvictionRefused")
-    assert refusal.message in told.message
-    assert "pod default/p on node n1" in told.message
+    (events,) = setup.events
+    assert (events.name, events.type, events.reason) == ("a", "Warning", "EvictionRefused")
+    assert refusal.message in events.message
+    assert "pod default/p on node n1" in events.message
 
 
 @pytest.mark.parametrize("refused", [True, False])
@@ -308,14 +310,16 @@ async def test_a_pod_is_not_asked_about_twice_within_15_seconds(
     assert await setup.act(EvictPod(POD))
     assert before + 15 <= setup.observer.evict_after["uid-p"] <= uptime() + 15
     assert await setup.act(EvictPod(POD), allocation(IP1, name="b")) == []
-    assert len(setup.told) == 1
+    assert len(setup.events) == 1
     setup.observer.evict_after["uid-p"] = uptime()
     assert await setup.act(EvictPod(POD))
 
 
 async def test_two_allocations_do_not_evict_one_pod_at_the_same_time(setup: Setup) -> None:
     misplace(setup)
-    actions = (setup.actor.act(EvictPod(POD), seen(one=allocation(IP1, name=n))) for n in "ab")
+    actions = (
+        setup.actor.act(EvictPod(POD), observed_with(one=allocation(IP1, name=n))) for n in "ab"
+    )
     await asyncio.gather(*actions)
     assert len(setup.server.asked) == 1
 
@@ -327,7 +331,7 @@ async def test_pods_that_may_be_evicted_again_are_not_remembered_for_ever(setup:
     assert set(setup.observer.evict_after) == {"lately", "uid-p"}
 
 
-async def test_a_pod_that_is_gone_or_replaced_is_not_told_of(setup: Setup) -> None:
+async def test_a_pod_that_is_gone_or_replaced_gets_no_event(setup: Setup) -> None:
     misplace(setup)
     setup.server.objects[P] = replaced = raw_pod("p", "n2")
     replaced["metadata"]["uid"] = "another"
@@ -336,12 +340,12 @@ async def test_a_pod_that_is_gone_or_replaced_is_not_told_of(setup: Setup) -> No
     del setup.server.objects[P]
     setup.observer.evict_after.clear()
     assert await setup.act(EvictPod(POD))
-    assert setup.told == []
+    assert setup.events == []
 
 
 async def test_a_node_that_got_an_address_since_the_decision_keeps_its_pods(setup: Setup) -> None:
     misplace(setup)
-    setup.caches.nodes.apply(raw_node("n1", labels=MARKS))
+    setup.caches.nodes.apply(raw_node("n1", labels=LABELS))
     assert await setup.act(EvictPod(POD)) == []
 
 
@@ -370,30 +374,30 @@ async def test_without_a_cloud_no_mutation_is_begun(setup: Setup) -> None:
 
 async def test_an_address_is_read_again_after_the_pause(setup: Setup) -> None:
     scope = setup.scopes.want(allocation(IP1, interval=1000.0), {IP1})
-    await until(lambda: scope.cloud_state(IP1) != Awaited(), "the first reading")
+    await until(lambda: scope.cloud_state(IP1) != Awaited(), "the first read")
     await setup.act(Reread(IP1, 0.05))
     assert scope.cloud_state(IP1) != Awaited()
-    await until(lambda: len(setup.cloud.faults.calls) == 2, "the second reading")
+    await until(lambda: len(setup.cloud.faults.calls) == 2, "the second read")
     first, second = (call.at for call in setup.cloud.faults.calls)
     assert second - first >= 0.05
 
 
 async def test_an_address_is_read_again_once_however_often_that_is_asked(setup: Setup) -> None:
     scope = setup.scopes.want(allocation(IP1, interval=1000.0), {IP1})
-    await until(lambda: scope.cloud_state(IP1) != Awaited(), "the first reading")
+    await until(lambda: scope.cloud_state(IP1) != Awaited(), "the first read")
     for number in range(5):
         await setup.act(Reread(IP1, 0.03 + number / 20))
-    await until(lambda: len(setup.cloud.faults.calls) == 2, "the second reading")
+    await until(lambda: len(setup.cloud.faults.calls) == 2, "the second read")
     await asyncio.sleep(0.3)
     assert len(setup.cloud.faults.calls) == 2
     await setup.act(Reread(IP1, 0.0))
-    await until(lambda: len(setup.cloud.faults.calls) == 3, "the third reading")
+    await until(lambda: len(setup.cloud.faults.calls) == 3, "the third read")
 
 
-async def test_a_reading_planned_for_an_allocation_that_went_away_is_none(setup: Setup) -> None:
+async def test_a_read_planned_for_an_allocation_that_is_gone_does_not_happen(setup: Setup) -> None:
     setup.scopes.want(allocation(IP1), {IP1})
     setup.scopes.want(allocation(IP2, name="b"), {IP2})
-    await until(lambda: setup.cloud.faults.calls, "the first reading")
+    await until(lambda: setup.cloud.faults.calls, "the first read")
     await setup.act(Reread(IP1, 0.0))
     setup.scopes.unwant("a")
     await asyncio.sleep(0.1)

@@ -68,7 +68,7 @@ def test_a_workload_made_again_under_its_name_has_none_of_the_old_pods() -> None
 
 def test_pods_of_a_namesake_and_of_strangers_do_not_count() -> None:
     caches = deployed()
-    caches.pods.apply(raw_pod("web-9", "n3", "rs-9"))  # of a ReplicaSet nobody told of
+    caches.pods.apply(raw_pod("web-9", "n3", "rs-9"))  # of an unknown ReplicaSet
     caches.replicasets.apply(raw_owned("other-1", "rs-o", "d-other"))
     caches.pods.apply(raw_pod("other-1-x", "n4", "rs-o"))
     caches.pods.apply(raw_pod("direct", "n5", "d-1"))  # the chain has three links
@@ -224,7 +224,7 @@ def test_misplaced_pods_are_what_a_recount_says(
         assert misplaced(caches, Workload("StatefulSet", "default", "db")) == sorted(wanted)
 
 
-def test_a_node_counts_as_not_ready_since_it_was_first_seen_so() -> None:
+def test_a_node_counts_as_not_ready_since_it_was_first_observed_so() -> None:
     caches = Caches()
     before = uptime()
     caches.nodes.apply(raw_node("n1", ready=False))
@@ -277,17 +277,17 @@ def test_clocks_run_for_exactly_the_nodes_that_are_unready_and_those_that_went(
     changes: list[tuple[str, str, str]],
 ) -> None:
     caches = Caches()
-    seen: set[str] = set()
+    observed: set[str] = set()
     for name, uid, what in changes:
         uid_of_this = f"{name}-{uid}"
         if what == "deleted":
             caches.nodes.forget(name)
         else:
             caches.nodes.apply(raw_node(name, uid=uid_of_this, ready=what == "ready"))
-            seen.add(uid_of_this)
+            observed.add(uid_of_this)
         there = {node.uid: node.ready for node in caches.nodes.values()}
         assert set(caches.clocks.not_ready_since) == {uid for uid, ok in there.items() if not ok}
-        assert set(caches.clocks.gone_since) == seen - there.keys()
+        assert set(caches.clocks.gone_since) == observed - there.keys()
 
 
 def test_a_node_gone_for_more_than_a_day_is_forgotten_with_the_next_that_goes() -> None:
@@ -311,7 +311,7 @@ def test_an_address_is_claimed_while_it_is_listed_or_not_let_go() -> None:
     assert caches.claims.get(IP2) == {"a"}
 
 
-def test_nodes_are_found_by_the_allocation_they_are_marked_for() -> None:
+def test_nodes_are_found_by_the_allocation_they_are_labelled_for() -> None:
     caches = Caches()
     caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
     caches.nodes.apply(raw_node("n2"))
@@ -336,7 +336,7 @@ def test_a_node_that_says_it_holds_an_address_of_nobody_is_a_stray() -> None:
     assert caches.strays.nodes == {"n2"}
 
 
-def test_an_allocation_made_anew_leaves_the_nodes_of_its_namesake_stray() -> None:
+def test_a_recreated_allocation_leaves_the_nodes_of_its_namesake_stray() -> None:
     caches = Caches()
     caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
     caches.allocations.apply(raw_allocation("a", IP1))

@@ -68,9 +68,9 @@ def create(options):
 @pytest.fixture(autouse=True)
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed distribution that offers the memory cloud as a provider."""
-    folder = tmp_path / "harbour-1.0.dist-info"
+    folder = tmp_path / "example-1.0.dist-info"
     folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: harbour\nVersion: 1.0\n")
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text(
         "[moorage.providers]\n"
         "memory = moorage_testing.clouds.memory:create\n"
@@ -152,14 +152,14 @@ async def test_every_provider_is_fenced_by_the_lease_and_has_its_deadline() -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("absent", "memory"),
         ("older", "plug-in 'older' lacks credentials_expiring; install a version"),
     ],
 )
-async def test_a_plug_in_that_is_not_installed_or_unfit_is_told_as_such(
-    name: str, told: str
+async def test_a_plug_in_that_is_not_installed_or_unfit_is_reported_as_such(
+    name: str, message: str
 ) -> None:
     async with core_of(MemoryCloud()) as (core, _):
         spec = {"cloud": {"provider": name}}
@@ -169,7 +169,7 @@ async def test_a_plug_in_that_is_not_installed_or_unfit_is_told_as_such(
         cloud_state = observed.cloud_states[IP1]
         assert isinstance(cloud_state, Unread)
         assert cloud_state.reason.name == "ProviderMissing"
-        assert told in cloud_state.message
+        assert message in cloud_state.message
 
 
 async def test_at_the_end_work_is_parked_and_the_clouds_are_left() -> None:
@@ -206,29 +206,29 @@ async def test_attaches_and_detaches_are_counted_and_nothing_else(
             assert sample(registry, "ip_detach_total", **labels) == detached
 
 
-async def test_after_a_mutation_its_address_is_read_and_then_looked_at() -> None:
+async def test_after_a_mutation_its_address_is_read_and_then_its_allocation_triggered() -> None:
     cloud = MemoryCloud()
     cloud.add_address(IP1)
     async with core_of(cloud) as (core, _):
         scope = core.scopes.want(allocation(IP1, interval=1000.0), {IP1})
-        await until(lambda: isinstance(scope.cloud_state(IP1), Present), "the first reading")
-        await until(lambda: core.queue.depth == 1, "the first look")
+        await until(lambda: isinstance(scope.cloud_state(IP1), Present), "the first read")
+        await until(lambda: core.queue.depth == 1, "the first pass")
         core._ended(mutate(Mutation.ATTACH), outcome(Mutation.ATTACH))
-        await until(lambda: len(cloud.faults.calls) == 2, "the second reading")
+        await until(lambda: len(cloud.faults.calls) == 2, "the second read")
 
 
-async def test_a_mutation_for_an_allocation_nobody_reads_for_is_looked_at_at_once() -> None:
+async def test_the_end_of_a_mutation_triggers_an_allocation_without_a_scope_at_once() -> None:
     async with core_of(MemoryCloud()) as (core, _):
         core._ended(mutate(Mutation.DETACH), outcome(Mutation.DETACH))
         assert core.queue.depth == 1
 
 
-# The steps of a pass.
+# The four methods of a pass.
 
 
 @dataclass
 class Passes:
-    """The steps over caches filled by hand; Events end up on the server."""
+    """A pass over caches filled by hand; Events end up on the server."""
 
     server: ApiServer
     manager: Manager
@@ -285,7 +285,7 @@ async def test_a_plan_assumes_the_nodes_that_it_gives_away(passes: Passes) -> No
     assert plan.assumes == {"n1"}
 
 
-async def test_a_pass_is_counted_timed_and_told(passes: Passes) -> None:
+async def test_a_pass_is_counted_timed_and_reported(passes: Passes) -> None:
     passes.caches.allocations.apply(raw_allocation("a", IP1))
     await passes.end(status(record(IP1, "n1")))
     assert sample(passes.registry, "reconcile_total", crd_name="a", status="success") == 1
@@ -306,7 +306,7 @@ async def test_a_pass_that_failed_is_counted_and_remembers_everything(passes: Pa
     assert await passes.events() == []
 
 
-async def test_what_the_status_tells_is_not_remembered_besides(passes: Passes) -> None:
+async def test_what_the_status_says_is_not_remembered_besides(passes: Passes) -> None:
     passes.mutations.outcomes |= {IP1: outcome(Mutation.ATTACH), IP2: outcome(Mutation.ATTACH)}
     records = (record(IP1), record(IP2))
     passes.caches.allocations.apply(raw_allocation("a", IP1, IP2, records=records))
@@ -316,7 +316,9 @@ async def test_what_the_status_tells_is_not_remembered_besides(passes: Passes) -
     assert passes.mutations.outcomes == {IP2: newer}
 
 
-async def test_what_a_bad_spec_keeps_from_being_told_is_remembered(passes: Passes) -> None:
+async def test_an_outcome_that_a_bad_spec_keeps_out_of_the_status_is_remembered(
+    passes: Passes,
+) -> None:
     done = passes.mutations.outcomes[IP1] = outcome(Mutation.ATTACH)
     records, bad = (record(IP1),), {"cloud": {"provider": ""}}
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=records, spec=bad))
@@ -359,7 +361,7 @@ async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
 async def test_an_outcome_that_comes_after_the_allocation_is_gone_is_not_the_next_ones(
     passes: Passes,
 ) -> None:
-    """Let go by force while a mutation was under way; then somebody else lists the address."""
+    """Released by force while a mutation was under way; then somebody else lists the address."""
     passes.caches.allocations.apply(raw_allocation("a", IP1, records=(record(IP1, "n1"),)))
     await passes.observe()
     passes.caches.allocations.forget("a")
@@ -414,7 +416,7 @@ class Leader:
             await stop(0)
 
     def change(self, **meta: Any) -> None:
-        """Change the allocation's metadata, as people would, and let the cache hear of it."""
+        """Change the allocation's metadata, as people would, and apply it to the cache."""
         self.server.version += 1
         raw = self.server.objects[A]
         version = {"resourceVersion": str(self.server.version)}
@@ -452,7 +454,7 @@ async def leader() -> AsyncIterator[Leader]:
                 yield leader
 
 
-async def test_an_address_is_bound_counted_labelled_and_told(leader: Leader) -> None:
+async def test_an_address_is_bound_counted_labelled_and_reported(leader: Leader) -> None:
     await until(lambda: leader.ready == "True", "the address to be bound")
     await until(lambda: leader.labels.get("moorage.dev/ip") == "203-0-113-10", "the label")
     assert leader.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]

@@ -1,4 +1,4 @@
-"""The pods of a node are counted by the API server, and the cache is told from what it missed."""
+"""The pods of a node are counted by the API server, and the cache is compared with that."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_the_server_is_asked_for_running_pods_of_each_node() -> None:
         ([raw_pod("ended", "n1") | {"status": {"phase": "Succeeded"}}], True),
     ],
 )
-async def test_a_pod_nothing_was_heard_of_tells_that_the_watch_is_behind(
+async def test_a_pod_the_cache_does_not_have_shows_that_the_watch_is_behind(
     found: list[dict[str, Any]],
     agreed: bool,  # noqa: FBT001 - of the table
 ) -> None:

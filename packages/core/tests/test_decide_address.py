@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import IP1, NOW, UPTIME, allocation, node, node_ref, record
-from core_builders import seen as observed
+from core_builders import IP1, NOW, UPTIME, allocation, node, node_ref, observed_with, record
 
 from moorage_core.actions import Reread
 from moorage_core.decide.address import decide_address
@@ -39,7 +38,7 @@ STRANGER = held_by(MachineHolder("vm-stranger"))
 def decided(about: AddressRecord, state: CloudState, *nodes: Node, **fields: Any) -> Step:
     fields.setdefault("one", allocation(IP1))
     fields.setdefault("counted", {"n1": True})
-    given = observed(*nodes, records=(about,), **fields)
+    given = observed_with(*nodes, records=(about,), **fields)
     return decide_address(Case(about, state, locate(about, state, given), given, Targets(given)))
 
 
@@ -75,7 +74,7 @@ def test_what_the_cloud_knows_the_mutation_by_is_written_down_as_soon_as_it_is_k
 # When nodes are avoided.
 
 
-def test_without_a_target_the_next_look_is_when_the_first_node_is_not_avoided_any_more() -> None:
+def test_without_a_target_the_next_pass_is_when_the_first_node_is_not_avoided_any_more() -> None:
     avoided = {IP1: {"uid-n1": UPTIME - 5, "uid-n2": UPTIME + 9, "uid-n3": UPTIME + 7}}
     nodes = (CORDONED, node("n2"), node("n3"))
     step = decided(record(IP1, "n1"), ON_N1, *nodes, avoided=avoided)
@@ -163,7 +162,7 @@ def test_an_attach_is_shown_once_its_own_target_holds_the_address() -> None:
 # When most of the pool is down.
 
 
-def test_while_most_of_the_pool_is_down_an_address_stays_and_is_looked_at_once_a_minute() -> None:
+def test_while_most_of_the_pool_is_down_an_address_stays_with_a_pass_once_a_minute() -> None:
     nodes = [node(name, ready=False) for name in ("n1", "n2", "n3")]
     since = {each.uid: UPTIME - 100 for each in nodes}
     step = decided(record(IP1, "n1"), ON_N1, *nodes, not_ready_since=since)

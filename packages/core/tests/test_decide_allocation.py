@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from core_builders import IP1, IP2, raw_allocation, record, seen
+from core_builders import IP1, IP2, observed_with, raw_allocation, record
 from loop_writes import AddFinalizer, RemoveFinalizer, Write, WriteStatus, in_order
 from simulation import Simulation
 
@@ -65,7 +65,7 @@ def drained(**fields: Any) -> Observed:
     simulation.settle()
     assert simulation.where(IP1) == "n1"
     simulation.change_node("n1", unschedulable=True)
-    return replace(simulation.look("a"), **fields)
+    return replace(simulation.observe("a"), **fields)
 
 
 def test_pods_are_counted_before_an_address_leaves_for_want_of_them() -> None:
@@ -74,13 +74,13 @@ def test_pods_are_counted_before_an_address_leaves_for_want_of_them() -> None:
     assert plan.wait == timedelta(0)
 
 
-def test_pods_the_watch_has_not_told_of_keep_the_address() -> None:
+def test_pods_the_watch_has_not_shown_keep_the_address() -> None:
     one = drained(counted={"n1": False})
     plan, writes = decide(one), decided(one)
     assert kinds(writes) == [WriteStatus]
-    (told,) = written(writes).records
-    assert (told.phase, told.reason) == (Phase.HOLDING, "WorkloadRunning")
-    assert told.message == (
+    (entry,) = written(writes).records
+    assert (entry.phase, entry.reason) == (Phase.HOLDING, "WorkloadRunning")
+    assert entry.message == (
         "node n1 is cordoned; pods run there that the watch has not told of yet"
     )
     assert plan.wait == timedelta(seconds=1)
@@ -95,16 +95,16 @@ def test_where_pods_do_not_matter_none_are_counted() -> None:
     assert kinds(decided(replace(leaving, nodes=nodes))) == [WriteStatus, UnlabelNode, Mutate]
 
 
-def test_a_dry_run_counts_too_and_tells_nothing_of_it() -> None:
+def test_a_dry_run_counts_too_and_reports_nothing_of_it() -> None:
     observed = drained(counted={})
     observed = replace(observed, allocation=replace(observed.allocation, dry_run=True))
     writes = decided(observed)
     assert kinds(writes) == [WriteStatus, CountPods]
-    (told,) = (one for one in written(writes).conditions if one.type == "DryRun")
-    assert told.reason == "NothingToDo"
+    (condition,) = (one for one in written(writes).conditions if one.type == "DryRun")
+    assert condition.reason == "NothingToDo"
 
 
-def test_the_new_node_is_marked_once_the_status_can_say_bound() -> None:
+def test_the_new_node_is_labelled_once_the_status_can_say_bound() -> None:
     simulation = observed("n1")
     simulation.cloud.add_address(IP1)
     simulation.cloud.assign(IP1, "vm-n1")
@@ -119,7 +119,7 @@ def test_a_node_that_refuses_its_labels_is_tried_again_in_a_minute() -> None:
     simulation = observed("n1")
     simulation.allocate("a", IP1)
     simulation.settle()
-    refused = replace(simulation.look("a"), label_errors={"n1": "refused"})
+    refused = replace(simulation.observe("a"), label_errors={"n1": "refused"})
     plan = decide(refused)
     assert plan.wait is not None
     assert plan.wait.total_seconds() == 60
@@ -152,7 +152,7 @@ def test_what_is_gone_and_holds_nothing_is_left_alone() -> None:
     simulation = observed("n1")
     gone = simulation.allocate("a", IP1, deleting=True)
     assert not gone.finalizer
-    assert decide(seen(one=gone)) == Plan(
+    assert decide(observed_with(one=gone)) == Plan(
         "Gone", "the object is being deleted and nothing is left to release"
     )
 
@@ -192,7 +192,7 @@ def test_letting_go_by_force_waits_for_the_deletion() -> None:
     assert (simulation.where(IP1), simulation.labelled()) == ("n1", {"n1": "203-0-113-10"})
 
 
-def test_the_earliest_wish_to_look_again_counts() -> None:
+def test_the_earliest_next_pass_counts() -> None:
     simulation = observed("n1", "n2", "n3", "n4", "n5")
     simulation.allocate("a", IP1, IP2)
     simulation.settle()
@@ -207,7 +207,7 @@ def test_the_earliest_wish_to_look_again_counts() -> None:
 def test_an_address_not_read_yet_is_waited_for() -> None:
     simulation = observed("n1")
     simulation.allocate("a", IP1)
-    writes = decided(replace(simulation.look("a"), cloud_states={IP1: Awaited()}))
+    writes = decided(replace(simulation.observe("a"), cloud_states={IP1: Awaited()}))
     assert kinds(writes) == [AddFinalizer, WriteStatus]
     assert [one.phase for one in written(writes).records] == [Phase.PENDING]
 
@@ -243,7 +243,7 @@ def test_an_address_that_became_invalid_while_bound_keeps_its_place() -> None:
 def test_every_address_has_one_entry_even_where_a_bad_one_is_listed_twice() -> None:
     """The entries are a map by address: the API server refuses a status with two of one key."""
     view = project_allocation(raw_allocation("a", IP1, "10.0.0.1", "10.0.0.1"))
-    status = written(decided(seen(one=view.allocation)))
+    status = written(decided(observed_with(one=view.allocation)))
     counts = Counter(one.ip for one in status.records)
     assert counts == {IP1: 1, "10.0.0.1": 1}
 

@@ -1,12 +1,11 @@
-"""Within one plan no node gets a second address: whoever holds or awaits one is assumed."""
+"""Within one plan no node gets a second address: one that holds or awaits one is assumed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, IP3, allocation, node, node_ref, record
-from core_builders import seen as observed
+from core_builders import IP1, IP2, IP3, allocation, node, node_ref, observed_with, record
 
 from moorage_core.actions import Mutate
 from moorage_core.decide.allocation import decide
@@ -23,7 +22,7 @@ def state(ip: str, holder: MachineHolder | OtherHolder | None = None) -> Present
 def targets(*records: AddressRecord, **fields: Any) -> dict[str, str]:
     """Which node each address is given to, by address."""
     given: dict[str, Any] = {"one": allocation(IP1, IP2), "records": records}
-    plan = decide(observed(*NODES, **(given | fields)))
+    plan = decide(observed_with(*NODES, **(given | fields)))
     mutations = [action for action in plan.actions if isinstance(action, Mutate)]
     return {one.ip: one.node_ref.name for one in mutations if one.node_ref}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import IP1, NOW, allocation, node, node_ref, record, seen
+from core_builders import IP1, NOW, allocation, node, node_ref, observed_with, record
 
 from moorage_core import reasons
 from moorage_core.actions import Mutate
@@ -37,7 +37,7 @@ def case(
     fence: str = "token-1",
     **fields: Any,
 ) -> Case:
-    observed = seen(N2, one=allocation(IP1, **fields), records=(one,))
+    observed = observed_with(N2, one=allocation(IP1, **fields), records=(one,))
     cloud_state = Present(replace(ADDRESS, token=fence))
     return Case(one, cloud_state, holder or OnNode(N1), observed, Targets(observed))
 
@@ -106,7 +106,7 @@ def test_where_it_comes_from_is_where_the_cloud_shows_it_or_where_it_was() -> No
     assert previous(Nobody(), record(IP1, "n2", previous=node_ref("n1"))) == node_ref("n1")
 
 
-def test_the_failure_before_is_told_with_the_next_attempt() -> None:
+def test_the_message_of_the_next_attempt_names_the_failure_before() -> None:
     failed = AddressRecord(IP1, Phase.ATTACHING, "MachineUnfit", "vm-n1 is stopped", attempts=1)
     step = begin(case(failed, Nobody()), Mutation.ATTACH, P2, Why(reasons.ATTACHING))
     assert step.record is not None
@@ -114,7 +114,7 @@ def test_the_failure_before_is_told_with_the_next_attempt() -> None:
     assert (step.record.attempts, step.record.next_attempt) == (1, 0.0)
 
 
-def test_what_there_is_to_say_beside_the_reason_is_told() -> None:
+def test_what_there_is_to_say_beside_the_reason_is_in_the_message() -> None:
     why = Why(reasons.DRAINED, "node n1 is cordoned")
     step = begin(case(), Mutation.MOVE, P2, why)
     assert step.record is not None
@@ -159,9 +159,11 @@ def test_no_mutation_rests_on_what_was_not_read() -> None:
 def test_the_same_step_begun_again_goes_on_from_its_handle() -> None:
     first = begin(case(), Mutation.MOVE, P2, Why(reasons.MOVING))
     assert first.record is not None
-    told = replace(first.record, handle="operation-1")
-    assert asked(begin(case(told), Mutation.MOVE, P2, Why(reasons.MOVING))).handle == "operation-1"
-    other = replace(told, attempts=1)
+    accepted = replace(first.record, handle="operation-1")
+    assert (
+        asked(begin(case(accepted), Mutation.MOVE, P2, Why(reasons.MOVING))).handle == "operation-1"
+    )
+    other = replace(accepted, attempts=1)
     assert asked(begin(case(other), Mutation.MOVE, P2, Why(reasons.MOVING))).handle == ""
 
 

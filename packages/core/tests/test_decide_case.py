@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core_builders import IP1, NOW, node, node_ref, record, seen
+from core_builders import IP1, NOW, node, node_ref, observed_with, record
 
 from moorage_core.decide.case import (
     Foreign,
@@ -20,7 +20,7 @@ from moorage_core.reasons import DENIED
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
 N1 = node("n1")
-WORLD = seen(
+OBSERVED = observed_with(
     N1, machine_of={f"memory://vm-{name}": f"vm-{name}" for name in ("n1", "old", "older")}
 )
 MOVING = record(IP1, "old", previous=node_ref("older"))
@@ -44,17 +44,19 @@ def held_by(holder: MachineHolder | OtherHolder | None) -> Present:
 def test_the_holder_is_a_node_a_vanished_one_a_stranger_or_nobody(
     cloud_state: CloudState, holder: Holder
 ) -> None:
-    assert locate(MOVING, cloud_state, WORLD) == holder
+    assert locate(MOVING, cloud_state, OBSERVED) == holder
 
 
 def test_a_machine_no_record_remembers_is_a_stranger() -> None:
     cloud_state = held_by(MachineHolder("vm-old"))
-    assert locate(AddressRecord(IP1), cloud_state, WORLD) == Foreign("machine vm-old", machine=True)
+    assert locate(AddressRecord(IP1), cloud_state, OBSERVED) == Foreign(
+        "machine vm-old", machine=True
+    )
 
 
 @pytest.mark.parametrize("cloud_state", [Absent(), Awaited(), Unread(DENIED, "no")])
 def test_what_was_not_read_has_no_holder(cloud_state: CloudState) -> None:
-    assert locate(MOVING, cloud_state, WORLD) == Nobody()
+    assert locate(MOVING, cloud_state, OBSERVED) == Nobody()
 
 
 def test_a_node_is_remembered_with_uid_and_machine() -> None:

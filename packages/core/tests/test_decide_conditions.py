@@ -35,20 +35,20 @@ def test_an_empty_list_is_not_ready_and_no_trouble() -> None:
     assert conditions(allocation(), ()) == (ready, *CALM)
 
 
-def test_an_address_nobody_looked_at_yet_is_on_its_way() -> None:
-    told = f"{IP1}: not looked at yet"
+def test_an_address_without_a_pass_yet_is_on_its_way() -> None:
+    message = f"{IP1}: not looked at yet"
     assert conditions(allocation(IP1), (AddressRecord(IP1),))[:2] == (
-        Condition("Ready", "False", "Pending", f"0 of 1 addresses are on their nodes: {told}"),
-        Condition("Progressing", "True", "Pending", told),
+        Condition("Ready", "False", "Pending", f"0 of 1 addresses are on their nodes: {message}"),
+        Condition("Progressing", "True", "Pending", message),
     )
 
 
 def test_trouble_gives_the_reason_before_what_is_only_late() -> None:
     late = AddressRecord("203.0.113.20", Phase.ATTACHING, "Moving", "moving")
     bad = AddressRecord("203.0.113.21", Phase.BLOCKED, "NotFound", "is not reserved")
-    told = "203.0.113.20: moving; 203.0.113.21: is not reserved"
+    message = "203.0.113.20: moving; 203.0.113.21: is not reserved"
     assert conditions(allocation(IP1), (FINE, late, bad)) == (
-        Condition("Ready", "False", "NotFound", f"1 of 3 addresses are on their nodes: {told}"),
+        Condition("Ready", "False", "NotFound", f"1 of 3 addresses are on their nodes: {message}"),
         Condition("Progressing", "True", "Moving", "203.0.113.20: moving"),
         Condition("Degraded", "True", "NotFound", "203.0.113.21: is not reserved"),
         CALM[2],
@@ -81,7 +81,7 @@ def test_nodes_that_refuse_their_labels_are_trouble_but_no_other_is_hidden_by_it
     assert conditions_of(allocation(IP1), (FINE, bad), errors)[2].reason == "NotFound"
 
 
-def test_a_conflict_is_told_by_itself() -> None:
+def test_a_conflict_has_a_message_of_its_own() -> None:
     bad = AddressRecord(IP2, Phase.BLOCKED, "Conflict", "old has it")
     conflict = conditions(allocation(IP1), (FINE, bad))[3]
     assert conflict == Condition("Conflict", "True", "Conflict", f"{IP2}: old has it")

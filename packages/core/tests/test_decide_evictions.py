@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, UPTIME, allocation, node, node_ref, record, seen
+from core_builders import IP1, IP2, UPTIME, allocation, node, node_ref, observed_with, record
 from loop_writes import WriteStatus, in_order
 
 from moorage_core import reasons
@@ -55,7 +55,7 @@ def usual(**fields: Any) -> Observed:
         "cloud_states": {IP1: held("vm-n1")},
         "misplaced": (POD, SECOND),
     }
-    return seen(N1, N2, N3, **(given | fields))
+    return observed_with(N1, N2, N3, **(given | fields))
 
 
 def evicted(observed: Observed) -> list[MisplacedPod]:
@@ -135,7 +135,7 @@ def test_nobody_is_evicted_while_an_address_is_on_its_way(observed: Callable[[],
 def test_nobody_is_evicted_while_nothing_is_bound() -> None:
     """There would be nowhere to go."""
     waiting = AddressRecord(IP1, Phase.WAITING, "NoEligibleNode")
-    nothing = seen(
+    nothing = observed_with(
         node("n2", ready=False),
         one=wishing(),
         records=(waiting,),
@@ -167,7 +167,7 @@ def test_a_node_that_another_address_is_on_or_comes_to_keeps_its_pods(where: str
 
 
 def test_the_node_an_address_came_from_keeps_its_pods() -> None:
-    """Released while the record still tells where from: an older allocation's reading lags."""
+    """Released while the record still names the old node: the cloud state may be out of date."""
     left = AddressRecord(IP2, Phase.WAITING, "NoEligibleNode", previous=node_ref("n2"))
     nodes = {"n1": N1, "n2": replace(N2, ready=False), "n3": replace(N3, ready=False)}
     observed = usual(
@@ -186,7 +186,7 @@ def test_a_pod_that_was_evicted_or_refused_is_left_alone_for_a_while() -> None:
     assert evicted(usual(evict_after={"uid-p": UPTIME})) == [POD, SECOND]
 
 
-def test_misplaced_pods_are_looked_at_again_even_where_nothing_can_be_done() -> None:
+def test_misplaced_pods_are_observed_again_even_where_nothing_can_be_done() -> None:
     assert until_next(usual(cloud_states={IP1: Awaited()})) == 15.0
     assert until_next(usual(misplaced=())) is None
 
@@ -206,8 +206,8 @@ def test_a_dry_run_names_taints_and_pods_and_touches_neither() -> None:
     observed = usual(one=dry, nodes={"n1": tainted, "n2": N2, "n3": N3})
     (status,) = in_order(decide(observed), observed)
     assert isinstance(status, WriteStatus)
-    told = next(c.message for c in status.conditions if c.type == "DryRun")
-    assert told == (
+    message = next(c.message for c in status.conditions if c.type == "DryRun")
+    assert message == (
         f"would take the taint {key} off node n1; evict pod default/p on node n2;"
         " evict pod default/q on node n3"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, allocation, node, node_ref, record, seen
+from core_builders import IP1, IP2, allocation, node, node_ref, observed_with, record
 from simulation import Simulation
 
 from moorage_core.actions import Action, LabelNode, UnlabelNode
@@ -16,12 +16,12 @@ from moorage_domain.nodes import Node
 LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
 
 
-def marked(name: str, **fields: Any) -> Node:
+def ready_node(name: str, **fields: Any) -> Node:
     return node(name, **({"labels": LABELS, "owner": "uid-a"} | fields))
 
 
-def test_a_node_that_tells_the_truth_is_left_alone() -> None:
-    simulation = seen(marked("n1"))
+def test_a_node_whose_labels_are_right_is_left_alone() -> None:
+    simulation = observed_with(ready_node("n1"))
     assert label_changes(simulation, (record(IP1, "n1"),)) == ()
 
 
@@ -34,42 +34,46 @@ def test_a_node_that_tells_the_truth_is_left_alone() -> None:
         {"owner": "uid-of-one-that-is-gone"},
     ],
 )
-def test_a_node_that_tells_anything_else_is_marked(fields: dict[str, Any]) -> None:
-    n1 = marked("n1", **fields)
-    assert label_changes(seen(n1), (record(IP1, "n1"),)) == (LabelNode(n1, IP1),)
+def test_a_node_whose_labels_are_wrong_is_labelled(fields: dict[str, Any]) -> None:
+    n1 = ready_node("n1", **fields)
+    assert label_changes(observed_with(n1), (record(IP1, "n1"),)) == (LabelNode(n1, IP1),)
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_only_where_the_address_is_a_node_says_so(phase: Phase) -> None:
-    bare, told = node("n1"), marked("n1")
+    bare, labelled = node("n1"), ready_node("n1")
     here = (record(IP1, "n1", phase=phase),)
     there = phase in (Phase.BOUND, Phase.HOLDING)
-    assert label_changes(seen(bare), here) == ((LabelNode(bare, IP1),) if there else ())
+    assert label_changes(observed_with(bare), here) == ((LabelNode(bare, IP1),) if there else ())
     kept = there or phase is Phase.UNKNOWN  # unknown is never absent
-    assert label_changes(seen(told), here) == (() if kept else (UnlabelNode(told),))
+    assert label_changes(observed_with(labelled), here) == (
+        () if kept else (UnlabelNode(labelled),)
+    )
 
 
-def test_a_namesake_of_the_node_is_not_marked() -> None:
+def test_a_namesake_of_the_node_is_not_labelled() -> None:
     here = (record(IP1, node_ref=node_ref("n1", "before"), phase=Phase.BOUND),)
-    assert label_changes(seen(node("n1")), here) == ()
+    assert label_changes(observed_with(node("n1")), here) == ()
 
 
-def test_the_old_node_is_unmarked_before_the_new_one_is_marked() -> None:
-    n1, n2 = marked("n1"), node("n2")
-    assert label_changes(seen(n1, n2), (record(IP1, "n2"),)) == (
+def test_the_old_node_is_unlabelled_before_the_new_one_is_labelled() -> None:
+    n1, n2 = ready_node("n1"), node("n2")
+    assert label_changes(observed_with(n1, n2), (record(IP1, "n2"),)) == (
         UnlabelNode(n1),
         LabelNode(n2, IP1),
     )
 
 
-def test_nodes_marked_by_other_allocations_are_theirs() -> None:
-    assert label_changes(seen(marked("n1", owner="uid-b")), ()) == ()
+def test_nodes_labelled_by_other_allocations_are_theirs() -> None:
+    assert label_changes(observed_with(ready_node("n1", owner="uid-b")), ()) == ()
 
 
 def test_on_a_node_of_an_older_allocation_its_label_stays() -> None:
     here = (record(IP1, "n1"),)
-    assert label_changes(seen(marked("n1", owner="uid-b"), outranked={"n1"}), here) == ()
-    assert label_changes(seen(marked("n1"), outranked={"n1"}), here) == ()
+    assert (
+        label_changes(observed_with(ready_node("n1", owner="uid-b"), outranked={"n1"}), here) == ()
+    )
+    assert label_changes(observed_with(ready_node("n1"), outranked={"n1"}), here) == ()
 
 
 # What the first version left behind.
@@ -81,28 +85,30 @@ def stray(**fields: Any) -> Node:
 
 @pytest.mark.parametrize("owner", ["", "uid-of-one-that-is-gone"])
 def test_a_label_nobody_answers_for_is_taken_off(owner: str) -> None:
-    n1, n3 = marked("n1"), stray(owner=owner)
+    n1, n3 = ready_node("n1"), stray(owner=owner)
     here = (record(IP1, "n1"),)
-    assert label_changes(seen(n1, n3, strays=["n3"]), here) == (UnlabelNode(n3),)
-    assert label_changes(seen(n1, n3), here) == ()
+    assert label_changes(observed_with(n1, n3, strays=["n3"]), here) == (UnlabelNode(n3),)
+    assert label_changes(observed_with(n1, n3), here) == ()
 
 
 def test_a_label_outside_the_pool_is_for_others_to_take_off() -> None:
-    assert label_changes(seen(stray(labels={"ip.ready": "true"}), strays=["n3"]), ()) == ()
+    assert label_changes(observed_with(stray(labels={"ip.ready": "true"}), strays=["n3"]), ()) == ()
 
 
 def test_with_a_bad_spec_no_stray_label_is_taken_off() -> None:
     bad = allocation(IP1, problem="spec.x: bad")
-    assert label_changes(seen(stray(), one=bad, strays=["n3"]), ()) == ()
+    assert label_changes(observed_with(stray(), one=bad, strays=["n3"]), ()) == ()
 
 
 def test_a_stray_label_where_the_address_is_becomes_the_right_one() -> None:
     n3 = stray()
-    assert label_changes(seen(n3, strays=["n3"]), (record(IP1, "n3"),)) == (LabelNode(n3, IP1),)
+    assert label_changes(observed_with(n3, strays=["n3"]), (record(IP1, "n3"),)) == (
+        LabelNode(n3, IP1),
+    )
 
 
 def test_taking_over_two_allocations_of_one_pool_takes_no_good_label_off() -> None:
-    """The first version bound and labelled both; neither allocation was ever looked at by us."""
+    """The first version bound and labelled both; we had no pass over either allocation before."""
     simulation = Simulation()
     ready = {"pool": "a", "ip.ready": "true"}
     for name, ip in (("n1", IP1), ("n2", IP2)):

@@ -70,7 +70,7 @@ def test_without_an_outcome_the_record_is_the_very_same() -> None:
 
 
 @pytest.mark.parametrize("mutation", [Mutation.ATTACH, Mutation.MOVE, Mutation.DETACH])
-def test_what_the_cloud_accepted_must_be_seen_first(mutation: Mutation) -> None:
+def test_what_the_cloud_accepted_must_be_observed_first(mutation: Mutation) -> None:
     after = record_outcome(ON_ITS_WAY, outcome(mutation, node_uid="uid-n2"), NOW + 0.7)
     assert after == record(
         IP1, "n2", phase=Phase.VERIFYING, reason="Verifying", operation="move/r1",
@@ -102,13 +102,15 @@ OWING = replace(
 @pytest.mark.parametrize(
     "error", [None, errors.MachineNotFound("gone"), errors.Unsupported("never")]
 )
-def test_a_debt_ends_when_it_is_paid_or_can_never_be(error: errors.CloudError | None) -> None:
+def test_a_restore_is_pending_until_it_is_done_or_impossible(
+    error: errors.CloudError | None,
+) -> None:
     after = record_outcome(OWING, outcome(Mutation.RESTORE, error, "uid-n2", 30.0), NOW)
     assert (after.restore_pending, after.operation) == ((node_ref("n1"),), "")
     assert (after.node_ref, after.previous) == (OWING.node_ref, OWING.previous)
 
 
-def test_a_debt_that_could_not_be_paid_stays_and_is_no_failure_of_the_address() -> None:
+def test_a_restore_that_failed_stays_pending_and_is_no_failure_of_the_address() -> None:
     denied = outcome(Mutation.RESTORE, errors.Denied("no right"), "uid-n2", 30.0)
     after = record_outcome(OWING, denied, NOW)
     assert after == replace(OWING, operation="", observed_at=NOW)
@@ -124,7 +126,7 @@ def test_what_a_target_lends_is_written_down_before_it_is_taken() -> None:
     assert (after.operation, after.restore_pending) == ("", (node_ref("n2"),))
 
 
-def test_a_failure_is_told_and_counted_and_not_repeated_before_its_time() -> None:
+def test_a_failure_is_reported_counted_and_not_repeated_before_its_time() -> None:
     ended = outcome(Mutation.MOVE, errors.Throttled("slow down"), "uid-n2", 2.3)
     after = record_outcome(ON_ITS_WAY, ended, NOW + 0.5)
     assert after == record(

@@ -1,11 +1,11 @@
-"""An address that is no longer wanted: nothing is given up before it is let go."""
+"""An address that is no longer wanted: none is forgotten before it is released."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from core_builders import IP1, NOW, UPTIME, allocation, node, node_ref, record, seen
+from core_builders import IP1, NOW, UPTIME, allocation, node, node_ref, observed_with, record
 
 from moorage_core.actions import Reread
 from moorage_core.decide.case import Case, Step, locate
@@ -36,7 +36,7 @@ HERE = held_by(MachineHolder("vm-n1"))
 
 def decided(about: AddressRecord = BOUND, cloud_state: CloudState = HERE, **fields: Any) -> Step:
     fields.setdefault("one", allocation())
-    observed = seen(node("n1"), records=(about,), **fields)
+    observed = observed_with(node("n1"), records=(about,), **fields)
     return decide_release(
         Case(about, cloud_state, locate(about, cloud_state, observed), observed, Targets(observed))
     )
@@ -88,11 +88,11 @@ def test_nothing_is_forgotten_while_a_mutation_is_under_way(fields: dict[str, An
     assert decided(in_flight={IP1}, **fields) == Step(BOUND)
 
 
-def test_a_reading_on_its_way_is_waited_for() -> None:
+def test_a_read_under_way_is_waited_for() -> None:
     assert decided(cloud_state=Awaited()) == Step(BOUND)
 
 
-def test_what_cannot_be_read_is_not_given_up_and_the_way_out_is_told() -> None:
+def test_what_cannot_be_read_is_not_released_and_the_message_names_the_way_out() -> None:
     step = decided(cloud_state=Unread(DENIED, "no right to read"))
     assert step.mutate is None
     assert step.record is not None

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, NOW, UPTIME, allocation, node, node_ref, record
-from core_builders import seen as observed
+from core_builders import IP1, IP2, NOW, UPTIME, allocation, node, node_ref, observed_with, record
 
 from moorage_core.decide.case import Case, Step, locate
 from moorage_core.decide.restore import (
@@ -47,7 +46,7 @@ FREE = held_by(None)
 def case(
     one: AddressRecord, state: CloudState = ON_N1, nodes: tuple[Node, ...] = NODES, **fields: Any
 ) -> Case:
-    given = observed(*nodes, one=allocation(IP1), records=(one,), **fields)
+    given = observed_with(*nodes, one=allocation(IP1), records=(one,), **fields)
     return Case(one, state, locate(one, state, given), given, Targets(given))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core_builders import IP1, allocation, node, node_ref, record, seen
+from core_builders import IP1, allocation, node, node_ref, observed_with, record
 
 from moorage_core import reasons
 from moorage_core.actions import RemoveTaint
@@ -24,7 +24,9 @@ ON_N1 = held(MachineHolder("vm-n1"))
 
 
 def observed(*nodes: Node, cloud_state: CloudState = ON_N1, key: str = KEY) -> Observed:
-    return seen(*nodes, one=allocation(IP1, settled_taint=key), cloud_states={IP1: cloud_state})
+    return observed_with(
+        *nodes, one=allocation(IP1, settled_taint=key), cloud_states={IP1: cloud_state}
+    )
 
 
 def test_the_taint_goes_where_the_cloud_shows_the_bound_address() -> None:
@@ -54,7 +56,7 @@ def test_what_the_cloud_does_not_show_now_is_not_settled(cloud_state: CloudState
 
 
 def test_an_address_that_was_never_read_is_not_settled() -> None:
-    one = seen(TAINTED, one=allocation(IP1, settled_taint=KEY))
+    one = observed_with(TAINTED, one=allocation(IP1, settled_taint=KEY))
     assert settled(one, (record(IP1, "n1"),)) == ()
 
 

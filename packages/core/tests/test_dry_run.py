@@ -1,4 +1,4 @@
-"""A dry run tells all and changes nothing but the status that tells it."""
+"""A dry run reports all and changes nothing but the status that reports it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def condition(simulation: Simulation, kind: str) -> tuple[str, str, str]:
     return found.status, found.reason, found.message
 
 
-def test_a_new_allocation_is_only_told_of(simulation: Simulation) -> None:
+def test_of_a_new_allocation_only_the_status_is_written(simulation: Simulation) -> None:
     simulation.allocate("a", IP1, IP2, dry_run=True)
     simulation.settle()
     assert simulation.cloud.mutations == []
@@ -52,7 +52,7 @@ def test_a_dry_run_comes_to_rest(simulation: Simulation) -> None:
     assert simulation.writes == []
 
 
-def test_what_is_bound_stays_and_its_move_is_told(simulation: Simulation) -> None:
+def test_a_bound_address_stays_and_its_move_is_reported(simulation: Simulation) -> None:
     simulation.allocate("a", IP1)
     simulation.settle()
     before, writes = len(simulation.cloud.mutations), len(simulation.writes)
@@ -69,7 +69,7 @@ def test_what_is_bound_stays_and_its_move_is_told(simulation: Simulation) -> Non
     assert set(simulation.labelled()) == {"n1"}
 
 
-def test_the_end_of_a_dry_run_does_what_was_told(simulation: Simulation) -> None:
+def test_the_end_of_a_dry_run_does_what_was_reported(simulation: Simulation) -> None:
     simulation.allocate("a", IP1, dry_run=True)
     simulation.settle()
     simulation.allocate("a", IP1, dry_run=False)
@@ -104,16 +104,16 @@ def test_a_deleted_allocation_is_kept_until_the_dry_run_ends(simulation: Simulat
 
 def test_people_get_an_event_of_what_would_be_done(simulation: Simulation) -> None:
     simulation.allocate("a", IP1, dry_run=True)
-    seen = simulation.look("a")
-    (event,) = events(seen, simulation.plan("a"))
+    observed = simulation.observe("a")
+    (event,) = events(observed, simulation.plan("a"))
     assert (event.reason, event.type) == ("DryRun", "Normal")
     assert event.message.startswith(f"{IP1}: would ask the cloud to")
 
 
-def test_before_the_cloud_is_read_nothing_is_promised(simulation: Simulation) -> None:
+def test_before_the_cloud_is_read_no_action_is_announced(simulation: Simulation) -> None:
     simulation.allocate("a", IP1, dry_run=True)
-    seen = replace(simulation.look("a"), cloud_states={IP1: Awaited()})
-    plan = carried_out(decide(seen), seen)
+    observed = replace(simulation.observe("a"), cloud_states={IP1: Awaited()})
+    plan = carried_out(decide(observed), observed)
     assert plan.message == "dry run: the cloud is not read yet"
 
 

@@ -12,39 +12,39 @@ AHEAD = AddressRecord("203.0.113.1", next_attempt=NOW + YEAR)
 SOON = AddressRecord("203.0.113.2", next_attempt=NOW + 30)
 
 
-def waits(seen: FirstSeen, uptime: float, *records: AddressRecord) -> list[float]:
+def waits(first_seen: FirstSeen, uptime: float, *records: AddressRecord) -> list[float]:
     """What is believed so many seconds after the start."""
-    return [r.next_attempt for r in seen.believed("a", records, NOW + uptime, uptime)]
+    return [r.next_attempt for r in first_seen.believed("a", records, NOW + uptime, uptime)]
 
 
 def test_a_wait_is_believed_until_the_longest_back_off_has_passed() -> None:
-    seen = FirstSeen()
-    assert waits(seen, 5.0, AHEAD) == [NOW + YEAR]
-    assert waits(seen, 4.9 + LONGEST_BACKOFF_SECONDS, AHEAD) == [NOW + YEAR]
-    assert waits(seen, 5.0 + LONGEST_BACKOFF_SECONDS, AHEAD) == [0.0]
-    assert waits(seen, 6.0 + LONGEST_BACKOFF_SECONDS, AHEAD) == [0.0]
+    first_seen = FirstSeen()
+    assert waits(first_seen, 5.0, AHEAD) == [NOW + YEAR]
+    assert waits(first_seen, 4.9 + LONGEST_BACKOFF_SECONDS, AHEAD) == [NOW + YEAR]
+    assert waits(first_seen, 5.0 + LONGEST_BACKOFF_SECONDS, AHEAD) == [0.0]
+    assert waits(first_seen, 6.0 + LONGEST_BACKOFF_SECONDS, AHEAD) == [0.0]
 
 
-def test_another_wait_counts_from_when_it_was_seen() -> None:
-    seen = FirstSeen()
-    waits(seen, 0.0, AHEAD)
+def test_another_wait_counts_from_when_it_was_first_read() -> None:
+    first_seen = FirstSeen()
+    waits(first_seen, 0.0, AHEAD)
     later = AddressRecord(AHEAD.ip, next_attempt=NOW + 2 * YEAR)
-    assert waits(seen, 500.0, later) == [NOW + 2 * YEAR]
-    assert waits(seen, 1099.0, later) == [NOW + 2 * YEAR]
-    assert waits(seen, 1100.0, later) == [0.0]
+    assert waits(first_seen, 500.0, later) == [NOW + 2 * YEAR]
+    assert waits(first_seen, 1099.0, later) == [NOW + 2 * YEAR]
+    assert waits(first_seen, 1100.0, later) == [0.0]
 
 
 def test_a_clock_of_ours_that_was_set_changes_nothing() -> None:
-    seen = FirstSeen()
-    assert seen.believed("a", [AHEAD], NOW, 0.0) == (AHEAD,)
-    assert seen.believed("a", [AHEAD], NOW + 10_000, 1.0) == (AHEAD,)
+    first_seen = FirstSeen()
+    assert first_seen.believed("a", [AHEAD], NOW, 0.0) == (AHEAD,)
+    assert first_seen.believed("a", [AHEAD], NOW + 10_000, 1.0) == (AHEAD,)
 
 
 def test_waits_that_are_over_and_objects_that_are_gone_are_forgotten() -> None:
-    seen = FirstSeen()
-    assert waits(seen, 0.0, SOON) == [NOW + 30]
-    assert waits(seen, 31.0, SOON) == [NOW + 30]
-    assert seen._seen == {}
-    waits(seen, 31.0, AHEAD)
-    seen.forget("a")
-    assert waits(seen, 31.0 + LONGEST_BACKOFF_SECONDS, AHEAD) == [NOW + YEAR]
+    first_seen = FirstSeen()
+    assert waits(first_seen, 0.0, SOON) == [NOW + 30]
+    assert waits(first_seen, 31.0, SOON) == [NOW + 30]
+    assert first_seen._seen == {}
+    waits(first_seen, 31.0, AHEAD)
+    first_seen.forget("a")
+    assert waits(first_seen, 31.0 + LONGEST_BACKOFF_SECONDS, AHEAD) == [NOW + YEAR]

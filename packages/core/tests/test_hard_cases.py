@@ -108,8 +108,8 @@ def test_deleting_after_an_attach_without_an_answer_waits_for_it(simulation: Sim
 def test_an_invalid_allocation_takes_no_labels_off(simulation: Simulation) -> None:
     simulation.change_node("n3", labels={"pool": "a", "ip.ready": "true"})
     broken = replace(simulation.stored["a"].allocation, problem="spec is broken", selector=())
-    seen = replace(simulation.look("a"), allocation=broken, cloud_states={}, strays=["n3"])
-    assert not any(isinstance(action, UnlabelNode) for action in decide(seen).actions)
+    observed = replace(simulation.observe("a"), allocation=broken, cloud_states={}, strays=["n3"])
+    assert not any(isinstance(action, UnlabelNode) for action in decide(observed).actions)
 
 
 def test_labels_of_the_first_version_stay_while_any_allocation_is_unsettled() -> None:
@@ -139,28 +139,30 @@ def test_the_labels_of_an_allocation_that_is_no_more_are_taken_off(simulation: S
 
 
 def test_an_older_allocations_label_on_the_same_node_is_left_alone(simulation: Simulation) -> None:
-    seen = simulation.look("a")
-    node = replace(seen.nodes["n1"], owner="uid-older")
-    seen = replace(seen, nodes={**seen.nodes, "n1": node}, taken={"n1": "older"}, owned=[])
-    younger = replace(seen, outranked=["n1"])
+    observed = simulation.observe("a")
+    node = replace(observed.nodes["n1"], owner="uid-older")
+    observed = replace(
+        observed, nodes={**observed.nodes, "n1": node}, taken={"n1": "older"}, owned=[]
+    )
+    younger = replace(observed, outranked=["n1"])
     assert label_changes(younger, younger.records) == ()
-    assert [type(change) for change in label_changes(seen, seen.records)] == [LabelNode]
+    assert [type(change) for change in label_changes(observed, observed.records)] == [LabelNode]
 
 
 def test_a_node_that_refuses_its_label_holds_nothing_up(simulation: Simulation) -> None:
     simulation.change_node("n1", unschedulable=True)
-    seen = replace(simulation.look("a"), label_errors={"n1": "denied by policy"})
-    writes = in_order(decide(seen), seen)
+    observed = replace(simulation.observe("a"), label_errors={"n1": "denied by policy"})
+    writes = in_order(decide(observed), observed)
     names = [type(action).__name__ for action in writes]
     assert names == ["WriteStatus", "UnlabelNode", "Mutate"]
-    assert decide(seen).wait is not None
+    assert decide(observed).wait is not None
     written = next(action for action in writes if isinstance(action, WriteStatus))
     degraded = next(c for c in written.conditions if c.type == "Degraded")
     assert (degraded.status, degraded.reason) == ("True", "NodeNotLabelled")
     assert "denied by policy" in degraded.message
 
 
-def test_marks_come_after_the_status(simulation: Simulation) -> None:
+def test_labels_are_set_after_the_status(simulation: Simulation) -> None:
     simulation.change_node("n1", labels={"pool": "a"})
     stored = simulation.stored["a"]
     stored.records = (replace(stored.records[0], phase=Phase.ATTACHING),)
@@ -172,9 +174,9 @@ def test_a_wall_clock_that_jumps_moves_nothing_and_delays_nothing(
     simulation: Simulation, jump: float
 ) -> None:
     simulation.change_node("n1", ready=False)
-    early = replace(simulation.look("a"), now=simulation.now + jump, uptime=simulation.now + 2)
+    early = replace(simulation.observe("a"), now=simulation.now + jump, uptime=simulation.now + 2)
     assert not any(isinstance(action, Mutate) for action in decide(early).actions)
-    late = replace(simulation.look("a"), now=simulation.now + jump, uptime=simulation.now + 41)
+    late = replace(simulation.observe("a"), now=simulation.now + jump, uptime=simulation.now + 41)
     assert any(isinstance(action, Mutate) for action in decide(late).actions)
 
 
@@ -218,16 +220,16 @@ def test_a_node_broken_long_ago_says_nothing_about_the_next_one() -> None:
 
 def test_a_lost_workload_holds_as_all_pods_do_and_says_so(simulation: Simulation) -> None:
     simulation.change_node("n1", unschedulable=True)
-    seen = replace(simulation.look("a"), busy={"n1"}, workload_missing=True)
-    written = next(a for a in in_order(decide(seen), seen) if isinstance(a, WriteStatus))
+    observed = replace(simulation.observe("a"), busy={"n1"}, workload_missing=True)
+    written = next(a for a in in_order(decide(observed), observed) if isinstance(a, WriteStatus))
     assert written.records[0].reason == reasons.WORKLOAD_RUNNING.name
     assert "there is no" in written.records[0].message
 
 
-def test_a_failed_mutation_is_told_with_its_reason(simulation: Simulation) -> None:
+def test_a_failed_mutation_is_recorded_with_its_reason(simulation: Simulation) -> None:
     simulation.change_node("n1", unschedulable=True)
     outcome = Outcome(Mutation.MOVE, "a", Unavailable("no answer"), "uid", 5.0)
-    seen = replace(simulation.look("a"), outcomes={IP1: outcome})
-    written = next(a for a in in_order(decide(seen), seen) if isinstance(a, WriteStatus))
+    observed = replace(simulation.observe("a"), outcomes={IP1: outcome})
+    written = next(a for a in in_order(decide(observed), observed) if isinstance(a, WriteStatus))
     assert written.records[0].reason == "CloudUnavailable"
-    assert not any(isinstance(action, Mutate) for action in decide(seen).actions)
+    assert not any(isinstance(action, Mutate) for action in decide(observed).actions)

@@ -1,4 +1,4 @@
-"""Which machine a node is, and which node a machine, is looked up when it is asked for."""
+"""Machines of nodes, and nodes of machines, are looked up on demand."""
 
 from __future__ import annotations
 

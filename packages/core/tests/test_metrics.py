@@ -1,4 +1,4 @@
-"""The series of the core controller: true at each scrape, gone with what they tell of."""
+"""The series of the core controller: true at each scrape, gone with what they describe."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Series = dict[tuple[str, ...], float]
 
 
 class Scraped:
-    """Caches and their gauges, leading until told otherwise."""
+    """Caches and their gauges, leading unless a test changes it."""
 
     def __init__(self, cluster: str | None = None) -> None:
         self.caches = Caches()
@@ -80,13 +80,13 @@ def fill(scraped: Scraped) -> None:
     raw["status"]["conditions"] = [degraded("False")]
     scraped.caches.allocations.apply(raw)
     owned: dict[str, Any] = {"annotations": {"moorage.dev/owner": "uid-a"}}
-    marked = {"labels": {"ip.ready": "true"}, **owned}
-    scraped.caches.nodes.apply(raw_node("n1", **marked))
+    labelled = {"labels": {"ip.ready": "true"}, **owned}
+    scraped.caches.nodes.apply(raw_node("n1", **labelled))
     scraped.caches.nodes.apply(raw_node("n2", cordoned=True, **owned))
     scraped.caches.nodes.apply(raw_node("n3", cordoned=True))
 
 
-async def test_the_gauges_tell_the_state(scraped: Scraped) -> None:
+async def test_the_gauges_show_the_state(scraped: Scraped) -> None:
     fill(scraped)
     assert scraped.series(f"{PREFIX}crd_status") == {("a",): 1}
     assert scraped.series(f"{PREFIX}reserved_ips_total") == {("a",): 4}
@@ -97,7 +97,7 @@ async def test_the_gauges_tell_the_state(scraped: Scraped) -> None:
     assert scraped.series(f"{PREFIX}node_ip_ready") == {("a", "n1"): 1, ("a", "n2"): 0}
 
 
-async def test_an_address_that_cannot_be_read_is_told_as_neither_here_nor_there(
+async def test_an_address_that_cannot_be_read_counts_as_neither_present_nor_absent(
     scraped: Scraped,
 ) -> None:
     lost = record(IP1, "n1", phase=Phase.UNKNOWN, reason="CloudUnavailable")
@@ -126,7 +126,7 @@ async def test_addresses_are_counted_by_phase_and_reason(scraped: Scraped) -> No
     }  # fmt: skip
 
 
-async def test_an_allocation_in_trouble_or_never_looked_at_is_not_well(scraped: Scraped) -> None:
+async def test_an_allocation_in_trouble_or_without_a_pass_is_not_well(scraped: Scraped) -> None:
     raw = raw_allocation("a", IP1)
     scraped.caches.allocations.apply(raw)
     assert scraped.series(f"{PREFIX}crd_status") == {("a",): 0}
@@ -154,7 +154,7 @@ async def test_a_node_that_bears_the_name_of_a_vanished_one_is_not_taken_for_it(
     assert scraped.series(f"{PREFIX}ip_attached") == {("a", IP2, "n2"): 1}
 
 
-async def test_a_standby_tells_nothing(scraped: Scraped) -> None:
+async def test_a_standby_has_no_series_of_addresses(scraped: Scraped) -> None:
     fill(scraped)
     scraped.leading = False
     assert list(scraped.registry.collect()) == []
@@ -165,7 +165,7 @@ async def test_every_gauge_names_the_cluster_where_it_has_a_name() -> None:
     fill(scraped)
     scraped.scopes.want(allocation(IP1), {IP1})
     samples = [sample for metric in scraped.registry.collect() for sample in metric.samples]
-    assert len({sample.name for sample in samples}) == 9  # not read yet: no time of reading
+    assert len({sample.name for sample in samples}) == 9  # not read yet: no time of a read
     assert {sample.labels["cluster"] for sample in samples} == {"blue"}
     assert scraped.series(f"{PREFIX}node_ip_ready") == {
         ("blue", "a", "n1"): 1, ("blue", "a", "n2"): 0,
@@ -173,11 +173,11 @@ async def test_every_gauge_names_the_cluster_where_it_has_a_name() -> None:
     await scraped.scopes.close()
 
 
-async def test_the_age_of_the_readings_is_told_by_provider_and_region(scraped: Scraped) -> None:
+async def test_the_age_of_the_cloud_state_is_shown_by_provider_and_region(scraped: Scraped) -> None:
     name = "moorage_core_cloud_read_timestamp_seconds"
     began = time.time()
     scope = scraped.scopes.want(allocation(IP1, region="r1"), {IP1})
-    await until(lambda: scope.read_at, "the reading")
+    await until(lambda: scope.read_at, "the read")
     ((labels, value),) = scraped.series(name).items()
     assert labels == ("memory", "r1")
     assert began <= value <= time.time()
@@ -185,12 +185,12 @@ async def test_the_age_of_the_readings_is_told_by_provider_and_region(scraped: S
     assert scraped.series(name) == {}
 
 
-async def test_a_scope_that_was_never_read_tells_no_time(scraped: Scraped) -> None:
+async def test_a_scope_that_was_never_read_shows_no_time(scraped: Scraped) -> None:
     scraped.scopes.want(allocation(IP1), {IP1})
     assert scraped.series("moorage_core_cloud_read_timestamp_seconds") == {}
 
 
-async def test_credentials_that_end_are_told_by_provider_and_region(scraped: Scraped) -> None:
+async def test_the_expiry_of_credentials_is_shown_by_provider_and_region(scraped: Scraped) -> None:
     name = "moorage_core_cloud_credentials_expiring"
     scraped.scopes.want(allocation(IP1, name="a", region="r1"), {IP1})
     scraped.scopes.want(allocation(IP2, name="b", region="r2"), {IP2})
@@ -201,38 +201,38 @@ async def test_credentials_that_end_are_told_by_provider_and_region(scraped: Scr
     assert scraped.series(name) == {("memory", "r1"): 0}
 
 
-async def test_a_standby_tells_nothing_of_credentials(scraped: Scraped) -> None:
+async def test_a_standby_has_no_series_of_credentials(scraped: Scraped) -> None:
     scraped.scopes.want(allocation(IP1), {IP1})
     scraped.clouds[""].credentials_expiring = True
     scraped.leading = False
     assert scraped.series("moorage_core_cloud_credentials_expiring") == {}
 
 
-# What every replica tells of itself.
+# What every replica shows of itself.
 
 
 @pytest.mark.parametrize("cluster", [None, "blue"])
-def test_every_replica_tells_whether_it_leads_is_ready_and_well(cluster: str | None) -> None:
+def test_every_replica_shows_whether_it_leads_is_ready_and_well(cluster: str | None) -> None:
     registry = ProbedRegistry()
     leads = True
     replica = Replica("core-0", "1.2", lambda: leads, registry, cluster)
     registry.register(replica.collector())
     labels = {"pod_name": "core-0"} | ({"cluster": cluster} if cluster else {})
 
-    def told() -> list[float | None]:
+    def shown() -> list[float | None]:
         names = ("is_leader", "ready", "healthy")
         return [registry.get_sample_value(f"{PREFIX}controller_{n}", labels) for n in names]
 
-    assert told() == [1, 0, 0]
+    assert shown() == [1, 0, 0]
     registry.healthy = lambda: True
-    assert told() == [1, 0, 1]
+    assert shown() == [1, 0, 1]
     registry.ready, leads = (lambda: True), False
-    assert told() == [0, 1, 1]
+    assert shown() == [0, 1, 1]
     info = {**labels, "version": "1.2"}
     assert registry.get_sample_value(f"{PREFIX}controller_info", info) == 1
 
 
-def test_the_version_that_is_told_can_be_set_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_that_is_shown_can_be_set_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VERSION_VARIABLE, "7")
     registry = ProbedRegistry()
     registry.register(Replica("p", "1.2", lambda: True, registry, None).collector())
@@ -270,8 +270,8 @@ def test_alarming_errors_are_there_with_0_before_the_first_so_that_rate_sees_it(
     assert series(registry, CALLS)[("instances.get", "denied", "gcp")] == 0
     count(ApiCall("instances.get", "denied", 0.1))
     count(ApiCall("instances.get", "stale", 0.1))
-    told = {("denied", "instances.get"): 1, ("stale", "instances.get"): 1}
-    assert series(registry, ERRORS) == zeros | told
+    counted = {("denied", "instances.get"): 1, ("stale", "instances.get"): 1}
+    assert series(registry, ERRORS) == zeros | counted
 
 
 def test_what_is_alarming_is_an_error_there_is() -> None:

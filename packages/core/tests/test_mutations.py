@@ -1,4 +1,4 @@
-"""Mutations under way: one per address, bounded, fenced, told once, and parked on the way out."""
+"""Mutations under way: one per address, bounded, fenced, reported once, parked at shutdown."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ from moorage_testing.faults import Fault
 
 
 class Works:
-    """A memory cloud with operations on it, and what they told."""
+    """A memory cloud with operations on it, and what they accepted."""
 
     def __init__(self, cloud: MemoryCloud | None = None, limit: int = 20) -> None:
         self.cloud = cloud or MemoryCloud(ONE_CALL)
         self.provider = MemoryProvider(self.cloud)
-        self.told: list[tuple[Mutate, Outcome]] = []
+        self.ended: list[tuple[Mutate, Outcome]] = []
         self.mutations = PendingMutations(
             fence=lambda: None,
-            ended=lambda mutate, outcome: self.told.append((mutate, outcome)),
+            ended=lambda mutate, outcome: self.ended.append((mutate, outcome)),
             priority=PrioritySemaphore(limit),
         )
 
@@ -67,11 +67,11 @@ class Works:
 
     async def ends(self, mutate: Mutate) -> Outcome:
         """Begin it and wait for its end."""
-        count = len(self.told)
+        count = len(self.ended)
         self.mutations.begin(self.provider, mutate)
-        await until(lambda: len(self.told) > count, "the mutation to end")
-        assert self.told[-1][0] is mutate
-        return self.told[-1][1]
+        await until(lambda: len(self.ended) > count, "the mutation to end")
+        assert self.ended[-1][0] is mutate
+        return self.ended[-1][1]
 
     async def failures(self, error: Exception, count: int) -> list[Outcome]:
         self.cloud.faults.inject(Fault(op="attach", error=error, times=count))
@@ -88,13 +88,13 @@ async def works() -> AsyncIterator[Works]:
     await works.mutations.drain(0)
 
 
-async def test_a_mutation_runs_to_its_end_and_is_told_once(works: Works) -> None:
+async def test_a_mutation_runs_to_its_end_and_is_reported_once(works: Works) -> None:
     mutate = works.attach()
     works.mutations.begin(works.provider, mutate)
     assert works.mutations.in_flight == {IP1: mutate}
-    await until(lambda: works.told, "the end")
+    await until(lambda: works.ended, "the end")
     done = outcome(Mutation.ATTACH, node_uid="uid-n1")
-    assert works.told == [(mutate, done)]
+    assert works.ended == [(mutate, done)]
     assert works.mutations.outcomes == {IP1: done}
     assert works.mutations.in_flight == {}
     assert works.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
@@ -109,7 +109,7 @@ async def test_a_second_mutation_of_an_address_is_refused_while_one_is_under_way
     works.mutations.begin(works.provider, works.attach(IP2, "n2"))
     assert works.mutations.in_flight[IP1] is first
     await until(lambda: not works.mutations.in_flight, "both to end")
-    assert [one.ip for one, _ in works.told] == [IP1, IP2]
+    assert [one.ip for one, _ in works.ended] == [IP1, IP2]
     assert works.calls("attach") == 2
 
 
@@ -129,18 +129,18 @@ async def test_no_more_run_at_once_than_the_limit_allows() -> None:
         await asyncio.sleep(0)
     assert works.calls("machine") == 2
     assert len(works.mutations.in_flight) == 5
-    await until(lambda: len(works.told) == 5, "all to end")
-    assert all(ended.error is None for _, ended in works.told)
+    await until(lambda: len(works.ended) == 5, "all to end")
+    assert all(ended.error is None for _, ended in works.ended)
 
 
-async def test_what_the_cloud_accepted_is_told_while_it_goes_on() -> None:
+async def test_the_handle_of_an_accepted_mutation_is_known_while_it_runs() -> None:
     works = Works(MemoryCloud(ONE_CALL, operation_steps=3))
-    told: list[str] = []
-    works.mutations.accepted = lambda mutate: told.append(works.mutations.handles[mutate.ip])
+    accepted: list[str] = []
+    works.mutations.accepted = lambda mutate: accepted.append(works.mutations.handles[mutate.ip])
     works.mutations.begin(works.provider, works.attach())
-    await until(lambda: told, "the handle to be told")
-    assert told == list(works.cloud.under_way)
-    await until(lambda: works.told, "the end")
+    await until(lambda: accepted, "the handle")
+    assert accepted == list(works.cloud.under_way)
+    await until(lambda: works.ended, "the end")
     assert works.mutations.handles == {}
 
 
@@ -160,12 +160,12 @@ def lose() -> None:
     raise LeadershipLost("another one leads")
 
 
-async def test_without_the_lease_nothing_is_called_and_nothing_is_told(works: Works) -> None:
+async def test_without_the_lease_nothing_is_called_and_nothing_is_reported(works: Works) -> None:
     works.mutations.fence = lose
     works.mutations.begin(works.provider, works.attach())
     await until(lambda: not works.mutations.in_flight, "the mutation to be left")
     assert works.cloud.faults.calls == ()
-    assert (works.mutations.outcomes, works.told) == ({}, [])
+    assert (works.mutations.outcomes, works.ended) == ({}, [])
 
 
 async def test_a_lease_lost_on_the_way_is_no_outcome_of_the_mutation(works: Works) -> None:
@@ -173,7 +173,7 @@ async def test_a_lease_lost_on_the_way_is_no_outcome_of_the_mutation(works: Work
     works.mutations.begin(works.provider, works.attach())
     await until(lambda: not works.mutations.in_flight, "the mutation to be left")
     assert works.cloud.mutations == []
-    assert (works.mutations.outcomes, works.told) == ({}, [])
+    assert (works.mutations.outcomes, works.ended) == ({}, [])
 
 
 async def test_the_fence_is_asked_when_the_turn_comes_not_when_it_is_begun() -> None:
@@ -187,7 +187,7 @@ async def test_the_fence_is_asked_when_the_turn_comes_not_when_it_is_begun() -> 
     assert works.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
 
 
-async def test_a_bug_is_told_as_an_outcome_and_logged_with_its_traceback(
+async def test_a_bug_is_an_outcome_and_logged_with_its_traceback(
     works: Works, caplog: pytest.LogCaptureFixture
 ) -> None:
     works.cloud.faults.inject(Fault(op="attach", error=ZeroDivisionError("secret text")))
@@ -200,7 +200,7 @@ async def test_a_bug_is_told_as_an_outcome_and_logged_with_its_traceback(
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
-async def test_what_ends_in_time_is_told_before_the_end(works: Works) -> None:
+async def test_what_ends_in_time_is_reported_before_the_shutdown(works: Works) -> None:
     works.cloud.faults.inject(Fault(op="attach", delay_seconds=0.05))
     works.mutations.begin(works.provider, works.attach())
     await works.mutations.drain(5)
@@ -215,7 +215,7 @@ async def test_what_does_not_end_in_time_is_parked_without_an_outcome(works: Wor
     await works.mutations.drain(0.05)
     await until(lambda: not works.mutations.in_flight, "the mutation to be parked")
     assert time.monotonic() - began < 5
-    assert (works.mutations.outcomes, works.told) == ({}, [])
+    assert (works.mutations.outcomes, works.ended) == ({}, [])
     assert works.cloud.mutations == []
 
 
@@ -224,7 +224,7 @@ async def test_a_drain_with_nothing_under_way_ends_at_once(works: Works) -> None
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert draining.done()
-    assert (works.mutations.in_flight, works.mutations.outcomes, works.told) == ({}, {}, [])
+    assert (works.mutations.in_flight, works.mutations.outcomes, works.ended) == ({}, {}, [])
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_the_node_that_could_not_be_left_is_not_avoided(works: Works) -> N
     assert works.mutations.avoided == {}
 
 
-async def test_success_begins_the_count_of_failures_anew(works: Works) -> None:
+async def test_success_resets_the_count_of_failures(works: Works) -> None:
     await works.failures(MachineUnfit("stopped"), 3)
     assert (await works.ends(works.attach())).error is None
     before = uptime()
@@ -389,7 +389,7 @@ async def test_a_detach_needs_no_machine(works: Works) -> None:
     assert works.cloud.holder(IP1) is None
 
 
-async def test_a_move_is_fenced_by_the_reading_it_rests_on(works: Works) -> None:
+async def test_a_move_is_fenced_by_the_cloud_state_it_rests_on(works: Works) -> None:
     works.attach()
     works.cloud.assign(IP1, "vm-n1")
     mutate = works.mutate(Mutation.MOVE, IP1, "n2")
@@ -421,12 +421,12 @@ async def test_a_throttled_scope_is_asked_more_slowly(works: Works) -> None:
     rate_limiter = RateLimiter()
     works.cloud.faults.inject(Fault(op="attach", error=Throttled("slow down", retry_after=0.2)))
     works.mutations.begin(works.provider, works.attach(), rate_limiter)
-    await until(lambda: works.told, "the refusal")
+    await until(lambda: works.ended, "the refusal")
     assert rate_limiter.per_second < math.inf
     assert rate_limiter.reserve() > 0
 
 
-async def test_a_debt_is_not_paid_by_the_very_address_it_was_made_for() -> None:
+async def test_a_restore_is_not_done_by_the_address_it_is_pending_for() -> None:
     """The attach came true though its answer was lost: the node has nothing of its own yet."""
     works = Works(MemoryCloud(TWO_STEPS))
     await works.ends(works.mutate(Mutation.PREPARE, IP1, may_strip=True))
@@ -446,7 +446,7 @@ async def test_the_fence_is_asked_after_the_rate_limiter_held_a_mutation_back(wo
     works.mutations.fence = lose
     await until(lambda: not works.mutations.in_flight, "the mutation to be left")
     assert works.cloud.faults.calls == ()
-    assert (works.mutations.outcomes, works.told) == ({}, [])
+    assert (works.mutations.outcomes, works.ended) == ({}, [])
 
 
 async def test_a_failed_restore_is_tried_again_later_and_its_node_is_not_avoided() -> None:

@@ -69,7 +69,7 @@ class Setup:
     def allocate(self, name: str, *ips: str, **fields: Any) -> None:
         self.caches.allocations.apply(raw_allocation(name, *ips, **fields))
 
-    def look(self, name: str = "a") -> Observed:
+    def observe(self, name: str = "a") -> Observed:
         observed = self.observer.observe(name)
         assert observed is not None
         return observed
@@ -77,9 +77,10 @@ class Setup:
     async def read(self, name: str = "a") -> Observed:
         """What is observed once everything was read."""
         await until(
-            lambda: Awaited() not in self.look(name).cloud_states.values(), "the cloud to be read"
+            lambda: Awaited() not in self.observe(name).cloud_states.values(),
+            "the cloud to be read",
         )
-        return self.look(name)
+        return self.observe(name)
 
 
 def mutations() -> PendingMutations:
@@ -93,7 +94,7 @@ async def setup() -> AsyncIterator[Setup]:
     await setup.scopes.close()
 
 
-async def test_everything_about_an_allocation_in_one_look(setup: Setup) -> None:
+async def test_everything_about_an_allocation_is_observed_at_once(setup: Setup) -> None:
     setup.cloud.assign(IP1, "vm-n1")
     bound = record(IP1, "n1")
     setup.allocate("a", IP1, IP2, records=(bound,))
@@ -125,7 +126,7 @@ async def test_busy_follows_the_workload_and_crowded_does_not(setup: Setup) -> N
     setup.caches.workloads["StatefulSet"].apply(raw_owned("db", "uid-db"))
     setup.caches.pods.apply(raw_pod("db-0", "n1", "uid-db", "StatefulSet"))
     setup.caches.pods.apply(raw_pod("other", "n2"))
-    observed = setup.look()
+    observed = setup.observe()
     assert (set(observed.busy), set(observed.crowded)) == ({"n1"}, {"n1", "n2"})
 
 
@@ -137,16 +138,18 @@ def misplace(setup: Setup, **spec: Any) -> None:
     setup.caches.pods.apply(raw_pod("db-0", "n2", "uid-db", "StatefulSet", **ASKS))
 
 
-async def test_misplaced_pods_are_seen_only_by_who_evicts_them(setup: Setup) -> None:
+async def test_misplaced_pods_are_observed_only_by_allocations_that_evict_them(
+    setup: Setup,
+) -> None:
     misplace(setup)
     setup.observer.evict_after["uid-db-0"] = 5.0
-    observed = setup.look()
+    observed = setup.observe()
     assert observed.misplaced == [MisplacedPod("default/db-0", "uid-db-0", "n2")]
     assert (set(observed.spoken_for), observed.evict_after) == (set(), {"uid-db-0": 5.0})
     misplace(setup, evictMisplacedPods=False)
-    assert setup.look().misplaced == []
+    assert setup.observe().misplaced == []
     misplace(setup, workloadRef=None)
-    assert setup.look().misplaced == []
+    assert setup.observe().misplaced == []
 
 
 @pytest.mark.parametrize("fields", [{"node_ref": node_ref("n2")}, {"previous": node_ref("n2")}])
@@ -155,13 +158,13 @@ async def test_a_node_that_any_allocation_remembers_is_spoken_for(
 ) -> None:
     misplace(setup)
     setup.allocate("b", IP2, records=(AddressRecord(IP2, **fields),))
-    assert setup.look().spoken_for == {"n2"}
+    assert setup.observe().spoken_for == {"n2"}
 
 
 async def test_a_node_that_a_plan_under_way_gives_away_is_spoken_for(setup: Setup) -> None:
     misplace(setup)
     setup.assumed.replace("b", frozenset({"n1", "n2"}))
-    assert setup.look().spoken_for == {"n2"}
+    assert setup.observe().spoken_for == {"n2"}
 
 
 async def test_a_node_that_holds_an_address_in_any_scope_is_spoken_for(setup: Setup) -> None:
@@ -169,14 +172,14 @@ async def test_a_node_that_holds_an_address_in_any_scope_is_spoken_for(setup: Se
     setup.cloud.assign(IP2, "vm-n2")
     setup.allocate("b", IP2, spec={"cloud": {"provider": "memory", "region": "elsewhere"}})
     await setup.read("b")
-    assert setup.look().spoken_for == {"n2"}
+    assert setup.observe().spoken_for == {"n2"}
 
 
 async def test_an_allocation_that_is_gone_is_not_read(
     setup: Setup,
 ) -> None:
     setup.allocate("a", IP1)
-    setup.look()
+    setup.observe()
     setup.caches.allocations.forget("a")
     assert setup.observer.observe("a") is None
     assert dict(setup.scopes.items()) == {}
@@ -202,10 +205,10 @@ async def test_an_address_that_was_taken_off_the_list_is_read_until_it_is_let_go
 
 async def test_without_a_provider_nothing_is_read_and_the_field_is_named(setup: Setup) -> None:
     setup.allocate("a", IP1)
-    setup.look()
+    setup.observe()
     setup.allocate("a", IP1, spec={"cloud": {"provider": ""}})
     unread = Unread(reasons.INVALID_SPEC, "spec.cloud.provider is empty")
-    observed = setup.look()
+    observed = setup.observe()
     assert observed.cloud_states == {IP1: unread}
     assert (observed.by_machine, observed.machine_of) == ({}, {})
     assert dict(setup.scopes.items()) == {}
@@ -221,23 +224,23 @@ async def test_without_a_provider_nothing_is_read_and_the_field_is_named(setup: 
         ),
     ],
 )
-async def test_a_cloud_that_is_not_to_be_had_is_told_and_nothing_is_absent(
+async def test_an_unavailable_cloud_is_reported_and_nothing_is_absent(
     setup: Setup, cloud: dict[str, str], unread: Unread
 ) -> None:
     setup.allocate("a", IP1, IP2, spec={"cloud": cloud})
-    assert setup.look().cloud_states == {IP1: unread, IP2: unread}
+    assert setup.observe().cloud_states == {IP1: unread, IP2: unread}
 
 
 async def test_an_allocation_without_addresses_reads_nothing(setup: Setup) -> None:
     setup.allocate("a")
-    assert setup.look().cloud_states == {}
+    assert setup.observe().cloud_states == {}
     assert dict(setup.scopes.items()) == {}
 
 
 async def test_the_machine_of_a_vanished_node_is_still_known(setup: Setup) -> None:
     moving = record(IP1, "gone", previous=node_ref("before"))
     setup.allocate("a", IP1, records=(moving,))
-    observed = setup.look()
+    observed = setup.observe()
     assert observed.machine_of["memory://vm-gone"] == "vm-gone"
     assert observed.machine_of["memory://vm-before"] == "vm-before"
     assert set(observed.by_machine) == {"vm-n1", "vm-n2"}
@@ -246,22 +249,22 @@ async def test_the_machine_of_a_vanished_node_is_still_known(setup: Setup) -> No
 # Since when nodes are gone.
 
 
-async def test_a_node_missing_at_the_start_is_gone_from_the_first_look_on(
+async def test_a_node_missing_at_the_start_is_gone_from_the_first_pass_on(
     setup: Setup,
 ) -> None:
     setup.allocate("a", IP1, records=(record(IP1, "gone"),))
-    since = setup.look().gone_since["uid-gone"]
-    assert setup.look().gone_since == {"uid-gone": since}
+    since = setup.observe().gone_since["uid-gone"]
+    assert setup.observe().gone_since == {"uid-gone": since}
 
 
 async def test_a_namesake_of_the_node_is_another_one(setup: Setup) -> None:
     setup.allocate("a", IP1, records=(record(IP1, "n1", node_ref=node_ref("n1", "uid-before")),))
-    assert set(setup.look().gone_since) == {"uid-before"}
+    assert set(setup.observe().gone_since) == {"uid-before"}
 
 
 async def test_a_node_that_is_there_is_not_gone(setup: Setup) -> None:
     setup.allocate("a", IP1, records=(record(IP1, "n1"),))
-    assert setup.look().gone_since == {}
+    assert setup.observe().gone_since == {}
 
 
 # Who has what.
@@ -275,17 +278,17 @@ async def test_the_oldest_allocation_has_the_address(setup: Setup) -> None:
     setup.allocate("z", IP1, IP2, **old("1"))
     setup.allocate("m", IP1, **old("2"))
     setup.allocate("a", IP1, IP3, **old("3"))
-    assert setup.look("z").conflicts == {}
-    assert setup.look("m").conflicts == {IP1: "z"}
-    assert setup.look("a").conflicts == {IP1: "z"}
-    assert set(setup.look("a").cloud_states) == {IP3}  # not even a read
+    assert setup.observe("z").conflicts == {}
+    assert setup.observe("m").conflicts == {IP1: "z"}
+    assert setup.observe("a").conflicts == {IP1: "z"}
+    assert set(setup.observe("a").cloud_states) == {IP3}  # not even a read
 
 
 async def test_of_two_of_one_second_the_uid_decides_for_everybody(setup: Setup) -> None:
     setup.allocate("a", IP1, uid="uid-2")
     setup.allocate("b", IP1, uid="uid-1")
-    assert setup.look("a").conflicts == {IP1: "b"}
-    assert setup.look("b").conflicts == {}
+    assert setup.observe("a").conflicts == {IP1: "b"}
+    assert setup.observe("b").conflicts == {}
 
 
 @pytest.mark.parametrize("held", [record(IP1, "n1"), record(IP1, previous=node_ref("n1"))])
@@ -294,27 +297,27 @@ async def test_an_address_not_let_go_is_still_the_old_ones(
 ) -> None:
     setup.allocate("old", records=(held,), **old("1"))
     setup.allocate("a", IP1, **old("2"))
-    assert setup.look().conflicts == {IP1: "old"}
+    assert setup.observe().conflicts == {IP1: "old"}
     setup.allocate("old", records=(record(IP1),), **old("1"))
-    assert setup.look().conflicts == {}
+    assert setup.observe().conflicts == {}
 
 
 async def test_a_younger_one_that_holds_it_gives_it_to_an_older_one(setup: Setup) -> None:
     setup.allocate("young", IP1, records=(record(IP1, "n1"),), **old("2"))
     setup.allocate("a", IP1, **old("1"))
-    assert setup.look("a").conflicts == {}
-    assert setup.look("young").conflicts == {IP1: "a"}
+    assert setup.observe("a").conflicts == {}
+    assert setup.observe("young").conflicts == {IP1: "a"}
 
 
-async def test_nodes_with_or_promised_to_others_are_taken_but_not_our_own(
+async def test_nodes_with_or_assumed_by_others_are_taken_but_not_our_own(
     setup: Setup,
 ) -> None:
     setup.allocate("a", IP1, records=(record(IP1, "n1"),))
     setup.allocate("b", IP2, records=(record(IP2, "n2"), record(IP3)))
     setup.assumed.replace("a", frozenset({"n4"}))
     setup.assumed.replace("c", frozenset({"n3"}))
-    assert setup.look("a").taken == {"n2": "b", "n3": "c"}
-    assert setup.look("b").taken == {"n1": "a", "n4": "a", "n3": "c"}
+    assert setup.observe("a").taken == {"n2": "b", "n3": "c"}
+    assert setup.observe("b").taken == {"n1": "a", "n4": "a", "n3": "c"}
 
 
 def say(setup: Setup, name: str = "n1", owner: str = "") -> None:
@@ -325,7 +328,7 @@ def say(setup: Setup, name: str = "n1", owner: str = "") -> None:
 
 
 def settle(setup: Setup, name: str = "a", *ips: str, **fields: Any) -> None:
-    """An allocation whose every address was looked at."""
+    """An allocation with a record of every address."""
     waiting = tuple(AddressRecord(ip, Phase.WAITING, "NoEligibleNode") for ip in ips)
     raw = raw_allocation(name, *ips, **({"records": waiting} | fields))
     raw["status"]["observedGeneration"] = 1
@@ -339,7 +342,7 @@ async def test_a_label_nobody_answers_for_is_a_stray_once_all_is_known(
     say(setup, owner=owner)
     settle(setup, "a", IP1)
     settle(setup, "b", IP2)
-    assert setup.look().strays == []  # nothing was read yet
+    assert setup.observe().strays == []  # nothing was read yet
     await setup.read("b")
     assert list((await setup.read()).strays) == ["n1"]
 
@@ -377,7 +380,7 @@ async def test_no_label_is_a_stray_while_an_allocation_may_yet_answer_for_it(
     say(setup)
     settle(setup, "a", IP1)
     settle(setup, "b", IP2, **unsettled)
-    setup.look("b")
+    setup.observe("b")
     assert (await setup.read()).strays == []
 
 
@@ -385,7 +388,7 @@ async def test_a_node_with_an_older_ones_address_as_well_is_outranked(setup: Set
     held = {name: (record(ip, "n1"),) for name, ip in (("old", IP1), ("a", IP2), ("new", IP3))}
     for number, (name, records) in enumerate(held.items(), 1):
         setup.allocate(name, records[0].ip, records=records, **old(str(number)))
-    assert {name: "n1" in setup.look(name).outranked for name in held} == {
+    assert {name: "n1" in setup.observe(name).outranked for name in held} == {
         "old": False, "a": True, "new": True,
     }  # fmt: skip
 
@@ -398,19 +401,19 @@ async def test_of_two_objects_for_one_machine_the_one_that_can_serve_counts(
         raw["spec"]["providerID"] = "memory://vm-x"
         setup.caches.nodes.apply(raw)
         setup.allocate("a", IP1)
-        assert setup.look().by_machine["vm-x"] == name
+        assert setup.observe().by_machine["vm-x"] == name
 
 
-async def test_a_refused_label_is_told_while_its_node_is_there(setup: Setup) -> None:
+async def test_a_refused_label_is_observed_while_its_node_is_there(setup: Setup) -> None:
     setup.allocate("a", IP1)
     setup.observer.label_errors |= {"n1": "refused", "gone": "refused"}
-    assert setup.look().label_errors == {"n1": "refused"}
+    assert setup.observe().label_errors == {"n1": "refused"}
 
 
 # How mutations ended.
 
 
-async def test_an_outcome_is_told_to_whom_the_address_belongs_and_who_knows_it(
+async def test_an_outcome_is_observed_by_the_owner_of_the_address_and_by_whoever_records_it(
     setup: Setup,
 ) -> None:
     done = Outcome(Mutation.ATTACH, "old", node_uid="uid-n1")
@@ -418,5 +421,5 @@ async def test_an_outcome_is_told_to_whom_the_address_belongs_and_who_knows_it(
     setup.allocate("old", IP1, records=(record(IP1, "n1"),), **old("1"))
     conflict = AddressRecord(IP1, Phase.BLOCKED, "Conflict")
     setup.allocate("a", IP1, IP3, records=(conflict,), **old("2"))
-    assert setup.look("old").outcomes == {IP1: done}
-    assert setup.look("a").outcomes == {}  # no record tells of IP3 yet
+    assert setup.observe("old").outcomes == {IP1: done}
+    assert setup.observe("a").outcomes == {}  # no record names IP3 yet

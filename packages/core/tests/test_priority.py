@@ -88,7 +88,7 @@ async def test_a_turn_handed_to_one_who_gives_up_goes_to_the_next() -> None:
         await crowd.want(name, Mutation.MOVE)
     crowd.over["a"].set()
     await asyncio.sleep(0)
-    # The turn is handed over, but the one who has it now has not woken.
+    # The turn is handed over, but its new owner has not run yet.
     assert crowd.tasks["a"].done()
     assert crowd.log == ["a"]
     crowd.tasks["b"].cancel()

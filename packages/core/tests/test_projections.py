@@ -80,7 +80,7 @@ def test_a_record_is_written_with_the_names_of_the_api() -> None:
     }  # fmt: skip
 
 
-def test_what_is_owed_and_under_way_survives_the_status() -> None:
+def test_pending_restores_and_mutations_under_way_survive_the_status() -> None:
     one = AddressRecord(
         IP,
         operation="attach/r1",
@@ -94,7 +94,7 @@ def test_what_is_owed_and_under_way_survives_the_status() -> None:
 
 
 @pytest.mark.parametrize("wire", [{"phase": "Bogus"}, {"phase": "Pending", "since": "yesterday"}])
-def test_an_entry_somebody_else_wrote_is_looked_at_anew(wire: dict[str, Any]) -> None:
+def test_an_entry_somebody_else_wrote_is_observed_again(wire: dict[str, Any]) -> None:
     assert record_from_wire(AddressStatus(ip=IP, **wire)) == AddressRecord(IP)
 
 
@@ -312,7 +312,7 @@ def test_an_allocation_of_the_first_version_means_what_it_meant() -> None:
     assert not allocation.finalizer
 
 
-def test_addresses_are_compared_in_one_spelling_and_bad_ones_are_told() -> None:
+def test_addresses_are_compared_in_one_spelling_and_bad_ones_are_listed() -> None:
     raw = raw_allocation("a", "2001:0db8::0001", "10.0.0.1", " 203.0.113.10", IP, "nonsense")
     allocation = project_allocation(raw).allocation
     assert allocation.addresses == ("2001:db8::1", IP)
@@ -321,7 +321,7 @@ def test_addresses_are_compared_in_one_spelling_and_bad_ones_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
         ({"cloud": {}}, "spec.cloud.provider"),
         ({"cloud": {"provider": ""}}, "spec.cloud.provider"),
@@ -330,9 +330,11 @@ def test_addresses_are_compared_in_one_spelling_and_bad_ones_are_told() -> None:
         ({"failover": {"drain": "Never"}}, "spec.failover.drain"),
     ],
 )
-def test_a_spec_that_cannot_be_carried_out_names_its_field(spec: dict[str, Any], told: str) -> None:
+def test_a_spec_that_cannot_be_carried_out_names_its_field(
+    spec: dict[str, Any], message: str
+) -> None:
     assert project_allocation(raw_allocation("a", IP, spec=spec)).allocation.problem.startswith(
-        told
+        message
     )
 
 
@@ -341,10 +343,10 @@ def test_an_object_without_a_spec_is_a_problem_and_no_crash() -> None:
     del raw["spec"], raw["status"]
     view = project_allocation(raw)
     assert view.allocation.problem
-    assert (view.records, view.conditions, view.seen_generation) == ((), (), 0)
+    assert (view.records, view.conditions, view.observed_generation) == ((), (), 0)
 
 
-def test_deletion_and_the_wish_to_let_go_are_seen() -> None:
+def test_deletion_and_forced_release_are_read() -> None:
     gone: dict[str, Any] = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
     forced: dict[str, Any] = {"annotations": {"moorage.dev/force-release": "true"}}
     plain = project_allocation(raw_allocation("a", IP)).allocation
@@ -363,7 +365,7 @@ def test_the_status_is_remembered_with_the_version_it_was_read_at() -> None:
         {"type": "Ready", "status": "True", "reason": "AllBound", "lastTransitionTime": "t"}
     ]
     view = project_allocation(raw)
-    assert (view.records, view.seen_generation) == ((bound,), 3)
+    assert (view.records, view.observed_generation) == ((bound,), 3)
     assert view.subject.resource_version == "42"
     assert [(c.type, c.status, c.reason) for c in view.conditions] == [
         ("Ready", "True", "AllBound")

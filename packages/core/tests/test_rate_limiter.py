@@ -124,7 +124,7 @@ async def test_of_those_that_wait_what_ends_a_move_is_sent_first() -> None:
     async with asyncio.TaskGroup() as group:
         for mutation in (Mutation.PREPARE, Mutation.RESTORE, Mutation.DETACH, Mutation.ATTACH):
             group.create_task(send(mutation))
-    # The first of them was told its moment before the others came.
+    # The first of them got its turn before the others came.
     assert sent == [Mutation.PREPARE, Mutation.ATTACH, Mutation.DETACH, Mutation.RESTORE]
 
 
@@ -172,7 +172,7 @@ def test_only_what_was_sent_lately_and_not_what_waits_says_how_fast_was_too_fast
     assert rate_limiter.per_second == sent / LOOK_BACK_SECONDS / 2
 
 
-def test_it_grows_by_one_a_second_and_a_refusal_begins_the_second_anew(
+def test_it_grows_by_one_a_second_and_a_refusal_restarts_the_second(
     rate_limiter: RateLimiter, clock: Clock
 ) -> None:
     for _ in range(100):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, allocation, node_ref, record, seen
+from core_builders import IP1, IP2, allocation, node_ref, observed_with, record
 
 from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core.actions import Action
@@ -25,27 +25,27 @@ def plan_of(*records: AddressRecord) -> Plan[Action]:
     return Plan("AllBound", "fine", status=status, finalizer=Finalizer.PRESENT)
 
 
-def told(
+def published(
     before: tuple[AddressRecord, ...], after: tuple[AddressRecord, ...], **fields: Any
 ) -> list[tuple[str, str, str]]:
-    observed = seen(one=allocation(IP1, **fields), records=before)
+    observed = observed_with(one=allocation(IP1, **fields), records=before)
     return [(one.type, one.reason, one.message) for one in events(observed, plan_of(*after))]
 
 
 def test_an_event_is_about_the_allocation() -> None:
-    observed = seen()
+    observed = observed_with()
     assert list(events(observed, plan_of(BOUND))) == [
         Event(NETIPALLOCATIONS, "a", None, "uid-a", "Normal", "Bound", f"{IP1}: on node n1")
     ]
 
 
-def test_a_new_reason_is_told_and_trouble_is_a_warning() -> None:
-    assert told((BOUND,), (HELD,)) == [("Warning", "NodeNotReady", f"{IP1}: n1 is NotReady")]
-    assert told((HELD,), (BOUND,)) == [("Normal", "Bound", f"{IP1}: on node n1")]
+def test_a_new_reason_is_an_event_and_trouble_is_a_warning() -> None:
+    assert published((BOUND,), (HELD,)) == [("Warning", "NodeNotReady", f"{IP1}: n1 is NotReady")]
+    assert published((HELD,), (BOUND,)) == [("Normal", "Bound", f"{IP1}: on node n1")]
 
 
-def test_nothing_is_told_without_a_write() -> None:
-    observed = seen(records=(BOUND,))
+def test_without_a_write_there_is_no_event() -> None:
+    observed = observed_with(records=(BOUND,))
     assert list(events(observed, Plan("AllBound", "fine", finalizer=Finalizer.ABSENT))) == []
 
 
@@ -69,22 +69,22 @@ def test_what_is_is_worth_an_event(
     assert is_worth_an_event(old, new) is worth
 
 
-def test_an_address_that_is_let_go_is_told_once_each() -> None:
+def test_each_released_address_is_one_event() -> None:
     other = record(IP2, "n2")
-    assert told((BOUND, other), ()) == [
+    assert published((BOUND, other), ()) == [
         ("Normal", "Released", f"{IP1}: no longer held for this allocation"),
         ("Normal", "Released", f"{IP2}: no longer held for this allocation"),
     ]
-    assert told((BOUND, other), (other,)) == [
+    assert published((BOUND, other), (other,)) == [
         ("Normal", "Released", f"{IP1}: no longer held for this allocation")
     ]
 
 
-def test_a_problem_of_the_spec_is_told_once_for_each_generation() -> None:
+def test_a_problem_of_the_spec_is_one_event_for_each_generation() -> None:
     one = allocation(IP1, generation=3, problem="spec.x: bad")
     plan: Plan[Action] = Plan("InvalidSpec", "spec.x: bad", status=AllocationStatus((), ()))
-    first = seen(one=one, seen_generation=2)
-    again = seen(one=one, seen_generation=3)
+    first = observed_with(one=one, observed_generation=2)
+    again = observed_with(one=one, observed_generation=3)
     assert [(n.type, n.reason, n.message) for n in events(first, plan)] == [
         ("Warning", "InvalidSpec", "spec.x: bad")
     ]

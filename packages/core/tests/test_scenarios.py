@@ -1,4 +1,4 @@
-"""The named scenarios of the specification, as pure decisions over a simulated world."""
+"""The named scenarios of the specification, as pure decisions over a simulated cluster."""
 
 from __future__ import annotations
 
@@ -52,10 +52,12 @@ def test_a1_first_bind(bound: Simulation) -> None:
 
 def test_a1_the_label_comes_only_after_the_cloud_shows_the_address(simulation: Simulation) -> None:
     simulation.allocate("a", IP1)
-    seen: list[tuple[str, object]] = []
-    simulation.before = lambda action: seen.append((type(action).__name__, simulation.where(IP1)))
+    observed: list[tuple[str, object]] = []
+    simulation.before = lambda action: observed.append(
+        (type(action).__name__, simulation.where(IP1))
+    )
     simulation.settle()
-    label_changes = [where for kind, where in seen if kind == "LabelNode"]
+    label_changes = [where for kind, where in observed if kind == "LabelNode"]
     assert label_changes == ["n1"]
 
 
@@ -68,11 +70,11 @@ def test_a2_steady_zero(bound: Simulation) -> None:
 
 def test_a3_no_label_while_an_operation_is_under_way(bound: Simulation) -> None:
     bound.allocate("b", "203.0.113.20", selector=(("pool", "b"),))
-    simulation = bound.look("b")
-    plan_world = replace(
-        simulation, in_flight={"203.0.113.20"}, cloud_states={"203.0.113.20": Awaited()}
+    observed = bound.observe("b")
+    awaited = replace(
+        observed, in_flight={"203.0.113.20"}, cloud_states={"203.0.113.20": Awaited()}
     )
-    kinds = {type(action).__name__ for action in decide(plan_world).actions}
+    kinds = {type(action).__name__ for action in decide(awaited).actions}
     assert "LabelNode" not in kinds
     assert "Mutate" not in kinds
 
@@ -227,7 +229,7 @@ def test_c6_notready_flap(bound: Simulation) -> None:
     assert bound.where(IP1) == "n3"
 
 
-def test_c6_a_notready_node_says_when_to_look_again(bound: Simulation) -> None:
+def test_c6_a_notready_node_sets_the_time_of_the_next_pass(bound: Simulation) -> None:
     bound.change_node("n1", ready=False)
     wait = bound.plan("a").wait
     assert wait is not None
@@ -289,12 +291,12 @@ def test_f1_a_node_elsewhere_is_refused_before_any_interface_is_touched() -> Non
     simulation.add_node("n2", machine="near")
     simulation.cloud.add_address(IP1, location="eu-west-1")
     simulation.allocate("a", IP1)
-    seen: list[AddressRecord] = []
-    simulation.after = lambda a: seen.extend(a.records) if isinstance(a, WriteStatus) else None
+    observed: list[AddressRecord] = []
+    simulation.after = lambda a: observed.extend(a.records) if isinstance(a, WriteStatus) else None
     simulation.settle()
     assert simulation.where(IP1) == "n2"
     assert all("vm-n1" not in subjects for _, subjects in simulation.cloud.mutations)
-    assert any("us-east-1" in record.message for record in seen)
+    assert any("us-east-1" in record.message for record in observed)
 
 
 def test_f4_an_address_on_a_load_balancer_is_never_touched(bound: Simulation) -> None:
@@ -422,7 +424,7 @@ def test_h3_delete_while_the_cloud_is_down_waits(bound: Simulation) -> None:
     assert (bound.stored, bound.where(IP1)) == ({}, "n1")
 
 
-def test_an_absent_address_is_told_and_found_later(simulation: Simulation) -> None:
+def test_an_absent_address_is_reported_and_found_later(simulation: Simulation) -> None:
     simulation.allocate("a", IP1)
     simulation.cloud.remove_address(IP1)
     simulation.settle()
@@ -481,7 +483,7 @@ def test_the_intention_is_stored_before_every_mutation(bound: Simulation) -> Non
     assert bound.where(IP1) == "n3"
 
 
-def test_invalid_entries_are_told_and_the_others_proceed(simulation: Simulation) -> None:
+def test_invalid_entries_are_reported_and_the_others_proceed(simulation: Simulation) -> None:
     simulation.allocate("a", IP1, invalid=(("10.0.0.1", "lies in 10.0.0.0/8"),))
     simulation.settle()
     assert simulation.record("a", "10.0.0.1").reason == "InvalidAddress"
@@ -499,7 +501,7 @@ def test_a_spec_that_cannot_be_carried_out_changes_nothing(bound: Simulation) ->
 
 
 def test_j3_five_hundred_addresses_on_a_thousand_nodes_are_planned_at_once() -> None:
-    """How long it takes is a row of the benchmark; here: one plan, each on a node of its own."""
+    """How long it takes is measured by the benchmark; here: one plan, each on a node of its own."""
     simulation = Simulation()
     for number in range(1000):
         simulation.add_node(f"n{number:04}")

@@ -24,19 +24,19 @@ SELDOM = 1000.0  # seconds: not again within a test
 
 @dataclass
 class Reader:
-    """One scope read by its own task, with what it told."""
+    """One scope read by its own task, with what it reported."""
 
     cloud: MemoryCloud
-    told: list[list[str]] = field(default_factory=list)
-    seen: list[dict[str, CloudState]] = field(default_factory=list)
+    changed: list[list[str]] = field(default_factory=list)
+    observed: list[dict[str, CloudState]] = field(default_factory=list)
     scope: Scope = field(init=False)
 
     def __post_init__(self) -> None:
         self.scope = Scope(MemoryProvider(self.cloud), self._changed)
 
     def _changed(self, names: Collection[str]) -> None:
-        self.told.append(sorted(names))
-        self.seen.append({ip: self.scope.cloud_state(ip) for ip in (IP1, IP2, IP3)})
+        self.changed.append(sorted(names))
+        self.observed.append({ip: self.scope.cloud_state(ip) for ip in (IP1, IP2, IP3)})
 
     @property
     def reads(self) -> list[tuple[str, ...]]:
@@ -58,7 +58,7 @@ def cloud() -> MemoryCloud:
 
 
 @asynccontextmanager
-async def reading(cloud: MemoryCloud) -> AsyncIterator[Reader]:
+async def running(cloud: MemoryCloud) -> AsyncIterator[Reader]:
     reader = Reader(cloud)
     task = asyncio.create_task(reader.scope.run())
     try:
@@ -68,20 +68,20 @@ async def reading(cloud: MemoryCloud) -> AsyncIterator[Reader]:
 
 
 async def ended(task: asyncio.Task[None]) -> None:
-    """End a task, however often it must be told."""
+    """End a task, however often it must be cancelled."""
     while not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=1)
 
 
 async def a_while(seconds: float = 0.15) -> None:
-    """Long enough for a reading that must not come to have come."""
+    """Long enough for a read that must not happen."""
     await asyncio.sleep(seconds)
 
 
 async def test_an_address_is_awaited_then_what_the_cloud_says(cloud: MemoryCloud) -> None:
     cloud.assign(IP1, "vm-1")
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1, IP3], SELDOM)
         assert reader.scope.cloud_state(IP1) == Awaited()
         assert await reader.settled(IP1) == Present(cloud.snapshot([IP1])[IP1])
@@ -90,16 +90,16 @@ async def test_an_address_is_awaited_then_what_the_cloud_says(cloud: MemoryCloud
 
 
 async def test_all_allocations_are_read_in_one_call(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
         reader.scope.want("b", [IP2, IP3], SELDOM)
         await reader.settled(IP3)
         assert reader.reads == [(IP1, IP2, IP3)]
-        assert reader.told == [["a", "b"]]
+        assert reader.changed == [["a", "b"]]
 
 
 async def test_what_was_said_before_is_not_read_again(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         for _ in range(50):
@@ -110,17 +110,17 @@ async def test_what_was_said_before_is_not_read_again(cloud: MemoryCloud) -> Non
 
 
 async def test_a_new_address_is_read_alone_and_at_once(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         reader.scope.want("b", [IP1, IP2], SELDOM)
         await reader.settled(IP2)
         assert reader.reads == [(IP1,), (IP2,)]
-        assert reader.told == [["a"], ["b"]]
+        assert reader.changed == [["a"], ["b"]]
 
 
 async def test_an_invalidated_address_is_awaited_and_read_alone(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
         before = await reader.settled(IP1)
         cloud.assign(IP1, "vm-1")
@@ -128,8 +128,8 @@ async def test_an_invalidated_address_is_awaited_and_read_alone(cloud: MemoryClo
         reader.scope.invalidate([IP1])
         assert reader.scope.cloud_state(IP1) == Awaited()
         assert isinstance(reader.scope.cloud_state(IP2), Present)
-        await until(lambda: len(reader.seen) == 2, "the second reading")
-        assert reader.seen[1][IP1] == Present(cloud.snapshot([IP1])[IP1])
+        await until(lambda: len(reader.observed) == 2, "the second read")
+        assert reader.observed[1][IP1] == Present(cloud.snapshot([IP1])[IP1])
         assert reader.reads == [(IP1, IP2), (IP1,)]
 
 
@@ -137,74 +137,74 @@ async def test_an_invalidated_address_is_awaited_until_the_answer_is_there(
     cloud: MemoryCloud,
 ) -> None:
     cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1, skip=1))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         cloud.assign(IP1, "vm-1")
         reader.scope.invalidate([IP1])
-        await until(lambda: len(reader.reads) == 2, "the second reading to begin")
-        assert len(reader.seen) == 1  # and it has not ended
+        await until(lambda: len(reader.reads) == 2, "the second read to begin")
+        assert len(reader.observed) == 1  # and it has not ended
         assert reader.scope.cloud_state(IP1) == Awaited()
         assert not reader.scope.all_read()
 
 
-async def test_it_is_told_that_an_address_was_read_again_even_if_nothing_changed(
+async def test_that_an_address_was_read_again_is_reported_even_if_nothing_changed(
     cloud: MemoryCloud,
 ) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         reader.scope.want("b", [IP2], SELDOM)
         await reader.settled(IP1)
         reader.scope.invalidate([IP1])
-        await until(lambda: len(reader.told) == 2, "the second reading")
-        assert reader.told == [["a", "b"], ["a"]]
+        await until(lambda: len(reader.changed) == 2, "the second read")
+        assert reader.changed == [["a", "b"], ["a"]]
 
 
 async def test_many_invalidations_at_once_are_one_call(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
         await reader.settled(IP1)
         for ip in (IP1, IP2, IP1):
             reader.scope.invalidate([ip])
             await asyncio.sleep(0)
-        await until(lambda: len(reader.told) == 2, "the second reading")
+        await until(lambda: len(reader.changed) == 2, "the second read")
         assert reader.reads[1:] == [(IP1, IP2)]
 
 
-async def test_an_address_invalidated_during_a_reading_is_awaited_until_read_again(
+async def test_an_address_invalidated_during_a_read_is_awaited_until_read_again(
     cloud: MemoryCloud,
 ) -> None:
     cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1, IP2], SELDOM)
-        await until(lambda: reader.reads, "the reading to begin")
+        await until(lambda: reader.reads, "the read to begin")
         reader.scope.invalidate([IP1])
-        await until(lambda: len(reader.seen) == 2, "two readings to end")
-        first, second = reader.seen
+        await until(lambda: len(reader.observed) == 2, "two reads to end")
+        first, second = reader.observed
         assert first[IP1] == Awaited()
         assert isinstance(first[IP2], Present)
         assert isinstance(second[IP1], Present)
         assert reader.reads == [(IP1, IP2), (IP1,)]
 
 
-async def test_nothing_is_told_while_the_cloud_says_the_same(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+async def test_nothing_is_reported_while_the_cloud_says_the_same(cloud: MemoryCloud) -> None:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], 0.02)
         reader.scope.want("b", [IP2], 0.02)
-        await until(lambda: len(reader.reads) >= 4, "four readings")
-        assert reader.told == [["a", "b"]]
+        await until(lambda: len(reader.reads) >= 4, "four reads")
+        assert reader.changed == [["a", "b"]]
         cloud.assign(IP2, "vm-1")
-        await until(lambda: len(reader.told) == 2, "the change to be told")
-        assert reader.told[1] == ["b"]
-        assert reader.seen[1][IP2] == Present(cloud.snapshot([IP2])[IP2])
+        await until(lambda: len(reader.changed) == 2, "the change to be reported")
+        assert reader.changed[1] == ["b"]
+        assert reader.observed[1][IP2] == Present(cloud.snapshot([IP2])[IP2])
 
 
 async def test_the_interval_is_that_of_the_most_impatient(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         reader.scope.want("b", [IP2], 0.05)
-        await until(lambda: reader.reads.count((IP1, IP2)) == 4, "readings at the interval")
+        await until(lambda: reader.reads.count((IP1, IP2)) == 4, "reads at the interval")
         at = [call.at for call in cloud.faults.calls][-3:]
         assert all(later - earlier >= 0.05 for earlier, later in pairwise(at))
         reader.scope.unwant("b")
@@ -214,15 +214,15 @@ async def test_the_interval_is_that_of_the_most_impatient(cloud: MemoryCloud) ->
 
 
 async def test_a_shorter_interval_counts_from_now_on(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
         reader.scope.want("a", [IP1], 0.05)
-        await until(lambda: len(reader.reads) >= 3, "readings at the new interval")
+        await until(lambda: len(reader.reads) >= 3, "reads at the new interval")
 
 
-async def test_readings_do_not_follow_each_other_without_a_pause(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+async def test_reads_do_not_follow_each_other_without_a_pause(cloud: MemoryCloud) -> None:
+    async with running(cloud) as reader:
         began = time.monotonic()
         reader.scope.want("a", [IP1], 0.05)
         reader.scope.invalidate([IP2, IP3])  # nobody wants these
@@ -233,7 +233,7 @@ async def test_readings_do_not_follow_each_other_without_a_pause(cloud: MemoryCl
 
 
 async def test_an_address_nobody_wants_is_not_read(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         reader.scope.want("b", [IP2], SELDOM)
         await reader.settled(IP1)
@@ -252,37 +252,37 @@ def unread(text: str = "no right to read") -> Unread:
     return Unread(reasons.DENIED, f"cannot read the cloud: {text}")
 
 
-async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_are_told(
+async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_allocations_are_triggered(
     cloud: MemoryCloud,
 ) -> None:
     cloud.faults.inject(Fault(op="snapshot", error=Denied("no right to read"), skip=1))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], 0.02)
         reader.scope.want("b", [IP2], 0.02)
-        await until(lambda: len(reader.told) == 2, "the failure to be told")
-        assert reader.seen[1] == dict.fromkeys((IP1, IP2, IP3), unread())
+        await until(lambda: len(reader.changed) == 2, "the failure to be reported")
+        assert reader.observed[1] == dict.fromkeys((IP1, IP2, IP3), unread())
         assert not reader.scope.all_read()
-        await until(lambda: len(reader.told) == 3, "the recovery to be told")
-        assert reader.told == [["a", "b"]] * 3
+        await until(lambda: len(reader.changed) == 3, "the recovery to be reported")
+        assert reader.changed == [["a", "b"]] * 3
         assert reader.reads[-1] == (IP1, IP2)
-        assert reader.seen[2] == reader.seen[0]
+        assert reader.observed[2] == reader.observed[0]
 
 
-async def test_a_failed_reading_of_one_address_leaves_the_others_known(
+async def test_a_failed_read_of_one_address_leaves_the_others_known(
     cloud: MemoryCloud,
 ) -> None:
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         reader.scope.want("b", [IP2], SELDOM)
         await reader.settled(IP1)
         cloud.faults.inject(Fault(op="snapshot", error=Denied("no right to read")))
         reader.scope.invalidate([IP1])
-        await until(lambda: len(reader.told) == 2, "the failure to be told")
+        await until(lambda: len(reader.changed) == 2, "the failure to be reported")
         assert reader.scope.cloud_state(IP1) == unread()
         assert isinstance(reader.scope.cloud_state(IP2), Present)
-        await until(lambda: len(reader.told) == 3, "the recovery to be told")
+        await until(lambda: len(reader.changed) == 3, "the recovery to be reported")
         assert isinstance(reader.scope.cloud_state(IP1), Present)
-        assert reader.told[1:] == [["a"], ["a"]]
+        assert reader.changed[1:] == [["a"], ["a"]]
         assert reader.scope.all_read()
 
 
@@ -291,7 +291,7 @@ async def test_the_log_says_once_what_fails(
 ) -> None:
     one, other = Unavailable("no answer"), Unavailable("no route")
     cloud.faults.inject(*(Fault(op="snapshot", error=error) for error in (one, one, other)))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
         await until(lambda: len(reader.reads) == 4, "three failures and a success")
         await reader.settled(IP1)
@@ -302,7 +302,7 @@ async def test_the_log_says_once_what_fails(
 
 async def test_what_is_held_and_whether_all_is_known_can_be_asked(cloud: MemoryCloud) -> None:
     cloud.assign(IP1, "vm-1")
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1, IP2, IP3], SELDOM)
         assert not reader.scope.all_read()
         assert reader.scope.holders() == set()
@@ -313,13 +313,13 @@ async def test_what_is_held_and_whether_all_is_known_can_be_asked(cloud: MemoryC
         assert not reader.scope.all_read()
 
 
-async def test_an_address_wanted_during_a_reading_is_read_next(cloud: MemoryCloud) -> None:
+async def test_an_address_wanted_during_a_read_is_read_next(cloud: MemoryCloud) -> None:
     cloud.faults.inject(Fault(op="snapshot", delay_seconds=0.1))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], SELDOM)
-        await until(lambda: reader.reads, "the reading to begin")
+        await until(lambda: reader.reads, "the read to begin")
         reader.scope.want("a", [IP2], SELDOM)
-        await until(lambda: len(reader.reads) == 2, "the second reading to begin")
+        await until(lambda: len(reader.reads) == 2, "the second read to begin")
         assert isinstance(await reader.settled(IP2), Present)
         assert reader.reads == [(IP1,), (IP2,)]
         assert reader.scope.cloud_state(IP1) == Awaited()  # nobody wants it any more
@@ -327,9 +327,9 @@ async def test_an_address_wanted_during_a_reading_is_read_next(cloud: MemoryClou
 
 async def test_while_failing_only_time_brings_the_next_attempt(cloud: MemoryCloud) -> None:
     cloud.faults.inject(Fault(op="snapshot", error=Unavailable("no answer"), times=None))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], 0.01)
-        await until(lambda: reader.told, "the first failure")
+        await until(lambda: reader.changed, "the first failure")
         for _ in range(20):
             reader.scope.invalidate([IP1])
             reader.scope.want("b", [IP2], 0.01)
@@ -339,7 +339,7 @@ async def test_while_failing_only_time_brings_the_next_attempt(cloud: MemoryClou
 
 async def test_failures_in_a_row_are_tried_ever_less_often(cloud: MemoryCloud) -> None:
     cloud.faults.inject(Fault(op="snapshot", error=Unavailable("no answer"), times=3))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], 0.01)
         await until(lambda: len(reader.reads) == 3, "three failures")
         first, second, third = (call.at for call in cloud.faults.calls)
@@ -350,7 +350,7 @@ async def test_failures_in_a_row_are_tried_ever_less_often(cloud: MemoryCloud) -
 async def test_the_cloud_says_when_to_come_back(cloud: MemoryCloud) -> None:
     throttled = Throttled("slow down", retry_after=1.6)  # the first pause is 1.25 s at most
     cloud.faults.inject(Fault(op="snapshot", error=throttled))
-    async with reading(cloud) as reader:
+    async with running(cloud) as reader:
         reader.scope.want("a", [IP1], 0.01)
         await until(lambda: len(reader.reads) == 2, "the second attempt")
         first, second = (call.at for call in cloud.faults.calls)
@@ -363,14 +363,14 @@ async def test_a_scope_outlives_a_bug_of_its_provider(cloud: MemoryCloud) -> Non
     task = asyncio.create_task(scope.run())
     try:
         scope.want("a", [IP1], 0.01)
-        await until(lambda: task.done() or isinstance(scope.cloud_state(IP1), Present), "a reading")
+        await until(lambda: task.done() or isinstance(scope.cloud_state(IP1), Present), "a read")
         assert not task.done(), f"nothing is read any more: {task.exception()!r}"
     finally:
         await ended(task)
 
 
-async def test_the_age_is_that_of_the_last_complete_reading(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+async def test_the_age_is_that_of_the_last_complete_read(cloud: MemoryCloud) -> None:
+    async with running(cloud) as reader:
         began = time.time()
         reader.scope.want("a", [IP1, IP2], SELDOM)
         assert reader.scope.read_at == 0.0
@@ -378,12 +378,12 @@ async def test_the_age_is_that_of_the_last_complete_reading(cloud: MemoryCloud) 
         complete = reader.scope.read_at
         assert began <= complete <= time.time()
         reader.scope.invalidate([IP1])
-        await until(lambda: len(reader.told) == 2, "the second reading")
+        await until(lambda: len(reader.changed) == 2, "the second read")
         assert reader.scope.read_at == complete
 
 
-async def test_a_reading_that_is_ended_right_after_a_wish_does_end(cloud: MemoryCloud) -> None:
-    async with reading(cloud) as reader:
+async def test_a_read_that_is_cancelled_right_after_a_request_does_end(cloud: MemoryCloud) -> None:
+    async with running(cloud) as reader:
         (task,) = (one for one in asyncio.all_tasks() if one is not asyncio.current_task())
         reader.scope.want("a", [IP1], SELDOM)
         await reader.settled(IP1)
@@ -398,7 +398,7 @@ async def test_a_reading_that_is_ended_right_after_a_wish_does_end(cloud: Memory
 
 
 class ClosingProvider(MemoryProvider):
-    """Tells whether it was closed."""
+    """Says whether it was closed."""
 
     closed = False
 
@@ -450,7 +450,7 @@ async def test_an_allocation_that_changes_its_region_is_read_there_only(opened: 
 async def test_a_scope_nobody_wants_is_not_read_any_more(opened: Opened) -> None:
     for name in ("a", "b"):
         opened.scopes.want(allocation(name=name, interval=0.01), {IP1})
-    await until(lambda: len(opened.cloud.faults.calls) >= 2, "readings")
+    await until(lambda: len(opened.cloud.faults.calls) >= 2, "reads")
     opened.scopes.unwant("a")
     assert opened.scopes.of("b") is not None
     opened.scopes.unwant("b")
@@ -493,10 +493,10 @@ async def test_one_that_was_made_ready_in_vain_is_closed(opened: Opened) -> None
     assert opened.providers["memory", ""].closed
 
 
-async def test_at_the_end_all_readings_stop_and_all_providers_are_closed(opened: Opened) -> None:
+async def test_at_the_end_all_reads_stop_and_all_providers_are_closed(opened: Opened) -> None:
     opened.scopes.want(allocation(name="a", region="r1", interval=0.01), {IP1})
     opened.scopes.want(allocation(name="b", region="r2", interval=0.01), {IP2})
-    await until(lambda: opened.cloud.faults.calls, "readings")
+    await until(lambda: opened.cloud.faults.calls, "reads")
     await opened.scopes.close()
     assert {key: one.closed for key, one in opened.providers.items()} == {
         ("memory", "r1"): True,

@@ -87,7 +87,7 @@ def test_a_scope_with_nothing_to_read_sleeps() -> None:
         scope = Scope(MemoryProvider(cloud), lambda _: None)
         task = asyncio.create_task(scope.run())
         scope.want("a", [IP1], 1000.0)
-        await until(lambda: isinstance(scope.cloud_state(IP1), Present), "the first reading")
+        await until(lambda: isinstance(scope.cloud_state(IP1), Present), "the first read")
         before = selector.turns
         await asyncio.sleep(0.5)
         assert selector.turns - before <= 5  # fifty, if it asked itself all the time

@@ -1,4 +1,4 @@
-"""What moorage-core can be told beyond the common settings, and how it refuses nonsense."""
+"""What moorage-core can be set to beyond the common settings, and how it refuses nonsense."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_nonsense_is_refused_in_one_line_that_names_the_flag(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         load(CoreSettings, [flag, value])
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert ended.value.code == 2
-    assert told.startswith(f"moorage-core: {flag}: '{value}'")
-    assert told.count("\n") == 1
+    assert printed.startswith(f"moorage-core: {flag}: '{value}'")
+    assert printed.count("\n") == 1
 
 
-def test_the_command_tells_its_version(
+def test_the_command_prints_its_version(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["moorage-core", "--version"])

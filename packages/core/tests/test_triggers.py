@@ -1,4 +1,4 @@
-"""Which allocations are looked at when something changes, and which are left in peace."""
+"""Which allocations a change triggers, and which it does not."""
 
 from __future__ import annotations
 
@@ -66,23 +66,25 @@ def watched() -> Watched:
 # Allocations.
 
 
-def test_an_allocation_is_looked_at_when_it_comes_changes_and_goes(watched: Watched) -> None:
+def test_an_allocation_is_triggered_when_it_comes_changes_and_goes(watched: Watched) -> None:
     assert watched.allocate("c", IP3) == {"c"}
     assert watched.allocate("c", IP3, generation=2) == {"c"}
     watched.caches.allocations.forget("c")
     assert watched.keys == {"c"}
 
 
-def test_nothing_is_looked_at_for_the_same_again(watched: Watched) -> None:
+def test_the_same_value_again_triggers_nothing(watched: Watched) -> None:
     assert watched.allocate("a", IP1, records=(record(IP1, "n1"),)) == set()
 
 
-def test_who_lists_an_address_is_looked_at_when_another_one_does(watched: Watched) -> None:
+def test_an_allocation_is_triggered_when_another_one_lists_its_address(watched: Watched) -> None:
     assert watched.allocate("c", IP1, IP3) == {"a", "c"}
     assert watched.allocate("c", IP3) == {"a", "c"}
 
 
-def test_who_waits_is_looked_at_when_a_node_or_an_address_becomes_free(watched: Watched) -> None:
+def test_waiting_allocations_are_triggered_when_a_node_or_an_address_becomes_free(
+    watched: Watched,
+) -> None:
     watched.allocate("c", IP3, records=(WAITING,))
     watched.allocate("d", IP1, records=(IN_CONFLICT,))
     assert watched.allocate("a", IP1, records=(record(IP1, "n2"),)) == {"a", "c", "d"}
@@ -91,7 +93,7 @@ def test_who_waits_is_looked_at_when_a_node_or_an_address_becomes_free(watched: 
     assert watched.keys == {"a", "c", "d"}
 
 
-def test_who_waits_is_looked_at_when_an_address_is_let_go_that_was_on_no_node_any_more(
+def test_waiting_allocations_are_triggered_when_an_address_is_released_that_was_on_no_node(
     watched: Watched,
 ) -> None:
     """It was taken off its node, no other was free, and then it was taken off the list."""
@@ -125,7 +127,7 @@ def test_the_node_an_address_is_on_concerns_it_whatever_changes(watched: Watched
     "records",
     [
         (record(IP1, "n1"), WAITING),
-        (record(IP1, "n1"),),  # IP2 was never looked at
+        (record(IP1, "n1"),),  # IP2 has no record yet
         (record(IP1, "n1"), record(IP2, "n2"), record(IP3, "n9", phase=Phase.RELEASING)),
         (record(IP1, "n1"), record(IP2, "n2", phase=Phase.HOLDING)),
     ],
@@ -281,7 +283,7 @@ def test_a_pod_on_a_node_with_an_address_concerns_nobody_until_the_label_goes(
     assert evicting.keys == {"c"}
 
 
-def test_who_evicts_looks_again_when_a_misplaced_pod_may_have_got_an_owner(
+def test_evicting_allocations_are_triggered_when_a_misplaced_pod_may_have_got_an_owner(
     evicting: Watched,
 ) -> None:
     evicting.caches.replicasets.apply(raw_owned("web-1", "rs-1", "d-1"))
@@ -307,7 +309,7 @@ def test_who_does_not_evict_any_more_is_left_in_peace(evicting: Watched) -> None
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"])
-def test_who_waits_for_pods_is_looked_at_when_an_owner_comes_or_goes(
+def test_allocations_that_wait_for_pods_are_triggered_when_an_owner_comes_or_goes(
     watched: Watched, kind: str
 ) -> None:
     watched.allocate("a", IP1, records=(HELD_BACK,))

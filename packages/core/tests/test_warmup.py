@@ -45,7 +45,7 @@ async def test_the_clouds_that_allocations_name_are_made_ready(
             raw["spec"]["cloud"] = cloud
             caches.allocations.apply(raw)
         informer.listed.set()
-        await until(lambda: waiting.check() is None, "the first look")
+        await until(lambda: waiting.check() is None, "the first pass")
         assert ("memory", "r2") in made
         await until(lambda: made.count(("broken", "r1")) > 2, "another try")
         assert made.count(("memory", "r1")) == made.count(("memory", "r2")) == 1
