@@ -34,7 +34,7 @@ MUTATIONS = ("AssociateAddress", "DisassociateAddress")
 
 @dataclass
 class Pool:
-    """Nodes of one test, told apart from all others by a label.
+    """Nodes of one test, which have a label of their own.
 
     Attributes:
         label: value of the node label ``pool``.
@@ -89,7 +89,7 @@ class CoreLab:
             "--metrics-port", "0", "--metrics-host", "127.0.0.1",
             *flags,
         ]  # fmt: skip
-        # Google's SDK looks for the metadata server of a VM otherwise, for many seconds.
+        # Otherwise Google's SDK tries to reach a VM's metadata server, for many seconds.
         here = {"NO_GCE_CHECK": "true", "POD_NAME": name}
         environment = {**self.emulator.environment, **here, **env}
         return self._run.start(Command(name, argv, env=environment, grace_seconds=10.0))
@@ -114,7 +114,7 @@ class CoreLab:
         return '"working"' in child.log.read_text()
 
     def metrics(self, child: Child) -> str:
-        """What it tells Prometheus."""
+        """Its metrics, as Prometheus reads them."""
         found = re.search(r'"port": (\d+)', child.log.read_text())
         assert found, child.log_tail()
         url = f"http://127.0.0.1:{found[1]}/metrics"
@@ -134,16 +134,16 @@ class CoreLab:
         ]
 
     def rests(self, child: Child) -> list[str]:
-        """Wait until it writes nothing from one look at EC2 to the next; return the counters."""
+        """Wait until it writes nothing between two reads of EC2; return the counters."""
 
         def quiet() -> list[str]:
             before = self.writes(child)
-            self.looked(1)
+            self.wait_for_reads(1)
             return before if self.writes(child) == before else []
 
         return wait_for(quiet, PATIENCE, f"{child.name} to write no more")
 
-    # The world.
+    # What a test changes.
 
     def pool(self, size: int, **node: Any) -> Pool:  # fields of Node
         """Add nodes on instances of their own."""
@@ -268,7 +268,7 @@ class CoreLab:
         """Delete the Node object; its instance goes on."""
         self.cluster.request("DELETE", f"/api/v1/nodes/{node}")
 
-    # What is seen.
+    # What a test observes.
 
     def status(self, name: str) -> dict[str, Any]:
         """The allocation's status, ``{}`` = none yet, or no such object."""
@@ -336,14 +336,14 @@ class CoreLab:
 
     # Waiting.
 
-    def looked(self, times: int) -> None:
+    def wait_for_reads(self, times: int) -> None:
         """Wait until EC2 was asked for its addresses so many times."""
         begun = len(self.emulator.faults.ops())
 
         def asked() -> bool:
             return self.emulator.faults.ops(begun).count("DescribeAddresses") >= times
 
-        wait_for(asked, PATIENCE, f"{times} looks at the cloud")
+        wait_for(asked, PATIENCE, f"{times} reads of the cloud")
 
     def wait_bound(self, name: str, ip: str, node: str = "") -> str:
         """Wait until an address is Bound (on that node) and its label is there; return the node."""
@@ -367,7 +367,7 @@ class CoreLab:
         )
 
     def _wait(self, predicate: Callable[[], T], what: str) -> T:
-        """Wait; where it takes too long, tell what the objects and the controllers say."""
+        """Wait; where it takes too long, report what the objects and the controllers say."""
         try:
             return wait_for(predicate, PATIENCE, what)
         except WaitTimeoutError as error:

@@ -10,7 +10,7 @@ from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
 
 CRASHING = Path(__file__).parent / "crashing_core.py"
-# The last change may be seen before the process dies of it: Events are written behind the status.
+# The last change may be visible before the process ends: Events are written behind the status.
 LAST_WORDS_SECONDS = 10.0
 
 

@@ -16,7 +16,7 @@ PAUSE_SECONDS = 0.02
 
 def say(*words: object) -> None:
     """One line for the test to read."""
-    print(*words, flush=True)  # noqa: T201 - the log is what the test looks at
+    print(*words, flush=True)  # noqa: T201 - the test reads the log
 
 
 async def write_forever(client: Client, election: LeaseElection) -> None:

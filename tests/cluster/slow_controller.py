@@ -1,4 +1,4 @@
-"""A controller whose one step takes its time, or one of whose tasks dies: for tests of the end."""
+"""A controller with one slow action, or one of whose tasks dies: for tests of the end."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ class Dialogue:
         self.lines.append((what, self._cut(answer)))
         return answer if isinstance(answer, dict) else {}
 
-    def note(self, what: str, seen: object) -> None:
+    def note(self, what: str, observed: object) -> None:
         """Write down something worked out from answers."""
-        self.lines.append((what, seen))
+        self.lines.append((what, observed))
 
     def _common(self, text: str) -> str:
         text = _STORAGE.sub("", text)
@@ -238,12 +238,12 @@ async def _watch(talk: Dialogue) -> None:
     await client.patch(CONFIGMAPS, one, {"data": {"a": "b"}})
     await client.patch(CONFIGMAPS, one, {"metadata": {"labels": {"odd": "0"}}})
     await client.delete(CONFIGMAPS, "m1", space)
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
     async for event in client.watch(CONFIGMAPS, query, pages[-1].resource_version):
-        told.append((event.type, event.object["metadata"]["name"]))
-        if len(told) == 4:
+        reported.append((event.type, event.object["metadata"]["name"]))
+        if len(reported) == 4:
             break
-    talk.note("watched", told)
+    talk.note("watched", reported)
 
 
 def _version(raw: Json) -> str:

@@ -79,13 +79,13 @@ def reports(
             )  # fmt: skip
             opened.enter_context(run)
             opened.callback(run.terminate)
-        told = {}
+        reported = {}
         for cloud, run in runs.items():
             table, progress = run.communicate(timeout=SECONDS)
             assert run.returncode == 0, progress[-3000:]
             content = json.loads((folder / cloud / "bench.json").read_text())
-            told[cloud] = Report(table, content)
-        yield told
+            reported[cloud] = Report(table, content)
+        yield reported
 
 
 @pytest.fixture(params=CLOUDS)
@@ -141,14 +141,14 @@ def test_a_dead_leader_is_waited_for_a_leaving_one_is_not(
 def test_no_label_goes_and_no_pod_leaves_for_a_failing_api(reports: Mapping[str, Report]) -> None:
     row = reports["azure"].rows["T10"]
     assert row["measured"] == 0
-    told = re.search(
+    reported = re.search(
         r"\((\d+) calls throttled, (\d+).* denied, (\d+).* failing, (\d+)", row["note"]
     )
-    assert told
-    assert all(int(calls) > 0 for calls in told.groups())
+    assert reported
+    assert all(int(calls) > 0 for calls in reported.groups())
 
 
-def test_what_a_node_gets_back_is_told_apart_from_the_move(reports: Mapping[str, Report]) -> None:
+def test_a_restore_is_reported_apart_from_the_move(reports: Mapping[str, Report]) -> None:
     rows = reports["gcp"].rows
     assert rows["T3b"]["measured"] == 2
     # Both moves left a node that had given its own address up.
@@ -157,7 +157,7 @@ def test_what_a_node_gets_back_is_told_apart_from_the_move(reports: Mapping[str,
 
 
 def test_the_seed_s_loops_are_those_of_its_source(reports: Mapping[str, Report]) -> None:
-    # Computed by hand: the loops written anew must agree.
+    # Computed by hand: the rewritten loops must agree.
     assert "3/2: 12, 10/5: 90, 50/20: 2,560" in reports["aws"].rows["T1"]["note"]
 
 
@@ -181,16 +181,16 @@ import sys
 from tests.bench import living
 sys.path.insert(0, str(living.SIMULATION))
 from simulation import Simulation
-world = Simulation()
-world.add_node("n1")
-world.add_node("n2")
-world.allocate("a", "203.0.113.10")
-world.settle()
-found = [living.astray(world)]
-world.cloud.assign("203.0.113.10", "vm-n2")
-found.append(living.astray(world))
-world.stored["a"].records = ()
-print(*found, living.astray(world))
+simulation = Simulation()
+simulation.add_node("n1")
+simulation.add_node("n2")
+simulation.allocate("a", "203.0.113.10")
+simulation.settle()
+found = [living.astray(simulation)]
+simulation.cloud.assign("203.0.113.10", "vm-n2")
+found.append(living.astray(simulation))
+simulation.stored["a"].records = ()
+print(*found, living.astray(simulation))
 """
 
 
@@ -202,7 +202,7 @@ def test_an_address_that_is_astray_or_forgotten_would_be_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (
             ("--rows", "T12"),
@@ -216,10 +216,10 @@ def test_an_address_that_is_astray_or_forgotten_would_be_counted() -> None:
         (("--fast",), "unrecognized arguments: --fast"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], complaint: str) -> None:
+def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
     done = bench(*arguments)
     assert done.returncode == 2
-    assert complaint in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

@@ -25,7 +25,7 @@ spec:
 
 
 @pytest.mark.parametrize(
-    ("ips", "told"),
+    ("ips", "message"),
     [
         ('["10.1.2.3"]', "10.1.2.3"),
         ('["203.0.113.9", "203.0.113.9"]', "203.0.113.9"),
@@ -34,11 +34,13 @@ spec:
         ('["169.254.1.1"]', "169.254.1.1"),
     ],
 )
-def test_g4_a_bad_list_is_refused_naming_field_and_value(lab: CoreLab, ips: str, told: str) -> None:
+def test_g4_a_bad_list_is_refused_naming_field_and_value(
+    lab: CoreLab, ips: str, message: str
+) -> None:
     with pytest.raises(KubectlError) as refused:
         lab.cluster.kubectl("create", "-f-", stdin=MANIFEST.format(ips=ips))
     assert "spec.reservedIPs[" in str(refused.value)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert lab.gone("refused")
 
 
@@ -57,7 +59,7 @@ def test_bad_fields_are_refused(lab: CoreLab, spec: str, field: str) -> None:
         lab.cluster.kubectl("create", "-f-", stdin=manifest)
 
 
-def test_an_unknown_provider_is_told_with_what_is_installed(lab: CoreLab, core: Child) -> None:
+def test_an_unknown_provider_is_reported_with_what_is_installed(lab: CoreLab, core: Child) -> None:
     pool, ips = lab.pool(1), lab.addresses(1)
     name = lab.allocate(pool, ips, cloud={"provider": "nimbus"})
     lab.wait_reason(name, ips[0], "ProviderMissing")
@@ -73,7 +75,7 @@ def test_an_unknown_provider_is_told_with_what_is_installed(lab: CoreLab, core: 
     lab.wait_bound(name, ips[0])
 
 
-def test_an_empty_provider_is_told(lab: CoreLab, core: Child) -> None:
+def test_an_empty_provider_is_reported(lab: CoreLab, core: Child) -> None:
     pool, ips = lab.pool(1), lab.addresses(1)
     name = lab.allocate(pool, ips, cloud={})
     wait_for(
@@ -84,7 +86,7 @@ def test_an_empty_provider_is_told(lab: CoreLab, core: Child) -> None:
     assert core.alive
 
 
-def test_an_address_nobody_reserved_is_told(lab: CoreLab, core: Child) -> None:
+def test_an_address_nobody_reserved_is_reported(lab: CoreLab, core: Child) -> None:
     pool = lab.pool(1)
     name = lab.allocate(pool, ["198.51.100.99"])
     lab.wait_reason(name, "198.51.100.99", "NotFound")
@@ -105,14 +107,14 @@ def _stranger(label: str) -> Node:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (": not yaml [", "kubeconfig"),
         ("apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: []\n", "current-context"),
     ],
 )
 def test_a_malformed_kubeconfig_is_one_line_and_exit_2(
-    lab: CoreLab, tmp_path: Path, text: str, told: str
+    lab: CoreLab, tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(text)
@@ -122,11 +124,11 @@ def test_a_malformed_kubeconfig_is_one_line_and_exit_2(
     assert child.returncode == 2
     assert len(lines) == 1
     assert str(path) in lines[0]
-    assert told in lines[0]
+    assert message in lines[0]
 
 
 @pytest.mark.parametrize(
-    ("flags", "env", "told"),
+    ("flags", "env", "message"),
     [
         (("--metrics-port", "99999"), {}, "--metrics-port"),
         (("--cloud-timeout", "soon"), {}, "--cloud-timeout"),
@@ -135,14 +137,14 @@ def test_a_malformed_kubeconfig_is_one_line_and_exit_2(
     ],
 )
 def test_bad_settings_are_one_line_and_exit_2(
-    lab: CoreLab, flags: tuple[str, ...], env: dict[str, str], told: str
+    lab: CoreLab, flags: tuple[str, ...], env: dict[str, str], message: str
 ) -> None:
     child = lab.start("", *flags, **env)
     wait_for(lambda: not child.alive, PATIENCE, "it to end")
     lines = child.log.read_text().strip().splitlines()
     assert child.returncode == 2
     assert len(lines) == 1
-    assert told in lines[0]
+    assert message in lines[0]
 
 
 def test_help_teaches(lab: CoreLab, cluster: EmbeddedCluster) -> None:

@@ -42,13 +42,15 @@ class Crashes:
             lab.wait_bound(self.name, self.ip, target)
             assert lab.where(self.pool, self.ip) == target
             wait_for(
-                self._owes_only_the_holder, PATIENCE, "the old node to have its own address again"
+                self._restore_pending_only_for_the_holder,
+                PATIENCE,
+                "the old node to have its own address again",
             )
         finally:
             assert mends.stop() == 0, mends.log_tail()
         return died
 
-    def _owes_only_the_holder(self) -> bool:
+    def _restore_pending_only_for_the_holder(self) -> bool:
         record = self.lab.record(self.name, self.ip)
         return {one["nodeName"] for one in record.get("owed", [])} <= {record["nodeName"]}
 
@@ -56,8 +58,8 @@ class Crashes:
         def over() -> bool:
             record = self.lab.record(self.name, self.ip)
             there = (record.get("phase"), record.get("nodeName")) == ("Bound", target)
-            marked = set(self.lab.labelled(self.pool)) == {target}
-            return there and marked and self._owes_only_the_holder()
+            labelled = set(self.lab.labelled(self.pool)) == {target}
+            return there and labelled and self._restore_pending_only_for_the_holder()
 
         return dies(crashing, over)
 

@@ -96,7 +96,7 @@ def test_b2_a_drained_node_is_left_in_as_few_changes_as_the_cloud_allows(lab: Co
     wait_for(
         lambda: restore_pending(lab, name, ip) == expected,
         PATIENCE,
-        f"{expected} to be owed an address",
+        f"{expected} to have a pending restore",
     )
 
 

@@ -124,7 +124,9 @@ def test_d2_a_frozen_leader_changes_nothing_when_it_wakes(
     pool, ip, name, node = bound(lab, children)
     first = lab.started("", *BRIEF_LEASE)
     children.append(first)
-    wait_for(lambda: "DescribeAddresses" in lab.emulator.faults.ops(), PATIENCE, "it to look")
+    wait_for(
+        lambda: "DescribeAddresses" in lab.emulator.faults.ops(), PATIENCE, "it to read the cloud"
+    )
     second = lab.start("", *BRIEF_LEASE)
     children.append(second)
     first.send(signal.SIGSTOP)

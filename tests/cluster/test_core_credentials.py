@@ -1,4 +1,4 @@
-"""Credentials that the cloud refuses, or that are not there, are told on the object."""
+"""Credentials that the cloud refuses, or that are not there, are reported on the object."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from core_lab import CoreLab
 from moorage_testing.faults import Fault
 
 
-def test_rejected_credentials_are_told_and_nothing_is_lost(lab: CoreLab) -> None:
+def test_rejected_credentials_are_reported_and_nothing_is_lost(lab: CoreLab) -> None:
     child = lab.started()
     try:
         pool, ips = lab.pool(1), lab.addresses(1)
@@ -28,7 +28,7 @@ def test_rejected_credentials_are_told_and_nothing_is_lost(lab: CoreLab) -> None
         child.stop()
 
 
-def test_no_credentials_at_all_are_told(lab: CoreLab) -> None:
+def test_no_credentials_at_all_are_reported(lab: CoreLab) -> None:
     child = lab.started("", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     try:
         pool, ips = lab.pool(1), lab.addresses(1)

@@ -70,7 +70,7 @@ class Misplaced:
         }
 
     def evicted(self) -> None:
-        """Wait until the pod was evicted and people were told."""
+        """Wait until the pod was evicted and has an Event."""
         wait_for(lambda: self.uid not in self.pods(), PATIENCE, "the pod to be evicted")
         wait_for(lambda: "Evicted" in dict(self.lab.events(self.name)), PATIENCE, "the Event")
 
@@ -176,20 +176,20 @@ def _node_of(lab: CoreLab, app: str, label: str) -> str:
     return names[0] if len(names) == 1 else ""
 
 
-def test_i1_a_refused_eviction_is_told_tried_again_and_never_forced(
+def test_i1_a_refused_eviction_is_reported_tried_again_and_never_forced(
     lab: CoreLab, misplaced: Misplaced
 ) -> None:
     misplaced.run(**SELECTOR)
     pdb = budget(lab, misplaced)
     try:
         misplaced.bound()
-        told = wait_for(
+        message = wait_for(
             lambda: dict(lab.events(misplaced.name)).get("EvictionRefused", ""),
             PATIENCE,
             "the Event",
         )
-        assert f"pod default/{misplaced.app}-" in told
-        assert "disruption budget" in told
+        assert f"pod default/{misplaced.app}-" in message
+        assert "disruption budget" in message
         asked = misplaced.asked()
         wait_for(lambda: misplaced.asked() > asked, PATIENCE, "the eviction to be tried again")
         assert misplaced.pods() == {misplaced.uid}
@@ -261,9 +261,9 @@ def test_a_dry_run_names_the_pod_and_leaves_it(lab: CoreLab, misplaced: Misplace
     misplaced.bound(evictMisplacedPods=False)
     lab.cluster.kubectl("annotate", "nia", misplaced.name, "moorage.dev/dry-run=true")
     misplaced.allocate()
-    told = f"evict pod default/{misplaced.app}-"
+    message = f"evict pod default/{misplaced.app}-"
     wait_for(
-        lambda: told in lab.condition(misplaced.name, "DryRun").get("message", ""),
+        lambda: message in lab.condition(misplaced.name, "DryRun").get("message", ""),
         PATIENCE,
         "the pod",
     )
@@ -298,16 +298,16 @@ def test_the_settled_taint_leaves_only_after_the_address_is_bound(
         taint(lab, node)
     lab.emulator.faults.inject(Fault(op="AssociateAddress", delay_seconds=3.0))
     name = lab.allocate(pool, [ip], settledTaint=PENDING)
-    seen: list[list[str]] = []
+    observed: list[list[str]] = []
 
     def associated() -> bool:
-        seen.append(taints_of(lab, pool.names[0]))
+        observed.append(taints_of(lab, pool.names[0]))
         return bool(lab.where(pool, ip))
 
     wait_for(associated, PATIENCE, "the address to be associated")
-    # The last look may have come after the association.
-    assert len(seen) > 1
-    assert all(PENDING in taints for taints in seen[:-1])
+    # The last one may be from after the association.
+    assert len(observed) > 1
+    assert all(PENDING in taints for taints in observed[:-1])
     assert lab.wait_bound(name, ip) == pool.names[0]
     wait_for(lambda: taints_of(lab, pool.names[0]) == [OTHER["key"]], PATIENCE, "the taint to go")
     assert taints_of(lab, pool.names[1]).count(PENDING) == 2

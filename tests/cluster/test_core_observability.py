@@ -33,7 +33,7 @@ KNOWN_LINT = {
     f'netipallocation_{what}_ips_total non-counter metrics should not have "_total" suffix'
     for what in ("reserved", "attached", "unattached")
 }
-# What a standby tells: itself, and what every process has to tell.
+# The series of a standby: about itself, and those of every process.
 OF_A_REPLICA = re.compile(
     r"netipallocation_controller_(?:is_leader|ready|healthy|info)"
     r"|moorage_core_(?:leader|queue_depth|reconcile_duration_seconds_\w+|kube_requests_\w+)"
@@ -138,7 +138,7 @@ def test_a_rule_that_is_wrong_fails_its_test(tmp_path: Path) -> None:
         promtool("test", "rules", str(copied))
 
 
-# What a running controller tells.
+# What a running controller shows.
 
 
 @pytest.mark.parametrize("chosen", [CLUSTER, ".*"])
@@ -147,7 +147,7 @@ def test_every_panel_shows_something(watched: Watched, chosen: str) -> None:
         queries = [substituted(expression, chosen) for _, expression in PANELS]
         return [query for query in queries if not watched.prometheus.query(query)]
 
-    with contextlib.suppress(WaitTimeoutError):  # which would not tell the queries
+    with contextlib.suppress(WaitTimeoutError):  # which would not name the queries
         wait_for(lambda: not empty(), PATIENCE, "data in every panel")
     assert empty() == []
 
@@ -169,12 +169,12 @@ def test_all_rules_are_evaluated_and_no_alert_is_pending(watched: Watched) -> No
 def test_the_metrics_are_named_as_they_should_be(watched: Watched) -> None:
     text = answer(watched.leader, "/metrics")[1]
     assert "netipallocation_crd_status" in text
-    with pytest.raises(PromtoolError) as complaint:
+    with pytest.raises(PromtoolError) as refused:
         promtool("check", "metrics", stdin=text)
-    assert set(str(complaint.value).splitlines()) == KNOWN_LINT
+    assert set(str(refused.value).splitlines()) == KNOWN_LINT
 
 
-def test_calls_to_the_cloud_are_told(watched: Watched) -> None:
+def test_calls_to_the_cloud_are_counted(watched: Watched) -> None:
     calls = {
         (one.labels["operation"], one.labels["outcome"]): one.value
         for one in watched.prometheus.query("moorage_core_cloud_api_requests_total > 0")
@@ -184,17 +184,17 @@ def test_calls_to_the_cloud_are_told(watched: Watched) -> None:
 
 
 def test_keys_have_no_end_to_warn_of(watched: Watched) -> None:
-    told = watched.prometheus.query("moorage_core_cloud_credentials_expiring")
-    assert {(one.labels["provider"], one.value) for one in told} == {("aws", 0)}
+    shown = watched.prometheus.query("moorage_core_cloud_credentials_expiring")
+    assert {(one.labels["provider"], one.value) for one in shown} == {("aws", 0)}
 
 
-def test_a_standby_tells_of_itself_only(watched: Watched) -> None:
+def test_a_standby_shows_only_its_own_series(watched: Watched) -> None:
     names = {one.partition("{")[0] for one in series(watched.standby)}
     assert {name for name in names if not OF_A_REPLICA.fullmatch(name)} == set()
-    told = {}
+    shown = {}
     for one in watched.prometheus.query('{__name__=~"netipallocation_controller_.*"}'):
-        told[one.labels["__name__"].rpartition("_")[2], one.labels["pod_name"]] = one.value
-    assert {key: value for key, value in told.items() if key[0] != "info"} == {
+        shown[one.labels["__name__"].rpartition("_")[2], one.labels["pod_name"]] = one.value
+    assert {key: value for key, value in shown.items() if key[0] != "info"} == {
         ("leader", "observed-0"): 1, ("ready", "observed-0"): 1, ("healthy", "observed-0"): 1,
         ("leader", "observed-1"): 0, ("ready", "observed-1"): 1, ("healthy", "observed-1"): 1,
     }  # fmt: skip
@@ -219,7 +219,7 @@ def test_a_process_whose_caches_are_cold_lives_and_is_not_ready(
         cold.stop()
 
 
-# What is gone tells nothing. These change the world, so they come last.
+# What is gone has no series. These change the cluster, so they come last.
 
 
 def test_a_node_that_is_gone_has_no_series(watched: Watched) -> None:

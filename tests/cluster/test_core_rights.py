@@ -13,9 +13,9 @@ from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 
 NOT_COUNTED_HERE = {
-    # A second Event with the same text within ten minutes; seen in the unit tests of events.
+    # A second Event with the same text within ten minutes; the unit tests of events have it.
     ("events", "patch"),
-    # Made by kopf's own session; without it no allocation would be seen at all.
+    # Made by kopf's own session; without it no allocation would be reconciled at all.
     ("netipallocations", "watch"),
 }
 

@@ -38,7 +38,7 @@ def children(lab: CoreLab) -> Iterator[list[Child]]:
 
 @dataclass(frozen=True)
 class Rest:
-    """What some looks at the cloud came with, nothing being to be done.
+    """What happens while the cloud is read a few times and nothing is to be done.
 
     Attributes:
         reads: calls to the cloud, by operation.
@@ -55,7 +55,7 @@ def rest(lab: CoreLab, core: Child, pool: Pool, name: str) -> Rest:
     """Watch it for some resyncs."""
     writes, version = lab.rests(core), state(lab, pool, name)
     begun = len(lab.emulator.faults.ops())
-    lab.looked(RESYNCS)
+    lab.wait_for_reads(RESYNCS)
     reads = Counter(lab.emulator.faults.ops(begun))
     return Rest(reads, (writes, lab.writes(core)), (version, state(lab, pool, name)))
 
@@ -158,7 +158,7 @@ def test_j2_a_leader_that_dies_amid_a_failover_moves_nothing_twice(
     wait_for(lambda: not leader.alive, PATIENCE, "the leader to die")
     done, before = failover.moved(), failover.asked()
     wait_for(failover.at_rest, PATIENCE, "the successor to finish")
-    lab.looked(math.ceil(SLOWEST_SECONDS / RESYNC_SECONDS))
+    lab.wait_for_reads(math.ceil(SLOWEST_SECONDS / RESYNC_SECONDS))
     assert failover.at_rest()
 
     assert failover.bound() == failover.holders()

@@ -47,9 +47,9 @@ class Bound:
         assert self.lab.where(self.pool, self.ips[1]) == self.other
         assert set(self.lab.labelled(self.pool)) == {self.free, self.other}
 
-    def stays(self, looks: int, calls: int) -> None:
-        """Watch for some looks at the cloud that no mutation is made."""
-        self.lab.looked(looks)
+    def stays(self, reads: int, calls: int) -> None:
+        """Make sure that no mutation is made while the cloud is read a few times."""
+        self.lab.wait_for_reads(reads)
         assert self.lab.associations(self.ips) == calls
         assert self.where() == self.node
 
@@ -76,7 +76,7 @@ def test_a2_steady_zero(bound: Bound, core: Child) -> None:
     lab = bound.lab
     writes, calls = lab.rests(core), len(lab.emulator.faults.ops())
     version = lab.cluster.request("GET", f"/api/v1/nodes/{bound.node}")["metadata"]
-    lab.looked(10)
+    lab.wait_for_reads(10)
     ops = lab.emulator.faults.ops(calls)
     assert set(ops) == {"DescribeAddresses"}
     assert lab.writes(core) == writes
@@ -88,14 +88,14 @@ def test_a3_no_label_before_the_cloud_shows_the_address(lab: CoreLab) -> None:
     pool, ips = lab.pool(2), lab.addresses(1)
     lab.emulator.faults.inject(Fault(op="AssociateAddress", delay_seconds=3.0))
     name = lab.allocate(pool, ips)
-    seen: list[dict[str, str]] = []
+    observed: list[dict[str, str]] = []
 
     def shown() -> bool:
-        seen.append(lab.labelled(pool))
+        observed.append(lab.labelled(pool))
         return bool(lab.where(pool, ips[0]))
 
     wait_for(shown, PATIENCE, "the address to be associated")
-    assert not any(seen[:-1])
+    assert not any(observed[:-1])
     lab.wait_bound(name, ips[0])
     assert len(lab.labelled(pool)) == 1
 
@@ -155,7 +155,7 @@ def test_b3_b4_uncordon_cancels_and_there_is_no_fail_back(lab: CoreLab) -> None:
     lab.cordon(bound.node)
     bound.moved()
     lab.cordon(bound.node, on=False)
-    lab.looked(2)
+    lab.wait_for_reads(2)
     assert bound.where() == bound.free
 
 
@@ -332,7 +332,7 @@ def test_f4_an_address_on_a_load_balancer_is_never_touched(bound: Bound) -> None
     interface = lab.emulator.world.associate_elsewhere(bound.ip, service="nlb")
     lab.wait_reason(bound.name, bound.ip, "InUseByForeign")
     assert interface in lab.record(bound.name, bound.ip)["message"]
-    lab.looked(2)
+    lab.wait_for_reads(2)
     assert lab.associations(bound.ips) == 2  # the two first bindings
     assert bound.node not in lab.labelled(bound.pool)
 
@@ -365,7 +365,7 @@ def test_g1_the_younger_allocation_makes_no_call(lab: CoreLab) -> None:
     lab.wait_reason(young, ips[0], "Conflict")
     assert lab.condition(young, "Conflict")["status"] == "True"
     assert "g1-old" in lab.condition(young, "Conflict")["message"]
-    lab.looked(1)
+    lab.wait_for_reads(1)
     assert lab.associations(ips) == calls
     lab.delete(old)
     wait_for(lambda: lab.gone(old), PATIENCE, "the older one to go")
@@ -393,7 +393,7 @@ def test_g2_g3_two_allocations_side_by_side(lab: CoreLab, core: Child) -> None:
     )
     writes, labels = lab.rests(core), lab.labelled(pool)
     assert len(labels) == 2  # both nodes
-    lab.looked(4)
+    lab.wait_for_reads(4)
     assert (lab.labelled(pool), lab.writes(core)) == (labels, writes)
     assert lab.associations(ips) == 2
 
@@ -436,7 +436,7 @@ def test_h3_delete_while_the_cloud_is_down(bound: Bound) -> None:
         wait_for(
             lambda: "force-release" in lab.record(bound.name, bound.ip).get("message", ""),
             PATIENCE,
-            "the way out to be told",
+            "the way out to be in the message",
         )
         assert not lab.gone(bound.name)
         lab.cluster.kubectl("annotate", "nia", bound.name, "moorage.dev/force-release=true")

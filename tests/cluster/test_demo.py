@@ -157,7 +157,7 @@ def all_clouds(
 
 
 @pytest.mark.parametrize("cloud", CLOUDS, ids=lambda cloud: cloud.name)
-def test_every_step_is_told_in_one_line_with_what_was_asked_of_the_cloud(
+def test_every_step_is_one_line_with_what_was_asked_of_the_cloud(
     all_clouds: Demo, cloud: Told
 ) -> None:
     name = cloud.name
@@ -187,15 +187,15 @@ def test_all_clouds_are_summed_up_and_nothing_is_left_behind(all_clouds: Demo) -
 
 
 @needs_tools
-def test_kept_running_it_can_be_used_with_the_commands_it_tells(run: Run, tmp_path: Path) -> None:
+def test_kept_running_it_can_be_used_with_the_commands_it_prints(run: Run, tmp_path: Path) -> None:
     demo = start(run, tmp_path, *FAST, "--keep")
     demo.wait_for("Ctrl-C in this terminal")
-    told = dict(re.findall(r"(?m)^  (?:export |alias )(\w+)=(.+)$", demo.text))
+    printed = dict(re.findall(r"(?m)^  (?:export |alias )(\w+)=(.+)$", demo.text))
     create = next(line for line in demo.lines if line.startswith("  kubectl create"))
 
     def kubectl(*arguments: str) -> str:
-        argv = [told["kubectl"], f"--kubeconfig={told['KUBECONFIG']}", *arguments]
-        done = subprocess.run(argv, check=True, capture_output=True, text=True)  # noqa: S603 - what the demo told people to run
+        argv = [printed["kubectl"], f"--kubeconfig={printed['KUBECONFIG']}", *arguments]
+        done = subprocess.run(argv, check=True, capture_output=True, text=True)  # noqa: S603 - what the demo printed for people
         return done.stdout
 
     kubectl(*shlex.split(create)[1:])
@@ -257,10 +257,10 @@ def test_a_step_that_does_not_happen_is_named_with_the_controllers_log(
 def refuse(demo: Demo, operation: str, code: str) -> None:
     """Let the demo's EC2 refuse an operation from now on."""
     (log,) = demo.folder.glob(f"{FOLDER_PREFIX}*/aws.log")
-    told = next(line for line in log.read_text().splitlines() if line.startswith("{"))
+    printed = next(line for line in log.read_text().splitlines() if line.startswith("{"))
     fault = {"op": operation, "status": http.HTTPStatus.FORBIDDEN, "code": code, "times": None}
     request = urllib.request.Request(  # noqa: S310 - http, to this machine
-        f"{json.loads(told)['url']}/moorage/faults", json.dumps(fault).encode(), method="POST"
+        f"{json.loads(printed)['url']}/moorage/faults", json.dumps(fault).encode(), method="POST"
     )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
         assert answer.status == http.HTTPStatus.OK
@@ -287,7 +287,7 @@ def test_wrong_options_end_with_2_before_anything_starts(
     assert "e2e.demo: error: " in demo.lines[-1]
 
 
-def test_help_tells_what_happens_and_what_the_exit_codes_mean(run: Run, tmp_path: Path) -> None:
+def test_help_says_what_happens_and_what_the_exit_codes_mean(run: Run, tmp_path: Path) -> None:
     demo = start(run, tmp_path, "--help")
     assert demo.exit_code() == 0
     for word in (

@@ -1,4 +1,4 @@
-"""How a controller ends: with the step in hand finished, or at once when it must."""
+"""How a controller ends: with the action in hand finished, or at once when it must."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ def test_sigterm_lets_the_step_in_hand_end_before_the_lease_is_given_up(
     controller = start(cluster, run, namespace)
     wait_for(lambda: "begun" in data(cluster, namespace), PATIENCE, "the step to begin")
     controller.send(signal.SIGTERM)
-    seen = []
+    observed = []
 
     def ended() -> bool:
-        # The Lease first: released, the step must have been written already.
-        seen.append((holder(cluster, namespace) == "", "ended" in data(cluster, namespace)))
+        # The Lease first: when it is released, the action must have been written already.
+        observed.append((holder(cluster, namespace) == "", "ended" in data(cluster, namespace)))
         return not controller.alive
 
     wait_for(ended, PATIENCE, "the controller to end")
     assert controller.returncode == 0
-    assert seen[0] == (False, False)
-    assert seen[-1] == (True, True)
-    assert (True, False) not in seen
+    assert observed[0] == (False, False)
+    assert observed[-1] == (True, True)
+    assert (True, False) not in observed
 
 
 def test_a_task_that_dies_takes_the_process_with_it(

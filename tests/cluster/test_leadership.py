@@ -52,7 +52,7 @@ def leads(child: Child) -> bool:
 
 
 def pair(cluster: EmbeddedCluster, run: Run, namespace: str, *flags: str) -> tuple[Child, Child]:
-    """A leader at work and a standby that has seen it lead."""
+    """A leader at work and a standby that waits for its Lease."""
     leader = controller(cluster, run, namespace, "first", *flags)
     wait_for(lambda: leads(leader), PATIENCE, "the first to lead")
     standby = controller(cluster, run, namespace, "second", *flags)

@@ -1,4 +1,4 @@
-"""The soak runs cut down to two minutes and stays clean; what it is told wrong it says."""
+"""The soak runs cut down to two minutes and stays clean; bad options are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def soak(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-# Past the end of the program itself, so that its own report of what it waits for is seen.
+# Past the end of the program itself, so that its own report of what it waits for is printed.
 @pytest.mark.timeout(SECONDS + 60)
 def test_two_minutes_of_trouble_leave_all_clean(cluster: object, tmp_path: Path) -> None:
     del cluster  # only for its tools: built where missing, or a reason to skip
@@ -29,17 +29,17 @@ def test_two_minutes_of_trouble_leave_all_clean(cluster: object, tmp_path: Path)
     # Memory differs by what a process happened to do; only in half an hour is that levelled out.
     done = soak(*SMALL, "--kill-every", "20", "--memory", "0.3", "--json", str(path))
     assert path.exists(), done.stderr[-3000:]
-    told = json.loads(path.read_text())
-    assert told["verdict"] == "clean", done.stdout
+    reported = json.loads(path.read_text())
+    assert reported["verdict"] == "clean", done.stdout
     assert done.returncode == 0
     assert "verdict: clean" in done.stdout
-    assert told["kills"] == 4
+    assert reported["kills"] == 4
     # Two to begin with, and one more for each that was killed.
-    assert [one["killed"] for one in told["processes"]] == [True] * 4 + [False] * 2
+    assert [one["killed"] for one in reported["processes"]] == [True] * 4 + [False] * 2
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (("--minutes", "0"), "argument --minutes: '0' is no number above 0"),
         (("--errors", "5"), "argument --errors: '5' is no number between 0 and 1"),
@@ -50,10 +50,10 @@ def test_two_minutes_of_trouble_leave_all_clean(cluster: object, tmp_path: Path)
         (("--cloud", "oci"), "argument --cloud: invalid choice: 'oci'"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], complaint: str) -> None:
+def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
     done = soak(*arguments)
     assert done.returncode == 2
-    assert complaint in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

@@ -65,11 +65,11 @@ def test_the_provider_of_the_documentation_is_built_found_and_keeps_the_contract
     run(uv, "pip", "install", "--offline", "--no-deps", *target, wheel, cwd=tmp_path)
     # Found where it is installed, not where it was written.
     shutil.rmtree(toy / "src")
-    told = run(
+    printed = run(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests",
         cwd=toy, PYTHONPATH=str(installed),
     )  # fmt: skip
-    assert re.search(r"^\d\d passed, \d+ skipped in ", told, re.MULTILINE), told
+    assert re.search(r"^\d\d passed, \d+ skipped in ", printed, re.MULTILINE), printed
 
 
 def test_creating_any_provider_that_is_installed_loads_no_sdk(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from moorage_testing.waiting import PATIENCE, wait_for
 PROGRAM = Path(__file__).parent / "webhook_replica.py"
 LONG = ("31536000", "5184000", "600", "0.3")
 SHORT = ("31", "10", "3", "0.3")
-"""Seconds of an authority, a certificate, the overlap, a look."""
+"""Seconds of an authority, a certificate, the overlap, a refresh."""
 ROTATION_SECONDS = 40.0
 
 
@@ -220,7 +220,7 @@ def hooks(cluster: EmbeddedCluster, host: str) -> Iterator[Hooks]:
         cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def test_the_api_server_asks_through_the_service_and_does_as_it_is_told(hooks: Hooks) -> None:
+def test_the_api_server_asks_through_the_service_and_obeys_the_answer(hooks: Hooks) -> None:
     hooks.start(1, LONG)
     with pytest.raises(ApiError, match="this one is not wanted") as refused:
         hooks.create(deny="yes")
@@ -228,10 +228,10 @@ def test_the_api_server_asks_through_the_service_and_does_as_it_is_told(hooks: H
     made = hooks.create("menu", dry_run=False, dish="soup")
     assert made["metadata"]["labels"] == {"dish": "soup", "made-by/whom": "admin"}
     manifest = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "dry"}})
-    told = hooks.cluster.kubectl(
+    printed = hooks.cluster.kubectl(
         "create", "-n", hooks.namespace, "-f-", "--dry-run=server", "-oname", stdin=manifest
     )
-    assert told.strip() == "configmap/dry"
+    assert printed.strip() == "configmap/dry"
 
 
 def test_replicas_that_start_together_agree_on_one_certificate(hooks: Hooks) -> None:
@@ -267,7 +267,7 @@ def test_no_request_is_lost_while_certificates_and_authorities_change(hooks: Hoo
     assert len(authorities) >= 2
 
 
-def test_a_replica_that_is_told_to_stop_loses_no_request(hooks: Hooks) -> None:
+def test_a_replica_that_is_stopped_loses_no_request(hooks: Hooks) -> None:
     first, _ = hooks.start(2, LONG)
     assert hooks.failures(1.0) == []
     first.child.send(signal.SIGTERM)

@@ -20,7 +20,7 @@ def validate(request: AdmissionRequest) -> Decision:
     meta = (request.object or {}).get("metadata", {})
     if "deny" in (meta.get("labels") or {}):
         return Denied("this one is not wanted", 422, "Invalid")
-    return Allowed(("only a rehearsal",) if request.dry_run else ())
+    return Allowed(("only a dry run",) if request.dry_run else ())
 
 
 def mutate(request: AdmissionRequest) -> Decision:
@@ -31,14 +31,14 @@ def mutate(request: AdmissionRequest) -> Decision:
 
 
 async def main(kubeconfig: str, host: str, namespace: str, *seconds: str) -> None:
-    """Serve until SIGTERM; ``seconds``: of an authority, a certificate, the overlap, a look."""
-    authority, serving, overlap, look = map(float, seconds)
+    """Serve until SIGTERM; ``seconds``: of an authority, a certificate, the overlap, a refresh."""
+    authority, serving, overlap, refresh = map(float, seconds)
     lifetimes = Lifetimes(*(dt.timedelta(seconds=each) for each in (authority, serving, overlap)))
     place = Place(namespace, "hooks", "hooks-tls", (namespace,), (namespace,))
     webhooks = (Webhook("/validate", validate), Webhook("/mutate", mutate))
     async with Client(load_connection(kubeconfig)) as client:
         certificates = SelfManagedCertificates(
-            client, place, lifetimes=lifetimes, refresh_seconds=look
+            client, place, lifetimes=lifetimes, refresh_seconds=refresh
         )
         server = WebhookServer(webhooks, certificates, address=Address(host, 0))
         running = asyncio.create_task(server.run())
