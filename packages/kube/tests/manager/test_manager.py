@@ -70,6 +70,18 @@ class Widgets:
         assert ended.plan == DONE
 
 
+class Webhooks:
+    """A server that says of itself whether it is ready."""
+
+    answer: str | None = "no certificate yet"
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def ready(self) -> str | None:
+        return self.answer
+
+
 Setup = Callable[[Manager], None]
 
 
@@ -107,6 +119,12 @@ def hold_lease(server: ApiServer, holder: str) -> None:
     """Somebody else's Lease, or, with no holder, nobody's."""
     spec = {"holderIdentity": holder, "leaseDurationSeconds": 60}
     server.put(LEASES, "moorage", "default", spec=spec)
+
+
+def holder(server: ApiServer) -> str:
+    """Who holds the Lease; ``""``: nobody."""
+    lease = server.find(LEASES, "moorage", "default") or {}
+    return str(lease["spec"]["holderIdentity"])
 
 
 def nodes_and_pods(widgets: Widgets) -> Setup:
@@ -359,6 +377,24 @@ async def test_a_process_that_does_not_lead_has_no_time_left_for_work_in_the_bac
     assert seconds == [0.0]
 
 
+async def test_the_lease_is_released_while_a_server_still_answers(server: ApiServer) -> None:
+    class SlowToEnd(Webhooks):
+        ended = False
+
+        async def run(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await until(lambda: holder(server) == "", "the Lease to be released")
+                self.ended = True
+
+    webhooks = SlowToEnd()
+    async with running(server, lambda manager: manager.serve("webhooks", webhooks)) as lifecycle:
+        await until(lambda: lifecycle.manager.election.is_leader, "the Lease")
+        assert holder(server) == lifecycle.manager.identity
+    assert webhooks.ended
+
+
 async def test_the_lease_is_released_though_something_goes_wrong_at_the_end(
     server: ApiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -369,8 +405,7 @@ async def test_the_lease_is_released_though_something_goes_wrong_at_the_end(
         server, lambda manager: manager.on_stopping.append(on_stopping)
     ) as lifecycle:
         await until(lambda: lifecycle.manager.election.is_leader, "the Lease")
-    lease = server.find(LEASES, "moorage", "default") or {}
-    assert lease["spec"]["holderIdentity"] == ""
+    assert holder(server) == ""
     assert "something is left undone at the end" in caplog.text
 
 
@@ -400,19 +435,26 @@ async def test_a_takeover_that_ends_during_the_stop_begins_nothing(server: ApiSe
     assert log == ["takes over"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "namespace"),
+    [
+        (ElectedSettings.model_validate(QUIET | {"lease_namespace": "there"}), "there"),
+        (ElectedSettings.model_validate(QUIET), "pods"),
+        (CommonSettings.model_validate(QUIET), "pods"),
+    ],
+)
+async def test_a_manager_knows_its_namespace(
+    server: ApiServer, settings: CommonSettings, namespace: str
+) -> None:
+    lifecycle = Lifecycle(settings, server.connection(namespace="pods"), lambda _: None)
+    try:
+        await lifecycle.open()
+        assert lifecycle.manager.namespace == namespace
+    finally:
+        await lifecycle.stop()
+
+
 # Probes.
-
-
-class Webhooks:
-    """A server that says of itself whether it is ready."""
-
-    answer: str | None = "no certificate yet"
-
-    async def run(self) -> None:
-        await asyncio.Event().wait()
-
-    def ready(self) -> str | None:
-        return self.answer
 
 
 async def test_readiness_waits_for_caches_servers_and_what_a_controller_requires(

@@ -62,6 +62,7 @@ class Lifecycle:
         events = EventRecorder(client, self._settings.prog, identity)
         election = await self._election(identity)
         self.manager = Manager(self._settings, identity, client, election, events, self._metrics)
+        self.manager.namespace = self._namespace()
         self._setup(self.manager)
         self._watch_health()
         probes = await serve(
@@ -110,6 +111,9 @@ class Lifecycle:
         queues = [controller.queue for controller in manager.controllers]
         for queue in queues:
             queue.pause()
+        # Servers answer for a while yet, until nobody is sent to them; nothing else waits for that.
+        serving = [self._tasks.pop(name) for name in manager.servers if name in self._tasks]
+        closing = asyncio.create_task(_cancel(*serving), name="closing servers")
         deadline = time.monotonic() + (ACTION_SECONDS if manager.election.is_leader else 0.0)
         if manager.election.is_leader:
             # The Lease is renewed meanwhile: the actions in hand are still ours to take.
@@ -125,6 +129,7 @@ class Lifecycle:
         await manager.election.release()
         await manager.events.flush(EVENTS_SECONDS)
         await _cancel(writing)
+        await closing
 
     async def _take_over(self) -> None:
         """The caches may be out of date: list afresh before acting."""
@@ -166,12 +171,18 @@ class Lifecycle:
         """By the settings: a Lease where they have one, else none."""
         if not isinstance(self._settings, ElectedSettings):
             return NoElection()
-        lease = self._settings.lease(self._connection.namespace or "default", identity)
+        lease = self._settings.lease(self._namespace(), identity)
         # Over connections of its own: what holds the others up must not cost the Lease.
         election = LeaseElection(await self._open_client(), lease)
         leader = leader_metric(self._metrics.registry, self._settings.prog)
         leader.set_function(lambda: float(election.is_leader))
         return election
+
+    def _namespace(self) -> str:
+        known = self._connection.namespace or "default"
+        if isinstance(self._settings, ElectedSettings):
+            return self._settings.lease_namespace or known
+        return known
 
     def _watch_health(self) -> None:
         for informer in self.manager.informers:

@@ -84,6 +84,7 @@ class Manager:
         on_leading: called at takeover, after the caches were listed afresh and before any pass.
         on_stopping: called once when the process stops, with the seconds that work in the
             background may still take: 0 where leadership is lost.
+        namespace: of this process: where its Lease and the Secret of its webhooks are.
     """
 
     settings: CommonSettings
@@ -94,9 +95,11 @@ class Manager:
     metrics: ProcessMetrics
     controllers: list[Controller] = field(default_factory=list)
     background: list[Background] = field(default_factory=list)
+    servers: list[str] = field(default_factory=list)
     checks: dict[str, Check] = field(default_factory=dict)
     on_leading: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stopping: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
+    namespace: str = "default"
     _informers: dict[int, Informer[Any]] = field(default_factory=dict)
     _not_relisted: set[int] = field(default_factory=set)
 
@@ -180,8 +183,13 @@ class Manager:
         self._add_background(Background(name, run, while_leading=True))
 
     def serve(self, name: str, server: Server) -> None:
-        """Run a server on every replica; the process is ready only while the server is."""
+        """Run a server on every replica; the process is ready only while the server is.
+
+        At the end of the process it is the first to be cancelled, and may take its time to end:
+        the actions in hand are finished and the Lease is released meanwhile.
+        """
         self.run_always(name, server.run)
+        self.servers.append(name)
         self.require(name, server.ready)
 
     def require(self, name: str, check: Check) -> None:
