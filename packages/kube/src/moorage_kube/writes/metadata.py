@@ -30,9 +30,9 @@ def set_metadata(
 
 def remove_metadata(
     labels: Mapping[str, str], annotations: Mapping[str, str]
-) -> list[dict[str, str]]:
+) -> list[dict[str, Any]]:
     """The JSON patch that removes these where they have these values, else nothing at all."""
-    operations = []
+    operations: list[dict[str, Any]] = []
     for part, values in (("annotations", annotations), ("labels", labels)):
         for key, value in values.items():
             path = f"/metadata/{part}/{key.replace('~', '~0').replace('/', '~1')}"
@@ -41,13 +41,13 @@ def remove_metadata(
     return operations
 
 
-def remove_taint(taints: tuple[str, ...], key: str) -> list[dict[str, str]]:
+def remove_taint(taints: tuple[str, ...], key: str) -> list[dict[str, Any]]:
     """The JSON patch that removes a taint from a node, whatever its effects.
 
     The last one goes first: each removal moves those after it. ``taints`` are the keys in the order
     in which they were read.
     """
-    operations = []
+    operations: list[dict[str, Any]] = []
     for index in reversed(range(len(taints))):
         if taints[index] == key:
             path = f"/spec/taints/{index}"
@@ -57,7 +57,7 @@ def remove_taint(taints: tuple[str, ...], key: str) -> list[dict[str, str]]:
 
 
 async def patch_if_unchanged(
-    client: PatchApi, kind: Kind, target: Target, uid: str, operations: list[dict[str, str]]
+    client: PatchApi, kind: Kind, target: Target, uid: str, operations: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Patch the object with this uid; raises ``Conflict`` where one of the tests fails."""
     same = {"op": "test", "path": "/metadata/uid", "value": uid}
