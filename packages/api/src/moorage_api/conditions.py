@@ -1,8 +1,8 @@
-"""The wire type of a condition, as every kind has it."""
+"""The wire types of conditions, as every kind has them."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,3 +21,25 @@ class WireCondition(Wire):
         default=None, description="Generation of the spec that this answers."
     )
     last_transition_time: Timestamp = Field(description="When the status last changed.")
+
+
+Conditions = Annotated[
+    list[WireCondition],
+    Field(
+        max_length=32,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    ),
+]
+"""All conditions of an object, one of each type."""
+
+
+class ConditionsStatus(Wire):
+    """The status of a kind that has nothing to say beside its conditions."""
+
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the spec that this status answers."
+    )
+    conditions: Conditions = Field(default_factory=list, description="Ready, and others.")

@@ -17,7 +17,7 @@ from moorage_api.bounds import (
     Timestamp,
     Word,
 )
-from moorage_api.conditions import WireCondition
+from moorage_api.conditions import Conditions
 from moorage_api.crds import Column, Definition
 from moorage_api.wire import Wire, rule
 from moorage_domain.addresses import NOT_PUBLIC
@@ -245,13 +245,8 @@ class NetIPAllocationStatus(Wire):
         # the object, and half of the time of each write, for who wrote which field of which entry.
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-    conditions: Annotated[list[WireCondition], Field(max_length=32)] = Field(
-        default_factory=list,
-        description="Ready, Progressing, Degraded and Conflict.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
+    conditions: Conditions = Field(
+        default_factory=list, description="Ready, Progressing, Degraded and Conflict."
     )
 
 

@@ -38,3 +38,9 @@ def rule(expression: str, message: str) -> dict[str, JsonValue]:
     The API server puts the field and its value in front of the message.
     """
     return {"rule": expression, "message": message}
+
+
+FIXED: dict[str, JsonValue] = {
+    "x-kubernetes-validations": [rule("self == oldSelf", "cannot be changed")]
+}
+"""The ``json_schema_extra`` of a required field that stays as it was created."""
