@@ -52,6 +52,11 @@ class PlainStatus:
     conditions: tuple[Condition, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def ready(cls, reason: str, message: str, *, ready: bool) -> Self:
+        """A status that has nothing but the condition ``Ready``."""
+        return cls((Condition("Ready", "True" if ready else "False", reason, message),))
+
     def with_condition(self, condition: Condition) -> Self:
         """The same with one more condition."""
         return replace(self, conditions=(*self.conditions, condition))

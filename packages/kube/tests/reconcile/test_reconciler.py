@@ -307,9 +307,10 @@ async def test_a_status_does_not_answer_a_version_that_came_after_it_was_observe
 
 async def test_a_report_gets_all_of_the_pass() -> None:
     scene = Scene(plan=FULL)
+    before = scene.store.by_key[KEY].subject
     await scene.reconcile()
     (ended,) = scene.reports
-    assert ended == Pass(KEY, "what is", FULL, None, ended.seconds, dry_run=False)
+    assert ended == Pass(KEY, "what is", FULL, None, ended.seconds, dry_run=False, subject=before)
     assert ended.seconds > 0.0
 
 

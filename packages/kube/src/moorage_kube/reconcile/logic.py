@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from moorage_domain.errors import Disposition, MoorageError, disposition_of
 from moorage_domain.plans import Plan
+from moorage_kube.writes.subject import Subject
 
 ObservedT = TypeVar("ObservedT")
 ActionT = TypeVar("ActionT")
@@ -48,6 +49,8 @@ class Pass(Generic[ObservedT, ActionT]):
         failure: ``None`` = the plan was carried out to its end.
         seconds: how long the pass took.
         dry_run: nothing but the status was written.
+        subject: the object as it was before the pass; ``None`` = it was gone, or the controller
+            writes to none.
     """
 
     key: str
@@ -56,6 +59,7 @@ class Pass(Generic[ObservedT, ActionT]):
     failure: Failure | None
     seconds: float
     dry_run: bool = False
+    subject: Subject | None = None
 
 
 class Logic(Protocol[ObservedT, ActionT]):

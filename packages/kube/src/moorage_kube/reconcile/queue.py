@@ -44,8 +44,12 @@ class WorkQueue:
         """How many keys are handled just now."""
         return len(self._running)
 
-    def add(self, key: str) -> None:
-        """Have the key handled as soon as a worker is free; what was asked for later is met too."""
+    def add(self, *keys: str) -> None:
+        """Have keys handled as soon as a worker is free; what was asked for later is met too."""
+        for key in keys:
+            self._add(key)
+
+    def _add(self, key: str) -> None:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()

@@ -87,6 +87,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         observed: ObservedT | None = None
         plan: Plan[ActionT] | None = None
         failure: Failure | None = None
+        subject: Subject | None = None
         dry_run = self._guards.dry_run
         try:
             # Before it is observed: what changes meanwhile makes our writes fail, and not pass.
@@ -105,7 +106,8 @@ class Reconciler(Generic[ObservedT, ActionT]):
             if failure.disposition is not Disposition.STALE:
                 self._log(key, failure.reason, failure.message, failed=True)
         seconds = time.perf_counter() - began
-        failure = await self._report(Pass(key, observed, plan, failure, seconds, dry_run))
+        ended = Pass(key, observed, plan, failure, seconds, dry_run, subject)
+        failure = await self._report(ended)
         return failure, plan.wait.total_seconds() if plan and plan.wait is not None else None
 
     def _decide(
