@@ -1,6 +1,7 @@
 """Trials of any controller in virtual time: a crash after every change, and random lives."""
 
 from moorage_testing.harness.crashes import crash_after_every_change
+from moorage_testing.harness.managed import managed
 from moorage_testing.harness.random_life import DISTURBANCES, live, live_many
 from moorage_testing.harness.scenario import Scenario, end_state, left_behind
 from moorage_testing.harness.world import World
@@ -14,4 +15,5 @@ __all__ = [
     "left_behind",
     "live",
     "live_many",
+    "managed",
 ]
