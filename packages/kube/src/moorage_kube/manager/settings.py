@@ -72,7 +72,7 @@ class CommonSettings(BaseSettings):
     )
     dry_run: bool = Field(
         default=False,
-        description="Decide and log, change nothing.",
+        description="Change nothing but the status, which says what would be done.",
         json_schema_extra=in_group("general"),
     )
     workers: int = Field(
