@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import Field
 
 from moorage_api import DEFINITIONS
+from moorage_api.conditions import ConditionsStatus
 from moorage_api.crds import Column, Definition, crd
-from moorage_api.wire import Wire
+from moorage_api.wire import FIXED, Wire
 from moorage_domain.kinds import Kind
 
 
@@ -56,3 +57,17 @@ def test_spec_is_required_and_status_is_a_subresource() -> None:
 def test_every_kind_is_defined_once() -> None:
     kinds = [definition.kind for definition in DEFINITIONS]
     assert len(kinds) == len({(kind.group, kind.plural) for kind in kinds}) > 0
+
+
+def test_a_field_can_stay_as_it_was_created_and_a_status_have_nothing_but_conditions() -> None:
+    class Spec(Wire):
+        source: str = Field(max_length=253, json_schema_extra=FIXED)
+
+    kind = Kind("example.com", "v1", "fixed", "Fixed", namespaced=True)
+    (version,) = crd(Definition(kind, "A kind.", Spec, ConditionsStatus))["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]
+    (rule,) = schema["spec"]["properties"]["source"]["x-kubernetes-validations"]
+    assert rule["rule"] == "self == oldSelf"
+    conditions = schema["status"]["properties"]["conditions"]
+    assert conditions["maxItems"] == 32
+    assert conditions["x-kubernetes-list-map-keys"] == ["type"]

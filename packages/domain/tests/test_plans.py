@@ -62,3 +62,9 @@ def test_a_status_with_one_more_condition_is_another_status() -> None:
     status = PlainStatus((ready,), {"node": "n1"})
     assert status.with_condition(dry_run) == PlainStatus((ready, dry_run), {"node": "n1"})
     assert status == PlainStatus((ready,), {"node": "n1"})
+
+
+@pytest.mark.parametrize(("ready", "status"), [(True, "True"), (False, "False")])
+def test_a_status_of_nothing_but_ready(ready: bool, status: str) -> None:  # noqa: FBT001 - a column of the table
+    (condition,) = PlainStatus.ready("Copied", "it is equal", ready=ready).conditions
+    assert (condition.type, condition.status, condition.reason) == ("Ready", status, "Copied")

@@ -364,3 +364,13 @@ def test_with_nothing_in_hand_draining_is_immediate() -> None:
         assert await WorkQueue().drain(0.0)
 
     simulate(story)
+
+
+def test_several_keys_are_added_at_once() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+        queue.add("a", "b", "a")
+        await work(queue, worker)
+        assert worker.looks == [("a", 0.0), ("b", 0.0)]
+
+    simulate(story)
