@@ -267,10 +267,8 @@ class Run:
         for record in records:
             claims = listed.count(record.ip), [r.ip for r in records].count(record.ip)
             if record.ip in self.excused or max(claims) > 1:
-                ids = (
-                    self.simulation.provider.machine_id(restore_pending.provider_id)
-                    for restore_pending in record.restore_pending
-                )
+                machine_id = self.simulation.provider.machine_id
+                ids = (machine_id(ref.provider_id) for ref in record.restore_pending)
                 self.meddled |= set(filter(None, ids))
 
     def rest(self) -> None:
@@ -326,9 +324,12 @@ class Run:
                 "NodeGone", "NoEligibleNode", "MassNotReady",
             ), record  # fmt: skip
         else:
-            # What is not bound at rest says why, and no usable node was left free for it.
-            assert record.reason in ("NoEligibleNode", "Conflict", "InUseByForeign"), record
-            if record.reason == "NoEligibleNode":
+            # It says why, and no usable node was left free for it.
+            tried = record.node_ref and record.node_ref.name in self.hopeless_nodes()
+            assert tried or record.reason in ("NoEligibleNode", "Conflict", "InUseByForeign"), (
+                record
+            )
+            if tried or record.reason == "NoEligibleNode":
                 assert not self.free_nodes(), (record, self.free_nodes())
 
     def free_nodes(self) -> list[str]:
