@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
+from addresses import address_of_loopback, routed_address
 from core_lab import CoreLab
 from lab_clouds import AWS, CLOUDS, LabCloud
 
@@ -89,3 +91,15 @@ def alone(lab: CoreLab) -> Iterator[None]:
     yield
     lab.emulator.faults.clear()
     lab.clear()
+
+
+@pytest.fixture(scope="session", name="host")
+def _host() -> Iterator[str]:
+    """An address that an EndpointSlice takes; CI has one or fails, and so does root."""
+    if address := routed_address():
+        yield address
+        return
+    if os.geteuid() != 0 and not os.environ.get("CI"):
+        pytest.skip("this machine has nothing but loopback, and only root can change that")
+    with address_of_loopback() as address:
+        yield address

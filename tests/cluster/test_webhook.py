@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import signal
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from addresses import address_of_loopback, routed_address
 
 from moorage_domain.rbac import WEBHOOK_CERTIFICATE_RULES, cluster_role, role
 from moorage_testing.cluster import ApiError, EmbeddedCluster
@@ -181,18 +179,6 @@ def bindings(namespace: str) -> list[dict[str, Any]]:
         }
         objects += [one, binding]
     return objects
-
-
-@pytest.fixture(scope="session", name="host")
-def _host() -> Iterator[str]:
-    """An address that an EndpointSlice takes; CI has one or fails, and so does root."""
-    if address := routed_address():
-        yield address
-        return
-    if os.geteuid() != 0 and not os.environ.get("CI"):
-        pytest.skip("this machine has nothing but loopback, and only root can change that")
-    with address_of_loopback() as address:
-        yield address
 
 
 @pytest.fixture

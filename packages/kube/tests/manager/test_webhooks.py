@@ -49,7 +49,7 @@ def test_with_files_they_are_somebody_elses(tmp_path: Path) -> None:
     settings = WebhookSettings.model_validate({"webhook_certificate": crt, "webhook_key": key})
     certificates = settings.certificates(manager_with(settings))
     assert isinstance(certificates, FileCertificates)
-    certificates.look()
+    certificates.refresh()
     assert certificates.ready() == f"{crt}: No such file or directory"
 
 

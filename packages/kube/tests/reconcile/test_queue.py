@@ -371,6 +371,6 @@ def test_several_keys_are_added_at_once() -> None:
         queue, worker = WorkQueue(), Worker()
         queue.add("a", "b", "a")
         await work(queue, worker)
-        assert worker.looks == [("a", 0.0), ("b", 0.0)]
+        assert worker.calls == [("a", 0.0), ("b", 0.0)]
 
     simulate(story)
