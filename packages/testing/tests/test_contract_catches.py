@@ -101,15 +101,15 @@ CASES = (
         Case(
             broken.ReportsFailureAsAbsence,
             "a_failure_raises_its_own_error_and_nothing_is_changed",
-            {"asked": "snapshot", "failure": failure},
+            {"step": "snapshot", "failure": failure},
         )
         for failure in (Failure.THROTTLED, Failure.NO_ANSWER)
     ),
-    Case(broken.LosesTheDetails, "the_missing_right_is_named", {"asked": "attach"}),
+    Case(broken.LosesTheDetails, "the_missing_right_is_named", {"step": "attach"}),
     Case(
         broken.LosesTheDetails,
         "a_throttled_call_says_how_long_the_cloud_asks_to_wait",
-        {"asked": "snapshot"},
+        {"step": "snapshot"},
     ),
     Case(broken.RefusesItsOwnRepeats, "a_mutation_whose_answer_is_lost_can_be_repeated"),
     Case(broken.ShowsItsToken, "no_secret_is_ever_shown"),
@@ -121,14 +121,14 @@ CASES = (
     Case(
         broken.SwallowsLateFailures,
         "poll_raises_the_error_of_an_accepted_mutation_that_changed_nothing",
-        {"asked": "detach"},
+        {"step": "detach"},
     ),
     Case(
         broken.RaisesOnUnknownHandles,
         "an_unknown_handle_raises_a_cloud_error",
         {"handle": "no-such-operation"},
     ),
-    Case(broken.IgnoresTheDeadline, "the_deadline_holds_when_any_call_hangs", {"asked": "attach"}),
+    Case(broken.IgnoresTheDeadline, "the_deadline_holds_when_any_call_hangs", {"step": "attach"}),
     Case(
         broken.RefusesItsOwnRepeats,
         "a_mutation_that_took_effect_after_its_deadline_can_be_repeated",
@@ -148,7 +148,7 @@ CASES = (
     Case(
         broken.ForgetsTheFence,
         "behind_a_closed_fence_nothing_is_changed_and_all_is_read",
-        {"asked": "detach"},
+        {"step": "detach"},
     ),
     Case(broken.RepeatsBehindTheFence, "the_fence_is_called_before_every_attempt"),
     Case(broken.ReportsNoCalls, "every_call_that_succeeds_is_reported_once"),
@@ -158,7 +158,7 @@ CASES = (
         {"failure": Failure.THROTTLED},
     ),
     Case(
-        broken.ReadsTwice, "a_step_takes_no_more_calls_than_the_world_says", {"asked": "snapshot"}
+        broken.ReadsTwice, "a_step_takes_no_more_calls_than_the_world_says", {"step": "snapshot"}
     ),
 )
 

@@ -160,4 +160,4 @@ def test_what_is_left_behind_is_reported() -> None:
         await world.kill()
         return [one for one in left_behind(world.server, before) if one.endswith("/a")]
 
-    assert run(life()) == ["/api/v1/namespaces/port/serviceaccounts/a"]
+    assert run(life()) == ["/api/v1/namespaces/team/serviceaccounts/a"]
