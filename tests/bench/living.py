@@ -33,9 +33,9 @@ def main() -> int:
             counts[kind_of(error)] += 1
             worst = worst or f"seed {seed}: {error!r}"[:300]
         else:
-            counts["lost"] += astray(run.observed)
-        counts["addresses"] += len(run.observed.cloud.holders)
-        counts["changes"] += len(run.observed.cloud.mutations)
+            counts["lost"] += astray(run.simulation)
+        counts["addresses"] += len(run.simulation.cloud.holders)
+        counts["changes"] += len(run.simulation.cloud.mutations)
     sys.stdout.write(json.dumps({"counts": counts, "worst": worst}) + "\n")
     return 0
 
@@ -46,17 +46,17 @@ def kind_of(error: Exception) -> str:
     return "doubled" if any(frame.name == _DOUBLED for frame in frames) else "lost"
 
 
-def astray(observed: Any) -> int:  # a Simulation, whose module is only found once this runs
+def astray(simulation: Any) -> int:  # a Simulation, whose module is only found once this runs
     """Addresses at rest that are forgotten, or not where the status says they are bound.
 
     Independent of the simulation's own checks.
     """
     astray = 0
-    for stored in observed.stored.values():
+    for stored in simulation.stored.values():
         recorded = {record.ip: record for record in stored.records}
         astray += len(set(stored.allocation.addresses) - recorded.keys())
         bound = [record for record in recorded.values() if record.phase == "Bound"]
-        astray += sum(observed.where(record.ip) != record.node_ref.node_name for record in bound)
+        astray += sum(simulation.where(record.ip) != record.node_ref.name for record in bound)
     return astray
 
 

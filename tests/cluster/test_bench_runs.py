@@ -176,6 +176,16 @@ def test_without_a_row_that_needs_it_no_cluster_is_started(tmp_path: Path) -> No
     assert rows["SDKa"]["measured"] == 0
 
 
+def test_the_framework_is_measured_beside_a_bare_loop(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    done = bench("--rows", "fw", "--objects", "40", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["id"]: row for row in json.loads(path.read_text())["rows"]}
+    assert rows.keys() == {"FWa", "FWb", "FWc", "FWd", "FWe"}
+    assert rows["FWd"]["measured"] == 0, "a restart with everything converged writes nothing"
+    assert "160 writes" in rows["FWa"]["note"], "four for each object, and no more"
+
+
 ASTRAY = """
 import sys
 from tests.bench import living
@@ -206,7 +216,7 @@ def test_an_address_that_is_astray_or_forgotten_would_be_counted() -> None:
     [
         (
             ("--rows", "T12"),
-            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,J3,SDK,WH",
+            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,J3,SDK,FW,WH",
         ),
         (("--cloud", "oci"), "--cloud: there is no cloud 'oci'; there are aws,gcp,azure"),
         (("--nodes", "0"), "argument --nodes: '0' is no whole number above 0"),
