@@ -39,7 +39,7 @@ if __name__ == "__main__":
     # A Mutate action only begins a mutation; the change is there when the mutation has ended.
     Actor.act = dying(Actor.act, "write")  # type: ignore[method-assign, assignment]  # on purpose
     # The one request of each write of finalizer or status; most passes make none.
-    ObjectWriter._patch = dying(ObjectWriter._patch, "write")  # type: ignore[method-assign, assignment]  # noqa: SLF001 - on purpose
+    ObjectWriter._patch = dying(ObjectWriter._patch, "write")  # type: ignore[method-assign, assignment]  # on purpose
     moorage_core.mutations.carry_out = dying(  # type: ignore[assignment]  # on purpose
         moorage_core.mutations.carry_out, "mutation"
     )
