@@ -157,9 +157,7 @@ CASES = (
         "a_call_that_fails_is_reported_once_with_the_name_of_its_error",
         {"failure": Failure.THROTTLED},
     ),
-    Case(
-        broken.ReadsTwice, "a_step_takes_no_more_calls_than_the_world_says", {"step": "snapshot"}
-    ),
+    Case(broken.ReadsTwice, "a_step_takes_no_more_calls_than_the_world_says", {"step": "snapshot"}),
 )
 
 
