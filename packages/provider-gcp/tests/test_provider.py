@@ -448,11 +448,11 @@ async def test_a_recreated_instance_with_the_same_name_is_left_alone(
     for one in (bare, machine):
         emulator.world.recreate(one.machine_id)
     new = emulator.world.public_ips(machine.machine_id)
-    with pytest.raises(Stale, match="made anew"):
+    with pytest.raises(Stale, match="was recreated"):
         await provider.attach(address, bare, "one")
-    with pytest.raises(Stale, match="made anew"):
+    with pytest.raises(Stale, match="was recreated"):
         await provider.prepare(address, machine, "one")
-    with pytest.raises(Stale, match="made anew"):
+    with pytest.raises(Stale, match="was recreated"):
         await provider.restore(machine, "one")
     assert emulator.world.public_ips(machine.machine_id) == new
     assert emulator.world.holder(address.ip) == ""
