@@ -21,6 +21,7 @@ from moorage_kube.client.kinds import CONFIGMAPS, NODES
 from moorage_kube.manager.manager import Manager, Subjects
 from moorage_kube.reconcile.logic import Pass
 from moorage_kube.reconcile.queue import WorkQueue
+from moorage_kube.writes.owners import controller_uid
 from moorage_kube.writes.subject import Subject
 
 NAMESPACE = "bench"
@@ -166,8 +167,8 @@ def _widget(raw: dict[str, Any]) -> Widget:
 
 
 def _child(raw: dict[str, Any]) -> Child | None:
-    owners = raw["metadata"].get("ownerReferences") or ()
-    return next((Child(owner["uid"]) for owner in owners if owner.get("controller")), None)
+    owner = controller_uid(raw)
+    return Child(owner) if owner else None
 
 
 def _ready(raw: dict[str, Any]) -> bool:

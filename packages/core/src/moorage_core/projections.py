@@ -29,6 +29,7 @@ from moorage_core.model import (
 from moorage_domain.addresses import InvalidAddress, public
 from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import LEAVING_TAINTS, Node
+from moorage_kube.writes.owners import controller_of
 from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
 
 FINALIZER = "moorage.dev/release"
@@ -152,12 +153,6 @@ def project_owned(raw: dict[str, Any]) -> OwnedView:
     """Cut a ReplicaSet, Deployment, StatefulSet or DaemonSet."""
     meta = raw["metadata"]
     return OwnedView(uid=meta["uid"], owner_uid=controller_of(meta).get("uid", ""))
-
-
-def controller_of(meta: dict[str, Any]) -> dict[str, Any]:
-    """The owner reference that is the controller; ``{}`` = none."""
-    owners = meta.get("ownerReferences") or ()
-    return next((owner for owner in owners if owner.get("controller")), {})
 
 
 def project_allocation(raw: dict[str, Any]) -> AllocationView:

@@ -24,7 +24,12 @@ def owner_reference(kind: Kind, owner: Subject) -> dict[str, Any]:
     }
 
 
+def controller_of(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The owner reference that is the controller, from an object's metadata; ``{}`` = none."""
+    owners = meta.get("ownerReferences") or ()
+    return next((owner for owner in owners if owner.get("controller")), {})
+
+
 def controller_uid(raw: Mapping[str, Any]) -> str:
     """The uid of the object that controls this one; ``""``: nothing does."""
-    owners = raw["metadata"].get("ownerReferences") or ()
-    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), "")
+    return str(controller_of(raw["metadata"]).get("uid", ""))
