@@ -189,12 +189,12 @@ class Targets:
         nodes = self._observed.nodes
         free = (node for node in filter(self.can_use, nodes.values()) if not self._has(node.name))
         # Another object of the same machine may stand for it in another allocation.
-        machines = {self._observed.machine_of.get(node.provider_id) for node in self._twins}
+        machines = {self._observed.machine_of.get(node.provider_id) for node in self._taken_nodes}
         alone = [n for n in free if self._observed.machine_of[n.provider_id] not in machines]
         return {node.name: node for node in sorted(alone, key=lambda node: node.name)}
 
     @property
-    def _twins(self) -> Iterator[Node]:
+    def _taken_nodes(self) -> Iterator[Node]:
         """Nodes that hold or are given an address."""
         return (node for node in self._observed.nodes.values() if self._has(node.name))
 
