@@ -172,7 +172,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         self._logged.pop((key, False), None)
         self._succeeded(key)
         if self._guards.writer is not None:
-            self._guards.writer.subject(key)
+            self._guards.writer.forget(key)
         if self._guards.assumed is not None:
             self._guards.assumed.forget(key)
 

@@ -7,13 +7,13 @@ import logging
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from moorage_domain.kinds import Kind
 from moorage_kube.client.client import Target
 from moorage_kube.client.errors import KubeError, NotFound
 from moorage_kube.client.kinds import EVENTS
+from moorage_kube.client.timestamps import timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class EventRecorder:
         target = Target(written.event, event.namespace or "default")
         try:
             await self._client.patch(
-                EVENTS, target, {"count": written.count, "lastTimestamp": _timestamp()}
+                EVENTS, target, {"count": written.count, "lastTimestamp": timestamp()}
             )
         except NotFound:
             return False
@@ -128,7 +128,7 @@ class EventRecorder:
     def _body(self, event: Event) -> dict[str, Any]:
         namespace = event.namespace or "default"
         suffix = "." + secrets.token_hex(8)
-        now = _timestamp()
+        now = timestamp()
         involved = {
             "apiVersion": event.kind.api_version,
             "kind": event.kind.name,
@@ -162,7 +162,3 @@ def _cut(message: str) -> str:
     if len(raw) <= _MESSAGE_LIMIT:
         return message
     return raw[: _MESSAGE_LIMIT - len("…".encode())].decode(errors="ignore") + "…"
-
-
-def _timestamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

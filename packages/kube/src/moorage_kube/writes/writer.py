@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from moorage_domain.kinds import Kind
@@ -13,6 +12,7 @@ from moorage_domain.plans import Status
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import ListQuery, Target
 from moorage_kube.client.errors import KubeError
+from moorage_kube.client.timestamps import timestamp
 from moorage_kube.writes.finalizers import finalizer_patch
 from moorage_kube.writes.rivals import Rivals
 from moorage_kube.writes.status import status_patch
@@ -29,11 +29,6 @@ class WriteApi(Protocol):
     async def patch(self, kind: Kind, target: Target, body: dict[str, Any]) -> dict[str, Any]: ...
 
 
-def wall_clock() -> str:
-    """Now, as Kubernetes writes times."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 class ObjectWriter:
     """Writes to the objects of one kind, and takes the answers into their store.
 
@@ -46,7 +41,7 @@ class ObjectWriter:
         kind: Kind,
         store: Store[Any],
         finalizer: str = "",
-        now: Callable[[], str] = wall_clock,
+        now: Callable[[], str] = timestamp,
     ) -> None:
         self._client = client
         self._kind = kind
@@ -58,10 +53,11 @@ class ObjectWriter:
     def subject(self, key: str) -> Subject | None:
         """The object as the store has it; ``None`` = it is gone."""
         projection: HasSubject | None = self._store.get(key)
-        if projection is None:
-            self._rivals.forget(key)
-            return None
-        return projection.subject
+        return projection.subject if projection is not None else None
+
+    def forget(self, key: str) -> None:
+        """The object is gone: nothing is remembered of what was written to it."""
+        self._rivals.forget(key)
 
     async def write_finalizer(self, subject: Subject, *, present: bool) -> Subject:
         """Put our finalizer on or take it off; returns the object as it is then."""
