@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import example_controller
 import pytest
 
+from moorage_api.crds import crd
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import PATIENCE, wait_for
@@ -24,8 +26,16 @@ def run() -> Iterator[Run]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def crds(cluster: EmbeddedCluster) -> None:
+    """The kind that the example controller waits for before it leads."""
+    cluster.apply([crd(example_controller.DEFINITION)])
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
+
+
 @pytest.fixture
-def namespace(cluster: EmbeddedCluster) -> Iterator[str]:
+def namespace(cluster: EmbeddedCluster, crds: None) -> Iterator[str]:
+    del crds
     name = f"lead-{time.monotonic_ns()}"
     cluster.kubectl("create", "namespace", name)
     yield name
@@ -36,7 +46,8 @@ def controller(cluster: EmbeddedCluster, run: Run, namespace: str, name: str, *f
     """One replica of the example controller, with the Lease times everybody gets without flags."""
     argv = [sys.executable, str(HERE / "example_controller.py")]
     argv += ["--kubeconfig", str(cluster.kubeconfig), "--lease-namespace", namespace]
-    argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1", *flags]
+    argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1"]
+    argv += ["--webhook-port", "0", "--webhook-name", namespace, *flags]
     return run.start(Command(name, argv, env={"POD_NAME": name}))
 
 
