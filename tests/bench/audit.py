@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 """The verbs that change something."""
@@ -15,7 +16,12 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One request of the controller that the API server answered."""
+    """One request of the controller that the API server answered.
+
+    Attributes:
+        verb: as the audit log has it; ``ask version`` for a list of at most one object, which is
+            how an informer asks which version is the newest.
+    """
 
     verb: str
     resource: str
@@ -77,7 +83,10 @@ class Audit:
 def _api_call(event: dict[str, Any]) -> ApiCall:
     # Discovery has no object.
     subject = event.get("objectRef", {})
-    return ApiCall(event["verb"], subject.get("resource", ""), subject.get("subresource", ""))
+    query = parse_qs(urlsplit(event.get("requestURI", "")).query)
+    asks_version = event["verb"] == "list" and query.get("limit") == ["1"]
+    verb = "ask version" if asks_version else event["verb"]
+    return ApiCall(verb, subject.get("resource", ""), subject.get("subresource", ""))
 
 
 def _epoch(stamp: str) -> float:

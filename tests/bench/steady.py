@@ -155,7 +155,7 @@ def _quiet_rows(rest: Rest) -> list[Row]:
             name,
         ),
         Row(
-            "T2b", "LISTs to the API server at rest", 0.0, float(len(lists)), "", seed_lists,
+            "T2b", "LISTs of objects at rest", 0.0, float(len(lists)), "", seed_lists,
             f"{window}, from the API server's audit log, kopf's included; besides: {text}.",
             name,
         ),

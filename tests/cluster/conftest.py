@@ -25,6 +25,8 @@ APART = ("test_core_crashes", "test_core_scale", "test_demo", "test_end", "test_
 SHARED = ("all_clouds", "core")
 
 
+# First: xdist reads the groups in a hook of the same name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest first, and say which tests one process must run."""
     items.sort(key=_place)

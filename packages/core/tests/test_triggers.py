@@ -33,7 +33,7 @@ class Watched:
     def __init__(self) -> None:
         self.caches = Caches()
         self._keys: list[str] = []
-        Triggers(self.caches, self._keys.append)
+        self.triggers = Triggers(self.caches, self._keys.append)
 
     @property
     def keys(self) -> set[str]:
@@ -172,6 +172,16 @@ def test_a_change_that_makes_a_node_no_fitter_concerns_nobody_who_is_not_on_it(
 
 def test_a_label_nobody_answers_for_concerns_its_pool(watched: Watched) -> None:
     watched.caches.nodes.apply(raw_node("n2", labels={"pool": "a", "ip.ready": "true"}))
+    assert watched.keys == {"a"}
+
+
+def test_a_new_stray_concerns_its_pool_once(watched: Watched) -> None:
+    watched.triggers.note_strays(["n2", "gone"])
+    assert watched.keys == {"a"}
+    watched.triggers.note_strays(["n2", "m1"])
+    assert watched.keys == {"b"}
+    watched.triggers.note_strays([])
+    watched.triggers.note_strays(["n2"])
     assert watched.keys == {"a"}
 
 

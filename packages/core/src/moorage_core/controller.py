@@ -48,9 +48,12 @@ _METADATA = ListQuery(metadata_only=True)
 class CoreLogic:
     """Observe, decide, act and report for one allocation; passes over one key never overlap."""
 
-    def __init__(self, manager: Manager, observer: Observer, metrics: CoreMetrics) -> None:
+    def __init__(
+        self, manager: Manager, observer: Observer, triggers: Triggers, metrics: CoreMetrics
+    ) -> None:
         self._events = manager.events
         self._observer = observer
+        self._triggers = triggers
         self._metrics = metrics
         self._actor = Actor(manager.client, observer, manager.events.publish)
 
@@ -71,6 +74,7 @@ class CoreLogic:
 
     async def report(self, ended: Pass[Observed, Action]) -> None:
         """Count the pass, and publish what is new; the conditions were written with the status."""
+        self._triggers.note_strays(self._observer.strays())
         failure, observed, plan = ended.failure, ended.observed, ended.plan
         cluster = self._metrics.cluster
         status = "success" if failure is None else "error"
@@ -119,7 +123,7 @@ class Core:
             accepted=lambda mutate: self.queue.add(mutate.allocation),
             priority=PrioritySemaphore(self._settings.cloud_calls),
         )
-        Triggers(self.caches, self.queue.add)
+        self._triggers = Triggers(self.caches, self.queue.add)
         gauges = Gauges(
             self.caches,
             self.scopes,
@@ -143,7 +147,7 @@ class Core:
         observer.dry_run = self._settings.dry_run
         manager.add_controller(
             "core",
-            CoreLogic(manager, observer, self._metrics),
+            CoreLogic(manager, observer, self._triggers, self._metrics),
             self.queue,
             Subjects(NETIPALLOCATIONS, caches.allocations, FINALIZER),
             assumed,

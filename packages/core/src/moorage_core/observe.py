@@ -85,7 +85,7 @@ class Observer:
             taken=taken,
             outranked=Outranked(self.caches.holders, allocation),
             restore_pending_elsewhere=RestorePending(self.caches.holders, name),
-            strays=self._strays(),
+            strays=self.strays(),
             label_errors={n: e for n, e in self.label_errors.items() if n in self.caches.nodes},
             conflicts=conflicts,
             busy=busy,
@@ -104,6 +104,22 @@ class Observer:
             gone_since=self.caches.clocks.gone_since,
             observed_generation=view.observed_generation,
         )
+
+    def strays(self) -> list[str]:
+        """Nodes that say they hold an address though no allocation answers for them.
+
+        The first version left such labels behind, and pods are scheduled there in vain. Given only
+        once every allocation is settled and every scope was read: unknown is never absent.
+        """
+        strays = self.caches.strays
+        if not strays.nodes or strays.unsettled or not self.scopes.all_read():
+            return []
+        held = self.scopes.holders()
+        return [
+            name
+            for name in strays.nodes
+            if not self.caches.holders.by_node.get(name) and not self._machine_ids(name) & held
+        ]
 
     def _addresses(self, view: AllocationView) -> set[str]:
         """What must be read: what is wanted, and what is not released yet."""
@@ -160,22 +176,6 @@ class Observer:
             node = self.caches.nodes.get(node_ref.name) if node_ref else None
             if node_ref and (node is None or node.uid != node_ref.uid):
                 self.caches.clocks.miss(node_ref.uid)
-
-    def _strays(self) -> list[str]:
-        """Nodes that say they hold an address though no allocation answers for them.
-
-        The first version left such labels behind, and pods are scheduled there in vain. Given only
-        once every allocation is settled and every scope was read: unknown is never absent.
-        """
-        strays = self.caches.strays
-        if not strays.nodes or strays.unsettled or not self.scopes.all_read():
-            return []
-        held = self.scopes.holders()
-        return [
-            name
-            for name in strays.nodes
-            if not self.caches.holders.by_node.get(name) and not self._machine_ids(name) & held
-        ]
 
     def _misplaced(self, allocation: Allocation) -> list[MisplacedPod]:
         if not allocation.evict_misplaced or allocation.workload is None:

@@ -28,6 +28,7 @@ class Triggers:
         self._waiting: set[str] = set()
         """Allocations that wait for a node or an address of others."""
         self._not_at_rest: set[str] = set()
+        self._strays: frozenset[str] = frozenset()
         self._by_selector: Index[AllocationView] = Index(caches.allocations, _first_of_selector)
         caches.allocations.subscribe(self._allocation_changed)
         caches.nodes.subscribe(self._node_changed)
@@ -70,6 +71,17 @@ class Triggers:
         if change.new is not None and label_ready(change.new) and not change.new.owner:
             self._add_all(name for name in self._pools_of(nodes) if self._selects(name, nodes))
         self._check_misplaced({change.key})
+
+    def note_strays(self, node_names: Iterable[str]) -> None:
+        """Say after each pass which nodes are strays now: whose pool a new one is in takes it up.
+
+        What makes one a stray may be the last read of another allocation, or its end.
+        """
+        before, self._strays = self._strays, frozenset(node_names)
+        for node_name in self._strays - before:
+            node = self._caches.nodes.get(node_name)
+            nodes = [node] if node else []
+            self._add_all(name for name in self._pools_of(nodes) if self._selects(name, nodes))
 
     def _pools_of(self, nodes: Iterable[Node]) -> set[str]:
         """Allocations whose selector may match one of these nodes."""
