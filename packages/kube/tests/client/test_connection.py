@@ -44,6 +44,17 @@ def test_the_first_place_that_is_there_counts(
     assert server(write("flag", cluster={"server": "https://flag"})) == "https://flag"
 
 
+def test_a_user_without_a_home_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(ConfigError, match=r"~/\.kube/config is not there"):
+        load_connection()
+
+
 def test_with_no_place_at_all_one_line_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refusal:
         load_connection()

@@ -109,6 +109,20 @@ def test_our_name_wins_over_the_name_of_before(monkeypatch: pytest.MonkeyPatch) 
     assert load(ExampleSettings, []).lease_name == "new"
 
 
+def test_the_address_of_a_service_is_no_value_of_a_setting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = load(ExampleSettings, []).metrics_port
+    monkeypatch.setenv("MOORAGE_METRICS_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("MOORAGE_METRICS_PORT", "tcp://10.0.0.1:80")
+    assert load(ExampleSettings, []).metrics_port == default
+    monkeypatch.setenv("MOORAGE_METRICS_PORT", "8080")
+    assert load(ExampleSettings, []).metrics_port == 8080
+    monkeypatch.delenv("MOORAGE_METRICS_SERVICE_HOST")
+    monkeypatch.setenv("MOORAGE_METRICS_PORT", "tcp://10.0.0.1:80")
+    assert "MOORAGE_METRICS_PORT: 'tcp://10.0.0.1:80' will not do" in refused([], capsys)
+
+
 def test_a_second_flag_sets_the_same_field() -> None:
     assert load(ExampleSettings, ["--iface", "eth1"]).link == "eth1"
 

@@ -45,6 +45,15 @@ def unknown(
     return [_sentence(name, candidates - OF_OUR_TESTS) for name in sorted(rest)]
 
 
+def addresses_of_services(environment: Mapping[str, str]) -> set[str]:
+    """Names that settings may share with a Service: ``MOORAGE_METRICS_PORT`` of moorage-metrics.
+
+    Whoever sets the variable for us writes a number, the kubelet an address such as
+    ``tcp://10.0.0.1:80``.
+    """
+    return {name for name in _of_services(environment) if "://" in environment[name]}
+
+
 def _of_services(environment: Mapping[str, str]) -> set[str]:
     """What the kubelet sets in every pod of a namespace for a Service such as ``moorage-core``."""
     services = [name.removesuffix(_SERVICE) for name in environment if name.endswith(_SERVICE)]

@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -126,6 +127,10 @@ class CommonSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the library's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, file; no dotenv and no secrets folder."""
+        if isinstance(env_settings, EnvSettingsSource):
+            strange = {one.lower() for one in environment.addresses_of_services(os.environ)}
+            variables = env_settings.env_vars.items()
+            env_settings.env_vars = {k: v for k, v in variables if k.lower() not in strange}
         given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
         path = given.get("config") or os.environ.get(PREFIX + "CONFIG")
         file = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()

@@ -41,7 +41,7 @@ def load_connection(
 
 def _described(kubeconfig: str | None, service_account: Path) -> Connection:
     if kubeconfig:
-        return from_kubeconfig([Path(kubeconfig).expanduser()])
+        return from_kubeconfig([_expanded(kubeconfig)])
     listed = os.environ.get("KUBECONFIG", "")
     if listed:
         paths = [Path(path) for path in listed.split(os.pathsep) if path]
@@ -51,13 +51,21 @@ def _described(kubeconfig: str | None, service_account: Path) -> Connection:
         return from_kubeconfig(there)
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
         return _in_cluster(service_account)
-    home = Path("~/.kube/config").expanduser()
+    home = _expanded("~/.kube/config")
     if home.exists():
         return from_kubeconfig([home])
     raise ConfigError(
         f"no way to the API server: this is no pod, KUBECONFIG is not set and {home} is not there: "
         "name a kubeconfig with --kubeconfig"
     )
+
+
+def _expanded(path: str) -> Path:
+    """With the home folder for ``~``; as it is written for a user who has none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _in_cluster(folder: Path) -> Connection:
