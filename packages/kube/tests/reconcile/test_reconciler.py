@@ -231,6 +231,7 @@ async def test_a_fence_that_falls_stops_the_pass_at_that_very_point(allowed: int
     assert await scene.reconcile() is None
     everything = ["finalizer", "status", "first", "second", "report"]
     assert [one for one in scene.log if one != "fence"] == everything[:allowed]
+    assert scene.outcomes == {"lost": 1.0}
 
 
 async def test_a_plan_without_status_and_finalizer_writes_neither() -> None:

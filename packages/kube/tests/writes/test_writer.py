@@ -13,7 +13,7 @@ from moorage_domain.conditions import Condition
 from moorage_domain.plans import PlainStatus
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import ListQuery, Target
-from moorage_kube.client.errors import Conflict, Forbidden, NotFound
+from moorage_kube.client.errors import Conflict, Forbidden, NotFound, Unavailable
 from moorage_kube.writes.rivals import RivalWriter
 from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
 from moorage_kube.writes.writer import ObjectWriter, last_status_writer
@@ -128,6 +128,25 @@ async def test_a_rival_is_named_in_one_warning_however_long_it_goes_on(
     assert record.levelno == logging.WARNING
     assert "the status of w1 was changed by them at 2026-01-01T00:00:02Z" in record.getMessage()
     assert scene.api.lists == [ListQuery(field_selector="metadata.name=w1")]
+
+
+async def test_a_write_whose_answer_was_lost_is_no_rivals(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene()
+    await scene.write(address="a")
+
+    def lose_the_answer(_: str) -> None:
+        raise Unavailable(0, "", "no answer", "PATCH widgets/w1")
+
+    scene.api.on_patch = lose_the_answer
+    with pytest.raises(Unavailable):
+        await scene.write(address="b")
+    scene.api.on_patch = lambda _: None
+    scene.put(raw_object("w1", {"address": "b", "observedGeneration": 1}))
+    await scene.write(address="c")
+    await scene.write(address="d")
+    assert caplog.messages == []
 
 
 async def test_a_rival_that_cannot_be_named_is_no_reason_not_to_write(

@@ -77,6 +77,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
                 raise failure.cause
             return self._pause(key, failure)
         except LeadershipLost as lost:
+            outcome = "lost"
             logger.warning("%s is left as it is: %s", key, lost, extra={"object": key})
             return None
         finally:

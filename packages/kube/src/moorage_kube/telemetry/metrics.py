@@ -52,7 +52,7 @@ class ControllerMetrics:
     """The standard series of one controller.
 
     Attributes:
-        reconciles: passes by ``outcome`` (done, stale, retry, refused, bug).
+        reconciles: passes by ``outcome`` (done, stale, retry, refused, bug; lost with the Lease).
         duration: seconds a pass took.
         queue_depth: keys waiting.
     """

@@ -79,6 +79,11 @@ class Rivals:
         else:
             last.fields.update(fields)
 
+    def unsure(self, key: str) -> None:
+        """Whether our write was accepted is unknown: the next change is nobody's fault."""
+        if last := self._written.get(key):
+            last.fields.clear()
+
     def forget(self, key: str) -> None:
         """The object is gone."""
         self._written.pop(key, None)

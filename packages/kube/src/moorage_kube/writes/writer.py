@@ -11,7 +11,7 @@ from moorage_domain.kinds import Kind
 from moorage_domain.plans import Status
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import ListQuery, Target
-from moorage_kube.client.errors import KubeError
+from moorage_kube.client.errors import KubeError, Unavailable
 from moorage_kube.client.timestamps import timestamp
 from moorage_kube.writes.finalizers import finalizer_patch
 from moorage_kube.writes.rivals import Rivals
@@ -76,7 +76,12 @@ class ObjectWriter:
             return subject
         if self._rivals.check(key, subject):
             await self._report_rival(key, subject)
-        raw = await self._patch(subject, patch, "status")
+        try:
+            raw = await self._patch(subject, patch, "status")
+        except Unavailable:
+            # It may have been written: what the watch shows then is ours, and not a rival's.
+            self._rivals.unsure(key)
+            raise
         self._rivals.wrote(key, subject.uid, _ours(raw.get("status") or {}, patch, status))
         return self._taken(raw)
 
