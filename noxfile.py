@@ -114,8 +114,8 @@ def cluster(session: nox.Session) -> None:
     tools = (*group("test"), *group("parallel"), *group("demo"), *group("bootstrap"))
     install(session, PACKAGES, *tools, *go_where_there_is_none())
     # Most of the time they wait: for Leases to run out, nodes to be missed, leaders to be killed.
-    # Three at a time, each process with a control plane of its own; see conftest.py for the order.
-    side_by_side = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
+    # Four at a time, each process with a control plane of its own; see conftest.py for the order.
+    side_by_side = ("-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder")
     # Each start of a controller with a large SDK takes seconds.
     run_pytest(session, "tests/cluster", *side_by_side, env={"MOORAGE_CRASH_STRIDE": "3"})
 

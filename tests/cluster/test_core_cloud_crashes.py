@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from core_lab import CoreLab
-from lab_crashes import CRASHING, dies
+from lab_crashes import CRASHING, STRIDE, dies
 
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 
 MOST_POINTS = 40
-# Every point where there is time; ./nox -s cluster takes each third, of one cloud after the other.
-STRIDE = int(os.environ.get("MOORAGE_CRASH_STRIDE", "1"))
 
 
 class Crashes:

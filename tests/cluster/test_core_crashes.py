@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from core_lab import BRIEF_LEASE, MUTATIONS, CoreLab, Pool
-from lab_crashes import CRASHING, dies
+from lab_crashes import CRASHING, STRIDE, dies
 
 from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
@@ -83,7 +83,7 @@ def test_d1_a_crash_after_every_single_change_converges(
     lab: CoreLab, children: list[Child], kind: str
 ) -> None:
     children.append(lab.started(**lab.own_lease()))
-    for point in range(1, MOST_POINTS):
+    for point in range(1, MOST_POINTS, STRIDE):
         change = Change(lab, kind)
         assert children.pop().stop() == 0
         change.begin()
