@@ -21,8 +21,9 @@ from core_builders import (
     until,
 )
 
-from moorage_core import reasons
-from moorage_core.caches import Caches
+from moorage_core import observe, reasons
+from moorage_core.caches import Caches, uptime
+from moorage_core.decide.address import LONGEST_BACKOFF_SECONDS
 from moorage_core.model import (
     AddressRecord,
     Awaited,
@@ -333,6 +334,25 @@ def settle(setup: Setup, name: str = "a", *ips: str, **fields: Any) -> None:
     raw = raw_allocation(name, *ips, **({"records": waiting} | fields))
     raw["status"]["observedGeneration"] = 1
     setup.caches.allocations.apply(raw)
+
+
+async def test_a_wait_written_by_a_clock_that_was_ahead_ends(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead, soon = time.time() + 365 * 86_400.0, time.time() + 600.0
+    waiting = (
+        AddressRecord(IP1, Phase.WAITING, next_attempt=ahead),
+        AddressRecord(IP2, Phase.WAITING, next_attempt=soon),
+    )
+    setup.allocate("a", IP1, IP2, records=waiting)
+    assert [r.next_attempt for r in setup.observe().records] == pytest.approx([ahead, soon], abs=1)
+    began = uptime()
+    monkeypatch.setattr(observe, "uptime", lambda: began + LONGEST_BACKOFF_SECONDS)
+    setup.allocate("a", IP1, IP2, IP3, records=waiting)
+    assert [r.next_attempt for r in setup.observe().records] == [0.0, 0.0]
+    setup.caches.allocations.forget("a")
+    assert setup.observer.observe("a") is None
+    assert len(setup.observer.waits) == 0
 
 
 @pytest.mark.parametrize("owner", ["", "uid-of-one-that-is-gone"])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from moorage_core import reasons
 from moorage_core.caches import Caches, uptime
 from moorage_core.counts import PodCounts
-from moorage_core.first_seen import FirstSeen
+from moorage_core.decide.address import LONGEST_BACKOFF_SECONDS
 from moorage_core.holders import Outranked, RestorePending, Taken, claim_of
 from moorage_core.machines import Machines
 from moorage_core.model import (
@@ -28,6 +28,7 @@ from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import winner
 from moorage_kube.manager.plugins import PluginError
 from moorage_kube.reconcile.assumed import Assumed
+from moorage_kube.reconcile.waits import Waits
 from moorage_provider.errors import CloudError
 
 
@@ -47,7 +48,8 @@ class Observer:
         self.label_errors: dict[str, str] = {}
         """Why the API server refused the labels, or one taint less, of a node, by its name."""
         self.counts = PodCounts(caches.pods)
-        self.first_seen = FirstSeen()
+        self.waits: Waits[tuple[str, float]] = Waits(LONGEST_BACKOFF_SECONDS)
+        """Addresses, each with the ``nextAttempt`` of its record."""
         self.evict_after: dict[str, float] = {}
         """Uptime before which a pod is not to be evicted again, by its uid."""
         self._machines: dict[str, Machines] = {}
@@ -57,7 +59,7 @@ class Observer:
         view = self.caches.allocations.get(name)
         if view is None:
             self.scopes.unwant(name)
-            self.first_seen.forget(name)
+            self.waits.forget(name)
             return None
         allocation = view.allocation
         if self.dry_run:
@@ -73,7 +75,7 @@ class Observer:
         mutations, now = self.mutations, time.time()
         return Observed(
             allocation=allocation,
-            records=self.first_seen.believed(name, view.records, now, uptime()),
+            records=self._believed(name, view.records, now),
             now=now,
             cloud_states=cloud_states,
             capabilities=scope.provider.capabilities if scope else ONE_CALL,
@@ -169,6 +171,18 @@ class Observer:
         if name not in self._machines:
             self._machines[name] = Machines(self.caches.nodes, scope.machine_id)
         return self._machines[name]
+
+    def _believed(
+        self, name: str, records: tuple[AddressRecord, ...], now: float
+    ) -> tuple[AddressRecord, ...]:
+        """The records without the waits that are known for too long."""
+        ahead = [(r.ip, r.next_attempt) for r in records if r.next_attempt > now]
+        over = self.waits.over(name, ahead, uptime())
+        if not over:
+            return records
+        return tuple(
+            replace(r, next_attempt=0.0) if (r.ip, r.next_attempt) in over else r for r in records
+        )
 
     def _miss_gone(self, records: Iterable[AddressRecord]) -> None:
         for record in records:

@@ -15,7 +15,6 @@ from moorage_api.netipallocation import (
     AddressStatus,
     NetIPAllocationSpec,
 )
-from moorage_core.bounded_cache import BoundedCache
 from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
 from moorage_core.model import (
     AddressRecord,
@@ -29,6 +28,7 @@ from moorage_core.model import (
 from moorage_domain.addresses import InvalidAddress, public
 from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import LEAVING_TAINTS, Node
+from moorage_kube.cache.bounded_cache import BoundedCache
 from moorage_kube.writes.owners import controller_of
 from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
 

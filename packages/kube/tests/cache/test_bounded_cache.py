@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage_core import projections
-from moorage_core.bounded_cache import BoundedCache
+from moorage_kube.cache.bounded_cache import BoundedCache
 
 
 def test_a_key_is_computed_once_while_it_is_kept() -> None:
