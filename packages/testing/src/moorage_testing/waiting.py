@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
-INTERVAL_SECONDS = 0.05
+FIRST_INTERVAL_SECONDS = 0.05
+LONGEST_INTERVAL_SECONDS = 0.4
+"""Each look costs a call of the API server; looking without a pause would keep it busy."""
 LOOP_INTERVAL_SECONDS = 0.005
 PATIENCE = 120.0
 """Seconds; long enough for a busy machine. Benchmarks measure speed, tests do not."""
@@ -22,14 +24,16 @@ def wait_for(
     timeout_seconds: float,
     what: str,
     *,
-    interval_seconds: float = INTERVAL_SECONDS,
+    interval_seconds: float | None = None,
 ) -> T:
     """Return the first true value of `predicate`, or raise WaitTimeoutError.
 
     `what` completes the sentence "waited for ...". The predicate is called at least once, and once
     more after the deadline, so that a slow machine cannot fail a condition that holds. Its
-    exceptions are not caught.
+    exceptions are not caught. Between calls it waits for the interval; by default it looks less
+    and less often.
     """
+    intervals = _intervals(interval_seconds)
     deadline = time.monotonic() + timeout_seconds
     while True:
         last_chance = time.monotonic() >= deadline
@@ -38,7 +42,7 @@ def wait_for(
             return value
         if last_chance:
             raise _timed_out(timeout_seconds, what, value)
-        time.sleep(interval_seconds)
+        time.sleep(next(intervals))
 
 
 async def wait_for_async(
@@ -46,9 +50,10 @@ async def wait_for_async(
     timeout_seconds: float,
     what: str,
     *,
-    interval_seconds: float = INTERVAL_SECONDS,
+    interval_seconds: float | None = None,
 ) -> T:
     """Do what `wait_for` does with an asynchronous predicate, leaving the event loop free."""
+    intervals = _intervals(interval_seconds)
     deadline = time.monotonic() + timeout_seconds
     while True:
         last_chance = time.monotonic() >= deadline
@@ -57,7 +62,7 @@ async def wait_for_async(
             return value
         if last_chance:
             raise _timed_out(timeout_seconds, what, value)
-        await asyncio.sleep(interval_seconds)
+        await asyncio.sleep(next(intervals))
 
 
 async def until(
@@ -70,6 +75,15 @@ async def until(
         if loop.time() >= deadline:
             raise _timed_out(timeout_seconds, what, value)
         await asyncio.sleep(LOOP_INTERVAL_SECONDS)
+
+
+def _intervals(fixed: float | None) -> Iterator[float]:
+    """Seconds between one look and the next."""
+    interval = FIRST_INTERVAL_SECONDS if fixed is None else fixed
+    while True:
+        yield interval
+        if fixed is None:
+            interval = min(1.2 * interval, LONGEST_INTERVAL_SECONDS)
 
 
 def _timed_out(timeout_seconds: float, what: str, last: object) -> WaitTimeoutError:

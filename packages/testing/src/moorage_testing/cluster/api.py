@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,22 @@ class Creation:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """An API server and who is asking."""
+    """An API server and who is asking; connections are kept: tests ask thousands of times."""
 
     host: str
     port: int
     ca_file: Path
     token: str
     timeout_seconds: float
+    _client: ApiClient = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the client, which connects when it is first asked."""
+        # Tests want to see each failure, so nothing is tried again.
+        configuration = Configuration(
+            host=self._base(), ssl_ca_cert=str(self.ca_file), retries=False
+        )
+        object.__setattr__(self, "_client", ApiClient(configuration))
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
         """Make one call and return the answer's object; a PATCH is a merge.
@@ -85,22 +94,17 @@ class Api:
     def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
         kind = MERGE_PATCH if method == "PATCH" else "application/json"
         headers = self._headers() | {"Content-Type": kind}
-        with ApiClient(self._configuration()) as client:
-            url = f"{self._base()}{path}"
-            try:
-                response = client.call_api(
-                    method, url, headers, body, _request_timeout=self.timeout_seconds
-                )
-                content: bytes = response.read()
-            except (ApiException, HTTPError) as error:
-                raise ConnectionError(f"{method} {path}: {error}") from error
+        url = f"{self._base()}{path}"
+        try:
+            response = self._client.call_api(
+                method, url, headers, body, _request_timeout=self.timeout_seconds
+            )
+            content: bytes = response.read()
+        except (ApiException, HTTPError) as error:
+            raise ConnectionError(f"{method} {path}: {error}") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise ApiError(response.status, f"{method} {path}: {_message(content)}")
         return content
-
-    def _configuration(self) -> Configuration:
-        # Tests want to see each failure, so nothing is tried again.
-        return Configuration(host=self._base(), ssl_ca_cert=str(self.ca_file), retries=False)
 
     async def _create_all(self, creations: Iterator[Creation]) -> int:
         tls = ssl.create_default_context(cafile=str(self.ca_file))
