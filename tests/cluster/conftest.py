@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
 from addresses import address_of_loopback, routed_address
-from core_lab import CoreLab
+from core_lab import GROUP, CoreLab
 from lab_clouds import AWS, CLOUDS, LabCloud
 
 from moorage_testing.cluster import EmbeddedCluster
+from moorage_testing.cluster.api import ApiError
 from moorage_testing.processes import Child, Run
 
 # What takes minutes is begun first, so that no process works on alone at the end.
@@ -56,11 +58,29 @@ def _group(item: pytest.Item) -> str:
     return name
 
 
+# Of this process: where allocations may be left.
+_clusters: list[EmbeddedCluster] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """No module finds allocations of another one, whose cloud its own controller cannot read."""
+    yield
+    for cluster in _clusters:
+        for raw in cluster.request("GET", GROUP)["items"]:
+            path = f"{GROUP}/{raw['metadata']['name']}"
+            with contextlib.suppress(ApiError):  # gone meanwhile
+                cluster.request("PATCH", path, {"metadata": {"finalizers": None}})
+                cluster.request("DELETE", path)
+
+
 @pytest.fixture(scope="session")
 def aws_lab(cluster: EmbeddedCluster) -> Iterator[CoreLab]:
     """The one emulated EC2 of this process: moto keeps its state in modules."""
     with AWS.start() as emulator, Run.open() as run:
-        yield CoreLab(cluster, emulator, run, AWS)
+        lab = CoreLab(cluster, emulator, run, AWS)
+        _clusters[:] = [cluster]
+        yield lab
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +98,7 @@ def cloud_lab(request: pytest.FixtureRequest, cluster: EmbeddedCluster) -> Itera
         return
     with cloud.start() as emulator, Run.open() as run:
         lab = CoreLab(cluster, emulator, run, cloud)
+        _clusters[:] = [cluster]
         yield lab
         lab.leave()
         assert emulator.violations == []

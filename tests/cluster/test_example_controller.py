@@ -175,6 +175,8 @@ def _shop(cluster: EmbeddedCluster, _crd: None) -> Iterator[Shop]:
     for raw in cluster.request("GET", COPIES.format(namespace))["items"]:
         name = raw["metadata"]["name"]
         cluster.kubectl("patch", "configcopy", name, "-n", namespace, "--type=merge", f"-p={patch}")
+    # Before the namespace: what the next test starts must not find them in one that is going.
+    cluster.request("DELETE", COPIES.format(namespace))
     cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
