@@ -41,10 +41,11 @@ class KernelAgent:
 
     def decide(self, observed: Observed) -> Plan[str]:
         written, kernel = observed
-        return Plan("Kernel", f"{kernel} runs", () if written == kernel else (kernel,))
+        todo = () if written == kernel else ("write it onto the Node",)
+        return Plan("Kernel", f"{kernel} runs", todo)
 
-    async def act(self, _: Observed, action: str) -> None:
-        change = {"metadata": {"annotations": {KERNEL: action}}}
+    async def act(self, observed: Observed, _: str) -> None:
+        change = {"metadata": {"annotations": {KERNEL: observed[1]}}}
         self.nodes.update_known(await self.client.patch(NODES, Target(self.node), change))
 
     async def report(self, ended: Pass[Observed, str]) -> None: ...
