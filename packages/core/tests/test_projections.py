@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage_api.netipallocation import AddressStatus
+from moorage_core import projections
 from moorage_core.model import (
     AddressRecord,
     Allocation,
@@ -375,3 +376,20 @@ def test_the_status_is_remembered_with_the_version_it_was_read_at() -> None:
 def test_a_status_that_makes_no_sense_is_as_good_as_none() -> None:
     raw = raw_allocation("a", IP) | {"status": {"addresses": [{"phase": 5}]}}
     assert project_allocation(raw).records == ()
+
+
+def test_many_updates_of_a_large_object_leave_no_more_than_the_limit() -> None:
+    for number in range(60):
+        selector = {f"key-{number}": "x" * 1_000_000}
+        projections.project_allocation(
+            {
+                "metadata": {
+                    "name": "a",
+                    "uid": "u",
+                    "creationTimestamp": "",
+                    "resourceVersion": str(number),
+                },
+                "spec": {"reservedIPs": [], "nodeSelector": selector, "cloud": {}},
+            }
+        )
+    assert projections._wanted.used_bytes <= projections.KEPT_BYTES

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 
 from moorage_testing.clouds.aws import Ec2Emulator, Instance, answers
 from moorage_testing.faults import Fault
+from moorage_testing.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
@@ -40,7 +41,7 @@ def client_of(environment: dict[str, str]) -> "EC2Client":
     ).client(
         "ec2",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
-        config=Config(retries={"total_max_attempts": 1}, read_timeout=5),
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE),
     )
 
 
@@ -287,7 +288,7 @@ def test_a_value_of_the_wrong_type_is_noticed() -> None:
 def raw_answer(url: str, method: str = "GET", body: object = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, method=method)  # noqa: S310 - a loopback address
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # loopback
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  # loopback
         return json.load(answer)
 
 
@@ -301,7 +302,7 @@ def test_the_process_serves_what_it_printed_and_is_controlled_over_http() -> Non
             check_process(made)
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 def check_process(made: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from azure.mgmt.network.models import NetworkInterface, PublicIPAddress
 
 from moorage_testing.clouds.azure import ArmEmulator, Instance, schema
 from moorage_testing.faults import Fault
+from moorage_testing.waiting import PATIENCE
 
 IP, OTHER_IP = "203.0.113.10", "203.0.113.11"
 GROUP = "moorage"
@@ -111,7 +112,7 @@ def answered(
     headers = {"Authorization": "Bearer anonymous"}
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - a loopback address
     context = ssl.create_default_context(cafile=environment["REQUESTS_CA_BUNDLE"])
-    with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=PATIENCE, context=context) as answer:  # noqa: S310 - loopback
         return json.load(answer)
 
 
@@ -407,7 +408,7 @@ def test_a_request_without_a_token_is_refused(emulator: ArmEmulator) -> None:
     url = f"{emulator.url}{emulator.world.addresses()[IP]}?api-version=1"
     context = ssl.create_default_context(cafile=emulator.environment["REQUESTS_CA_BUNDLE"])
     with pytest.raises(urllib.error.HTTPError) as error:
-        urllib.request.urlopen(url, timeout=10, context=context)  # noqa: S310 - a loopback address
+        urllib.request.urlopen(url, timeout=PATIENCE, context=context)  # noqa: S310 - a loopback address
     with error.value as answer:
         assert json.load(answer)["error"]["code"] == "InvalidAuthenticationToken"
 
@@ -514,7 +515,7 @@ def test_the_process_serves_what_it_printed_and_is_controlled_over_http() -> Non
             check_process(made)
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 def check_process(made: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from moorage_testing.clouds.gcp import GceEmulator, Instance
 from moorage_testing.faults import Fault
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import PATIENCE, wait_for
 
 IP, OTHER_IP, IP6 = "203.0.113.10", "203.0.113.11", "2001:db8:1::"
 NAT = {"name": "External NAT", "type": "ONE_TO_ONE_NAT"}
@@ -49,7 +49,7 @@ def call(url: str, verb: str = "GET", body: object = None, **query: str) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, method=verb)  # noqa: S310 - a loopback address
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - loopback
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -605,7 +605,7 @@ def test_the_process_serves_what_it_printed_is_controlled_over_http_and_leaves_n
             check_process(made)
         finally:
             process.send_signal(end)
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE) == 0
     assert list(tmp_path.iterdir()) == []
 
 

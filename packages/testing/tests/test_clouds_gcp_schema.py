@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from moorage_testing.clouds.gcp import GceEmulator, description, schema
+from moorage_testing.waiting import PATIENCE
 
 ADDRESS = {"kind": "compute#address", "id": "12", "name": "ip-1", "status": "RESERVED"}
 INSTANCE = "projects/example-project/zones/europe-west1-b/instances/vm-1"
@@ -65,7 +66,7 @@ def test_a_request_that_violates_the_description_is_refused_and_noticed(
         url = f"{emulator.url}/compute/v1/{INSTANCE}/addAccessConfig?{query}"
         request = urllib.request.Request(url, json.dumps(body).encode(), method="POST")  # noqa: S310 - a loopback address
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=10)  # noqa: S310 - a loopback address
+            urllib.request.urlopen(request, timeout=PATIENCE)  # noqa: S310 - a loopback address
         with refused.value as error:
             assert error.code == 400
             assert problem in json.load(error)["error"]["message"]
@@ -78,7 +79,7 @@ def test_an_answer_that_violates_the_description_is_noticed(field: str, value: o
         emulator.world.add_instances(1)
         (row,) = emulator._project.instances.values()
         row[field] = value
-        with urllib.request.urlopen(f"{emulator.url}/compute/v1/{INSTANCE}", timeout=10):  # noqa: S310 - a loopback address
+        with urllib.request.urlopen(f"{emulator.url}/compute/v1/{INSTANCE}", timeout=PATIENCE):  # noqa: S310 - a loopback address
             pass
         (violation,) = emulator.violations
         assert violation.startswith(f"instances.get answers.{field}: ")

@@ -6,6 +6,7 @@ import urllib.request
 
 from moorage_testing.clouds.gcp import GceEmulator
 from moorage_testing.faults import Call, Fault, FaultBook
+from moorage_testing.waiting import PATIENCE
 
 
 def strikes(book: FaultBook, *ops: str) -> list[bool]:
@@ -90,6 +91,6 @@ def test_a_chance_is_set_over_http() -> None:
         for chance in (0.0, 0.5):
             fault = {"op": "Attach", "status": 503, "chance": chance, "times": None}
             url, body = f"{emulator.url}/moorage/faults", json.dumps(fault).encode()
-            with urllib.request.urlopen(url, data=body, timeout=10) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(url, data=body, timeout=PATIENCE) as answer:  # noqa: S310 - loopback
                 assert answer.status == 200
         assert 0 < sum(strikes(emulator.faults, *["Attach"] * 100)) < 100

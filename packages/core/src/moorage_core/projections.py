@@ -26,9 +26,9 @@ from moorage_core.model import (
     Workload,
 )
 from moorage_domain.addresses import InvalidAddress, public
+from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import LEAVING_TAINTS, Node
-from moorage_kube.cache.bounded_cache import BoundedCache
 from moorage_kube.writes.owners import controller_of
 from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
 

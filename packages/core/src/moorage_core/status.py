@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from moorage_core.model import AddressRecord, Allocation, NodeReference
+from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import MESSAGE_LENGTH, Condition
-from moorage_kube.cache.bounded_cache import BoundedCache
 
 _KEPT_BYTES = 4 * 1024 * 1024
 """Of JSON; of hundreds of records one or two change at a time."""

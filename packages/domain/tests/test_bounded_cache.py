@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_core import projections
-from moorage_kube.cache.bounded_cache import BoundedCache
+from moorage_domain.bounded_cache import BoundedCache
 
 
 def test_a_key_is_computed_once_while_it_is_kept() -> None:
@@ -35,20 +34,3 @@ def test_never_more_is_kept_than_the_limit(keys: list[str]) -> None:
     for key in keys:
         assert cache(key) == key.upper()
         assert cache.used_bytes <= 10
-
-
-def test_many_updates_of_a_large_object_leave_no_more_than_the_limit() -> None:
-    for number in range(60):
-        selector = {f"key-{number}": "x" * 1_000_000}
-        projections.project_allocation(
-            {
-                "metadata": {
-                    "name": "a",
-                    "uid": "u",
-                    "creationTimestamp": "",
-                    "resourceVersion": str(number),
-                },
-                "spec": {"reservedIPs": [], "nodeSelector": selector, "cloud": {}},
-            }
-        )
-    assert projections._wanted.used_bytes <= projections.KEPT_BYTES
