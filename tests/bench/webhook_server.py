@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from moorage_domain.admission import AdmissionRequest, Allowed, Decision, Denied
+from moorage_kube.manager import garbage
 from moorage_kube.webhook.certificates import FileCertificates
 from moorage_kube.webhook.server import Address, Leaving, WebhookServer
 from moorage_kube.webhook.webhook import Webhook
@@ -34,6 +35,7 @@ async def main() -> None:
     running = asyncio.create_task(server.run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     listening = asyncio.create_task(server.listening())
+    garbage.settle()  # as every process of ours does
     await asyncio.wait([running, listening], return_when=asyncio.FIRST_COMPLETED)
     sys.stdout.write(f"{server.port}\n")
     sys.stdout.flush()

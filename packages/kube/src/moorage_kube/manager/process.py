@@ -14,6 +14,7 @@ import kopf
 from moorage_domain.kinds import Kind
 from moorage_kube.cache.kopf_source import KopfSource
 from moorage_kube.client.connection import ConfigError, Connection, load_connection
+from moorage_kube.manager import garbage
 from moorage_kube.manager.lifecycle import Lifecycle
 from moorage_kube.manager.login import log_in
 from moorage_kube.manager.manager import Setup
@@ -51,6 +52,7 @@ async def _operate(settings: CommonSettings, connection: Connection, setup: Setu
     lifecycle = Lifecycle(settings, connection, setup)
     try:
         await lifecycle.open()
+        garbage.settle()
         registry = kopf.OperatorRegistry()
         _register_activities(registry, lifecycle, connection)
         for informer in lifecycle.manager.informers:
