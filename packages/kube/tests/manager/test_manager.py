@@ -360,7 +360,7 @@ async def test_a_stop_pauses_drains_notifies_cancels_releases_and_flushes_in_thi
         assert lifecycle.exit_code == 0
         await lifecycle.stop()
     assert log.count("released") == 1
-    assert left == [lifecycle_module.CLOSED_SECONDS]
+    assert left == []
 
 
 async def test_a_process_that_does_not_lead_has_no_time_left_for_work_in_the_background(

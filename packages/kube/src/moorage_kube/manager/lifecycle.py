@@ -32,8 +32,6 @@ ACTION_SECONDS = 25.0
 EVENTS_SECONDS = 1.0
 LOST_SECONDS = 3.0
 """How long a process may take to end that lost its Lease: nothing is left for it to do."""
-CLOSED_SECONDS = 1.0
-"""How long the rest may take once everything is closed."""
 
 
 class Lifecycle:
@@ -104,7 +102,6 @@ class Lifecycle:
         if self._tasks:
             await self._stop_tasks()
         await self._resources.aclose()
-        leave_within(CLOSED_SECONDS, lambda: self.exit_code)
 
     async def _stop_tasks(self) -> None:
         manager = self.manager

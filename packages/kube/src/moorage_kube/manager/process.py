@@ -19,7 +19,7 @@ from moorage_kube.manager.lifecycle import Lifecycle
 from moorage_kube.manager.login import log_in
 from moorage_kube.manager.manager import Setup
 from moorage_kube.manager.settings import EXIT_BAD_SETTINGS, CommonSettings
-from moorage_kube.manager.shutdown import end_forgotten_watches
+from moorage_kube.manager.shutdown import end_forgotten_watches, leave_within
 from moorage_kube.telemetry import logs
 from moorage_kube.telemetry.probes import ProbesFailed
 
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 EXIT_FAILED = 1
 LOGIN_SECONDS = 5.0
 """Between attempts to get credentials."""
+CLOSED_SECONDS = 1.0
+"""How long the process may last once everything is closed."""
 
 
 def run(settings: CommonSettings, setup: Setup) -> int:
@@ -74,8 +76,13 @@ async def _operate(settings: CommonSettings, connection: Connection, setup: Setu
         return EXIT_FAILED
     finally:
         # Nothing is left to do here unless kopf gave up before its clean-up.
-        await lifecycle.stop()
+        await _stop(lifecycle)
     return lifecycle.exit_code
+
+
+async def _stop(lifecycle: Lifecycle) -> None:
+    await lifecycle.stop()
+    leave_within(CLOSED_SECONDS, lambda: lifecycle.exit_code)
 
 
 class EndlessBackoff:
@@ -119,12 +126,12 @@ def _register_activities(
             await lifecycle.start()
         except asyncio.CancelledError:
             # Stopped before it was up: kopf skips its clean-up then.
-            await lifecycle.stop()
+            await _stop(lifecycle)
             raise
 
     @kopf.on.cleanup(registry=registry, id="stop", errors=kopf.ErrorsMode.PERMANENT)
     async def stop(**_: object) -> None:
-        await lifecycle.stop()
+        await _stop(lifecycle)
         end_forgotten_watches()
 
 
