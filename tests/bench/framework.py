@@ -17,6 +17,7 @@ from moorage_kube.client.client import Client, Target
 from moorage_kube.client.connection import Connection, load_connection
 from moorage_kube.client.errors import NotFound
 from moorage_kube.client.kinds import CONFIGMAPS
+from moorage_kube.manager import garbage
 from moorage_kube.manager.lifecycle import Lifecycle
 from moorage_kube.manager.manager import Manager
 from moorage_kube.manager.settings import CommonSettings
@@ -162,6 +163,7 @@ async def _running(connection: Connection) -> AsyncIterator[tuple[Lifecycle, wid
     )
     lifecycle = Lifecycle(settings, connection, setup)
     await lifecycle.open()
+    garbage.settle()  # as every process of ours does
     try:
         yield lifecycle, found[0]
     finally:
