@@ -44,8 +44,16 @@ class NodesByMachine(Mapping[str, str]):
     ) -> None:
         self._nodes, self._index = nodes, index
         self._allocation, self._records = allocation, tuple(records)
+        self._found: dict[str, str] = {}
+        """A pass asks several times for the machine of each of its addresses."""
 
     def __getitem__(self, machine_id: str) -> str:
+        found = self._found.get(machine_id)
+        if found is None:
+            found = self._found[machine_id] = self._find(machine_id)
+        return found
+
+    def _find(self, machine_id: str) -> str:
         nodes = [node for key in self._index.get(machine_id) if (node := self._nodes.get(key))]
         if not nodes:
             raise KeyError(machine_id)

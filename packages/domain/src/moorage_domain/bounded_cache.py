@@ -29,10 +29,13 @@ class BoundedCache(Generic[KeyT, ResultT]):
     def __call__(self, key: KeyT) -> ResultT:
         """The result for a key; not to be changed. Raises what the function raises."""
         try:
-            self._kept.move_to_end(key)
+            result = self._kept[key]
         except KeyError:
             return self._keep(key, self._make(key))
-        return self._kept[key]
+        # Keys may be dear to hash: what was asked for when matters only where room is short.
+        if self.used_bytes > self._limit // 2:
+            self._kept.move_to_end(key)
+        return result
 
     def _keep(self, key: KeyT, result: ResultT) -> ResultT:
         self._kept[key] = result
