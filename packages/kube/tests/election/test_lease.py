@@ -62,6 +62,7 @@ class LeaseServer:
     ) -> dict[str, Any]:
         await self._arrive()
         assert (kind.plural, namespace) == ("leases", "team")
+        assert body["metadata"] == {"name": "example", "namespace": "team"}
         if self.lease is not None:
             raise refusal(AlreadyExists, 409)
         return self._write(body)
@@ -345,6 +346,38 @@ async def test_a_loop_that_does_not_come_round_is_called_stalled() -> None:
     assert election.stalled
 
 
+@pytest.mark.parametrize("holder", ["other", "me"])
+async def test_a_loop_that_comes_round_is_never_stalled_and_stays_ready(holder: str) -> None:
+    server, clock = LeaseServer(), Clock()
+    server.put(holder, leaseDurationSeconds=600)
+    async with candidate(server, clock) as me:
+        for _ in range(4):
+            await rounds(server, 2)
+            clock.now += DEADLINE - 1
+        await rounds(server, 2)
+        assert not me.election.stalled
+        assert me.election.missing() is None
+
+
+@pytest.mark.parametrize(
+    ("left", "least", "most"),
+    [
+        (-1.0, 0.6, 0.8),  # free already: whoever comes first
+        (600.0, 0.6, 0.8),
+        (0.5, 0.5001, 0.52),  # just after it runs out, and not before
+    ],
+)
+def test_a_standby_asks_often_and_just_after_the_lease_may_run_out(
+    left: float, least: float, most: float
+) -> None:
+    clock = Clock()
+    election = LeaseElection(LeaseServer(), LeaseSettings("example", "team", "me"), clock)
+    election._runs_out_at = clock.now + left
+    pauses = [election._standby_pause() for _ in range(200)]
+    assert least <= min(pauses)
+    assert max(pauses) <= most
+
+
 @pytest.mark.parametrize("times", [(10.0, 10.0, 2.0), (15.0, 10.0, 10.0), (15.0, 10.0, 0.0)])
 def test_times_that_do_not_grow_are_refused(times: tuple[float, float, float]) -> None:
     duration, deadline, retry = times
@@ -492,6 +525,18 @@ async def test_a_process_whose_tries_no_longer_reach_the_lease_is_not_ready(hold
         missing = me.election.missing()
         assert missing is not None
         assert missing.startswith("lease team/example could not be reached for 12 s: PUT leases")
+
+
+async def test_a_call_without_an_answer_is_told_so() -> None:
+    server, clock = LeaseServer(), Clock()
+
+    async def hang() -> None:
+        raise TimeoutError
+
+    server._arrive = hang  # type: ignore[method-assign]  # an API server that is silent
+    async with candidate(server, clock) as me:
+        told = "lease team/example was not reached yet: no answer"
+        await until(lambda: me.election.missing() == told)
 
 
 async def test_a_standby_names_the_holder_once_and_a_new_leader_whom_it_replaced(
