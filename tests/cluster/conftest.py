@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterator
 from typing import cast
 
+import example_controller
 import pytest
 from addresses import address_of_loopback, routed_address
 from core_lab import GROUP, CoreLab
 from lab_clouds import AWS, CLOUDS, LabCloud
 
+from moorage_api.crds import crd
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.cluster.api import ApiError
 from moorage_testing.processes import Child, Run
@@ -72,6 +74,13 @@ def _nothing_left() -> Iterator[None]:
             with contextlib.suppress(ApiError):  # gone meanwhile
                 cluster.request("PATCH", path, {"metadata": {"finalizers": None}})
                 cluster.request("DELETE", path)
+
+
+@pytest.fixture(scope="module")
+def example_crd(cluster: EmbeddedCluster) -> None:
+    """The kind that the example controller waits for before it leads."""
+    cluster.apply([crd(example_controller.DEFINITION)])
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,6 @@ import example_controller
 import pytest
 from test_webhook import configuration
 
-from moorage_api.crds import crd
 from moorage_domain.rbac import PolicyRule, cluster_role, role
 from moorage_testing.cluster import ApiError, EmbeddedCluster
 from moorage_testing.processes import Child, Command, Run
@@ -158,14 +157,9 @@ def bind(cluster: EmbeddedCluster, namespace: str, rules: Iterable[PolicyRule]) 
         cluster.apply([one, binding])
 
 
-@pytest.fixture(scope="module", name="_crd")
-def _crd(cluster: EmbeddedCluster) -> None:
-    cluster.apply([crd(example_controller.DEFINITION)])
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
-
-
 @pytest.fixture(name="shop")
-def _shop(cluster: EmbeddedCluster, _crd: None) -> Iterator[Shop]:
+def _shop(cluster: EmbeddedCluster, example_crd: None) -> Iterator[Shop]:
+    del example_crd  # only that it is there
     namespace = f"shop-{secrets.token_hex(4)}"
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
     bind(cluster, namespace, example_controller.RULES)

@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import example_controller
 import pytest
 
-from moorage_api.crds import crd
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import PATIENCE, wait_for
@@ -26,16 +24,9 @@ def run() -> Iterator[Run]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def crds(cluster: EmbeddedCluster) -> None:
-    """The kind that the example controller waits for before it leads."""
-    cluster.apply([crd(example_controller.DEFINITION)])
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
-
-
 @pytest.fixture
-def namespace(cluster: EmbeddedCluster, crds: None) -> Iterator[str]:
-    del crds
+def namespace(cluster: EmbeddedCluster, example_crd: None) -> Iterator[str]:
+    del example_crd  # only that it is there
     name = f"lead-{time.monotonic_ns()}"
     cluster.kubectl("create", "namespace", name)
     yield name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Set
 
 from moorage_core import reasons
 from moorage_core.caches import Caches, addresses_of
@@ -69,7 +69,7 @@ class Triggers:
         if _usable(change.old) != _usable(change.new):
             self._add_all(name for name in self._not_at_rest if self._selects(name, nodes))
         if change.new is not None and label_ready(change.new) and not change.new.owner:
-            self._add_all(name for name in self._pools_of(nodes) if self._selects(name, nodes))
+            self._add_pools_of(nodes)
         self._check_misplaced({change.key})
 
     def note_strays(self, node_names: Iterable[str]) -> None:
@@ -80,13 +80,13 @@ class Triggers:
         before, self._strays = self._strays, frozenset(node_names)
         for node_name in self._strays - before:
             node = self._caches.nodes.get(node_name)
-            nodes = [node] if node else []
-            self._add_all(name for name in self._pools_of(nodes) if self._selects(name, nodes))
+            self._add_pools_of([node] if node else [])
 
-    def _pools_of(self, nodes: Iterable[Node]) -> set[str]:
-        """Allocations whose selector may match one of these nodes."""
+    def _add_pools_of(self, nodes: Collection[Node]) -> None:
+        """Trigger the allocations whose selector matches one of these nodes."""
         pairs = {pair for node in nodes for pair in node.labels.items()}
-        return {name for pair in (None, *pairs) for name in self._by_selector.get(pair)}
+        names = {name for pair in (None, *pairs) for name in self._by_selector.get(pair)}
+        self._add_all(name for name in names if self._selects(name, nodes))
 
     def _selects(self, name: str, nodes: Iterable[Node]) -> bool:
         view = self._caches.allocations.get(name)

@@ -15,7 +15,6 @@ from moorage_kube.manager.garbage import settle
 class Node:
     pass
 
-before = gc.get_threshold()
 settle()
 made = Node()
 made.itself, gone = made, weakref.ref(made)

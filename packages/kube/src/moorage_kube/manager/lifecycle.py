@@ -92,16 +92,20 @@ class Lifecycle:
             if isinstance(informer.source, KopfSource):
                 await informer.listed.wait()
 
-    async def stop(self) -> None:
-        """Finish the actions in hand, give the Lease up, close everything. May be repeated."""
+    async def stop(self) -> bool:
+        """Finish the actions in hand, give the Lease up, close everything. May be repeated.
+
+        Returns whether this call did it: another one does not wait for the first.
+        """
         if self._stopping:
-            return
+            return False
         self._stopping = True
         # Also where it was not what stopped us: kopf has a task waiting for it to the very end.
         self.stop_wanted.set()
         if self._tasks:
             await self._stop_tasks()
         await self._resources.aclose()
+        return True
 
     async def _stop_tasks(self) -> None:
         manager = self.manager

@@ -81,8 +81,8 @@ async def _operate(settings: CommonSettings, connection: Connection, setup: Setu
 
 
 async def _stop(lifecycle: Lifecycle) -> None:
-    await lifecycle.stop()
-    leave_within(CLOSED_SECONDS, lambda: lifecycle.exit_code)
+    if await lifecycle.stop():
+        leave_within(CLOSED_SECONDS, lambda: lifecycle.exit_code)
 
 
 class EndlessBackoff:
