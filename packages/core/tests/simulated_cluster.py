@@ -46,6 +46,7 @@ class Memory:
     restore_after: dict[str, dict[str, float]] = field(default_factory=dict)
     not_ready_since: dict[str, float] = field(default_factory=dict)
     gone_since: dict[str, float] = field(default_factory=dict)
+    began: float = START
 
 
 class SimulatedCluster:

@@ -98,6 +98,7 @@ class Simulation(SimulatedCluster):
             not_ready_since=self.memory.not_ready_since,
             gone_since=self.memory.gone_since,
             observed_generation=stored.observed_generation,
+            working_seconds=self.now - self.memory.began,
         )
 
     def plan(self, name: str) -> Plan[Action]:
@@ -183,7 +184,7 @@ class Simulation(SimulatedCluster):
     def crash(self) -> None:
         """Lose all that only the process knew."""
         down = {n.uid: self.now for n in self.nodes.values() if not n.ready}
-        self.memory = Memory(not_ready_since=down)
+        self.memory = Memory(not_ready_since=down, began=self.now)
         self.clockwork.crash()
 
     def _miss(self, node_ref: NodeReference | None) -> None:

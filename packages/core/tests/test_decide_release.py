@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from core_builders import IP1, NOW, UPTIME, allocation, node, node_ref, observed
 
 from moorage_core.actions import Reread
 from moorage_core.decide.case import Case, Step, locate
+from moorage_core.decide.outcomes import record_outcome
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.targets import Targets
 from moorage_core.model import (
@@ -17,11 +19,13 @@ from moorage_core.model import (
     Awaited,
     CloudState,
     Mutation,
+    Outcome,
     Phase,
     Present,
     Unread,
 )
 from moorage_core.reasons import DENIED
+from moorage_provider.errors import Unavailable
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
 BOUND = record(IP1, "n1")
@@ -126,6 +130,18 @@ def test_a_mutation_whose_answer_was_lost_may_still_give_it_a_holder(mutation: s
         assert step == (Step(begun, reread=Reread(IP1, 2.0), wait=2.0) if may_come else Step(None))
     for age in (30, -2):  # a time in the future proves nothing
         assert decided(begun, held_by(None), now=NOW + age) == Step(None)
+
+
+def test_what_was_asked_for_long_after_it_was_written_down_may_still_come() -> None:
+    begun = record(IP1, "n1", phase=Phase.ATTACHING, operation="attach/r1", since=NOW - 100)
+    again = Step(begun, reread=Reread(IP1, 2.0), wait=2.0)
+    # The process that asked for it died a moment before this one began.
+    assert decided(begun, held_by(None), working_seconds=29) == again
+    assert decided(begun, held_by(None), working_seconds=30) == Step(None)
+    outcome = Outcome(Mutation.ATTACH, "a", Unavailable("no answer"), "uid-n1", retry_in=1.0)
+    failed = record_outcome(begun, outcome, NOW)
+    assert decided(failed, held_by(None), now=NOW + 29) == replace(again, record=failed)
+    assert decided(failed, held_by(None), now=NOW + 30) == Step(None)
 
 
 def test_an_allocation_deleted_with_retain_still_restores_the_nodes_that_gave_their_own_up() -> (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -253,6 +254,7 @@ class Observed:
         not_ready_since: uptime, by node uid, as observed by this process.
         gone_since: uptime, by node uid, as observed by this process.
         observed_generation: ``status.observedGeneration`` as last written, 0 = never.
+        working_seconds: for how long this process has been making passes.
     """
 
     allocation: Allocation
@@ -286,3 +288,4 @@ class Observed:
     not_ready_since: Mapping[str, float] = field(default_factory=dict)
     gone_since: Mapping[str, float] = field(default_factory=dict)
     observed_generation: int = 0
+    working_seconds: float = math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -53,6 +54,8 @@ class Observer:
         self.evict_after: dict[str, float] = {}
         """Uptime before which a pod is not to be evicted again, by its uid."""
         self._machines: dict[str, Machines] = {}
+        self._first_pass = math.inf
+        """Uptime."""
 
     def observe(self, name: str) -> Observed | None:
         """What there is to know about an allocation; ``None`` = it is gone."""
@@ -73,6 +76,7 @@ class Observer:
         self._miss_gone(view.records)
         misplaced = self._misplaced(allocation)
         mutations, now = self.mutations, time.time()
+        self._first_pass = min(self._first_pass, uptime())
         return Observed(
             allocation=allocation,
             records=self._believed(name, view.records, now),
@@ -105,6 +109,7 @@ class Observer:
             not_ready_since=self.caches.clocks.not_ready_since,
             gone_since=self.caches.clocks.gone_since,
             observed_generation=view.observed_generation,
+            working_seconds=uptime() - self._first_pass,
         )
 
     def strays(self) -> list[str]:

@@ -55,10 +55,14 @@ def forget_what_is_gone(case: Case) -> Step | None:
 
 def wait_for_what_may_still_come(case: Case) -> Step | None:
     """A mutation whose answer was lost may still give it a holder; then it would be leaked."""
-    record = case.record
+    record, observed = case.record, case.observed
     begun = record.operation.startswith((Mutation.ATTACH, Mutation.MOVE))
-    age = case.observed.now - record.since
-    if not begun or not isinstance(case.holder, Nobody) or not -1.0 <= age < VERIFY_SECONDS:
+    if not begun or not isinstance(case.holder, Nobody):
+        return None
+    # It may have been asked for long after it was written down: at the latest when its failure was
+    # recorded, or just before the process died that this one follows.
+    age = observed.now - max(record.since, record.observed_at)
+    if not -1.0 <= age < VERIFY_SECONDS and observed.working_seconds >= VERIFY_SECONDS:
         return None
     return Step(record, reread=Reread(record.ip, 2.0), wait=2.0)
 
