@@ -104,6 +104,10 @@ class AddressRecord:
     handle: str = ""
     restore_pending: tuple[NodeReference, ...] = ()
 
+    def __hash__(self) -> int:
+        # Hundreds are looked up in each pass: what tells them apart is enough.
+        return hash((self.ip, self.phase, self.since))
+
     @property
     def ours(self) -> bool:
         """Whether something is still to be released: a holder, or a pending restore."""

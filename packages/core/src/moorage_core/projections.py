@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from moorage_api.netipallocation import (
@@ -169,11 +169,11 @@ def project_allocation(raw: dict[str, Any]) -> AllocationView:
 
 def _records(entries: Iterable[dict[str, Any]]) -> tuple[AddressRecord, ...]:
     """Hundreds, of which one or two are not as they were the last time."""
-    records = (_record(json.dumps(entry)) for entry in entries)
+    records = (_record(orjson.dumps(entry)) for entry in entries)
     return tuple(record for record in records if record)
 
 
-def _parsed_record(text: str) -> AddressRecord | None:
+def _parsed_record(text: bytes) -> AddressRecord | None:
     try:
         return record_from_wire(AddressStatus.model_validate_json(text))
     except ValidationError:
@@ -187,7 +187,7 @@ _record = BoundedCache(_parsed_record, KEPT_BYTES, len)
 def _allocation(raw: dict[str, Any]) -> Allocation:
     meta = raw["metadata"]
     return replace(
-        _wanted(json.dumps(raw.get("spec") or {})),
+        _wanted(orjson.dumps(raw.get("spec") or {})),
         name=meta["name"],
         uid=meta["uid"],
         created=meta["creationTimestamp"],
@@ -199,7 +199,7 @@ def _allocation(raw: dict[str, Any]) -> Allocation:
     )
 
 
-def _parsed_spec(spec: str) -> Allocation:
+def _parsed_spec(spec: bytes) -> Allocation:
     """What a spec asks for, of an allocation without a name; every write of status repeats it."""
     try:
         return _from_spec(NetIPAllocationSpec.model_validate_json(spec))
