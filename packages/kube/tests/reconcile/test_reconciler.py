@@ -73,11 +73,11 @@ class Scene:
         self.api = RecordingApi(on_patch=self._patched)
         self.metrics = controller_metrics(CollectorRegistry(), "widgets")
         self.put(raw_object(KEY))
-        writer = ObjectWriter(self.api, WIDGETS, self.store, FINALIZER, lambda: NOW)
+        self.writer = ObjectWriter(self.api, WIDGETS, self.store, FINALIZER, lambda: NOW)
         guards = Guards(
             self._check_fence,
             self.dry_run,
-            writer if self.has_writer else None,
+            self.writer if self.has_writer else None,
             self.assumed,
         )
         self.reconciler: Reconciler[str, object] = Reconciler(self, guards, self.metrics)
@@ -259,6 +259,22 @@ async def test_an_object_that_is_gone_is_neither_decided_about_nor_reported() ->
     assert scene.outcomes == {"done": 1.0}
 
 
+@pytest.mark.parametrize("has_writer", [True, False])
+async def test_nothing_is_remembered_of_an_object_that_is_gone(
+    caplog: pytest.LogCaptureFixture,
+    has_writer: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    scene = Scene(plan=FULL, has_writer=has_writer)
+    await scene.reconcile()
+    scene.observed = None
+    assert await scene.reconcile() is None
+    assert scene.writer._rivals._written == {}
+    scene.observed = "what is"
+    with caplog.at_level(logging.INFO):
+        await scene.reconcile()
+    assert caplog.messages == ["w1: two steps to go"]
+
+
 # Objects that change while they are observed.
 
 
@@ -400,6 +416,17 @@ async def test_a_growing_pause_starts_over_for_a_successor_of_the_object() -> No
     scene.observed = None
     await scene.reconcile()
     scene.errors["observe"] = error
+    assert (await scene.reconcile() or 0.0) <= 1.0
+
+
+async def test_a_growing_pause_starts_over_after_a_refusal() -> None:
+    scene = Scene(plan=WORK, errors={"first": kube_error(kube.Unavailable)})
+    for _ in range(5):
+        await scene.reconcile()
+    unavailable = scene.errors["first"]
+    scene.errors["first"] = cloud.MachineUnfit("too big")
+    await scene.reconcile()
+    scene.errors["first"] = unavailable
     assert (await scene.reconcile() or 0.0) <= 1.0
 
 
