@@ -94,6 +94,16 @@ def test_changed_pins_mean_another_binary(modules: Path, builds: list[Path], fil
     assert len(builds) == 2
 
 
+def test_a_changed_source_of_our_own_means_another_binary(
+    modules: Path, builds: list[Path]
+) -> None:
+    before = toolchain.tool_path("hello")
+    with (modules / "hello" / "broken" / "main.go").open("a") as source:
+        source.write("\n// changed\n")
+    assert toolchain.tool_path("hello") != before
+    assert len(builds) == 2
+
+
 def test_other_build_tags_mean_another_binary(
     monkeypatch: pytest.MonkeyPatch, builds: list[Path]
 ) -> None:

@@ -72,6 +72,23 @@ FAMILIES = (
         ),
         version_variable="k8s.io/component-base/version.gitVersion",
     ),
+    # A go.mod of its own: what most runs need is not built anew because of it.
+    Family(
+        name="node",
+        module="k8s.io/kubernetes",
+        tools=tuple(
+            Tool(name, f"k8s.io/kubernetes/cmd/{name}") for name in ("kubelet", "kube-proxy")
+        ),
+        version_variable="k8s.io/component-base/version.gitVersion",
+        on_demand=True,
+    ),
+    # Programs of our own: what is in the images of pods.
+    Family(
+        name="images",
+        module="moorage/toolchain/images",
+        tools=tuple(Tool(name, f"moorage/toolchain/images/{name}") for name in ("pause", "probe")),
+        on_demand=True,
+    ),
     Family(
         name="kwok",
         module="sigs.k8s.io/kwok",
@@ -194,6 +211,7 @@ def _cache_folder(family: Family) -> Path:
         _ldflags(family, go_mod.decode()).encode(),
         f"{sys.platform} {platform.machine()}".encode(),
         *([family.tags.encode()] if family.tags else ()),
+        *(source.read_bytes() for source in sorted(folder.rglob("*.go"))),
     ]
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))
