@@ -1,5 +1,6 @@
 """The command lines of the control plane, and the order in which they are started."""
 
+import ipaddress
 import math
 import socket
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from moorage_testing.cluster.api import Api, ApiError
 from moorage_testing.cluster.identity import (
+    FIRST_SERVICE_ADDRESS,
+    LOOPBACK,
     Authority,
     Credential,
     kubeconfig_text,
@@ -30,6 +33,12 @@ KWOK_STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 # Collecting garbage less often takes a sixth of the API server's time off bulk creations; it
 # costs half a gigabyte of memory at 20,000 pods and next to nothing in a small cluster.
 GO_SETTINGS = {"GOGC": "400"}
+FOR_FAKE_NODES = (
+    # An EndpointSlice cannot hold a loopback address.
+    "--endpoint-reconciler-type=none",
+    # Fake pods need no token volume, and pods can be made before their ServiceAccount.
+    "--disable-admission-plugins=ServiceAccount",
+)
 # No client-side rate limit: clients of the control plane are not measured here.
 FAST_CLIENT = ("--kube-api-qps=1000", "--kube-api-burst=2000")
 
@@ -46,6 +55,10 @@ class Settings:
     """Whether fake kubelets run the nodes."""
     extra_args: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """More flags by binary; where a flag is there twice, these win."""
+    address: str = "127.0.0.1"
+    """Where the API server serves."""
+    kubelets: bool = False
+    """Whether real kubelets come: pods get tokens, and the Service `kubernetes` works in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,7 @@ class Layout:
 
     folder: Path
     token: str
+    address: str
     api_port: int
     etcd_port: int
     etcd_peer_port: int
@@ -64,19 +78,21 @@ class Layout:
     public_key: Path
 
     @classmethod
-    def write(cls, folder: Path, token: str) -> "Layout":
+    def write(cls, folder: Path, token: str, address: str) -> "Layout":
         """Choose free ports and write every file that the commands read."""
         api_port, etcd_port, etcd_peer_port = free_ports(3)
         authority = Authority.make()
         ca_file = authority.write(folder / "ca.crt")
-        write_secret(folder / "apiserver.pem", authority.server_pem())
+        addresses = {LOOPBACK, FIRST_SERVICE_ADDRESS, ipaddress.IPv4Address(address)}
+        write_secret(folder / "apiserver.pem", authority.server_pem(addresses))
         write_secret(folder / "tokens.csv", f"{token},admin,admin,system:masters\n".encode())
-        text = kubeconfig_text(f"https://127.0.0.1:{api_port}", ca_file, Credential(token=token))
+        text = kubeconfig_text(f"https://{address}:{api_port}", ca_file, Credential(token=token))
         kubeconfig = write_secret(folder / "admin.kubeconfig", text.encode())
         private_key, public_key = write_service_account_key(folder)
         return cls(
             folder=folder,
             token=token,
+            address=address,
             api_port=api_port,
             etcd_port=etcd_port,
             etcd_peer_port=etcd_peer_port,
@@ -89,7 +105,7 @@ class Layout:
 
     def api(self, timeout_seconds: float = CALL_SECONDS) -> Api:
         """Return a client that may do everything."""
-        return Api("127.0.0.1", self.api_port, self.ca_file, self.token, timeout_seconds)
+        return Api(self.address, self.api_port, self.ca_file, self.token, timeout_seconds)
 
 
 def free_ports(count: int) -> tuple[int, ...]:
@@ -181,12 +197,11 @@ def _etcd(layout: Layout) -> list[str]:
 def _api_server(layout: Layout, settings: Settings) -> list[str]:
     return [
         f"--etcd-servers=http://127.0.0.1:{layout.etcd_port}",
-        "--bind-address=127.0.0.1",
+        f"--bind-address={layout.address}",
         f"--secure-port={layout.api_port}",
         # Set explicitly: the default is the address of the default route, which a machine without a
-        # network does not have. An EndpointSlice cannot hold it, hence no reconciler.
-        "--advertise-address=127.0.0.1",
-        "--endpoint-reconciler-type=none",
+        # network does not have.
+        f"--advertise-address={layout.address}",
         f"--cert-dir={layout.folder / 'certs'}",
         f"--tls-cert-file={layout.folder / 'apiserver.pem'}",
         f"--tls-private-key-file={layout.folder / 'apiserver.pem'}",
@@ -197,13 +212,26 @@ def _api_server(layout: Layout, settings: Settings) -> list[str]:
         f"--service-account-signing-key-file={layout.private_key}",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--authorization-mode=Node,RBAC",
-        # Fake pods need no token volume, and pods can be made before their ServiceAccount.
-        "--disable-admission-plugins=ServiceAccount",
+        *(_for_kubelets(layout) if settings.kubelets else FOR_FAKE_NODES),
         "--allow-privileged",
         # Webhooks are then called through their EndpointSlices, so also on this machine.
         "--enable-aggregator-routing=true",
         f"--default-not-ready-toleration-seconds={settings.eviction_seconds}",
         f"--default-unreachable-toleration-seconds={settings.eviction_seconds}",
+    ]
+
+
+def _for_kubelets(layout: Layout) -> list[str]:
+    client = write_secret(
+        layout.folder / "kubelet-client.pem",
+        layout.authority.client_pem("kube-apiserver-kubelet-client", ["system:masters"]),
+    )
+    return [
+        "--enable-admission-plugins=NodeRestriction",
+        f"--kubelet-certificate-authority={layout.ca_file}",
+        f"--kubelet-client-certificate={client}",
+        f"--kubelet-client-key={client}",
+        "--kubelet-preferred-address-types=InternalIP",
     ]
 
 

@@ -20,7 +20,7 @@ from moorage_testing.cluster.control_plane import (
     Layout,
     Settings,
 )
-from moorage_testing.cluster.identity import Credential, kubeconfig_text, write_secret
+from moorage_testing.cluster.identity import Authority, Credential, kubeconfig_text, write_secret
 from moorage_testing.cluster.objects import Node, Pod, node_object, pod_object
 from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.processes import ChildError, Run
@@ -67,7 +67,7 @@ class EmbeddedCluster:
         Raises ToolchainError without binaries, ChildError when the control plane does not come up.
         """
         settings = Settings(node_monitor_grace_seconds, eviction_seconds, kwok, extra_args or {})
-        cluster = cls._start_on_free_ports(settings)
+        cluster = cls.serve(settings)
         try:
             if nodes:
                 cluster.add_nodes(f"node-{number}" for number in range(nodes))
@@ -77,11 +77,12 @@ class EmbeddedCluster:
         return cluster
 
     @classmethod
-    def _start_on_free_ports(cls, settings: Settings) -> Self:
+    def serve(cls, settings: Settings) -> Self:
+        """Start a cluster without nodes as `start` does, with all that can be set."""
         for tries_left in reversed(range(PORT_TRIES)):
             run = Run.open()
             try:
-                layout = Layout.write(run.folder, secrets.token_hex(16))
+                layout = Layout.write(run.folder, secrets.token_hex(16), settings.address)
                 control_plane.start(run, layout, settings)
             except BaseException as error:
                 run.close()
@@ -106,12 +107,17 @@ class EmbeddedCluster:
     @property
     def server(self) -> str:
         """The API server's address, for instance https://127.0.0.1:6443."""
-        return f"https://127.0.0.1:{self._layout.api_port}"
+        return f"https://{self._layout.address}:{self._layout.api_port}"
 
     @property
     def ca_file(self) -> Path:
         """The certificate the API server is checked with."""
         return self._layout.ca_file
+
+    @property
+    def authority(self) -> Authority:
+        """Makes certificates that the cluster trusts."""
+        return self._layout.authority
 
     @property
     def token(self) -> str:

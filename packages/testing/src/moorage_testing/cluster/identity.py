@@ -3,7 +3,7 @@
 import base64
 import datetime as dt
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -68,16 +68,16 @@ class Authority:
         path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
         return path
 
-    def server_pem(self) -> bytes:
-        """Return key and certificate for the API server."""
-        names = x509.SubjectAlternativeName(
-            [
-                *(x509.DNSName(name) for name in SERVER_NAMES),
-                x509.IPAddress(LOOPBACK),
-                x509.IPAddress(FIRST_SERVICE_ADDRESS),
-            ]
+    def server_pem(
+        self,
+        addresses: Iterable[ipaddress.IPv4Address] = (LOOPBACK, FIRST_SERVICE_ADDRESS),
+        names: Sequence[str] = SERVER_NAMES,
+    ) -> bytes:
+        """Return key and certificate for a server, by default for the API server."""
+        alternatives = x509.SubjectAlternativeName(
+            [*map(x509.DNSName, names), *map(x509.IPAddress, addresses)]
         )
-        return self._issue(_name("kube-apiserver", ()), ExtendedKeyUsageOID.SERVER_AUTH, names)
+        return self._issue(_name(names[0], ()), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def client_pem(self, user: str, groups: Sequence[str]) -> bytes:
         """Return key and certificate that the API server takes for this user in these groups."""
