@@ -4,7 +4,8 @@ Nothing is left behind, whatever ends the owner:
 - leaving the `with` block, an exception, Ctrl-C, the interpreter's end: `Run.close`;
 - SIGTERM and SIGHUP: the same from a signal handler, then the signal's own effect;
 - SIGKILL: the kernel kills the children (PR_SET_PDEATHSIG, Linux), and the next `Run.open` of
-  anybody removes the folder and what still runs with that run's mark in its environment.
+  anybody removes the folder, what still runs with that run's mark in its environment, and the
+  run's control groups with all that runs in them.
 """
 
 import atexit
@@ -29,6 +30,7 @@ from typing import Self, TypeVar
 
 import psutil
 
+from moorage_testing.cgroups import remove_groups
 from moorage_testing.waiting import WaitTimeoutError, wait_for
 
 T = TypeVar("T")
@@ -205,6 +207,7 @@ class Run:
                 child.send(signal.SIGKILL)
         for child in reversed(self._children):
             child.stop()
+        remove_groups(self.id)
         shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
         _OPEN_RUNS.remove(self)
@@ -249,6 +252,7 @@ def _take_over(folder: Path) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _kill_marked(folder.name.removeprefix(FOLDER_PREFIX))
+        remove_groups(folder.name.removeprefix(FOLDER_PREFIX))
         shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
         return False
