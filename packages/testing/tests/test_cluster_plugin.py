@@ -1,7 +1,8 @@
-"""The fixture `cluster` builds the tools for those who use it; without them it skips, or fails."""
+"""The fixtures build the tools for those who use them; without them they skip, or fail."""
 
 import pytest
 
+from moorage_testing import nodes
 from moorage_testing.cluster import ToolMissingError, toolchain
 
 pytest_plugins = ("pytester",)
@@ -93,3 +94,63 @@ def test_tools_are_built_only_for_those_who_use_the_fixture(
     pytester.makepyfile(text)
     pytester.runpytest_inprocess(*PLAIN).assert_outcomes(**outcomes)
     assert builds == built
+
+
+@pytest.mark.usefixtures("builds")
+@pytest.mark.parametrize(
+    ("error", "root", "outcomes"),
+    [
+        (nodes.NodesUnavailableError("no namespaces"), True, ("skipped", "skipped")),
+        (nodes.PackagesMissingError(["runc"]), False, ("skipped", "skipped")),
+        (nodes.PackagesMissingError(["runc"]), True, ("skipped", "errors")),
+        (ToolMissingError("no Go here"), True, ("skipped", "errors")),
+    ],
+    ids=["impossible", "packages", "packages for root", "tools"],
+)
+def test_real_nodes_that_cannot_run(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    *,
+    root: bool,
+    outcomes: tuple[str, str],
+) -> None:
+    """The outcomes are those outside of CI and within."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(nodes, "can_install", lambda: root)
+    monkeypatch.setattr(nodes, "install_missing", refuse)
+    monkeypatch.setattr(nodes.RealNodes, "start", refuse)
+    pytester.makepyfile("def test_it(real_nodes): pass")
+    for ci, outcome in zip(("", "1"), outcomes, strict=True):
+        monkeypatch.setenv("CI", ci)
+        result = pytester.runpytest_inprocess(*PLAIN, "-rs")
+        result.assert_outcomes(**{outcome: 1})
+        assert str(error) in result.stdout.str()
+
+
+@pytest.mark.parametrize(("ci", "installed"), [("1", True), ("", False)])
+def test_packages_are_installed_in_ci_only(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    builds: list[str],
+    ci: str,
+    *,
+    installed: bool,
+) -> None:
+    asked: list[str] = []
+
+    def refuse(*_: object) -> None:
+        raise nodes.NodesUnavailableError("not here")
+
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(toolchain, "build_all", lambda: builds.append("all"))
+    monkeypatch.setattr(nodes, "install_missing", lambda: asked.append("packages"))
+    monkeypatch.setattr(nodes, "check_machine", refuse)
+    monkeypatch.setattr(nodes.RealNodes, "start", refuse)
+    pytester.makepyfile("def test_it(real_nodes): pass")
+    pytester.runpytest_inprocess(*PLAIN).assert_outcomes(skipped=1)
+    assert asked == (["packages"] if installed else [])
+    assert builds == ["all"]
