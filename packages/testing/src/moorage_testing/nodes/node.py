@@ -11,7 +11,7 @@ from moorage_testing.nodes.machine import Machine
 from moorage_testing.nodes.network import Network
 from moorage_testing.nodes.programs import program
 from moorage_testing.processes import Child
-from moorage_testing.waiting import wait_for
+from moorage_testing.waiting import WaitTimeoutError, wait_for
 
 RUNTIME_SECONDS = 30.0
 READY_SECONDS = 60.0
@@ -71,7 +71,12 @@ class RealNode:
                 child.check()
             return self.ready() == status
 
-        wait_for(reached, timeout_seconds, f"{self.name} to have Ready={status}")
+        try:
+            wait_for(reached, timeout_seconds, f"{self.name} to have Ready={status}")
+        except WaitTimeoutError as error:
+            for child in self._running.values():
+                error.add_note(f"{child.name}:\n{child.log_tail()}")
+            raise
 
     def stop_kubelet(self) -> None:
         """Kill the kubelet; containers run on."""

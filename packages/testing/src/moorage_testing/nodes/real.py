@@ -7,8 +7,7 @@ from typing import Self
 
 import psutil
 
-from moorage_testing.cluster import EmbeddedCluster
-from moorage_testing.cluster.control_plane import Settings
+from moorage_testing.cluster import EmbeddedCluster, Settings
 from moorage_testing.cluster.toolchain import tool_paths
 from moorage_testing.nodes.files import PAUSE_IMAGE, NodeFiles
 from moorage_testing.nodes.images import write_image
