@@ -10,8 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from moorage_testing.cgroups import GROUP_PREFIX
 from moorage_testing.cluster import ApiError, KubectlError
 from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.nodes import MachineError, RealNodes, write_image
+from moorage_testing.nodes.network import link_name
 from moorage_testing.processes import Command, sweep
 from moorage_testing.waiting import wait_for
 
@@ -164,9 +164,9 @@ def test_logs_come_from_the_container(pods: RealNodes) -> None:
     assert "two serves as uid 65532" in pods.cluster.kubectl("-n", TEAM, "logs", "two")
 
 
-def test_a_port_is_forwarded(pods: RealNodes) -> None:
-    forward = ["-n", TEAM, "port-forward", "pod/two", ":8080"]
-    argv = [str(tool_path("kubectl")), f"--kubeconfig={pods.cluster.kubeconfig}", *forward]
+def test_a_port_is_forwarded(pods: RealNodes, tmp_path: Path) -> None:
+    options = [f"--kubeconfig={pods.cluster.kubeconfig}", f"--cache-dir={tmp_path}", "-n", TEAM]
+    argv = [str(tool_path("kubectl")), *options, "port-forward", "pod/two", ":8080"]
     child = pods.cluster.run.start(Command("port-forward", argv))
     try:
         found = wait_for(
@@ -216,9 +216,8 @@ def test_a_cut_link_is_a_node_that_nobody_reaches(pods: RealNodes) -> None:
 
 def test_a_node_without_power_is_dead_at_once_and_comes_back(pods: RealNodes) -> None:
     node, before = pods.nodes["node-2"], status_of(pods, "two")["containerStatuses"][0]
-    processes = [psutil.Process(pid) for pid in node.pids]
-    running = {process.name() for process in processes}
-    assert {"kubelet", "kube-proxy", "containerd", "pause", "probe"} <= running
+    processes = running(node.pids)
+    assert {"kubelet", "kube-proxy", "containerd", "pause", "probe"} <= names(processes)
     node.power_off()
     assert node.pids == set()
     wait_for(lambda: not any(map(alive, processes)), 2, "all of them to be gone")
@@ -251,6 +250,15 @@ def test_a_node_is_a_machine_of_a_cloud(real_nodes: RealNodes) -> None:
     assert spec["providerID"] == "aws:///a/i-1"
 
 
+def running(pids: Collection[int]) -> list[psutil.Process]:
+    """The processes with these numbers, but those that have ended meanwhile."""
+    return [process for process in psutil.process_iter(["name"]) if process.pid in pids]
+
+
+def names(processes: list[psutil.Process]) -> set[str]:
+    return {process.info["name"] for process in processes}
+
+
 def alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
@@ -258,9 +266,16 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-@contextmanager
-def owner(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", list[str], list[int]]]:
-    """Another process with a node of its own: it, the ids of its runs, and its processes."""
+@pytest.fixture(scope="module", autouse=True)
+def owner(
+    real_nodes: RealNodes,  # noqa: ARG001 - where there are none, this cannot run either
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+    """Another process with a node of its own, and its temporary folder.
+
+    Started with the first test, so that it is ready when the last one kills it.
+    """
+    folder = tmp_path_factory.mktemp("owner")
     paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": paths}
     with subprocess.Popen(  # noqa: S603 - our own script
@@ -269,37 +284,30 @@ def owner(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", list[str], li
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        words = process.stdout.readline().split()
-        try:
-            yield process, words[:2], [int(word) for word in words[2:]]
-        finally:
-            process.kill()
+        yield process, folder
+        process.kill()
 
 
 def test_nothing_is_left_of_a_killed_owner(
-    real_nodes: RealNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    real_nodes: RealNodes,
+    owner: tuple["subprocess.Popen[str]", Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    links = interfaces()
-    with owner(tmp_path) as (process, runs, pids):
-        processes = [psutil.Process(pid) for pid in pids]
-        names = {each.name() for each in processes}
-        assert {"etcd", "kubelet", "containerd", "probe"} <= names
-        assert len(interfaces()) == len(links) + 1
-        process.kill()
-        process.wait(30)
-    assert set(sweep()) == set(runs)
+    process, folder = owner
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    assert process.stdout is not None
+    run, control_plane, *pids = process.stdout.readline().split()
+    processes = running({int(pid) for pid in pids})
+    assert {"etcd", "kubelet", "containerd", "probe"} <= names(processes)
+    assert link_name(run) in psutil.net_if_addrs()
+    process.kill()
+    process.wait(30)
+    assert set(sweep()) == {run, control_plane}
     wait_for(lambda: not any(map(alive, processes)), 20, "the processes to be gone")
     # The kernel takes a network apart some time after its last process.
-    wait_for(lambda: interfaces() == links, 20, "the link to be gone")
-    groups = Path("/sys/fs/cgroup").glob(f"**/{GROUP_PREFIX}*")
-    assert [group for group in groups if group.name.removeprefix(GROUP_PREFIX) in runs] == []
-    assert list(tmp_path.glob("moorage-run-*")) == []
-    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+    wait_for(lambda: link_name(run) not in psutil.net_if_addrs(), 20, "the link to be gone")
+    assert list(Path("/sys/fs/cgroup").glob(f"**/{GROUP_PREFIX}{run}")) == []
+    assert list(folder.glob("moorage-run-*")) == []
+    assert str(folder) not in Path("/proc/self/mountinfo").read_text()
     # Other runs are left alone.
     assert [node.ready() for node in real_nodes.nodes.values()] == ["True", "True"]
-
-
-def interfaces() -> set[str]:
-    return set(psutil.net_if_addrs())

@@ -14,14 +14,14 @@ import pytest
 from moorage_testing.cgroups import GROUP_PREFIX
 from moorage_testing.nodes import NodesUnavailableError, check_machine
 from moorage_testing.nodes.machine import Machine, MachineError
-from moorage_testing.nodes.network import Network
+from moorage_testing.nodes.network import Network, link_name
 from moorage_testing.processes import Run, sweep
 from moorage_testing.waiting import wait_for
 
 OWNER = """
 import signal, sys, time
 from moorage_testing.nodes.machine import Machine
-from moorage_testing.nodes.network import Network
+from moorage_testing.nodes.network import Network, link_name
 from moorage_testing.processes import Run
 # Who runs the tests may ignore it, and with it all its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,10 +72,6 @@ def groups(run_id: str) -> list[Path]:
     return list(Path("/sys/fs/cgroup").glob(f"**/{GROUP_PREFIX}{run_id}"))
 
 
-def interfaces() -> set[str]:
-    return set(psutil.net_if_addrs())
-
-
 def test_it_has_its_own_name_files_processes_and_network(machine: Machine) -> None:
     assert machine.call(["cat", "/proc/sys/kernel/hostname"]) == "node-1\n"
     assert socket.gethostname() != "node-1"
@@ -111,7 +107,6 @@ def test_two_runs_have_networks_of_their_own(run: Run) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_its_owner_ends(tmp_path: Path, number: signal.Signals) -> None:
-    before = interfaces()
     with subprocess.Popen(  # noqa: S603 - this file's own program
         [sys.executable, "-c", OWNER],
         stdout=subprocess.PIPE,
@@ -124,7 +119,7 @@ def test_nothing_is_left_when_its_owner_ends(tmp_path: Path, number: signal.Sign
             processes = [psutil.Process(int(pid)) for pid in pids]
             assert any("sleep" in each.name() for each in processes)
             assert groups(run_id)
-            assert len(interfaces() - before) == 1
+            assert link_name(run_id) in psutil.net_if_addrs()
             process.send_signal(number)
             process.wait(30)
         finally:
@@ -132,7 +127,7 @@ def test_nothing_is_left_when_its_owner_ends(tmp_path: Path, number: signal.Sign
     assert sweep() == ((run_id,) if number == signal.SIGKILL else ())
     wait_for(lambda: not any(map(alive, processes)), 20, "the processes to be gone")
     # The kernel takes a network apart some time after its last process.
-    wait_for(lambda: interfaces() <= before, 20, "the link to be gone")
+    wait_for(lambda: link_name(run_id) not in psutil.net_if_addrs(), 20, "the link to be gone")
     assert host not in Path("/proc/net/fib_trie").read_text()
     assert groups(run_id) == []
     assert list(tmp_path.iterdir()) == []

@@ -77,6 +77,11 @@ def free_network(routes: str) -> IPv4Network:
     raise NetworkError(f"the routes of this machine leave none of {len(CANDIDATES)} networks free")
 
 
+def link_name(run_id: str) -> str:
+    """Return the name of this machine's link to the switch of a run."""
+    return f"moorage{run_id[:SHOWN_ID]}"
+
+
 class Network:
     """A running switch with this machine on it."""
 
@@ -91,7 +96,7 @@ class Network:
         wait_for(lambda: not there.samefile(here), SWITCH_SECONDS, "the switch to be apart")
         with _choosing():
             self.plan = Plan(free_network(_call("ip", "-json", "route", "show", "table", "all")))
-            self._link_this_machine(f"moorage{run.id[:SHOWN_ID]}")
+            self._link_this_machine(link_name(run.id))
 
     def plug(self, number: int, pid: int) -> None:
         """Link a node, given by its process 1, to the switch, with its address and routes."""
