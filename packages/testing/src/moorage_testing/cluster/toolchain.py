@@ -106,6 +106,24 @@ FAMILIES = (
         tags="remove_all_sd",
         on_demand=True,
     ),
+    Family(
+        name="helm3",
+        module="helm.sh/helm/v3",
+        tools=(Tool("helm3", "helm.sh/helm/v3/cmd/helm"),),
+        on_demand=True,
+    ),
+    Family(
+        name="helm4",
+        module="helm.sh/helm/v4",
+        tools=(Tool("helm4", "helm.sh/helm/v4/cmd/helm"),),
+        on_demand=True,
+    ),
+    Family(
+        name="kube-score",
+        module="github.com/zegl/kube-score",
+        tools=(Tool("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),),
+        on_demand=True,
+    ),
 )
 
 
