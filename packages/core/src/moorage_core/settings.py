@@ -19,7 +19,8 @@ class CoreSettings(ElectedSettings):
     description: ClassVar[str] = (
         "Keeps reserved cloud addresses on healthy nodes: every NetIPAllocation lists addresses, a"
         " pool of nodes and the workload that needs them. An address leaves a node only when the"
-        " workload has left it, or the node is lost."
+        " workload has left it, or the node is lost. Two words may stand before the options:"
+        " check says whether a controller works here, clean-up deletes every NetIPAllocation."
     )
 
     cloud_calls: int = Field(

@@ -61,6 +61,7 @@ class Lifecycle:
         election = await self._election(identity)
         self.manager = Manager(self._settings, identity, client, election, events, self._metrics)
         self.manager.namespace = self._namespace()
+        self.manager.stop = self.stop_wanted.set
         self._setup(self.manager)
         self._watch_health()
         probes = await serve(

@@ -84,6 +84,7 @@ class Manager:
         on_leading: called at takeover, after the caches were listed afresh and before any pass.
         on_stopping: called once when the process stops, with the seconds that work in the
             background may still take: 0 where leadership is lost.
+        stop: ends the process as SIGTERM does; it is there once the process has one.
         namespace: of this process: where its Lease and the Secret of its webhooks are.
     """
 
@@ -99,6 +100,7 @@ class Manager:
     checks: dict[str, Check] = field(default_factory=dict)
     on_leading: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stopping: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
+    stop: Callable[[], None] = field(default=lambda: None)
     namespace: str = "default"
     _informers: dict[int, Informer[Any]] = field(default_factory=dict)
     _not_relisted: set[int] = field(default_factory=set)
