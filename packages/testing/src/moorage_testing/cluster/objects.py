@@ -8,7 +8,7 @@ from moorage_testing.cluster.control_plane import KUBELET_LABEL, KUBELET_RUNS
 
 # Nothing is ever pulled: nobody runs containers here.
 IMAGE = "fake"
-CAPACITY = {"cpu": "1k", "memory": "1Ti", "pods": "10k"}
+CAPACITY = {"cpu": "1k", "memory": "1Ti", "pods": "10k", "ephemeral-storage": "100Gi"}
 
 
 @dataclass(frozen=True, slots=True)
