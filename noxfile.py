@@ -77,6 +77,7 @@ def types(session: nox.Session) -> None:
     for package in PACKAGES:
         session.run("mypy", f"packages/{package}/src", f"packages/{package}/tests")
     session.run("mypy", "tests/cluster")
+    session.run("mypy", "tests/charts")
     session.run("mypy", "tests/clouds", env={"MYPYPATH": "packages/core/tests"})
     session.run(
         "mypy", "--explicit-package-bases", "tests/bench", "tests/soak", "tests/mutants",
@@ -121,6 +122,15 @@ def cluster(session: nox.Session) -> None:
 
 
 @nox.session
+def charts(session: nox.Session) -> None:
+    """The Helm chart, rendered and installed with Helm 3 and Helm 4, on a real API server."""
+    tools = (*group("test"), *group("parallel"), *go_where_there_is_none())
+    install(session, PACKAGES, *tools)
+    # Helm's releases are kept on control planes of their own, one for each process.
+    run_pytest(session, "tests/charts", "-n", "2", "--dist", "loadfile")
+
+
+@nox.session
 def clouds(session: nox.Session) -> None:
     """Random runs through every emulated cloud, a few of them; ``-s random`` makes 2,000 each."""
     live_randomly(session, "40")
@@ -146,6 +156,7 @@ def tests(session: nox.Session) -> None:
     names = (
         "cluster",
         "unit(testing)",
+        "charts",
         "types",
         "clouds",
         *units,

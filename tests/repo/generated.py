@@ -15,6 +15,7 @@ from pathlib import Path
 from moorage_api.__main__ import main as write_crds
 
 from . import tables
+from .chart_files import chart_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "settings": tables.settings,
     "metrics": tables.metrics,
     "rights": tables.rights,
+    "values": tables.values,
 }
 _PROMETHEUS_RULE = """\
 # Made from rules.yaml by ./nox -s sync. Do not edit by hand.
@@ -43,13 +45,15 @@ _PIN = re.compile(r'"(moorage-[a-z-]+(?:\[[a-z,]+\])?)==[^"]*"')
 
 def generated(root: Path) -> dict[Path, str]:
     """The expected text of every generated file, by path."""
-    return _crds(root) | _pins(root) | _readmes(root) | _prometheus_rule(root)
+    return _crds(root) | _pins(root) | _readmes(root) | _prometheus_rule(root) | chart_files(root)
 
 
 def stale(root: Path) -> list[Path]:
     """Generated files with another text, missing ones, and superfluous ones."""
     wanted = generated(root)
-    left_over = set((root / "crds").glob("*.yaml")) - wanted.keys()
+    kept = root / "charts" / "moorage" / "charts" / "crds" / "templates"
+    there = {*(root / "crds").glob("*.yaml"), *kept.glob("*.yaml")}
+    left_over = there - wanted.keys()
     return sorted(left_over | {path for path, text in wanted.items() if _text(path) != text})
 
 
@@ -59,6 +63,7 @@ def write(root: Path) -> list[Path]:
     wanted = generated(root)
     for path in found:
         if path in wanted:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[path], encoding="utf-8")
         else:
             path.unlink()
@@ -96,7 +101,8 @@ def _pins(root: Path) -> dict[Path, str]:
 
 
 def _readmes(root: Path) -> dict[Path, str]:
-    paths = (path for path in root.glob("packages/*/README.md") if _MARKED.search(_text(path)))
+    readmes = (*root.glob("packages/*/README.md"), *root.glob("charts/*/README.md"))
+    paths = (path for path in readmes if _MARKED.search(_text(path)))
     return {path: _MARKED.sub(_fill, _text(path)) for path in paths}
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import fields as attributes
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
@@ -28,6 +30,8 @@ from moorage_kube.telemetry.metrics import (
     process_metrics,
 )
 from moorage_provider.protocol import Provider
+
+from .chart_schema import leaves, umbrella
 
 Row = tuple[str, ...]
 
@@ -144,6 +148,15 @@ def _no_provider(name: str, region: str) -> Provider:
 
 def _nobody(_: Iterable[str]) -> None:
     """Nothing is read, so nothing changes."""
+
+
+def values() -> str:
+    """Every value of the charts, by its path from the umbrella."""
+    rows = (
+        (_code(path), _code(json.dumps(one["default"], ensure_ascii=False)), one["description"])
+        for path, one in leaves(umbrella(Path(__file__).parents[2]))
+    )
+    return table(("value", "default", "meaning"), rows)
 
 
 def fields() -> str:

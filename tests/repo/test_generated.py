@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from moorage_kube.manager.lifecycle import ACTION_SECONDS, EVENTS_SECONDS
+from moorage_kube.manager.process import CLOSED_SECONDS
+
 from .files import ROOT
 from .generated import TABLES, stale, write
 
@@ -16,7 +19,7 @@ from .generated import TABLES, stale, write
 def copy(tmp_path: Path) -> Path:
     """A copy of everything that is generated."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for folder in ("crds", "dashboards"):
+    for folder in ("charts", "crds", "dashboards"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for package in (ROOT / "packages").iterdir():
         copied = tmp_path / "packages" / package.name
@@ -68,10 +71,35 @@ def test_a_changed_alert_reaches_the_object_of_the_operator(copy: Path) -> None:
     rules = copy / "dashboards" / "rules.yaml"
     rules.write_text(rules.read_text("utf-8").replace("for: 10m", "for: 15m"), "utf-8")
     made = copy / "dashboards" / "prometheusrule.yaml"
-    assert write(copy) == [made]
+    shipped = copy / "charts" / "moorage" / "charts" / "core" / "files" / "rules.yaml"
+    assert write(copy) == [shipped, made]
+    assert shipped.read_text("utf-8") == rules.read_text("utf-8")
     assert yaml.safe_load(made.read_text("utf-8"))["spec"] == yaml.safe_load(
         rules.read_text("utf-8")
     )
+
+
+def test_a_value_added_by_hand_is_stale(copy: Path) -> None:
+    values = copy / "charts" / "moorage" / "charts" / "core" / "values.yaml"
+    values.write_text(values.read_text("utf-8") + "more: 1\n", "utf-8")
+    assert write(copy) == [values]
+
+
+def test_a_new_version_reaches_every_chart(copy: Path) -> None:
+    root = copy / "pyproject.toml"
+    text = root.read_text("utf-8")
+    root.write_text(text.replace('version = "0.1.0"', 'version = "9.8.7"', 1), "utf-8")
+    write(copy)
+    for path in (copy / "charts").rglob("Chart.yaml"):
+        chart = yaml.safe_load(path.read_text("utf-8"))
+        needed = [one["version"] for one in chart.get("dependencies", ())]
+        assert {chart["version"], chart.get("appVersion", "9.8.7"), *needed} == {"9.8.7"}
+
+
+def test_the_grace_of_a_pod_is_longer_than_that_of_its_actions() -> None:
+    values = yaml.safe_load((ROOT / "charts/moorage/charts/core/values.yaml").read_text("utf-8"))
+    needed = ACTION_SECONDS + EVENTS_SECONDS + CLOSED_SECONDS
+    assert values["terminationGracePeriodSeconds"] >= needed
 
 
 def test_prose_around_a_table_is_left_alone(copy: Path) -> None:
@@ -83,6 +111,7 @@ def test_prose_around_a_table_is_left_alone(copy: Path) -> None:
 
 
 def test_every_table_is_shown_somewhere() -> None:
-    texts = [path.read_text("utf-8") for path in ROOT.glob("packages/*/README.md")]
+    readmes = (*ROOT.glob("packages/*/README.md"), *ROOT.glob("charts/*/README.md"))
+    texts = [path.read_text("utf-8") for path in readmes]
     missing = {name for name in TABLES if not any(f"generated: {name} -->" in t for t in texts)}
     assert not missing

@@ -1,7 +1,7 @@
 """``moorage-core clean-up``: delete every allocation, so that all addresses come off their nodes.
 
-It is a controller itself, so that it ends also where no other one is left to release anything; where
-one runs and leads, this one stands by and watches.
+It is a controller itself, so that it ends also where no other one is left to release anything;
+where one runs and leads, this one stands by and watches.
 """
 
 from __future__ import annotations

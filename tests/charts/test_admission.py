@@ -1,0 +1,87 @@
+"""A real API server takes every set of values, also where Pod Security is restricted."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from helm import Helm, pod_of
+from value_sets import LONG, SETS
+
+from moorage_testing.cluster import EmbeddedCluster
+
+MONITORING = ("PodMonitor", "ServiceMonitor", "PrometheusRule")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def monitoring(cluster: EmbeddedCluster) -> Iterator[None]:
+    """The kinds of the Prometheus operator, as far as the chart uses them; gone in the end."""
+    crds = [_crd(kind) for kind in MONITORING]
+    cluster.apply(crds)
+    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
+    yield
+    cluster.kubectl("delete", "crd", *(one["metadata"]["name"] for one in crds))
+
+
+def _crd(kind: str) -> dict[str, Any]:
+    group, plural = "monitoring.coreos.com", f"{kind.lower()}s"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural},
+            "versions": [version],
+        },
+    }
+
+
+@pytest.fixture
+def restricted(cluster: EmbeddedCluster) -> Iterator[str]:
+    """A namespace that refuses every pod that is not restricted."""
+    name = f"restricted-{next(_numbers)}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    meta = {"name": name, "labels": labels}
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": meta}])
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def in_namespace(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, but with the overridden namespace, if any, being this one."""
+    return json.loads(json.dumps(values).replace("elsewhere", name)) if values else {}
+
+
+@pytest.mark.parametrize("release", ["moorage", LONG])
+@pytest.mark.parametrize("name", SETS)
+def test_the_api_server_takes_it(
+    helm: Helm, cluster: EmbeddedCluster, restricted: str, name: str, release: str
+) -> None:
+    text = helm.text(in_namespace(restricted, SETS[name]), namespace=restricted, release=release)
+    if not text.strip():
+        assert name == "all-off"
+        return
+    said = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f-", stdin=text)
+    objects = [one for one in yaml.safe_load_all(text) if one]
+    assert len(said.splitlines()) == len(objects)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_restricted_pod_security_admits_every_pod(
+    newest: Helm, cluster: EmbeddedCluster, restricted: str, name: str
+) -> None:
+    objects = newest.render(in_namespace(restricted, SETS[name]), namespace=restricted)
+    for pod in filter(None, map(pod_of, objects)):
+        labels = pod["metadata"]["labels"]
+        meta = {"name": "try", "namespace": restricted, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod["spec"]}
+        cluster.kubectl("create", "--dry-run=server", "-f-", stdin=json.dumps(body))
