@@ -76,7 +76,7 @@ def types(session: nox.Session) -> None:
     install(session, PACKAGES, *group("types"), *group("test"), *group("demo"), *group("bootstrap"))
     for package in PACKAGES:
         session.run("mypy", f"packages/{package}/src", f"packages/{package}/tests")
-    session.run("mypy", "tests/cluster")
+    session.run("mypy", "tests/cluster", env={"MYPYPATH": "tests/charts"})
     session.run("mypy", "tests/charts")
     session.run("mypy", "tests/clouds", env={"MYPYPATH": "packages/core/tests"})
     session.run(

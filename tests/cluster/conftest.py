@@ -16,6 +16,8 @@ from lab_clouds import AWS, CLOUDS, LabCloud
 from moorage_api.crds import crd
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.cluster.api import ApiError
+from moorage_testing.cluster.go_tool import ToolchainError
+from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.processes import Child, Run
 
 # What takes minutes is begun first, so that no process works on alone at the end.
@@ -41,6 +43,13 @@ def pytest_collection_modifyitems(
     # It looks for "_nodeid", which newer versions of pytest have no more, and says nothing.
     if getattr(config.option, "loadgroup", False) and "@" not in items[-1].nodeid:
         raise pytest.UsageError("pytest-xdist does not see the groups: pin an older pytest")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build Helm, which renders the controller's rights, before any timeout counts."""
+    if session.items and not session.config.option.collectonly:
+        with contextlib.suppress(ToolchainError):  # the lab reports it
+            tool_path("helm3")
 
 
 def _place(item: pytest.Item) -> int:

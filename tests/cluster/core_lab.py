@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lab_clouds import AWS, LabCloud
-from lab_rights import bindings
+from lab_rights import grant
 
 from moorage_api import DEFINITIONS
 from moorage_api.crds import crd
@@ -74,14 +74,18 @@ class CoreLab:
         plural = "netipallocations.netinfra.darkbrains.com"
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}")
         self.kubeconfig = cluster.kubeconfig_for(ACCOUNT)
-        cluster.apply(bindings(ACCOUNT))
+        grant(cluster, ACCOUNT, any_lease=True)
 
     # The controller.
 
     def start(self, name: str = "", *flags: str, **env: str) -> Child:
-        """Start a controller, or a ``program`` like it, under nothing but its own rights."""
+        """Start a controller, or a ``program`` like it, under nothing but its own rights.
+
+        ``word``: a command of it, such as ``check``.
+        """
         name = name or f"core-{next(self._numbers)}"
         program = [env.pop("program")] if "program" in env else ["-m", "moorage_core"]
+        program += [env.pop("word")] if "word" in env else []
         argv = [
             sys.executable, *program,
             "--kubeconfig", str(self.kubeconfig),

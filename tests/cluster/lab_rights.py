@@ -1,35 +1,48 @@
-"""The core controller's own rights, and nothing more, for the ServiceAccount it runs under."""
+"""The core controller's rights as the chart installs them, admission policies included."""
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+import functools
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from moorage_core.rbac import RULES
-from moorage_domain.rbac import cluster_role, role
+from helm import Helm, Object
+
+from moorage_testing.cluster import EmbeddedCluster
+
+# What the tests of the settled taint call it.
+PENDING = "example.com/address-pending"
+_KINDS = (
+    "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount",
+    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+)  # fmt: skip
 
 
-def bindings(full_name: str) -> list[dict[str, Any]]:
-    """The controller's own ClusterRole and Role, bound to its ServiceAccount."""
+def grant(
+    cluster: EmbeddedCluster, full_name: str, *, any_lease: bool = False, clean_up: bool = False
+) -> None:
+    """Give a ServiceAccount what a release in its namespace gives it, and hold it to that.
+
+    ``any_lease``: besides, it may lead by a Lease of any name, so that no test waits for the Lease
+    of another one. Pods of the namespace ``default`` may be evicted.
+    """
     namespace, account = full_name.split("/")
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
-    group = "rbac.authorization.k8s.io"
-    wide, narrow = cluster_role(account, RULES), role(account, RULES)
-    narrow["metadata"]["namespace"] = namespace
-    return [
-        wide,
-        narrow,
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": account},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": account},
-            "subjects": [subject],
-        },
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": account, "namespace": namespace},
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
-            "subjects": [subject],
-        },
-    ]
+    objects = copy.deepcopy(_release(namespace, account, clean_up=clean_up))
+    for one in objects:
+        for rule in one.get("rules", ()) if any_lease and one["kind"] == "Role" else ():
+            rule.pop("resourceNames", None)
+    evictable = {"name": "default", "labels": {"moorage.dev/evictions": "allowed"}}
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": evictable}, *objects])
+
+
+@functools.cache
+def _release(namespace: str, account: str, *, clean_up: bool) -> list[Object]:
+    core = {
+        "fullnameOverride": account,
+        "policies": {"settledTaints": [PENDING]},
+        "cleanUp": {"enabled": clean_up},
+    }
+    with TemporaryDirectory() as folder:
+        objects = Helm("helm3", Path(folder)).render({"core": core}, namespace=namespace)
+    return [one for one in objects if one["kind"] in _KINDS]

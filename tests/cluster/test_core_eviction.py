@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from core_lab import CoreLab
+from lab_rights import PENDING
 
 from moorage_testing.cluster.embedded import KubectlError
 from moorage_testing.faults import Fault
@@ -17,7 +18,6 @@ from moorage_testing.waiting import PATIENCE, wait_for
 pytestmark = pytest.mark.usefixtures("alone")
 
 SELECTOR = {"ip.ready": "true"}
-PENDING = "example.com/address-pending"
 OTHER = {"key": "example.com/dedicated", "effect": "NoSchedule"}
 
 
