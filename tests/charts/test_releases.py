@@ -164,6 +164,23 @@ def test_an_upgrade_may_reuse_the_values(
     assert added not in objects_of(installer, cluster, namespace)
 
 
+def test_on_two_nodes_an_upgrade_and_a_drain_both_end(
+    installer: Helm, cluster: EmbeddedCluster, namespace: str
+) -> None:
+    install(installer, namespace, "--wait", "--timeout", "60s")
+    one = {"core": {"replicas": 1, "podAnnotations": {"changed": "yes"}}}
+    two = {"core": {"replicas": 2, "podAnnotations": {"changed": "yes"}}}
+    install(installer, namespace, "--wait", "--timeout", "60s", values=two)
+    install(installer, namespace, "--wait", "--timeout", "60s", values=one)
+    (pod,) = cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
+    node = pod["spec"]["nodeName"]
+    drain = ("drain", node, "--pod-selector", "app.kubernetes.io/part-of=moorage")
+    try:
+        cluster.kubectl(*drain, "--timeout=60s")
+    finally:
+        cluster.kubectl("uncordon", node)
+
+
 def test_another_release_takes_the_kept_kinds_over(
     installer: Helm, cluster: EmbeddedCluster, namespace: str
 ) -> None:

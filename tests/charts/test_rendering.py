@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,30 @@ def test_policies_name_the_account_and_what_the_controller_writes(newest: Helm) 
     for key in (READY_LABEL, IP_LABEL, OWNER_ANNOTATION):
         assert all(key in text for text in texts)
     assert '["a/b"]' in texts[0]
+
+
+def test_where_the_cluster_chooses_the_user_none_is_named(helm: Helm) -> None:
+    spec = the(helm.render(SETS["any-user"]), "Deployment")["spec"]["template"]["spec"]
+    profile = {"type": "RuntimeDefault"}
+    assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": profile}
+
+
+def test_the_readme_prints_a_clean_up_that_needs_no_release(helm: Helm) -> None:
+    readme = (CHART / "README.md").read_text("utf-8")
+    pattern = r"(?ms)^helm template (.*?) > clean-up.yaml$"
+    (command,) = re.findall(pattern, readme)
+    words = shlex.split(command.replace("\\\n", " ").replace("--values values.yaml", ""))
+    words[words.index("charts/moorage")] = str(CHART)
+    text = helm.run("template", *words, "--kube-version", "1.36.3")
+    objects = [one for one in yaml.safe_load_all(text) if one]
+    assert sorted(one["kind"] for one in objects) == [
+        "ClusterRole", "ClusterRole", "ClusterRoleBinding", "ClusterRoleBinding", "Job", "Role",
+        "RoleBinding", "ServiceAccount",
+    ]  # fmt: skip
+    job = the(objects, "Job")
+    assert job["metadata"]["name"] == "moorage-core-clean-up"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["clean-up", "--delete-crds"]
 
 
 def test_uninstalling_keeps_the_kinds(newest: Helm) -> None:

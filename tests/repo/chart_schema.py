@@ -20,8 +20,10 @@ SETTINGS: Mapping[str, type[CommonSettings]] = {"core": CoreSettings}
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 # The chart says these itself: who the process is, and where it runs.
 _NOT_VALUES = {"config", "kubeconfig", "lease_namespace"}
-# The kubelet and Prometheus must know it.
-_NARROWER = {"metrics_port": {"minimum": 1}}
+# The kubelet and Prometheus must know it: it is never just any free one.
+_NARROWER = {
+    "metrics_port": {"minimum": 1, "description": "Port of /healthz, /readyz and /metrics."}
+}
 _KEPT = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 

@@ -13,7 +13,7 @@ from core_builders import IP1, IP2, raw_allocation, until
 from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core import clean_up
 from moorage_core.clean_up import CRDS, CleanUp, CleanUpSettings, setup
-from moorage_core.controller import FINALIZER
+from moorage_core.projections import FINALIZER
 from moorage_kube.client.client import Client
 from moorage_kube.election.lease import LeaseElection
 from moorage_kube.manager.manager import Manager

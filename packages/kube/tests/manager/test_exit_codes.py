@@ -25,15 +25,19 @@ async def broken():
     raise ValueError("it broke")
 
 def setup(manager):
-    manager.run_while_leading("task", {"stop": stop, "broken": broken}[sys.argv[1]])
+    async def done():
+        manager.stop()
+
+    tasks = {"stop": stop, "broken": broken, "done": done}
+    manager.run_while_leading("task", tasks[sys.argv[1]])
 
 raw = {"kubeconfig": sys.argv[2], "metrics_port": 0, "metrics_host": "127.0.0.1"}
 sys.exit(run(CommonSettings.model_validate(raw), setup))
 """
 
 
-@pytest.mark.parametrize(("task", "code"), [("stop", 0), ("broken", 1)])
-async def test_stopped_it_ends_with_0_and_with_a_dead_task_with_1(
+@pytest.mark.parametrize(("task", "code"), [("stop", 0), ("done", 0), ("broken", 1)])
+async def test_stopped_or_done_it_ends_with_0_and_with_a_dead_task_with_1(
     task: str, code: int, write: Callable[..., Path]
 ) -> None:
     async with serve(ApiServer()) as server:
