@@ -239,7 +239,8 @@ def test_a_kind_that_is_not_installed_is_logged_once_a_minute_and_found_within_f
 
     with caplog.at_level(logging.WARNING):
         during(scene, story())
-    assert caplog.messages == [f"widgets.example.dev is not installed: {MISSING}"]
+    (message,) = caplog.messages
+    assert message.startswith(f"widgets.example.dev is not installed: {MISSING}; install")
 
 
 def test_the_late_end_of_a_predecessor_does_not_take_its_successor_away() -> None:

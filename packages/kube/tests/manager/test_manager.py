@@ -471,7 +471,7 @@ async def test_readiness_waits_for_caches_servers_and_what_a_controller_requires
     async with running(server, setup) as lifecycle:
         await until(lambda: lifecycle.manager.election.missing() is None, "the Lease")
         assert lifecycle._health.missing() == (
-            "cache of nodes: not listed yet",
+            "cache of nodes: not listed yet: GET nodes: no reason given (503 Unknown)",
             "webhooks: no certificate yet",
             "clouds: not read yet",
         )

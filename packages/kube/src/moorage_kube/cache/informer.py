@@ -85,6 +85,7 @@ class Informer(Generic[T]):
     Attributes:
         name: how probes and logs call it.
         listed: set once the store has been complete.
+        failure: why the last try failed; ``""`` = it did not.
         last_contact: ``time.monotonic()`` of the last object or bookmark, ``None`` = none yet.
             Where nothing changes this may be minutes ago, and the store true all the same.
     """
@@ -101,6 +102,7 @@ class Informer(Generic[T]):
         self.store = store
         self.name = kind.plural
         self.listed = asyncio.Event()
+        self.failure = ""
         self.last_contact: float | None = None
         self.source = source or WatchSource(client, kind, query)
         self._client = client
@@ -251,6 +253,7 @@ class Informer(Generic[T]):
             if self._failures == 1:
                 logger.info("%s are listed again: %s", self.name, error)
                 return 0.0
+        self.failure = self._described(error)
         self._warn(error)
         pause = _BACKOFF.pause(self._failures)
         if isinstance(error, NotFound):
@@ -266,12 +269,22 @@ class Informer(Generic[T]):
                 return
         self._warned = (type(error), now)
         if isinstance(error, NotFound):
-            logger.warning("%s.%s is not installed: %s", self.name, self.kind.group, error)
+            logger.warning("%s", self.failure)
         else:
             logger.warning("%s may be out of date: %s", self.name, error)
 
+    def _described(self, error: KubeError) -> str:
+        if not isinstance(error, NotFound):
+            return str(error)
+        crd = f"{self.kind.plural}.{self.kind.group}"
+        return (
+            f"{crd} is not installed: {error}; install this CustomResourceDefinition with the "
+            "chart's crds.enabled=true or with kubectl apply -f crds/, no restart is needed"
+        )
+
     def _recovered(self) -> None:
         self._failures = 0
+        self.failure = ""
         if self._warned is not None:
             self._warned = None
             logger.info("%s are up to date again", self.name)

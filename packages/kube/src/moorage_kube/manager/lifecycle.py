@@ -21,6 +21,7 @@ from moorage_kube.election.strategy import Election
 from moorage_kube.manager.manager import Manager, Setup
 from moorage_kube.manager.settings import CommonSettings, ElectedSettings, new_identity
 from moorage_kube.manager.shutdown import leave_within
+from moorage_kube.manager.termination import explain
 from moorage_kube.telemetry.events import EventRecorder
 from moorage_kube.telemetry.metrics import leader_metric, process_metrics
 from moorage_kube.telemetry.probes import Check, Health, keep_beating, serve
@@ -206,12 +207,15 @@ class Lifecycle:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
+        if isinstance(error, LeadershipLost):
+            explain(str(error))
         if self._stopping or self.stop_wanted.is_set():
             return
         name = task.get_name()
         self._health.died(name, str(error or "ended"))
         if not isinstance(error, LeadershipLost):
             logger.critical("%s ended, and so does the process", name, exc_info=error)
+            explain(f"{name} ended: {error}")
         self.exit_code = 1
         self.stop_wanted.set()
 
@@ -229,7 +233,12 @@ async def _relist(informer: Informer[Any]) -> None:
 
 
 def _synced(informer: Informer[Any]) -> Check:
-    return lambda: None if informer.store.synced else "not listed yet"
+    def missing() -> str | None:
+        if informer.store.synced:
+            return None
+        return f"not listed yet: {informer.failure}" if informer.failure else "not listed yet"
+
+    return missing
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from moorage_kube.manager.login import log_in
 from moorage_kube.manager.manager import Setup
 from moorage_kube.manager.settings import EXIT_BAD_SETTINGS, CommonSettings
 from moorage_kube.manager.shutdown import end_forgotten_watches, leave_within
+from moorage_kube.manager.termination import explain, refuse
 from moorage_kube.telemetry import logs
 from moorage_kube.telemetry.probes import ProbesFailed
 
@@ -44,7 +44,7 @@ def run(settings: CommonSettings, setup: Setup) -> int:
         connection = load_connection(settings.kubeconfig)
         return asyncio.run(_operate(settings, connection, setup))
     except (ConfigError, ProbesFailed) as error:
-        sys.stderr.write(f"{settings.prog}: {error}\n")
+        refuse(settings.prog, str(error))
         return EXIT_BAD_SETTINGS
     except KeyboardInterrupt:
         return EXIT_FAILED
@@ -73,6 +73,7 @@ async def _operate(settings: CommonSettings, connection: Connection, setup: Setu
         raise
     except Exception as error:  # noqa: BLE001 - kopf logged it, with its traceback
         logger.critical("kopf ended, and so does the process: %s", error)
+        explain(f"kopf ended: {error}")
         return EXIT_FAILED
     finally:
         # Nothing is left to do here unless kopf gave up before its clean-up.

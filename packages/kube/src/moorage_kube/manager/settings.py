@@ -27,6 +27,7 @@ from pydantic_settings import (
 from moorage_kube.election.lease import LeaseSettings
 from moorage_kube.manager import environment
 from moorage_kube.manager.environment import PREFIX
+from moorage_kube.manager.termination import refuse
 from moorage_kube.telemetry.logs import LogFormat, LogLevel
 
 EXIT_BAD_SETTINGS = 2
@@ -318,9 +319,10 @@ class _Parser(argparse.ArgumentParser):
     """A parser that refuses in one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_BAD_SETTINGS, f"{self.prog}: {message}; see --help\n")
+        refuse(self.prog, f"{message}; see --help")
+        self.exit(EXIT_BAD_SETTINGS)
 
 
 def _refuse(cls: type[CommonSettings], what: str) -> NoReturn:
-    sys.stderr.write(f"{cls.prog}: {what}\n")
+    refuse(cls.prog, what)
     raise SystemExit(EXIT_BAD_SETTINGS)
