@@ -78,6 +78,7 @@ def types(session: nox.Session) -> None:
         session.run("mypy", f"packages/{package}/src", f"packages/{package}/tests")
     session.run("mypy", "tests/cluster", env={"MYPYPATH": "tests/charts"})
     session.run("mypy", "tests/charts")
+    session.run("mypy", "tests/images", env={"MYPYPATH": "."})
     session.run("mypy", "tests/clouds", env={"MYPYPATH": "packages/core/tests"})
     session.run(
         "mypy", "--explicit-package-bases", "tests/bench", "tests/soak", "tests/mutants",
@@ -160,6 +161,7 @@ def tests(session: nox.Session) -> None:
         "types",
         "clouds",
         *units,
+        "images",
         "build",
         "repo",
         "lint",
@@ -202,6 +204,16 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def images(session: nox.Session) -> None:
+    """Build the images of the controllers, and run the core's; ``-- --help`` has the choices."""
+    install(session, PACKAGES, *group("test"), *go_where_there_is_none())
+    session.run("python", "-m", "e2e.images", *session.posargs)
+    if not session.posargs:
+        session.run("pytest", "--durations=5", "-o", f"cache_dir={session.env_dir}/pytest",
+                    "tests/images")  # fmt: skip
+
+
+@nox.session
 def sync(session: nox.Session) -> None:
     """Write every generated file anew; ``./nox -s sync -- --check`` only says what is stale."""
     install(session, PACKAGES)
@@ -213,13 +225,19 @@ def build(session: nox.Session) -> None:
     """Build every wheel; each one installs and starts alone."""
     session.install(*group("build"))
     dist = ROOT / "dist"
-    shutil.rmtree(dist, ignore_errors=True)
+    # Images lie there, too.
+    for old in dist.glob("*.whl"):
+        old.unlink()
     for package in PACKAGES:
         # With the pinned backend of this environment: no other is made for each wheel.
         wheel = ("--wheel", "--no-isolation", "-o", str(dist), f"packages/{package}")
         session.run("python", "-m", "build", *wheel, silent=True)
     for package in PACKAGES:
         start_alone(session, package, dist)
+    for extra in ("aws", "azure", "gcp", "all"):
+        find_plugins(session, extra, dist)
+    for version in ("3.12", "3.13"):
+        try_version(session, version, dist)
 
 
 def start_alone(session: nox.Session, package: str, dist: Path) -> None:
@@ -238,6 +256,47 @@ def start_alone(session: nox.Session, package: str, dist: Path) -> None:
         command = ["-m", module, "--version"] if starts else ["-c", f"import {module}"]
         session.run(str(python), *command, external=True, silent=True)
         session.log(f"moorage-{package} installs and starts alone")
+
+
+def find_plugins(session: nox.Session, extra: str, dist: Path, python: str = "") -> None:
+    """Install the core with one extra: its clouds, and no others, are found."""
+    with tempfile.TemporaryDirectory() as folder:
+        session.run(
+            "uv", "venv", "-q", "--clear", "--python", python or sys.executable, folder,
+            external=True,
+        )  # fmt: skip
+        own = Path(folder) / "bin" / "python"
+        session.run(
+            "uv", "pip", "install", "-q", "--python", str(own), "--find-links", str(dist),
+            f"moorage-core[{extra}]", external=True,
+        )  # fmt: skip
+        listed = (
+            "from importlib.metadata import entry_points as found; "
+            "print(*sorted(p.name for p in found(group='moorage.providers') if p.load()))"
+        )
+        names = str(session.run(str(own), "-c", listed, external=True, silent=True)).split()
+        if names != (["aws", "azure", "gcp"] if extra == "all" else [extra]):
+            session.error(f"moorage-core[{extra}] has the plug-ins {names}")
+        session.log(f"moorage-core[{extra}] finds {', '.join(names)}")
+
+
+def try_version(session: nox.Session, version: str, dist: Path) -> None:
+    """Another version of Python: install the core, or where there is none, find all its wheels."""
+    find = ("uv", "python", "find", "--no-python-downloads", version)
+    answer = session.run(*find, external=True, silent=True, log=False, success_codes=range(256))
+    python = str(answer).strip()
+    if Path(python).is_file():
+        find_plugins(session, "all", dist, python)
+        session.log(f"... with Python {version}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder) / "asked.txt"
+        asked.write_text("moorage-core[all]\n")
+        session.run(
+            "uv", "pip", "compile", "-q", "--python-version", version, "--only-binary", ":all:",
+            "--find-links", str(dist), str(asked), external=True, silent=True,
+        )  # fmt: skip
+        session.log(f"moorage-core[all] resolves for Python {version}, which is not here")
 
 
 def go_where_there_is_none() -> tuple[str, ...]:

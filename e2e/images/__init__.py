@@ -1,0 +1,1 @@
+"""The images of the controllers: ``./nox -s images -- --help``."""
