@@ -214,6 +214,12 @@ def images(session: nox.Session) -> None:
 
 
 @nox.session
+def publish(session: nox.Session) -> None:
+    """Images, chart or the check of a tag, for a release: ``-- --help``; ``-- --dry-run`` shows."""
+    session.run("python", "-m", "e2e.publish", *session.posargs)
+
+
+@nox.session
 def sync(session: nox.Session) -> None:
     """Write every generated file anew; ``./nox -s sync -- --check`` only says what is stale."""
     install(session, PACKAGES)
