@@ -37,6 +37,14 @@ def _left(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return left
 
 
+@pytest.fixture(name="explained")
+def _explained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the pod's termination message would be."""
+    explained: list[str] = []
+    monkeypatch.setattr(lifecycle_module, "explain", explained.append)
+    return explained
+
+
 def name_of(raw: dict[str, dict[str, str]]) -> str:
     return raw["metadata"]["name"]
 
@@ -249,7 +257,7 @@ def ticking(log: list[str], name: str) -> Run:
 
 
 async def test_what_runs_while_leading_starts_after_the_takeover_and_ends_with_it(
-    server: ApiServer, left: list[float]
+    server: ApiServer, left: list[float], explained: list[str]
 ) -> None:
     log: list[str] = []
     widgets = Widgets(log=log)
@@ -277,6 +285,10 @@ async def test_what_runs_while_leading_starts_after_the_takeover_and_ends_with_i
         assert "server cancelled" not in log
         assert (lifecycle.exit_code, widgets.queue.depth) == (1, 1)
         assert left == [lifecycle_module.LOST_SECONDS]
+        await until(lambda: bool(explained), "the termination message")
+    assert [text.rpartition(" ")[0] for text in explained] == [
+        "lease default/moorage was taken from"
+    ]
     assert log[-1] == "server cancelled"
     assert "begun a" not in log
 
@@ -294,6 +306,7 @@ async def test_a_task_that_ends_ends_the_process(
     server: ApiServer,
     while_leading: bool,  # noqa: FBT001 - a parameter of the test
     caplog: pytest.LogCaptureFixture,
+    explained: list[str],
 ) -> None:
     async def broken() -> None:
         raise ValueError("it broke")
@@ -306,6 +319,7 @@ async def test_a_task_that_ends_ends_the_process(
         await asyncio.wait_for(lifecycle.stop_wanted.wait(), 10)
         assert lifecycle.exit_code == 1
         assert lifecycle._health.unhealthy() == ("agent: it broke",)
+    assert explained == ["agent ended: it broke"]
     assert "agent ended, and so does the process" in caplog.text
 
 
