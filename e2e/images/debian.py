@@ -65,13 +65,18 @@ def _bootstrap(archive: Path) -> None:
         root = Path(folder)
         include = f"--include={','.join(PACKAGES)}"
         _run("debootstrap", "--variant=minbase", include, SUITE, folder)
-        for pattern in LEFT_OUT:
-            for path in list(root.glob(pattern)):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+        _slim(root)
         _run("tar", "--create", "--file", str(archive), "--directory", folder, ".")
+
+
+def _slim(root: Path) -> None:
+    for pattern in LEFT_OUT:
+        for path in list(root.glob(pattern)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                # Some folders are links to others: their files are listed twice.
+                path.unlink(missing_ok=True)
 
 
 def _path() -> str:
