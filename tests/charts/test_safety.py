@@ -90,4 +90,4 @@ def test_no_token_is_mounted_but_where_it_is_needed(newest: Helm) -> None:
 
 
 def _mounted(spec: dict[str, Any]) -> set[str]:
-    return {kind for volume in spec["volumes"] for kind in volume if kind != "name"}
+    return {kind for volume in spec.get("volumes", ()) for kind in volume if kind != "name"}

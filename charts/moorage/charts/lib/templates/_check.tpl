@@ -12,8 +12,7 @@ spec:
   {{- include "moorage.podSpec" . | nindent 2 }}
   containers:
     {{- include "moorage.container" (dict "context" . "args" (list "check")) | nindent 4 }}
-  volumes:
-    {{- include "moorage.volumes" . | nindent 4 }}
+  {{- include "moorage.volumes" . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 

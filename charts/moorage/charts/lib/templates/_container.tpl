@@ -29,9 +29,8 @@ What a part adds is YAML that its template "moorage.PART.pod" makes: env, volume
     {{- toYaml $values.securityContext | nindent 4 }}
   resources:
     {{- toYaml $values.resources | nindent 4 }}
+  {{- with concat ($own.volumeMounts | default list) $values.extraVolumeMounts }}
   volumeMounts:
-    - {name: tmp, mountPath: /tmp}
-    {{- with concat ($own.volumeMounts | default list) $values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
-    {{- end }}
+  {{- end }}
 {{- end -}}

@@ -23,8 +23,7 @@ spec:
       containers:
         {{- include "moorage.container" (dict "context" .) | nindent 8 }}
           {{- include "moorage.probes" . | nindent 10 }}
-      volumes:
-        {{- include "moorage.volumes" . | nindent 8 }}
+      {{- include "moorage.volumes" . | nindent 6 }}
 {{- end -}}
 
 {{/* Replicas are spread where possible: those of an older revision do not count. */}}

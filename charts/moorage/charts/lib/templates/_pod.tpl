@@ -29,11 +29,11 @@ priorityClassName: {{ . }}
 {{- toYaml $present }}
 {{- end -}}
 
+{{/* None by default: an emptyDir would have `kubectl drain` refuse. */}}
 {{- define "moorage.volumes" -}}
 {{- $own := include (printf "moorage.%s.pod" (include "moorage.part" .)) . | fromYaml -}}
-- name: tmp
-  emptyDir: {sizeLimit: 64Mi}
 {{- with concat ($own.volumes | default list) .Values.extraVolumes }}
-{{ toYaml . }}
+volumes:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
