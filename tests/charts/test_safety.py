@@ -16,6 +16,9 @@ ALL_WELL = 10  # kube-score's best grade
 # What kube-score says, with the reason why it may.
 ALLOWED = {
     "CPU limit is not set": "a throttled leader cannot renew its Lease",
+    # It writes nothing: a node that does not count local storage would never run it.
+    "Ephemeral Storage limit is not set": "some nodes have none to give",
+    "Ephemeral Storage request is not set": "as above",
     "ImagePullPolicy is not set to Always": "tags of releases never move, and a digest cannot",
     "Deployment does not have a host podAntiAffinity set": "a spread does it, and never blocks",
 }
