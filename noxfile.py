@@ -164,6 +164,7 @@ def tests(session: nox.Session) -> None:
         "images",
         "build",
         "repo",
+        "docs",
         "lint",
         "imports",
     )
@@ -228,6 +229,14 @@ def sync(session: nox.Session) -> None:
     """Write every generated file anew; ``./nox -s sync -- --check`` only says what is stale."""
     install(session, PACKAGES)
     session.run("python", "-m", "tests.repo.generated", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site of all documents, into dist/docs/site; a link that leads nowhere fails."""
+    session.install(*group("docs"))
+    session.run("python", "-m", "tests.repo.pages", "dist/docs")
+    session.run("zensical", "build", "--strict", "--config-file", "dist/docs/zensical.toml")
 
 
 @nox.session

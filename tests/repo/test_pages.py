@@ -1,0 +1,56 @@
+"""The site has every document, and needs nothing of other sites."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from .files import documents, shown
+from .generated import TABLES
+from .pages import CONFIG, collect, pages
+
+SITE = tomllib.loads(CONFIG.read_text("utf-8"))["project"]
+
+
+def named(navigation: object) -> Iterator[str]:
+    """The pages of a navigation, at any depth, with or without titles."""
+    match navigation:
+        case str():
+            yield navigation
+        case dict() | list():
+            inner = navigation.values() if isinstance(navigation, dict) else navigation
+            for one in inner:
+                yield from named(one)
+
+
+def test_the_navigation_leads_to_every_document_once() -> None:
+    assert sorted(named(SITE["nav"])) == sorted(map(shown, documents()))
+
+
+def test_pages_are_found_at_any_depth() -> None:
+    assert list(named(["a.md", {"B": "b.md"}, {"C": ["c.md", {"D": "d.md"}]}])) == [
+        "a.md", "b.md", "c.md", "d.md",
+    ]  # fmt: skip
+
+
+def test_every_generated_table_stands_on_exactly_one_page() -> None:
+    text = "".join(path.read_text("utf-8") for path in documents())
+    marks = {name: text.count(f"<!-- generated: {name} -->") for name in TABLES}
+    assert {name for name, count in marks.items() if count != 1} == set()
+
+
+def test_the_collected_tree_is_that_of_the_repository(tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    (target / "pages").mkdir(parents=True)
+    (target / "pages" / "of-yesterday.md").touch()
+    collect(target)
+    collected = {path.relative_to(target) for path in target.rglob("*") if path.is_file()}
+    wanted = {Path("pages") / shown(path) for path in pages()}
+    assert collected == wanted | {Path("zensical.toml")}
+    for path in pages():
+        assert (target / "pages" / shown(path)).read_bytes() == path.read_bytes()
+
+
+def test_a_page_loads_no_font_of_another_site() -> None:
+    assert SITE["theme"]["font"] is False
