@@ -193,6 +193,17 @@ def test_another_release_takes_the_kept_kinds_over(
     assert _allocations(cluster) == ["kept"]
 
 
+def test_kinds_that_kubectl_installed_are_taken_over(
+    installer: Helm, cluster: EmbeddedCluster, namespace: str
+) -> None:
+    cluster.kubectl("apply", "-f", str(CHART.parents[1] / "crds"))
+    cluster.apply([ALLOCATION])
+    with pytest.raises(HelmError, match="CustomResourceDefinition"):
+        installer.run("install", "moorage", str(CHART), "-n", namespace)
+    installer.run("install", "moorage", str(CHART), "-n", namespace, "--take-ownership")
+    assert _allocations(cluster) == ["kept"]
+
+
 def test_two_releases_of_one_name_live_in_two_namespaces(
     installer: Helm, cluster: EmbeddedCluster, namespace: str
 ) -> None:

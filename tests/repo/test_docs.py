@@ -8,7 +8,15 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from .files import ROOT, blocks, code_spans, documents, python_files, shown
+from .files import (
+    ROOT,
+    blocks,
+    code_spans,
+    documents,
+    python_files,
+    repository_files,
+    shown,
+)
 
 _DOTTED = re.compile(r"moorage_\w+(?:\.\w+)+")
 _IMPORTED = re.compile(r"^\s*from (moorage_[\w.]+) import ([\w, ]+)$", re.MULTILINE)
@@ -17,6 +25,8 @@ _PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
 _LINK = re.compile(r"\]\((?!https?://)([^)\s]+)\)")
 _SUFFIXES = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".mod", ".txt"}
 TEXTS = [*documents(), *python_files()]
+# What only a build makes, such as dist, may be named before it is there.
+_ROOMS = {shown(path).partition("/")[0] for path in repository_files()}
 
 
 def resolves(dotted: str) -> bool:
@@ -90,7 +100,7 @@ def _looks_like_a_path(span: str) -> bool:
     if re.search(r"[A-Z]{4}$", span):  # a placeholder: `packages/NAME`
         return False
     first = span.partition("/")[0]
-    rooted = "/" in span and (ROOT / first).is_dir() and first not in ("", ".", "..")
+    rooted = "/" in span and first in _ROOMS
     return bool(_PATH.fullmatch(span)) and (rooted or _is_a_file_name(span))
 
 
@@ -148,11 +158,13 @@ def test_a_missing_session_is_noticed() -> None:
 
 
 def test_a_missing_path_is_noticed() -> None:
-    text = "`packages/nothing`, `packages/core/src`, `text/plain`, `a/b.py`, `.ci/run`"
+    text = (
+        "`packages/nothing`, `packages/core/src`, `text/plain`, `a/b.py`, `.ci/run`, `dist/images`"
+    )
     assert paths_without_a_file(text, ROOT / "README.md") == ["packages/nothing", "a/b.py"]
 
 
 def test_a_broken_link_is_noticed() -> None:
-    text = "[a](LICENSE), [b](LICENCE), [c](README.md#two-commands), [d](README.md#three-commands)"
-    wrong = ["LICENCE", "README.md#three-commands"]
+    text = "[a](LICENSE), [b](LICENCE), [c](README.md#install), [d](README.md#uninstalled)"
+    wrong = ["LICENCE", "README.md#uninstalled"]
     assert links_that_lead_nowhere(text, ROOT / "README.md") == wrong

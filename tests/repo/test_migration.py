@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from moorage_api.crds import crd
 from moorage_api.netipallocation import DEFINITION
@@ -25,6 +23,7 @@ from moorage_kube.writes.subject import DRY_RUN_ANNOTATION
 from moorage_testing.prometheus import alerts
 
 from .files import ROOT, blocks, code_spans
+from .names import fields, is_value
 from .tables import series
 from .test_first_version import ALERTS, FIELDS, METRICS, VARIABLES
 
@@ -73,7 +72,6 @@ _CAMEL = re.compile(r"(?:[A-Z]+[a-z]+)+")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _SERIES = re.compile(r"(?:netipallocation|moorage_core)_\w+")
 _OWN_NAME = re.compile(r"moorage\.dev/[\w-]*\w")
-_MANIFEST = re.compile(r"<<'YAML'\n(.*?)^YAML$", re.DOTALL | re.MULTILINE)
 _COMMAND = re.compile(r"^moorage-core (.*?)(?:#.*)?$", re.MULTILINE)
 
 
@@ -112,22 +110,6 @@ def promised(text: str) -> set[str]:
     }
     prose = set(code_spans(re.sub(r"^\|.*\n", "", text, flags=re.MULTILINE)))
     return (ours | (prose - old_names(text))) - OTHERS
-
-
-def fields() -> set[str]:
-    """Every path of the CRD's schema, whole and below ``spec``."""
-    (version,) = crd(DEFINITION)["spec"]["versions"]
-    schema = version["schema"]["openAPIV3Schema"]
-    parts = {name: schema["properties"][name] for name in ("spec", "status")}
-    whole = set(_paths({"properties": parts}, ""))
-    return whole | {path.removeprefix("spec.") for path in whole}
-
-
-def _paths(schema: dict[str, Any], prefix: str) -> Iterator[str]:
-    for name, one in schema.get("properties", {}).items():
-        many = one.get("type") == "array"
-        yield prefix + name
-        yield from _paths(one["items"] if many else one, f"{prefix}{name}{'[]' if many else ''}.")
 
 
 def choices(schema: object) -> Iterator[str]:
@@ -183,31 +165,12 @@ def empty_promises(text: str) -> set[str]:
     known_series = {name for name, _, _, _ in series()}
     return {
         *({s for s in spans if _FLAG.fullmatch(s)} | set(_FLAG.findall(commands))) - flags(),
-        *{s for s in spans if looks_like_a_field(s)} - fields(),
+        *{s for s in spans if looks_like_a_field(s) and not is_value(s)} - fields(),
         *{s for s in spans if _CAMEL.fullmatch(s)} - words(),
         *{s for s in spans if _VARIABLE.fullmatch(s)} - variables(),
         *{s for s in spans if _SERIES.fullmatch(s)} - known_series,
         *set(_OWN_NAME.findall(text)) - own,
     }
-
-
-def manifests(text: str) -> list[dict[str, Any]]:
-    """The objects in a page's examples."""
-    return [
-        one
-        for block in blocks(text)
-        for found in _MANIFEST.findall(block)
-        for one in yaml.safe_load_all(found)
-    ]
-
-
-def set_paths(value: object, prefix: str) -> Iterator[str]:
-    """Every field that a manifest sets, but for the keys of maps to strings."""
-    if isinstance(value, dict) and prefix != "spec.nodeSelector":
-        for name, one in value.items():
-            path = f"{prefix}.{name}"
-            yield path
-            yield from set_paths(one, path)
 
 
 def test_there_is_a_page_for_each() -> None:
@@ -229,16 +192,6 @@ def test_every_row_has_our_counterpart(path: Path) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_name_of_ours_exists(path: Path) -> None:
     assert empty_promises(path.read_text("utf-8")) == set()
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_manifests_set_fields_that_exist(path: Path) -> None:
-    found = {
-        field
-        for manifest in manifests(path.read_text("utf-8"))
-        for field in set_paths(manifest["spec"], "spec")
-    }
-    assert found - fields() == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-from .files import documents, shown
+from .files import ROOT, documents, shown
 from .generated import TABLES
 from .pages import CONFIG, collect, pages
 
@@ -15,13 +17,13 @@ SITE = tomllib.loads(CONFIG.read_text("utf-8"))["project"]
 
 def named(navigation: object) -> Iterator[str]:
     """The pages of a navigation, at any depth, with or without titles."""
-    match navigation:
-        case str():
-            yield navigation
-        case dict() | list():
-            inner = navigation.values() if isinstance(navigation, dict) else navigation
-            for one in inner:
-                yield from named(one)
+    if isinstance(navigation, str):
+        yield navigation
+    elif isinstance(navigation, dict):
+        yield from named(list(navigation.values()))
+    elif isinstance(navigation, list):
+        for one in navigation:
+            yield from named(one)
 
 
 def test_the_navigation_leads_to_every_document_once() -> None:
@@ -54,3 +56,16 @@ def test_the_collected_tree_is_that_of_the_repository(tmp_path: Path) -> None:
 
 def test_a_page_loads_no_font_of_another_site() -> None:
     assert SITE["theme"]["font"] is False
+
+
+def test_the_picture_says_in_words_what_it_shows_and_loads_nothing() -> None:
+    text = (ROOT / "docs" / "picture.svg").read_text("utf-8")
+    drawn = ET.fromstring(text)  # noqa: S314 - our own file
+    texts = {one.tag.rpartition("}")[2]: one.text for one in drawn.iter()}
+    assert texts["title"]
+    assert texts["desc"]
+    assert texts.keys() & {"image", "script", "use", "foreignObject"} == set()
+    assert "@import" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\((.*?)\)", text))
+    # It has a ground of its own, which follows the reader's choice of colours.
+    assert "prefers-color-scheme: dark" in text
