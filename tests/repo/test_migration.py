@@ -22,7 +22,7 @@ from moorage_kube.reconcile.dry_run import CONDITION as DRY_RUN_CONDITION
 from moorage_kube.writes.subject import DRY_RUN_ANNOTATION
 from moorage_testing.prometheus import alerts
 
-from .files import ROOT, blocks, code_spans
+from .files import ROOT, code_spans
 from .names import fields, is_value
 from .tables import series
 from .test_first_version import ALERTS, FIELDS, METRICS, VARIABLES
@@ -72,7 +72,6 @@ _CAMEL = re.compile(r"(?:[A-Z]+[a-z]+)+")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _SERIES = re.compile(r"(?:netipallocation|moorage_core)_\w+")
 _OWN_NAME = re.compile(r"moorage\.dev/[\w-]*\w")
-_COMMAND = re.compile(r"^moorage-core (.*?)(?:#.*)?$", re.MULTILINE)
 
 
 def rows(text: str) -> Iterator[tuple[list[str], list[str]]]:
@@ -158,13 +157,12 @@ def empty_promises(text: str) -> set[str]:
     """Flags, fields, words, variables, series and labels that a page names and that do not
     exist."""
     spans = promised(text)
-    commands = " ".join(found for block in blocks(text) for found in _COMMAND.findall(block))
     own = {
         DRY_RUN_ANNOTATION, FINALIZER, FORCE_ANNOTATION, marks.IP_LABEL, marks.OWNER_ANNOTATION,
     }  # fmt: skip
     known_series = {name for name, _, _, _ in series()}
     return {
-        *({s for s in spans if _FLAG.fullmatch(s)} | set(_FLAG.findall(commands))) - flags(),
+        *{s for s in spans if _FLAG.fullmatch(s)} - flags(),
         *{s for s in spans if looks_like_a_field(s) and not is_value(s)} - fields(),
         *{s for s in spans if _CAMEL.fullmatch(s)} - words(),
         *{s for s in spans if _VARIABLE.fullmatch(s)} - variables(),
@@ -209,11 +207,6 @@ def test_a_missing_name_is_noticed(wrong: str) -> None:
     right = "`--lease-name`, `spec.reservedIPs`, `NodeGone`, `CLUSTER_NAME`, `moorage.dev/ip`"
     assert empty_promises(f"{right} and `{wrong}`.\n") == {wrong}
     assert empty_promises(f"| there | here |\n|---|---|\n| `x` | `{wrong}` |\n") == {wrong}
-
-
-def test_a_missing_flag_in_a_command_is_noticed() -> None:
-    text = "```sh\nmoorage-core --log-format text --leases x     # --not-this\n```\n"
-    assert empty_promises(text) == {"--leases"}
 
 
 def test_a_missing_row_is_noticed() -> None:
