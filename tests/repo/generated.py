@@ -40,12 +40,14 @@ metadata:
 spec:
 """
 _MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_IMAGE = re.compile(r"(/moorage/[a-z-]+:)[\w.]*\w")
 _PIN = re.compile(r'"(moorage-[a-z-]+(?:\[[a-z,]+\])?)==[^"]*"')
 
 
 def generated(root: Path) -> dict[Path, str]:
     """The expected text of every generated file, by path."""
-    return _crds(root) | _pins(root) | _readmes(root) | _prometheus_rule(root) | chart_files(root)
+    texts = _pins(root) | _image_tags(root) | _readmes(root)
+    return texts | _crds(root) | _prometheus_rule(root) | chart_files(root)
 
 
 def stale(root: Path) -> list[Path]:
@@ -93,11 +95,20 @@ def _crds(root: Path) -> dict[Path, str]:
 
 def _pins(root: Path) -> dict[Path, str]:
     """Siblings are released together, so every one is pinned to the one version."""
-    version = tomllib.loads(_text(root / "pyproject.toml"))["project"]["version"]
     return {
-        path: _PIN.sub(rf'"\1=={version}"', _text(path))
+        path: _PIN.sub(rf'"\1=={_version(root)}"', _text(path))
         for path in root.glob("packages/*/pyproject.toml")
     }
+
+
+def _image_tags(root: Path) -> dict[Path, str]:
+    """People copy the names of images from the README."""
+    readme = root / "README.md"
+    return {readme: _IMAGE.sub(rf"\g<1>{_version(root)}", _text(readme))}
+
+
+def _version(root: Path) -> str:
+    return str(tomllib.loads(_text(root / "pyproject.toml"))["project"]["version"])
 
 
 def _readmes(root: Path) -> dict[Path, str]:

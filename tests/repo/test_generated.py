@@ -18,7 +18,8 @@ from .generated import TABLES, stale, write
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of everything that is generated."""
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
     for folder in ("charts", "crds", "dashboards"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for package in (ROOT / "packages").iterdir():
@@ -59,6 +60,16 @@ def test_a_new_version_reaches_the_pin_of_every_sibling(copy: Path) -> None:
     core = (copy / "packages" / "core" / "pyproject.toml").read_text("utf-8")
     assert '"moorage-kube==9.8.7"' in core
     assert '"moorage-provider-aws==9.8.7"' in core
+
+
+def test_a_new_version_reaches_the_images_that_people_copy_from_the_readme(copy: Path) -> None:
+    root = copy / "pyproject.toml"
+    text = root.read_text("utf-8")
+    root.write_text(text.replace('version = "0.1.0"', 'version = "9.8.7"', 1), "utf-8")
+    readme = copy / "README.md"
+    assert readme in write(copy)
+    command = "docker push registry.example.com/moorage/core:9.8.7\n"
+    assert command in readme.read_text("utf-8")
 
 
 def test_a_table_edited_by_hand_is_stale(copy: Path) -> None:
