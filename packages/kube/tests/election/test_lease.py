@@ -49,6 +49,8 @@ class LeaseServer:
     calls: int = 0
     failure: KubeError | None = None
     version: int = 0
+    user: dict[str, str] = field(default_factory=dict)
+    refused_review: KubeError | None = None
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> dict[str, Any]:
         await self._arrive()
@@ -60,9 +62,13 @@ class LeaseServer:
     async def create(
         self, kind: Kind, body: dict[str, Any], namespace: str | None = None
     ) -> dict[str, Any]:
+        if kind.plural == "selfsubjectreviews":
+            if self.refused_review is not None:
+                raise self.refused_review
+            return {"status": {"userInfo": self.user}}
         await self._arrive()
         assert (kind.plural, namespace) == ("leases", "team")
-        assert body["metadata"] == {"name": "example", "namespace": "team"}
+        assert body["metadata"].items() >= {"name": "example", "namespace": "team"}.items()
         if self.lease is not None:
             raise refusal(AlreadyExists, 409)
         return self._write(body)
@@ -156,6 +162,70 @@ async def test_a_lease_that_nobody_has_is_taken() -> None:
     spec = server.lease["spec"]
     assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("me", 15)
     assert spec["leaseTransitions"] == 0
+
+
+ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "name": "core", "uid": "uid-1"}
+USER = {"username": "system:serviceaccount:team:core", "uid": "uid-1"}
+
+
+async def test_a_lease_goes_with_the_service_account_of_its_first_holder() -> None:
+    server = LeaseServer(user=USER)
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.election.is_leader)
+        await rounds(server, 3)
+    assert server.lease is not None
+    assert server.lease["metadata"]["ownerReferences"] == [ACCOUNT]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # Of an installation that was removed: it must not go while it is held.
+        ([ACCOUNT | {"uid": "uid-0"}], [ACCOUNT]),
+        # Made by hand, or by an older version.
+        (None, None),
+    ],
+)
+async def test_a_lease_that_is_taken_over_changes_its_owner_if_it_has_one(
+    before: list[dict[str, str]] | None, after: list[dict[str, str]] | None
+) -> None:
+    server = LeaseServer(user=USER)
+    server.put("")
+    assert server.lease is not None
+    if before:
+        server.lease["metadata"]["ownerReferences"] = before
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.election.is_leader)
+    assert server.lease["metadata"].get("ownerReferences") == after
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {},
+        {"username": "admin", "uid": "uid-1"},
+        {"username": "system:serviceaccount:team:core"},
+        # An owner is of the same namespace: the garbage collector takes any other for gone.
+        {"username": "system:serviceaccount:elsewhere:core", "uid": "uid-1"},
+    ],
+)
+async def test_whoever_is_no_service_account_there_owns_no_lease(user: dict[str, str]) -> None:
+    server = LeaseServer(user=user)
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.election.is_leader)
+    assert server.lease is not None
+    assert server.lease["metadata"]["ownerReferences"] == []
+
+
+@pytest.mark.parametrize("kind", [Forbidden, NotFound, Unavailable])
+async def test_where_nobody_may_ask_who_they_are_the_lease_is_taken_all_the_same(
+    kind: type[KubeError],
+) -> None:
+    server = LeaseServer(refused_review=refusal(kind, 403))
+    async with candidate(server, Clock()) as me:
+        await until(lambda: me.election.is_leader)
+    assert server.lease is not None
+    assert server.lease["metadata"]["ownerReferences"] == []
 
 
 async def test_a_standby_waits_while_the_holder_renews_whatever_its_clock_says() -> None:

@@ -47,6 +47,9 @@ NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 EVENTS = Kind("", "v1", "events", "Event", namespaced=True)
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True)
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
+SELF_SUBJECT_REVIEWS = Kind(
+    "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
+)
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", namespaced=True)
 STATEFULSETS = Kind("apps", "v1", "statefulsets", "StatefulSet", namespaced=True)
 DAEMONSETS = Kind("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)

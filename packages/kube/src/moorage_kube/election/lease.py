@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from moorage_domain.kinds import Kind
 from moorage_kube.client.errors import AlreadyExists, Conflict, Forbidden, KubeError, NotFound
 from moorage_kube.client.kinds import LEASES
+from moorage_kube.election.owner import ask_for_owners
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class LeaseElection:
         self._client = client
         self._clock = clock
         self._lease: dict[str, Any] | None = None
+        self._owners: list[dict[str, str]] | None = None
         self._observed: tuple[str, float] = ("", clock())
         self._runs_out_at = clock()
         self._renewed_at: float | None = None
@@ -216,7 +218,7 @@ class LeaseElection:
             self._say_who_leads(lease)
             return False
         try:
-            written = await self._client.replace(LEASES, self._claimed(lease))
+            written = await self._client.replace(LEASES, self._claimed(await self._owned(lease)))
         except Conflict:
             return False
         self._won(written, sent_at)
@@ -224,10 +226,11 @@ class LeaseElection:
         return True
 
     async def _try_to_create(self, sent_at: float) -> bool:
+        meta = {"name": self.settings.name, "namespace": self.settings.namespace}
         body = {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.name,
-            "metadata": {"name": self.settings.name, "namespace": self.settings.namespace},
+            "metadata": meta | {"ownerReferences": await self._ask_for_owners()},
             "spec": self._spec({}),
         }
         try:
@@ -236,6 +239,21 @@ class LeaseElection:
             return False
         self._won(written, sent_at)
         return True
+
+    async def _owned(self, lease: dict[str, Any]) -> dict[str, Any]:
+        """The Lease of an installation that was removed goes on as ours, instead of going.
+
+        One that nobody owns, made by hand or by an older version, stays so.
+        """
+        owned = lease["metadata"].get("ownerReferences")
+        if not owned or not (owners := await self._ask_for_owners()):
+            return lease
+        return lease | {"metadata": lease["metadata"] | {"ownerReferences": owners}}
+
+    async def _ask_for_owners(self) -> list[dict[str, str]]:
+        if self._owners is None:
+            self._owners = await ask_for_owners(self._client, self.settings.namespace)
+        return self._owners
 
     async def _keep(self, starting: asyncio.Future[None]) -> None:
         """Renew for ever; raises :class:`LeadershipLost` or what ``starting`` raised."""

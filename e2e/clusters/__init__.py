@@ -1,0 +1,1 @@
+"""The clusters that a release can be tried on."""

@@ -1,0 +1,112 @@
+"""The cluster, the cloud and the release that the scenarios share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.clusters.choose import KINDS, best, open_cluster
+from e2e.clusters.cluster import Cluster, ClusterError
+from e2e.clusters.kubectl import Object
+from e2e.tests.installation import Installation
+from moorage_testing.clouds.aws import Ec2Emulator
+from moorage_testing.cluster.go_tool import ToolchainError
+from moorage_testing.cluster.toolchain import build_all, tool_paths
+from moorage_testing.helm import Helm
+from moorage_testing.nodes import NodesUnavailableError, build_tools
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of ``./nox -s e2e``."""
+    group = parser.getgroup("e2e", "the cluster")
+    group.addoption("--cluster", choices=KINDS, default="", help="default: the best there can be")
+    group.addoption("--host", default="", help="existing: this machine's address as pods see it")
+    group.addoption("--image", default="", help="existing: the controller's image, with its tag")
+    group.addoption("--app-image", default="", help="existing: an image that runs until stopped")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what is missing before any timeout counts; the fixture reports what cannot be built."""
+    if not session.items or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    option = session.config.option
+    with shown, contextlib.suppress(ToolchainError, ClusterError, NodesUnavailableError):
+        option.cluster = option.cluster or best()
+        build_all()
+        tool_paths(("helm4", "probe"))
+        if option.cluster == "nodes":
+            build_tools()
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    """One for all scenarios."""
+    option = pytestconfig.option
+    try:
+        opened = open_cluster(option.cluster, option.host, option.image, option.app_image)
+    except (ClusterError, ToolchainError) as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    with contextlib.closing(contextlib.ExitStack()) as stack:
+        stack.callback(opened.stop)
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def before(cluster: Cluster) -> set[str]:
+    """What was in the cluster before anything of ours."""
+    return everything(cluster)
+
+
+@pytest.fixture(scope="session")
+def installation(
+    cluster: Cluster, before: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The cloud, and nothing installed yet."""
+    del before
+    cloud = Ec2Emulator()
+    cloud.host = cluster.host
+    with cloud:
+        helm = Helm("helm4", tmp_path_factory.mktemp("helm"), cluster.kubectl.kubeconfig)
+        installation = Installation(cluster, cloud, helm)
+        installation.adopt_nodes()
+        yield installation
+
+
+@pytest.fixture
+def bound(installation: Installation) -> Installation:
+    """The release as it is installed by default, working, with the address on a node."""
+    installation.add_credentials()
+    installation.upgrade()
+    installation.wait_working()
+    for node in installation.cluster.nodes:
+        installation.kubectl.run("uncordon", node)
+    installation.spread()
+    installation.run_app()
+    installation.allocate()
+    installation.wait_bound()
+    return installation
+
+
+def everything(cluster: Cluster) -> set[str]:
+    """The names of all objects that a release could leave behind."""
+    kinds = (
+        "crds,clusterroles,clusterrolebindings,validatingadmissionpolicies,"
+        "validatingadmissionpolicybindings,validatingwebhookconfigurations,"
+        "mutatingwebhookconfigurations,priorityclasses"
+    )
+    spaced = (
+        "deployments,daemonsets,pods,jobs,services,configmaps,secrets,serviceaccounts,roles,"
+        "rolebindings,networkpolicies,poddisruptionbudgets,leases"
+    )
+    found: list[Object] = [*cluster.kubectl.items(kinds), *cluster.kubectl.items(spaced, "-A")]
+    return {
+        f"{one['kind']} {one['metadata'].get('namespace', '')}/{one['metadata']['name']}"
+        for one in found
+    }
