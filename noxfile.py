@@ -132,6 +132,14 @@ def charts(session: nox.Session) -> None:
 
 
 @nox.session
+def e2e(session: nox.Session) -> None:
+    """The chart, installed on a cluster as users do: ``./nox -s e2e -- --cluster nodes``."""
+    tools = (*group("test"), *group("bootstrap"), *go_where_there_is_none())
+    install(session, PACKAGES, *tools)
+    run_pytest(session, "e2e/tests")
+
+
+@nox.session
 def clouds(session: nox.Session) -> None:
     """Random runs through every emulated cloud, a few of them; ``-s random`` makes 2,000 each."""
     live_randomly(session, "40")
@@ -158,6 +166,7 @@ def tests(session: nox.Session) -> None:
         "cluster",
         "unit(testing)",
         "charts",
+        "e2e",
         "types",
         "clouds",
         *units,

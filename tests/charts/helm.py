@@ -3,63 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from moorage_testing.cluster.toolchain import tool_path
+from moorage_testing.helm import Helm as Installer
+from moorage_testing.helm import HelmError, Values
 
 CHART = Path(__file__).parents[2] / "charts" / "moorage"
 KUBERNETES = "1.36.3"
-SECONDS = 120.0
+
+__all__ = ["CHART", "KUBERNETES", "Helm", "HelmError", "Object", "Values", "named", "pod_of", "the"]
 
 Object = dict[str, Any]
-Values = Mapping[str, Any]
-
-
-class HelmError(Exception):
-    """A command of Helm failed; the message is what it printed."""
 
 
 _rendered: dict[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Helm:
-    """One version of Helm, with folders of its own.
-
-    Attributes:
-        name: of the tool: ``helm3`` or ``helm4``.
-        home: where it keeps its files.
-        kubeconfig: of the cluster where releases go; ``None`` = nothing but rendering.
-    """
-
-    name: str
-    home: Path
-    kubeconfig: Path | None = None
-
-    def run(self, *arguments: str, values: Values | None = None) -> str:
-        """Run a command; returns what it prints."""
-        given = ["--values", "-"] if values is not None else []
-        cluster = [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
-        folders = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HOME")
-        done = subprocess.run(  # noqa: S603 - a test's own arguments, without a shell
-            [str(tool_path(self.name)), *arguments, *given, *cluster],
-            input=json.dumps(values) if values is not None else None,
-            env={**os.environ, **dict.fromkeys(folders, str(self.home))},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise HelmError(done.stderr.strip())
-        return done.stdout
+class Helm(Installer):
+    """Helm of one version, which renders this chart."""
 
     def text(self, values: Values | None = None, *flags: str, **place: Any) -> str:
         """What ``helm template`` prints; ``place``: release, namespace, chart. Kept for others."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from core_lab import ACCOUNT
-from lab_rights import bindings
+from lab_rights import grant
 
 from moorage_api import DEFINITIONS
 from moorage_api.crds import crd
@@ -36,7 +36,7 @@ def bare() -> Iterator[EmbeddedCluster]:
 def core(bare: EmbeddedCluster) -> Iterator[Child]:
     """A controller on it, with its own rights."""
     kubeconfig = bare.kubeconfig_for(ACCOUNT)
-    bare.apply(bindings(ACCOUNT))
+    grant(bare, ACCOUNT)
     argv = [
         sys.executable, "-m", "moorage_core", "--kubeconfig", str(kubeconfig),
         "--lease-namespace", "moorage-system",

@@ -46,6 +46,8 @@ class HttpEmulator(abc.ABC, Generic[WorldT]):
     """One region of one account on a loopback port, in threads of this process.
 
     Attributes:
+        host: address to listen on; another than loopback where pods are to reach it. Set it before
+            the ``with`` block.
         faults: the injected faults, and the log of calls.
         violations: values in requests and answers that the cloud's official description forbids.
         region: the region, empty at the start.
@@ -57,6 +59,7 @@ class HttpEmulator(abc.ABC, Generic[WorldT]):
         self.faults = FaultBook()
         self.violations: list[str] = []
         self.region = region
+        self.host = "127.0.0.1"
         self._port = port
         self._tls = tls
         # Requests are served one by one, so an emulator's state needs no locks.
@@ -95,14 +98,14 @@ class HttpEmulator(abc.ABC, Generic[WorldT]):
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}"
+        return f"http{'s' if self._tls else ''}://{self.host}:{self._port}"
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as opened:
             self._world = self._open(opened)
             self._control = Control(self._world, self.faults, self.violations)
             server = make_server(
-                "127.0.0.1", self._port, self._serve,
+                self.host, self._port, self._serve,
                 threaded=True, request_handler=_QuietHandler, ssl_context=self._tls,
             )  # fmt: skip
             opened.callback(server.server_close)
