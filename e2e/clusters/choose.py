@@ -21,15 +21,15 @@ def open_cluster(kind: str, host: str, image: str, app_image: str) -> Cluster:
         case "nodes":
             return _real_nodes()
         case "embedded":
-            from e2e.clusters.embedded import LocalCluster  # noqa: PLC0415
+            from e2e.clusters.embedded import LocalCluster  # noqa: PLC0415 - as above
 
             return LocalCluster.start()
         case "kind":
-            from e2e.clusters.kind import KindCluster  # noqa: PLC0415
+            from e2e.clusters.kind import KindCluster  # noqa: PLC0415 - as above
 
             return KindCluster.start()
         case _:
-            from e2e.clusters.existing import ExistingCluster  # noqa: PLC0415
+            from e2e.clusters.existing import ExistingCluster  # noqa: PLC0415 - as above
 
             return ExistingCluster(host, image, app_image)
 

@@ -20,7 +20,7 @@ from .files import (
 
 _DOTTED = re.compile(r"moorage_\w+(?:\.\w+)+")
 _IMPORTED = re.compile(r"^\s*from (moorage_[\w.]+) import ([\w, ]+)$", re.MULTILINE)
-_SESSION = re.compile(r"\bnox -s [\"']?([a-z_]+)")
+_SESSION = re.compile(r"\bnox -s [\"']?([a-z0-9_]+)")
 _PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
 _LINK = re.compile(r"\]\((?!https?://)([^)\s]+)\)")
 _SUFFIXES = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".mod", ".txt"}
