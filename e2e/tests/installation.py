@@ -49,7 +49,11 @@ class Installation:
     @property
     def holder(self) -> str:
         """The node whose machine has the address in the cloud, ``""`` = none."""
-        machine = self.cloud.world.holder(IP)
+        return self.holder_of(IP)
+
+    def holder_of(self, ip: str) -> str:
+        """The same of another address."""
+        machine = self.cloud.world.holder(ip)
         return self._machines.get(machine, machine)
 
     @property
