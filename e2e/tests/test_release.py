@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from e2e.tests.installation import CHART, NAMESPACE, Installation
+from moorage_testing.prometheus import operator
 
 ROOT = CHART.parents[1]
+LABEL = "app.kubernetes.io/part-of=moorage"
 
 
 def git(*arguments: str) -> bytes:
@@ -68,10 +71,29 @@ def test_a_part_switched_off_and_on_leaves_the_address_where_it_is(bound: Instal
     assert bound.cloud_writes == writes
 
 
-def test_the_dashboard_comes_and_goes(bound: Installation) -> None:
-    label = ("configmaps", "-n", NAMESPACE, "-l", "grafana_dashboard=1")
-    bound.upgrade(bound.values(dashboard={"enabled": True}))
-    (found,) = bound.kubectl.items(*label)
-    assert "moorage" in "".join(found["data"].values())
+@pytest.fixture
+def monitored(bound: Installation) -> Iterator[Installation]:
+    """Where the kinds of the Prometheus operator are."""
+    bound.kubectl.apply(*operator.crds())
+    bound.kubectl.run("wait", "--for=condition=Established", "crd", "--all")
+    yield bound
     bound.upgrade()
-    assert not bound.kubectl.items(*label)
+    names = [one["metadata"]["name"] for one in operator.crds()]
+    bound.kubectl.run("delete", "crd", *names)
+
+
+def test_all_that_can_be_switched_on_comes_and_goes(monitored: Installation) -> None:
+    node, writes = monitored.holder, monitored.cloud_writes
+    toggles = ("podMonitor", "serviceMonitor", "prometheusRule", "dashboard")
+    kinds = ",".join((*(f"{kind.lower()}s" for kind in operator.KINDS), "configmaps"))
+
+    def there() -> set[str]:
+        made = monitored.kubectl.items(kinds, "-n", NAMESPACE, "-l", LABEL)
+        return {one["kind"] for one in made}
+
+    monitored.upgrade(monitored.values(**{name: {"enabled": True} for name in toggles}))
+    assert there() == {*operator.KINDS, "ConfigMap"}
+    monitored.upgrade()
+    assert there() == set()
+    monitored.wait_working()
+    assert (monitored.wait_bound(), monitored.cloud_writes) == (node, writes)

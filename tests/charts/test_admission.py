@@ -13,36 +13,18 @@ from helm import Helm, pod_of
 from value_sets import LONG, SETS
 
 from moorage_testing.cluster import EmbeddedCluster
+from moorage_testing.prometheus import operator
 
-MONITORING = ("PodMonitor", "ServiceMonitor", "PrometheusRule")
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def monitoring(cluster: EmbeddedCluster) -> Iterator[None]:
     """The kinds of the Prometheus operator, as far as the chart uses them; gone in the end."""
-    crds = [_crd(kind) for kind in MONITORING]
-    cluster.apply(crds)
+    cluster.apply(operator.crds())
     cluster.kubectl("wait", "--for=condition=Established", "crd", "--all")
     yield
-    cluster.kubectl("delete", "crd", *(one["metadata"]["name"] for one in crds))
-
-
-def _crd(kind: str) -> dict[str, Any]:
-    group, plural = "monitoring.coreos.com", f"{kind.lower()}s"
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural},
-            "versions": [version],
-        },
-    }
+    cluster.kubectl("delete", "crd", *(one["metadata"]["name"] for one in operator.crds()))
 
 
 @pytest.fixture
