@@ -9,8 +9,8 @@ from typing import Any
 
 from e2e.clusters.cluster import Cluster
 from e2e.clusters.command import call
+from e2e.clusters.image import core_image
 from e2e.clusters.kubectl import Object
-from e2e.images.build import build, choose_engine
 from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.nodes import write_image
 from moorage_testing.waiting import PATIENCE, wait_for
@@ -35,7 +35,7 @@ class KindCluster(Cluster):
             "docker", "network", "inspect", "kind", "-f", "{{(index .IPAM.Config 0).Gateway}}"
         )
         super().__init__(folder / "kubeconfig", gateway.strip(), nodes)
-        (built,) = build(["core"], choose_engine())
+        built = core_image()
         self._repository, _, self._tag = built.tag.rpartition(":")
         probe = write_image(folder / "probe.tar", APP_IMAGE, tool_path("probe"))
         for archive in (built.archive, probe):

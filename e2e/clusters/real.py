@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from e2e.clusters.cluster import Cluster
+from e2e.clusters.image import core_image
 from e2e.clusters.kubectl import Object
-from e2e.images.build import build, choose_engine
 from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.nodes import RealNodes, write_image
 
@@ -23,7 +23,7 @@ class RealCluster(Cluster):
     def __init__(self, real: RealNodes) -> None:
         super().__init__(Path(real.cluster.kubeconfig), real.host, tuple(real.nodes))
         self._real = real
-        (built,) = build(["core"], choose_engine())
+        built = core_image()
         real.load_image(built.archive)
         self._repository, _, self._tag = built.tag.rpartition(":")
         real.load_image(write_image(real.run.folder / "probe.tar", APP_IMAGE, tool_path("probe")))

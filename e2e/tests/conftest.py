@@ -10,6 +10,7 @@ import pytest
 
 from e2e.clusters.choose import KINDS, best, open_cluster
 from e2e.clusters.cluster import Cluster, ClusterError
+from e2e.clusters.image import core_image
 from e2e.clusters.kubectl import Object
 from e2e.tests.installation import Installation
 from moorage_testing.clouds.aws import Ec2Emulator
@@ -35,12 +36,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     capture = session.config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
     option = session.config.option
-    with shown, contextlib.suppress(ToolchainError, ClusterError, NodesUnavailableError):
+    with (
+        shown,
+        contextlib.suppress(ToolchainError, ClusterError, NodesUnavailableError),
+    ):
         option.cluster = option.cluster or best()
         build_all()
         tool_paths(("helm4", "probe"))
         if option.cluster == "nodes":
             build_tools()
+        if option.cluster in ("nodes", "kind"):
+            core_image()
 
 
 @pytest.fixture(scope="session")
