@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of ``./nox -s e2e``."""
     group = parser.getgroup("e2e", "the cluster")
     group.addoption("--cluster", choices=KINDS, default="", help="default: the best there can be")
+    group.addoption("--helm", choices=("helm3", "helm4"), default="helm4")
     group.addoption("--host", default="", help="existing: this machine's address as pods see it")
     group.addoption("--image", default="", help="existing: the controller's image, with its tag")
     group.addoption("--app-image", default="", help="existing: an image that runs until stopped")
@@ -42,7 +43,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     ):
         option.cluster = option.cluster or best()
         build_all()
-        tool_paths(("helm4", "probe"))
+        tool_paths((option.helm, "probe"))
         if option.cluster == "nodes":
             build_tools()
         if option.cluster in ("nodes", "kind"):
@@ -72,14 +73,19 @@ def before(cluster: Cluster) -> set[str]:
 
 @pytest.fixture(scope="session")
 def installation(
-    cluster: Cluster, before: set[str], tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster,
+    before: set[str],
+    pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     """The cloud, and nothing installed yet."""
     del before
     cloud = Ec2Emulator()
     cloud.host = cluster.host
     with cloud:
-        helm = Helm("helm4", tmp_path_factory.mktemp("helm"), cluster.kubectl.kubeconfig)
+        helm = Helm(
+            pytestconfig.option.helm, tmp_path_factory.mktemp("helm"), cluster.kubectl.kubeconfig
+        )
         installation = Installation(cluster, cloud, helm)
         installation.adopt_nodes()
         yield installation

@@ -34,7 +34,7 @@ class User:
     def __init__(self, installation: Installation, folder: Path) -> None:
         tools = folder / "bin"
         tools.mkdir()
-        for name, tool in (("helm", "helm4"), ("kubectl", "kubectl")):
+        for name, tool in (("helm", installation.helm.name), ("kubectl", "kubectl")):
             (tools / name).symlink_to(tool_path(tool))
         self._environment = os.environ | {
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
