@@ -281,9 +281,19 @@ async def test_the_sdk_repeats_a_call_that_got_no_answer(
     )
 
 
-async def test_nothing_is_sent_after_the_deadline(emulator: Ec2Emulator) -> None:
-    hasty = create({"timeout_seconds": "1.2"})
-    address, machine = await fresh(emulator, hasty)
+async def connected(options: dict[str, str]) -> AwsProvider:
+    """A provider whose client is there: to make it may take longer than a short deadline."""
+    provider = create(options)
+    await provider._sdk.run(lambda _: None)
+    return provider
+
+
+async def test_nothing_is_sent_after_the_deadline(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    hasty = await connected({"timeout_seconds": "1.2"})
+    # The emulator's first answers take longer than a short deadline.
+    address, machine = await fresh(emulator, provider)
     # Each attempt may take a second, so a second one would begin after the deadline.
     emulator.faults.inject(Fault(op="AssociateAddress", delay_seconds=1.3, times=None))
     since = len(emulator.faults.calls)
@@ -297,9 +307,11 @@ async def test_nothing_is_sent_after_the_deadline(emulator: Ec2Emulator) -> None
     assert emulator.faults.ops(since).count("AssociateAddress") <= 2
 
 
-async def test_a_call_in_the_queue_is_dropped_at_the_deadline(emulator: Ec2Emulator) -> None:
-    hasty = create({"timeout_seconds": "1.2"})
-    address, _ = await fresh(emulator, hasty)
+async def test_a_call_in_the_queue_is_dropped_at_the_deadline(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    hasty = await connected({"timeout_seconds": "1.2"})
+    address, _ = await fresh(emulator, provider)
     emulator.faults.inject(Fault(op="DescribeAddresses", delay_seconds=1.3, times=None))
     since = len(emulator.faults.calls)
     results = await asyncio.gather(
