@@ -11,6 +11,8 @@ from moorage_testing.waiting import WaitTimeoutError, wait_for
 
 CRD = "CustomResourceDefinition /netipallocations.netinfra.darkbrains.com"
 KEPT = {CRD, f"Secret {NAMESPACE}/aws-credentials"}
+# A Helm built from its module, as here, renders for Kubernetes 1.20 where it is not told.
+VERSION = ("--kube-version", "1.36.3")
 # What the test itself runs, and the heartbeats of nodes.
 NOT_OURS = ("Deployment default/", "Pod default/", "Lease kube-")
 
@@ -51,7 +53,7 @@ def test_the_clean_up_of_the_readme_takes_every_address_away(
     shown = [f"--show-only=charts/core/templates/{part}.yaml" for part in parts]
     values = bound.values(cleanUp={"enabled": True, "deleteCrds": True})
     manifest = bound.helm.run(
-        "template", RELEASE, str(CHART), "-n", NAMESPACE, *shown, values=values
+        "template", RELEASE, str(CHART), "-n", NAMESPACE, *shown, *VERSION, values=values
     )
     bound.kubectl.run("apply", "-f-", stdin=manifest)
     bound.wait(lambda: CRD not in everything(bound.cluster), "the CRD to be gone")
