@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from e2e.clusters.kubectl import Kubectl, KubectlError, Object
+from moorage_testing.cluster.kubectl import Kubectl, KubectlError, Object
+
+# A drain waits for pods to end.
+KUBECTL_SECONDS = 180.0
 
 
 class ClusterError(Exception):
@@ -28,7 +31,7 @@ class Cluster(abc.ABC):
     loses_power: bool = True
 
     def __init__(self, kubeconfig: Path, host: str, nodes: Sequence[str]) -> None:
-        self.kubectl = Kubectl(kubeconfig)
+        self.kubectl = Kubectl(kubeconfig, seconds=KUBECTL_SECONDS)
         self.host = host
         self.nodes = tuple(nodes)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from e2e.clusters.cluster import Cluster
-from e2e.clusters.kubectl import Object
 from e2e.clusters.local_pods import LocalPods
 from moorage_testing.cluster import EmbeddedCluster, Node
+from moorage_testing.cluster.kubectl import Object
 
 NODES = ("node-1", "node-2")
 GRACE_SECONDS = 8.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e.clusters.cluster import Cluster, ClusterError
-from e2e.clusters.kubectl import Kubectl, Object
+from moorage_testing.cluster.kubectl import Kubectl, Object
 
 FEWEST_NODES = 2
 

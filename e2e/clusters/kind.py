@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from e2e.clusters.cluster import Cluster
 from e2e.clusters.command import call
-from e2e.clusters.image import core_image
-from e2e.clusters.kubectl import Object
-from moorage_testing.cluster.toolchain import tool_path
-from moorage_testing.nodes import write_image
+from e2e.clusters.image import OwnImages, archives
+from moorage_testing.cluster.kubectl import Object
 from moorage_testing.waiting import PATIENCE, wait_for
 
 NAME = "moorage-e2e"
-APP_IMAGE = "localhost/probe:1"
 CONFIG = """
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
@@ -25,7 +19,7 @@ nodes: [{role: control-plane}, {role: worker}, {role: worker}]
 FLAGS = "/var/lib/kubelet/kubeadm-flags.env"
 
 
-class KindCluster(Cluster):
+class KindCluster(OwnImages):
     """Made for the run and deleted after it."""
 
     def __init__(self, folder: Path) -> None:
@@ -35,10 +29,7 @@ class KindCluster(Cluster):
             "docker", "network", "inspect", "kind", "-f", "{{(index .IPAM.Config 0).Gateway}}"
         )
         super().__init__(folder / "kubeconfig", gateway.strip(), nodes)
-        built = core_image()
-        self._repository, _, self._tag = built.tag.rpartition(":")
-        probe = write_image(folder / "probe.tar", APP_IMAGE, tool_path("probe"))
-        for archive in (built.archive, probe):
+        for archive in archives(folder):
             call("kind", "load", "image-archive", str(archive), "--name", NAME)
 
     @classmethod
@@ -55,16 +46,6 @@ class KindCluster(Cluster):
         except BaseException:
             call("kind", "delete", "cluster", "--name", NAME)
             raise
-
-    @property
-    def image(self) -> Mapping[str, Any]:
-        """As it was built here."""
-        return {"repository": self._repository, "tag": self._tag, "pullPolicy": "Never"}
-
-    @property
-    def app_image(self) -> str:
-        """A small server."""
-        return APP_IMAGE
 
     def adopt(self, node: str, provider_id: str) -> None:
         """The kubelet registers anew: kind had told it an id of its own, which never changes."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from e2e.clusters.kubectl import Kubectl, KubectlError, Object
+from moorage_testing.cluster.kubectl import Kubectl, KubectlError, Object
 from moorage_testing.processes import Child, Command, Run
 
 # The image's entry point, and where it is here.

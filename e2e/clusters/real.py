@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from e2e.clusters.cluster import Cluster
-from e2e.clusters.image import core_image
-from e2e.clusters.kubectl import Object
-from moorage_testing.cluster.toolchain import tool_path
-from moorage_testing.nodes import RealNodes, write_image
-
-APP_IMAGE = "localhost/probe:1"
+from e2e.clusters.image import OwnImages, archives
+from moorage_testing.cluster.kubectl import Object
+from moorage_testing.nodes import RealNodes
 
 
-class RealCluster(Cluster):
+class RealCluster(OwnImages):
     """Nodes in namespaces of this machine; pods run from our images."""
 
     def __init__(self, real: RealNodes) -> None:
         super().__init__(Path(real.cluster.kubeconfig), real.host, tuple(real.nodes))
         self._real = real
-        built = core_image()
-        real.load_image(built.archive)
-        self._repository, _, self._tag = built.tag.rpartition(":")
-        real.load_image(write_image(real.run.folder / "probe.tar", APP_IMAGE, tool_path("probe")))
-
-    @property
-    def image(self) -> Mapping[str, Any]:
-        """As it was built here."""
-        return {"repository": self._repository, "tag": self._tag, "pullPolicy": "Never"}
-
-    @property
-    def app_image(self) -> str:
-        """A small server."""
-        return APP_IMAGE
+        for archive in archives(real.run.folder):
+            real.load_image(archive)
 
     def adopt(self, node: str, provider_id: str) -> None:
         """As in any cluster, only once."""

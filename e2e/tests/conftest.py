@@ -11,8 +11,8 @@ import pytest
 from e2e.clusters.choose import KINDS, best, open_cluster
 from e2e.clusters.cluster import Cluster, ClusterError
 from e2e.clusters.image import core_image
-from e2e.clusters.kubectl import Object
 from e2e.tests.installation import Installation
+from e2e.tests.leftovers import everything
 from moorage_testing.clouds.aws import Ec2Emulator
 from moorage_testing.cluster.go_tool import ToolchainError
 from moorage_testing.cluster.toolchain import build_all, tool_paths
@@ -60,9 +60,10 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
         if os.environ.get("CI"):
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
-    with contextlib.closing(contextlib.ExitStack()) as stack:
-        stack.callback(opened.stop)
+    try:
         yield opened
+    finally:
+        opened.stop()
 
 
 @pytest.fixture(scope="session")
@@ -104,21 +105,3 @@ def bound(installation: Installation) -> Installation:
     installation.allocate()
     installation.wait_bound()
     return installation
-
-
-def everything(cluster: Cluster) -> set[str]:
-    """The names of all objects that a release could leave behind."""
-    kinds = (
-        "crds,clusterroles,clusterrolebindings,validatingadmissionpolicies,"
-        "validatingadmissionpolicybindings,validatingwebhookconfigurations,"
-        "mutatingwebhookconfigurations,priorityclasses"
-    )
-    spaced = (
-        "deployments,daemonsets,pods,jobs,services,configmaps,secrets,serviceaccounts,roles,"
-        "rolebindings,networkpolicies,poddisruptionbudgets,leases"
-    )
-    found: list[Object] = [*cluster.kubectl.items(kinds), *cluster.kubectl.items(spaced, "-A")]
-    return {
-        f"{one['kind']} {one['metadata'].get('namespace', '')}/{one['metadata']['name']}"
-        for one in found
-    }

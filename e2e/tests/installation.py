@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from e2e.clusters.cluster import Cluster
-from e2e.clusters.kubectl import Object
 from moorage_testing.clouds.aws import Ec2Emulator
 from moorage_testing.clouds.control import changes
+from moorage_testing.cluster.kubectl import Object
 from moorage_testing.helm import Helm
 from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
 

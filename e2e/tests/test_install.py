@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.clusters.kubectl import Object
 from e2e.tests.installation import NAMESPACE, Installation
+from moorage_testing.cluster.kubectl import Object
 from moorage_testing.helm import HelmError
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from e2e.clusters.cluster import Cluster
-from e2e.tests.conftest import everything
 from e2e.tests.installation import IP, NAMESPACE, Installation
+from e2e.tests.leftovers import everything, wait_left
 from moorage_testing.cluster.toolchain import tool_path
 
 ROOT = Path(__file__).parents[2]
@@ -95,15 +95,4 @@ def test_it_ends_with_addresses_on_nodes_and_the_dashboard_and_leaves_nothing(
     assert "moorage-core" in user.type(dashboard)
     user.type(uninstall)
     assert {nothing_installed.holder_of(ip) for ip in (IP, SECOND_IP)} == {""}
-    left = {f"Secret {NAMESPACE}/moorage-aws"}
-    nothing_installed.wait(
-        lambda: (
-            {one for one in everything(nothing_installed.cluster) - before if ours(one)} == left
-        ),
-        "all else to be gone",
-    )
-
-
-def ours(one: str) -> bool:
-    """Not what Kubernetes makes in every namespace, or for its nodes."""
-    return not one.endswith(("/default", "/kube-root-ca.crt")) and "Lease kube-" not in one
+    wait_left(nothing_installed.cluster, before, {f"Secret {NAMESPACE}/moorage-aws"})

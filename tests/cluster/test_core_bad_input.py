@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from core_lab import CoreLab
 
-from moorage_testing.cluster import EmbeddedCluster, Node
-from moorage_testing.cluster.embedded import KubectlError
+from moorage_testing.cluster import EmbeddedCluster, KubectlError, Node
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 

@@ -10,7 +10,7 @@ import pytest
 from core_lab import CoreLab
 from lab_rights import PENDING
 
-from moorage_testing.cluster.embedded import KubectlError
+from moorage_testing.cluster import KubectlError
 from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for

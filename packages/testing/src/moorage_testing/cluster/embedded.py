@@ -7,7 +7,6 @@ import itertools
 import json
 import re
 import secrets
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -21,22 +20,17 @@ from moorage_testing.cluster.control_plane import (
     Settings,
 )
 from moorage_testing.cluster.identity import Authority, Credential, kubeconfig_text, write_secret
+from moorage_testing.cluster.kubectl import Kubectl
 from moorage_testing.cluster.objects import Node, Pod, node_object, pod_object
-from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.processes import ChildError, Run
 from moorage_testing.waiting import wait_for
 
 PORT_TRIES = 3
 PORT_CLASH = "address already in use"
 TOKEN_SECONDS = 24 * 3600
-KUBECTL_SECONDS = 120.0
 NODES_READY_SECONDS = 120.0
 FIRST_NODE_ADDRESS = ipaddress.IPv4Address("172.20.0.1")
 NOT_READY_TAINT = "node.kubernetes.io/not-ready"
-
-
-class KubectlError(Exception):
-    """A kubectl command failed; the message is its output."""
 
 
 class EmbeddedCluster:
@@ -145,19 +139,8 @@ class EmbeddedCluster:
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as admin and return what it prints; raises KubectlError."""
-        kubeconfig = f"--kubeconfig={self.kubeconfig}"
         cache = f"--cache-dir={self._run.folder / 'kubectl'}"
-        done = subprocess.run(  # noqa: S603 - a test's own arguments, without a shell
-            [str(tool_path("kubectl")), kubeconfig, cache, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=KUBECTL_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
+        return Kubectl(self.kubeconfig, (cache,)).run(*arguments, stdin=stdin)
 
     def apply(self, manifest: str | Sequence[Mapping[str, Any]]) -> str:
         """Apply YAML text or objects on the server's side; return what kubectl prints."""

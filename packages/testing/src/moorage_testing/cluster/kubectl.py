@@ -11,8 +11,6 @@ from typing import Any
 
 from moorage_testing.cluster.toolchain import tool_path
 
-SECONDS = 180.0
-
 Object = dict[str, Any]
 
 
@@ -25,23 +23,24 @@ class Kubectl:
     """kubectl with one kubeconfig."""
 
     kubeconfig: Path
-
-    def argv(self, *arguments: str) -> list[str]:
-        """The whole command, for what is to run beside others."""
-        return [str(tool_path("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
+    flags: Sequence[str] = ()
+    """More that every command gets."""
+    seconds: float = 120.0
+    """After which a command is given up."""
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run a command; returns what it prints."""
+        """Run a command; returns what it prints. Raises KubectlError."""
+        kubeconfig = f"--kubeconfig={self.kubeconfig}"
         done = subprocess.run(  # noqa: S603 - a test's own arguments, without a shell
-            self.argv(*arguments),
+            [str(tool_path("kubectl")), kubeconfig, *self.flags, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=self.seconds,
             check=False,
         )
         if done.returncode != 0:
-            raise KubectlError(f"{' '.join(arguments)}: {done.stderr.strip()}")
+            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
