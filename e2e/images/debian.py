@@ -16,8 +16,6 @@ SUITE = "bookworm"
 PYTHON = "3.11"
 """Of that suite."""
 PACKAGES = ("python3", "ca-certificates")
-NEEDED = ("buildah", "debootstrap")
-"""Debian packages with which a machine without docker builds images."""
 # What Debian's own small images leave out, too.
 LEFT_OUT = (
     "var/cache/apt/*",
@@ -34,15 +32,17 @@ LEFT_OUT = (
 
 def install_tools() -> None:
     """Install the packages that are missing, as root on Debian; else raise ``BuildFailed``."""
-    missing = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
-    if not missing:
-        return
-    line = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise BuildFailed(f"{' and '.join(missing)} missing; on Debian, as root: {line}")
-    print(f"images: {line}", file=sys.stderr)  # noqa: T201 - before anything is installed
-    _run("apt-get", "update", "-qq")
-    _run(*line.split())
+    # Here, since a release publishes without any package of ours installed.
+    from moorage_testing import nodes  # noqa: PLC0415 - see above
+
+    try:
+        nodes.install_missing(nodes.IMAGE_PACKAGES)
+    except nodes.PackagesMissingError as error:
+        missing = error.packages
+        line = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+        raise BuildFailed(f"{' and '.join(missing)} missing; on Debian, as root: {line}") from error
+    except nodes.NodesUnavailableError as error:
+        raise BuildFailed(str(error)) from error
 
 
 def base(engine: Engine) -> str:
