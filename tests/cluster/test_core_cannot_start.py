@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
 from core_lab import ACCOUNT
+from lab_pages import answer
 from lab_rights import grant
 
 from moorage_api import DEFINITIONS
@@ -49,17 +47,7 @@ def core(bare: EmbeddedCluster) -> Iterator[Child]:
 def readiness(child: Child) -> tuple[int, str]:
     """Status and text of its probe; 0 while nobody answers."""
     child.check()
-    found = re.search(r'"port": (\d+)', child.log.read_text())
-    if not found:
-        return 0, ""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/readyz", timeout=10) as page:
-            return page.status, page.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
+    return answer(child, "/readyz")
 
 
 def test_without_its_crd_it_is_not_ready_and_names_it_and_with_it_needs_no_restart(

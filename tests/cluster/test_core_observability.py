@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from core_lab import CoreLab, Pool
+from lab_pages import answer
 
 from moorage_testing.cluster import ToolMissingError, toolchain
 from moorage_testing.cluster.control_plane import free_ports
@@ -44,21 +43,6 @@ OF_A_REPLICA = re.compile(
 def substituted(expression: str, cluster: str) -> str:
     """An expression as Grafana sends it with this cluster chosen."""
     return expression.replace("$cluster", cluster).replace("$__rate_interval", "30s")
-
-
-def answer(child: Child, path: str) -> tuple[int, str]:
-    """Status and text of a page of a controller; 0 where nobody answers."""
-    found = re.search(r'"port": (\d+)', child.log.read_text())
-    if not found:
-        return 0, ""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}{path}", timeout=10) as page:
-            return page.status, page.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
 
 
 def series(child: Child) -> list[str]:
