@@ -94,3 +94,9 @@ def test_two_addresses_never_share_a_label(
 def test_labels_are_spelled_as_released() -> None:
     assert label_value("203.0.113.10") == "203-0-113-10"
     assert label_value("2001:db8::1") == "2001-0db8-0000-0000-0000-0000-0000-0001"
+
+
+def test_a_zone_is_refused_with_the_address_without_it() -> None:
+    for parse in (canonical, public):
+        with pytest.raises(InvalidAddress, match=r'"2001:db8::1%eth0" .*: write 2001:db8::1$'):
+            parse("2001:db8::1%eth0")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage_domain.nodes import LEAVING_TAINTS, Node
+from moorage_domain.nodes import Node
+from moorage_domain.taints import Taint
 
 LABELS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2", ""]))
 
@@ -43,4 +44,17 @@ def test_a_node_is_ready_and_schedulable_by_default() -> None:
 def test_a_cordon_alone_does_not_count_as_vanishing() -> None:
     # kubectl cordon and a NotReady node carry these; they are judged with patience, not at once.
     for taint in ("unschedulable", "not-ready", "unreachable"):
-        assert f"node.kubernetes.io/{taint}" not in LEAVING_TAINTS
+        node = Node("a", "1", taints=(Taint(f"node.kubernetes.io/{taint}"),))
+        assert (node.leaving, node.draining, node.starting) == ("", "", ())
+
+
+def test_the_first_taint_of_a_kind_is_named() -> None:
+    keys = ("dedicated", "karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler")
+    node = Node("a", "1", taints=tuple(map(Taint, keys)))
+    assert (node.leaving, node.draining, node.starting) == ("", "karpenter.sh/disrupted", ())
+
+
+def test_the_label_of_kubernetes_excludes_whatever_its_value() -> None:
+    label = "node.kubernetes.io/exclude-from-external-load-balancers"
+    assert Node("a", "1", labels={label: "false"}).excluded
+    assert not Node("a", "1").excluded

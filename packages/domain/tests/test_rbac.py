@@ -56,3 +56,17 @@ def test_the_rule_for_leases_is_in_the_namespaced_role_only() -> None:
     assert cluster_role("x", MANAGER_RULES)["rules"] == [
         {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}
     ]
+
+
+def test_a_rule_for_some_objects_gives_no_right_to_others() -> None:
+    every = PolicyRule("apps", ("deployments",), ("get",), "read all")
+    one = PolicyRule("apps", ("deployments",), ("delete",), "delete one", names=("old",))
+    assert cluster_role("x", (one, every))["rules"] == [
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]},
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments"],
+            "verbs": ["delete"],
+            "resourceNames": ["old"],
+        },
+    ]

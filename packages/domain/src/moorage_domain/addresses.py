@@ -17,17 +17,31 @@ _NETWORKS = tuple(map(ipaddress.ip_network, (*NOT_PUBLIC, _MAPPED)))
 
 
 class InvalidAddress(ValueError):
-    """The text is not a usable public address; the message says what to write instead."""
+    """The text is not an address that can be used here; the message says what to write instead."""
 
 
-def canonical(text: str) -> str:
-    """The one spelling of an address, however it was written. Raises ``InvalidAddress``."""
+def parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address of a text, with spaces around it or none. Raises ``InvalidAddress``."""
+    written = text.strip()
+    if "%" in written:
+        raise InvalidAddress(
+            f'"{text}" has a zone, which means something on one machine only:'
+            f" write {written.partition('%')[0]}"
+        )
     try:
-        return str(ipaddress.ip_address(text.strip()))
+        # Only IPv6 has colons; ip_address() would try IPv4 first, at twice the cost.
+        if ":" in written:
+            return ipaddress.IPv6Address(written)
+        return ipaddress.IPv4Address(written)
     except ValueError as error:
         raise InvalidAddress(
             f'"{text}" is not an IP address: write one like 203.0.113.10 or 2001:db8::1'
         ) from error
+
+
+def canonical(text: str) -> str:
+    """The one spelling of an address, however it was written. Raises ``InvalidAddress``."""
+    return str(parsed(text))
 
 
 def public(text: str) -> str:

@@ -45,6 +45,7 @@ class AdmissionRequest:
         old_object: as it was; ``None`` for a creation.
         options: of the operation, as in ``CreateOptions``.
         dry_run: nothing will be written, so nothing outside may be changed either.
+        version: of the AdmissionReview, which the answer repeats.
     """
 
     uid: str
@@ -59,6 +60,7 @@ class AdmissionRequest:
     user: User = field(default_factory=User)
     options: JsonObject = field(default_factory=dict)
     dry_run: bool = False
+    version: str = "v1"
 
 
 @dataclass(frozen=True, slots=True)

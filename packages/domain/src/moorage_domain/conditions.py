@@ -70,6 +70,12 @@ def to_wire(conditions: Iterable[Condition]) -> list[dict[str, Any]]:
     ]
 
 
+def condition_of(status: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
+    """The condition of that type of an object's ``status``; ``{}`` = it has none."""
+    conditions = (status or {}).get("conditions") or ()
+    return next((one for one in conditions if one.get("type") == name), {})
+
+
 def from_wire(raw: Iterable[Mapping[str, Any]] | None) -> tuple[Condition, ...]:
     """The conditions of ``status.conditions``; entries without a type or a status are left out."""
     return tuple(

@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-# A node with one of these taints is about to vanish, in 25 to 120 seconds: move at once.
-LEAVING_TAINTS = frozenset(
-    {
-        "ToBeDeletedByClusterAutoscaler",  # cluster-autoscaler, scale down
-        "aws-node-termination-handler/asg-lifecycle-termination",
-        "aws-node-termination-handler/rebalance-recommendation",
-        "aws-node-termination-handler/scheduled-maintenance",
-        "aws-node-termination-handler/spot-itn",
-        "cloud.google.com/impending-node-termination",  # GKE spot and preemptible
-        "karpenter.sh/disrupted",  # Karpenter >= 1.0
-        "karpenter.sh/disruption",  # Karpenter < 1.0
-        "node.cloudprovider.kubernetes.io/shutdown",  # the machine is stopped
-        "node.kubernetes.io/out-of-service",  # set by people: the node is lost
-        "remediation.medik8s.io/quarantine",
-    }
-)
+from moorage_domain.taints import Taint, TaintClass, keys_of
+
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""Kubernetes' label of nodes that shall get no traffic from outside, whatever its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +24,9 @@ class Node:
         zone: availability zone from the well-known label, ``""`` = unknown.
         ready: the Ready condition is True.
         unschedulable: cordoned.
-        leaving: the first taint that says the node is about to vanish, ``""`` = none.
-        taints: keys of all taints, in the order of the node; one key may be there twice.
+        network_unavailable: the condition NetworkUnavailable is True.
+        deleting: its object is being deleted; a finalizer holds it.
+        taints: all taints, in the order of the node; one key may be there twice.
     """
 
     name: str
@@ -48,8 +37,48 @@ class Node:
     zone: str = ""
     ready: bool = True
     unschedulable: bool = False
-    leaving: str = ""
-    taints: tuple[str, ...] = ()
+    network_unavailable: bool = False
+    deleting: bool = False
+    taints: tuple[Taint, ...] = ()
+
+    @property
+    def unremarkable(self) -> bool:
+        """Whether it is Ready, and nothing that is known of it but its labels speaks against it.
+
+        Most nodes are, and thousands are looked at in one decision.
+        """
+        return self.ready and not (
+            self.taints
+            or self.unschedulable
+            or self.deleting
+            or self.network_unavailable
+            or EXCLUDE_LABEL in self.labels
+        )
+
+    @property
+    def taint_keys(self) -> tuple[str, ...]:
+        """The keys of all taints, in the order of the node."""
+        return tuple(taint.key for taint in self.taints)
+
+    @property
+    def leaving(self) -> str:
+        """The first taint that says the node is about to vanish, ``""`` = none."""
+        return "".join(keys_of(TaintClass.LEAVING, self.taints)[:1])
+
+    @property
+    def draining(self) -> str:
+        """The first taint that says the node is being drained, ``""`` = none."""
+        return "".join(keys_of(TaintClass.DRAINING, self.taints)[:1])
+
+    @property
+    def starting(self) -> tuple[str, ...]:
+        """The taints that say something every pod needs is not there yet."""
+        return keys_of(TaintClass.STARTING, self.taints)
+
+    @property
+    def excluded(self) -> bool:
+        """Whether people want no traffic from outside there."""
+        return EXCLUDE_LABEL in self.labels
 
     def matches(self, selector: Iterable[tuple[str, str]]) -> bool:
         """Whether the node has every label of an equality selector; an empty one matches all."""

@@ -17,6 +17,7 @@ class PolicyRule:
         verbs: RBAC verbs.
         why: for the reader of the chart.
         namespaced: needed only in the controller's own namespace.
+        names: the only objects that are meant; empty: all of the resources.
     """
 
     group: str
@@ -24,6 +25,7 @@ class PolicyRule:
     verbs: tuple[str, ...]
     why: str
     namespaced: bool = False
+    names: tuple[str, ...] = ()
 
 
 LEASE_RULES: tuple[PolicyRule, ...] = (
@@ -92,17 +94,18 @@ def _role(kind: str, name: str, rules: Iterable[PolicyRule]) -> dict[str, Any]:
 
 
 def _rules(rules: Iterable[PolicyRule]) -> list[dict[str, list[str]]]:
-    """One rule for each group and set of verbs, sorted, without duplicates."""
-    verbs_of: dict[tuple[str, str], set[str]] = {}
+    """One rule for each group, set of names and set of verbs, sorted, without duplicates."""
+    verbs_of: dict[tuple[str, tuple[str, ...], str], set[str]] = {}
     for rule in rules:
         for resource in rule.resources:
-            verbs_of.setdefault((rule.group, resource), set()).update(rule.verbs)
-    resources_of: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (group, resource), verbs in sorted(verbs_of.items()):
-        resources_of.setdefault((group, tuple(sorted(verbs))), []).append(resource)
+            verbs_of.setdefault((rule.group, rule.names, resource), set()).update(rule.verbs)
+    resources_of: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (group, names, resource), verbs in sorted(verbs_of.items()):
+        resources_of.setdefault((group, tuple(sorted(verbs)), names), []).append(resource)
     return [
         {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
-        for (group, verbs), resources in sorted(
+        | ({"resourceNames": list(names)} if names else {})
+        for (group, verbs, names), resources in sorted(
             resources_of.items(), key=lambda rule: (rule[0][0], rule[1])
         )
     ]
