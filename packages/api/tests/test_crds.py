@@ -54,6 +54,12 @@ def test_spec_is_required_and_status_is_a_subresource() -> None:
     assert list(schema["properties"]["status"]["properties"]) == ["providerID"]
 
 
+def test_a_kind_may_have_its_status_written_by_a_create() -> None:
+    (version,) = made(status_subresource=False)["spec"]["versions"]
+    assert "subresources" not in version
+    assert "status" in version["schema"]["openAPIV3Schema"]["properties"]
+
+
 def test_every_kind_is_defined_once() -> None:
     kinds = [definition.kind for definition in DEFINITIONS]
     assert len(kinds) == len({(kind.group, kind.plural) for kind in kinds}) > 0
@@ -71,3 +77,13 @@ def test_a_field_can_stay_as_it_was_created_and_a_status_have_nothing_but_condit
     conditions = schema["status"]["properties"]["conditions"]
     assert conditions["maxItems"] == 32
     assert conditions["x-kubernetes-list-map-keys"] == ["type"]
+
+
+def test_a_kind_may_have_fields_beside_the_status_and_no_spec() -> None:
+    class Top(Wire):
+        revision: str = Field(alias="Revision", description="A number.")
+
+    (version,) = crd(Definition(BUOYS, "A buoy.", None, Status, top=Top))["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    assert list(schema["properties"]) == ["Revision", "status"]
+    assert "required" not in schema

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from moorage_api import netipallocation
+from moorage_api import ipallocation, ipclaim, ipclaimpool, ipnode, ippool, netipallocation
 from moorage_api.crds import Definition
 
-DEFINITIONS: tuple[Definition, ...] = (netipallocation.DEFINITION,)
+DEFINITIONS: tuple[Definition, ...] = (
+    netipallocation.DEFINITION,
+    ipallocation.DEFINITION,
+    ippool.DEFINITION,
+    ipclaimpool.DEFINITION,
+    ipclaim.DEFINITION,
+    ipnode.DEFINITION,
+)
 """Every kind of ours."""

@@ -13,11 +13,15 @@ from moorage_domain.kinds import Kind
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One printer column: its heading, the type of its values and where they stand."""
+    """One printer column: its heading, the type of its values and where they stand.
+
+    ``wide``: only ``kubectl get -o wide`` shows it.
+    """
 
     name: str
     type: Literal["string", "integer", "date"]
     json_path: str
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +29,21 @@ class Definition:
     """A kind of ours: all that its CustomResourceDefinition is made from.
 
     Attributes:
-        spec: wire type of ``spec``, which is required.
+        spec: wire type of ``spec``, which is required; ``None``: the kind has none.
         status: wire type of the status subresource.
         columns: what ``kubectl get`` shows beside the name.
+        status_subresource: without one a create writes the status, too: one write instead of two.
+        top: wire type of fields beside ``spec`` and ``status``; ``None``: there are none.
     """
 
     kind: Kind
     description: str
-    spec: type[BaseModel]
+    spec: type[BaseModel] | None
     status: type[BaseModel]
     short_names: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    status_subresource: bool = True
+    top: type[BaseModel] | None = None
 
 
 def crd(definition: Definition) -> dict[str, Any]:
@@ -63,22 +71,24 @@ def crd(definition: Definition) -> dict[str, Any]:
 
 
 def _version(definition: Definition) -> dict[str, Any]:
+    properties = structural(definition.top)["properties"] if definition.top else {}
+    if definition.spec is not None:
+        properties["spec"] = structural(definition.spec)
+    properties["status"] = structural(definition.status)
     schema = {
         "description": definition.description,
         "type": "object",
-        "required": ["spec"],
-        "properties": {
-            "spec": structural(definition.spec),
-            "status": structural(definition.status),
-        },
+        **({"required": ["spec"]} if definition.spec is not None else {}),
+        "properties": properties,
     }
     return {
         "name": definition.kind.version,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        **({"subresources": {"status": {}}} if definition.status_subresource else {}),
         "additionalPrinterColumns": [
             {"name": column.name, "type": column.type, "jsonPath": column.json_path}
+            | ({"priority": 1} if column.wide else {})
             for column in definition.columns
         ],
         "schema": {"openAPIV3Schema": schema},

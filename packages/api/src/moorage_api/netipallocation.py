@@ -32,6 +32,7 @@ MAX_ADDRESSES = 512
 # Those that are no longer listed stay until they are released.
 _MAX_RECORDS = 4 * MAX_ADDRESSES
 _MAX_SELECTOR = 64
+_MAX_PREFERENCES = 32
 
 _IS_PRIVATE = (
     "[" + ", ".join(f"'{network}'" for network in NOT_PUBLIC) + "]"
@@ -123,7 +124,9 @@ class Failover(Wire):
     """When an address leaves a node that is in trouble."""
 
     not_ready_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(
-        default=40, description="How long a node must be NotReady before its address moves."
+        default=40,
+        description="How long a node must be NotReady before its address moves. Each recovery"
+        " starts that anew: a node that is Ready now and then keeps its address.",
     )
     node_gone_seconds: Annotated[int, Field(ge=0, le=86400)] = Field(
         default=60,
@@ -132,9 +135,38 @@ class Failover(Wire):
     )
     drain: Literal["WorkloadGone", "AllPodsGone", "Immediate"] = Field(
         default="WorkloadGone",
-        description="What an address on a cordoned node waits for: the workload's pods to leave"
-        " (all pods but those of DaemonSets where no workload is named), all pods to leave, or"
-        " nothing.",
+        description="What an address waits for on a node that is cordoned, being deleted or scaled"
+        " down: the workload's pods to leave (all pods but those of DaemonSets where no workload is"
+        " named, or it is a DaemonSet), all pods to leave, or nothing.",
+    )
+
+
+class PreferredLabels(Wire):
+    """Nodes that are taken rather than others."""
+
+    weight: Annotated[int, Field(ge=1, le=100)] = Field(
+        description="Weights of all entries that a node matches are added; the highest wins."
+    )
+    match_labels: Annotated[dict[str, Label], Field(min_length=1, max_length=_MAX_SELECTOR)] = (
+        Field(
+            description="Labels that the node must have for it, at most 64.",
+            json_schema_extra={"x-kubernetes-validations": _SELECTOR_RULES},
+        )
+    )
+
+
+class Placement(Wire):
+    """Which of the free nodes of the pool an address comes to."""
+
+    preferred_labels: Annotated[list[PreferredLabels], Field(max_length=_MAX_PREFERENCES)] = Field(
+        default_factory=list,
+        description="Nodes that are taken rather than others, at most 32 entries. An address that"
+        " is on a node stays there. Among equals addresses are spread over the zones.",
+    )
+    ignore_exclude_label: bool = Field(
+        default=False,
+        description="Whether nodes with the label"
+        " node.kubernetes.io/exclude-from-external-load-balancers may have these addresses.",
     )
 
 
@@ -169,7 +201,12 @@ class NetIPAllocationSpec(Wire):
         " cluster: never, if it belongs to no other cluster, or always. Load balancers and other"
         " services are never touched.",
     )
-    failover: Failover = Field(default_factory=Failover)
+    placement: Placement = Field(default_factory=Placement)
+    failover: Failover = Field(
+        default_factory=Failover,
+        # Whoever reads the object sees the times that count, written by whom they may be.
+        json_schema_extra={"default": {}},
+    )
     evict_misplaced_pods: bool = Field(
         default=False,
         description="Whether pods of the workload that select ip.ready or moorage.dev/ip, and run"
@@ -223,11 +260,16 @@ class AddressStatus(Wire):
         " when it has left them.",
     )
     attempts: int | None = Field(default=None, description="Failed attempts in a row.")
+    last_failure: Message | None = Field(
+        default=None, description="Why the last of these attempts failed."
+    )
     next_attempt: Timestamp | None = Field(default=None, description="Not tried again before.")
     observed_at: Timestamp | None = Field(
         default=None, description="When the cloud was read that this rests on."
     )
-    since: Timestamp = Field(default="", description="When it came into this phase.")
+    since: Timestamp = Field(
+        default="", description="When its phase, reason, node or message last changed."
+    )
 
 
 class NetIPAllocationStatus(Wire):
@@ -237,7 +279,13 @@ class NetIPAllocationStatus(Wire):
         default=None, description="Generation of the spec that this status answers."
     )
     reserved: int | None = Field(default=None, description="Number of addresses listed.")
-    bound: int | None = Field(default=None, description="Number of addresses on their node.")
+    bound: int | None = Field(
+        default=None, description="Number of addresses on their node when they were last read."
+    )
+    placement: Message | None = Field(
+        default=None,
+        description="Which node has which address, for kubectl get -o wide; - = none has it.",
+    )
     addresses: Annotated[list[AddressStatus], Field(max_length=_MAX_RECORDS)] = Field(
         default_factory=list,
         description="One entry per address.",
@@ -246,7 +294,9 @@ class NetIPAllocationStatus(Wire):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     conditions: Conditions = Field(
-        default_factory=list, description="Ready, Progressing, Degraded and Conflict."
+        default_factory=list,
+        description="Ready, Progressing, Degraded, Conflict, WorkloadMissing, EvictionRefused"
+        " and LabelShared.",
     )
 
 
@@ -263,5 +313,8 @@ DEFINITION = Definition(
         Column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
         Column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
         Column("Age", "date", ".metadata.creationTimestamp"),
+        Column("Region", "string", ".spec.cloud.region", wide=True),
+        Column("Placement", "string", ".status.placement", wide=True),
+        Column("Message", "string", '.status.conditions[?(@.type=="Ready")].message', wide=True),
     ),
 )

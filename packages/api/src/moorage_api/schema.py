@@ -18,7 +18,10 @@ def structural(model: type[BaseModel]) -> dict[str, Any]:
 def _inline(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     schema = _resolve(schema, definitions)
     out: dict[str, Any] = {k: v for k, v in schema.items() if k not in _DROPPED}
-    if out.get("default", ...) in (None, [], {}, ""):
+    # An empty object is a default only where the API server then fills in those of its fields.
+    if out.get("default", ...) in (None, [], "") or (
+        out.get("default") == {} and "properties" not in out
+    ):
         del out["default"]
     if isinstance(extra := schema.get("additionalProperties"), dict):
         out["additionalProperties"] = _inline(extra, definitions)
