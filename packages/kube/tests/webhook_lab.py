@@ -16,6 +16,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from moorage_kube.webhook.authority import Bundle, Lifetimes, renewed
+from moorage_kube.webhook.callers import Callers
 from moorage_kube.webhook.certificates import FileCertificates
 from moorage_kube.webhook.connections import Limits
 from moorage_kube.webhook.metrics import webhook_metrics
@@ -134,7 +135,10 @@ async def question_of(port: int, bundle: Bundle) -> tuple[int, dict[str, Any] | 
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, webhooks: Iterable[Webhook], limits: Limits | None = None
+    folder: Path,
+    webhooks: Iterable[Webhook],
+    limits: Limits | None = None,
+    callers: Callers | None = None,
 ) -> AsyncIterator[Lab]:
     """A server that listens; ended without notice, unless a test ended it itself."""
     bundle = pair()
@@ -148,6 +152,7 @@ async def running(
         limits or Limits(),
     )
     server.leaving = Leaving(0.0, 5.0)
+    server.callers = callers
     task = asyncio.create_task(server.run())
     try:
         await until(lambda: server.ready() is None or task.done(), "the server to listen")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from moorage_kube.cache import informer as informer_module
-from moorage_kube.cache.informer import Informer
+from moorage_kube.cache.informer import TURN_OBJECTS, Informer
 from moorage_kube.cache.store import Change, Store
 from moorage_kube.client.backoff import Backoff
 from moorage_kube.client.client import Client, ListQuery
@@ -26,7 +27,8 @@ from moorage_kube.client.errors import (
     Unavailable,
 )
 from moorage_kube.client.kinds import NODES
-from moorage_testing.apiserver import ApiServer, serve_with_client
+from moorage_testing import virtual_time
+from moorage_testing.apiserver import ApiServer, client_in_memory, serve_with_client
 from moorage_testing.waiting import until
 
 
@@ -104,6 +106,26 @@ async def test_a_list_in_pages_is_synced_with_its_last_page() -> None:
         assert synced_at_change == [False] * 5
         assert scene.store.synced
         assert len(server.requests("GET")) == 3
+
+
+async def test_everybody_else_has_a_turn_while_a_long_page_is_taken_in(scene: Scene) -> None:
+    for number in range(100):
+        scene.server.put(NODES, f"n{number}")
+    lengths: list[int] = []
+
+    async def look() -> None:
+        while True:
+            lengths.append(len(scene.store))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    async with running(scene):
+        await scene.watching()
+    looking.cancel()
+    steps = [later - before for before, later in itertools.pairwise(lengths)]
+    assert sum(steps) == 100
+    assert max(steps) == TURN_OBJECTS
+    assert len(scene.server.requests("GET")) == 1
 
 
 async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(scene: Scene) -> None:
@@ -301,7 +323,7 @@ async def test_what_the_cut_raises_ends_the_informer_and_names_the_object() -> N
         (0, Throttled(429, "", "", "", retry_after=7.0), 7.0, 7.0),
         (0, Throttled(429, "", "", ""), 0.375, 0.5),
         (0, Gone(410, "", "", ""), 0.0, 0.0),
-        (1, Gone(410, "", "", ""), 0.75, 1.0),
+        (1000, Gone(410, "", "", ""), 0.0, 0.0),
         (0, NotFound(404, "", "", ""), 0.375, 0.5),
         (1000, NotFound(404, "", "", ""), 5.0, 5.0),
         (1000, Throttled(429, "", "", "", retry_after=7.0), 22.5, 30.0),
@@ -312,6 +334,15 @@ async def test_pauses_grow_to_half_a_minute_and_mind_what_the_server_asks(
 ) -> None:
     scene.informer._failures = failures_before
     assert least <= scene.informer._pause(error) <= most
+
+
+async def test_a_list_that_is_too_old_time_and_again_is_asked_for_ever_less_often(
+    scene: Scene,
+) -> None:
+    gone = Gone(410, "", "", "")
+    assert scene.informer._pause(gone) == 0.0
+    assert 0.75 <= scene.informer._pause(gone) <= 1.0
+    assert 1.5 <= scene.informer._pause(gone) <= 2.0
 
 
 async def test_warnings_of_one_kind_are_logged_once_a_minute(
@@ -386,7 +417,7 @@ async def test_a_comparison_that_finds_nothing_lists_nothing_and_costs_one_objec
         await scene.watching()
         await until(lambda: len(server.requests("GET")) > 4, "comparisons")
     whole, *compared = server.requests("GET")
-    assert whole.query["limit"] == "2000"
+    assert whole.query["limit"] == "500"
     assert {asked.query["limit"] for asked in compared} == {"1"}
     assert all("PartialObjectMetadataList" in asked.headers["Accept"] for asked in compared)
     assert len(server.requests("WATCH")) == 1
@@ -441,3 +472,25 @@ async def test_a_wish_for_a_fresh_list_that_meets_the_end_of_a_round_is_met_by_t
         async with asyncio.timeout(5):
             await waiter
     assert len(server.requests("GET")) == 2
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_an_optional_kind_that_is_not_served_has_no_objects_until_it_is(*, optional: bool) -> None:
+    async def main() -> None:
+        server = ApiServer()
+        async with client_in_memory(server) as client:
+            server.put(NODES, "n1")
+            missing = {"reason": "NotFound", "message": "the server could not find it"}
+            server.fail("GET", status=404, body=missing, times=100)
+            informer = Informer(client, NODES, store := Store(zone))
+            informer.optional = optional
+            running = asyncio.create_task(informer.run())
+            await asyncio.sleep(100.0)
+            assert (informer.listed.is_set(), store.synced) == (optional, optional)
+            assert bool(informer.failure) is not optional
+            server.faults.clear()
+            await asyncio.sleep(100.0)
+            assert dict(store.items()) == {"n1": "-"}
+            running.cancel()
+
+    virtual_time.run(main())

@@ -309,3 +309,13 @@ def test_an_index_always_equals_one_built_from_scratch(steps: list[tuple[str, st
     fresh = Index(store, lambda one: (one.zone, "any"))
     for key in ("n", "s", "elsewhere", "any"):
         assert index.get(key) == fresh.get(key)
+
+
+def test_what_an_index_shows_is_a_set_however_few_keys_there_are(store: Store[View]) -> None:
+    index = Index(store, lambda one: (one.zone,))
+    store.apply(raw("a"))
+    assert index.by_index_key["north"] == {"a"}
+    assert index.by_index_key["north"] | {"b"} == {"a", "b"}
+    assert not index.by_index_key["north"] & {"b"}
+    store.apply(raw("b"))
+    assert index.by_index_key["north"] == {"a", "b"}

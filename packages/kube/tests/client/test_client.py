@@ -53,6 +53,25 @@ async def test_an_object_is_read_with_our_name_and_token(pair: Pair) -> None:
     assert asked.headers["User-Agent"] == "moorage"
 
 
+async def test_the_preferred_version_of_a_group_comes_first(pair: Pair) -> None:
+    server, client = pair
+    server.groups["ipam.cluster.x-k8s.io"] = ("v1beta2", "v1beta1")
+    assert await client.served_versions("ipam.cluster.x-k8s.io") == ("v1beta2", "v1beta1")
+    assert server.asked[0].path == "/apis/ipam.cluster.x-k8s.io"
+
+
+async def test_a_group_that_is_not_served_has_no_versions(pair: Pair) -> None:
+    _, client = pair
+    assert await client.served_versions("danm.io") == ()
+
+
+async def test_a_group_that_cannot_be_asked_for_is_not_taken_for_absent(pair: Pair) -> None:
+    server, client = pair
+    server.fail("GET", status=503)
+    with pytest.raises(Unavailable):
+        await client.served_versions("danm.io")
+
+
 async def test_a_name_cannot_lead_to_another_path(pair: Pair) -> None:
     server, client = pair
     with pytest.raises(NotFound):
@@ -121,7 +140,7 @@ async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
     await client.patch(LEASES, Target("l", "team"), {}, "application/apply-patch+yaml")
     eviction = {"metadata": {"name": "p", "namespace": "team"}}
     await client.create_under(PODS, Target("p", "team", "eviction"), eviction)
-    await client.delete(LEASES, "l", "team", uid="uid-l")
+    await client.delete(LEASES, "l", "team", uid="uid-l", resource_version="7")
     one = "/apis/coordination.k8s.io/v1/namespaces/team/leases/l"
     kinds = [(a.method, a.path, a.headers["Content-Type"].split("/")[1]) for a in server.asked]
     assert kinds == [
@@ -137,7 +156,7 @@ async def test_writes_carry_what_they_are_for(pair: Pair) -> None:
     assert server.asked[0].body == lease
     assert server.asked[3].body == {"spec": None}
     assert server.asked[6].body == eviction
-    assert server.asked[7].body == {"preconditions": {"uid": "uid-l"}}
+    assert server.asked[7].body == {"preconditions": {"uid": "uid-l", "resourceVersion": "7"}}
 
 
 async def test_an_error_names_its_class_object_and_number(pair: Pair) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,3 +187,28 @@ async def test_a_token_file_that_vanishes_leaves_the_token_that_was_known(
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     with pytest.raises(Unavailable, match="cannot be read"):
         await TokenFile(path).current()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        ({"server": "http://kubernetes.example.com:8080"}, ["name the server with https://"]),
+        ({"insecure-skip-tls-verify": True}, ["name the server's certificate-authority instead"]),
+        (
+            {"server": "HTTP://192.0.2.1", "insecure-skip-tls-verify": True},
+            ["is not encrypted", "insecure-skip-tls-verify is true"],
+        ),
+        ({}, []),
+        ({"server": "http://127.0.0.1:8001"}, []),
+        ({"server": "http://localhost:8001"}, []),
+        ({"server": "http://[::1]:8001"}, []),
+    ],
+)
+def test_sec_09_a_way_that_anybody_may_listen_on_is_named(
+    write: Write, cluster: dict[str, Any], said: list[str]
+) -> None:
+    risks = load_connection(str(write(cluster=cluster))).risks()
+    assert len(risks) == len(said)
+    for risk, part in zip(risks, said, strict=True):
+        assert part in risk
+        assert risk.startswith("kubeconfig ")

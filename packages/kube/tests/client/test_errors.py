@@ -50,6 +50,20 @@ def test_each_status_has_its_class(status: int, reason: str, expected: type[Kube
     assert str(error) == f"GET nodes/n1: because ({status} {reason})"
 
 
+def test_harm_26_a_refused_eviction_says_which_budget_refuses_it() -> None:
+    budget = "The disruption budget web needs 2 healthy pods and has 2 currently"
+    answer: dict[str, Any] = {
+        "reason": "TooManyRequests",
+        "message": "Cannot evict pod as it would violate the pod's disruption budget.",
+        "details": {"causes": [{"reason": "DisruptionBudget", "message": budget}, None, {}]},
+    }
+    error = from_response(429, answer, "POST pods/a/b/eviction")
+    assert error.message == f"{answer['message']} {budget}"
+    for details in ({}, {"causes": None}, None, "none"):
+        error = from_response(429, answer | {"details": details}, "POST pods/a/b/eviction")
+        assert error.message == answer["message"]
+
+
 def test_a_patch_for_another_uid_is_a_conflict_though_the_api_server_calls_it_invalid() -> None:
     message = 'Node "n1" is invalid: metadata.uid: Invalid value: "u": field is immutable'
     body = {"reason": "Invalid", "message": message}

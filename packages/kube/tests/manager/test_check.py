@@ -11,16 +11,15 @@ import pytest
 
 from moorage_domain.kinds import Kind
 from moorage_kube.client.kinds import CONFIGMAPS, LEASES
-from moorage_kube.election.lease import LeaseSettings
 from moorage_kube.manager import check
-from moorage_kube.manager.check import Check, run_check
+from moorage_kube.manager.check import Check, Renewed, check_lease, run_check
 from moorage_kube.manager.settings import ElectedSettings
 from moorage_testing.apiserver import ApiServer, serve_with_client
 from moorage_testing.waiting import until
 
 WIDGETS = Kind("example.com", "v1", "widgets", "Widget", namespaced=False)
 LEASE_PATH = "/apis/coordination.k8s.io/v1/namespaces/system/leases/leader"
-LEASE = LeaseSettings("leader", "system", identity="")
+LEASE = Renewed("leader", "system")
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +104,26 @@ def test_the_exit_code_says_it(
     assert run_check(ElectedSettings.model_validate(raw), []) == code
     said = capsys.readouterr()
     assert (problem or "a controller leads") in said.out + said.err
+
+
+def test_a_lease_that_nobody_leads_by_has_words_of_its_own(
+    write: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def wait(self: Check, seconds: float) -> str | None:
+        del seconds
+        return None if self.lease.namespace == "team" else "another namespace"
+
+    monkeypatch.setattr(Check, "wait", wait)
+    raw: Any = {"kubeconfig": str(write(cluster={"server": "http://127.0.0.1:1"}))}
+    lease = Renewed("agent-a", None, well="the agent of a works")
+    assert check_lease(ElectedSettings.model_validate(raw), [], lease) == 0
+    assert "the agent of a works, and every kind is served" in capsys.readouterr().out
+
+
+async def test_a_lease_that_is_missing_says_what_that_means() -> None:
+    async with serve_with_client() as (_, client):
+        lease = Renewed("agent-a", "system", missing="there is no agent on a")
+        said = await Check(client, [], lease).wait(0.05)
+    assert said == "there is no Lease system/agent-a: there is no agent on a"

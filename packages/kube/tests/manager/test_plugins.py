@@ -36,12 +36,22 @@ def test_only_the_plugin_asked_for_is_imported(installed: Path) -> None:
     assert "cloud_two_for_test" not in sys.modules
 
 
-def test_a_missing_plugin_names_what_is_there_and_what_to_install(installed: Path) -> None:
+def test_harm_28_no_package_is_named_after_what_a_user_typed(installed: Path) -> None:
     put(installed, "cloud-one", "one", "cloud_one_alone")
-    with pytest.raises(
-        PluginMissing, match=r"'mars'; installed: .*one.*; try pip install moorage-provider-mars"
-    ):
-        load(GROUP, "mars")
+    with pytest.raises(PluginMissing) as missing:
+        load(GROUP, "moorage-provider-mars", "docs/plugins.md")
+    assert "no moorage.providers plug-in 'moorage-provider-mars'; installed: " in str(missing.value)
+    assert "one" in str(missing.value)
+    assert str(missing.value).endswith("; how to add one: docs/plugins.md")
+    assert "install " not in str(missing.value)
+    assert "did you mean" not in str(missing.value)
+
+
+@pytest.mark.parametrize("typed", ["NIMBUS", "nimbos", " nimbus"])
+def test_harm_28_the_nearest_installed_plugin_is_suggested(typed: str, installed: Path) -> None:
+    put(installed, "cloud-nimbus", "nimbus", "cloud_nimbus_alone")
+    with pytest.raises(PluginMissing, match=r"did you mean 'nimbus'\?$"):
+        load(GROUP, typed)
 
 
 def test_two_distributions_of_one_name_are_refused(installed: Path) -> None:

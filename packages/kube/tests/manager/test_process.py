@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import socket
 import weakref
 from collections.abc import AsyncGenerator, Iterator
@@ -97,3 +98,16 @@ def test_a_port_that_is_taken_is_said_in_one_line(
         assert run(settings(kubeconfig=str(write()), metrics_port=port), lambda _: None) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.endswith("choose another --metrics-port")
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_sec_09_that_the_api_server_is_not_verified_is_said_at_the_start(
+    write: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        blind = str(write(cluster={"insecure-skip-tls-verify": True}))
+        assert run(settings(kubeconfig=blind, metrics_port=port), lambda _: None) == 2
+    first = json.loads(capsys.readouterr().err.splitlines()[0])
+    assert first["level"] == "warning"
+    assert "insecure-skip-tls-verify is true" in first["message"]

@@ -17,6 +17,7 @@ from moorage_kube.manager.settings import (
     in_group,
     load,
     new_identity,
+    without_effect,
 )
 
 
@@ -235,3 +236,17 @@ def test_no_two_processes_have_one_identity(monkeypatch: pytest.MonkeyPatch) -> 
     first, second = new_identity(), new_identity()
     assert first != second
     assert first.startswith("example-0_")
+
+
+class OldSettings(ExampleSettings):
+    """With a flag that is only understood."""
+
+    speed: str | None = Field(
+        None, description="Without effect: it is fast.", json_schema_extra=without_effect("--quick")
+    )
+
+
+@pytest.mark.parametrize("flags", [["--speed"], ["--speed=9"], ["--quick", "9"]])
+def test_a_setting_without_effect_is_understood_and_named(flags: list[str]) -> None:
+    assert load(OldSettings, flags).ineffective() == ["--speed: Without effect: it is fast."]
+    assert load(OldSettings, ["--link", "eth1"]).ineffective() == []

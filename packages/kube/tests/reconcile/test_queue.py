@@ -88,6 +88,18 @@ def test_so_many_keys_as_workers_are_handled_at_the_same_time() -> None:
     simulate(story)
 
 
+def test_a_queue_can_have_fewer_workers_than_the_process_gives_it() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(most_workers=1), Worker(seconds=1.0)
+        for key in "abcd":
+            queue.add(key)
+        await work(queue, worker)
+        assert worker.most_at_once == 1
+        assert [at for _, at in worker.calls] == [0.0, 1.0, 2.0, 3.0]
+
+    simulate(story)
+
+
 def test_a_key_added_while_it_is_handled_is_handled_once_more_afterwards() -> None:
     async def story() -> None:
         queue, worker = WorkQueue(), Worker(seconds=5.0)
@@ -210,6 +222,57 @@ def test_a_standby_collects_keys_and_handles_them_once_it_leads() -> None:
 
         await work(queue, worker, meanwhile=meanwhile)
         assert worker.calls == [("now", 100.0), ("later", 100.0)]
+
+    simulate(story)
+
+
+async def collected(queue: WorkQueue, keys: str) -> None:
+    """A process that has listed its objects, and leads now."""
+    queue.pause()
+    queue.add(*keys)
+    queue.resume()
+
+
+def test_what_changes_goes_before_what_was_there_at_the_start() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=1.0)
+
+        async def meanwhile() -> None:
+            await collected(queue, "abcdef")
+            await asyncio.sleep(0.5)
+            queue.add("new", "e")
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert [key for key, _ in worker.calls] == ["a", "b", "new", "e", "c", "d", "f"]
+
+    simulate(story)
+
+
+def test_what_was_there_at_the_start_is_not_forgotten_for_that() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker(seconds=1.0)
+
+        async def meanwhile() -> None:
+            await collected(queue, "ab")
+            queue.add(*"0123456789")
+            assert queue.depth == 12
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert "".join(key for key, _ in worker.calls) == "0123a4567b89"
+
+    simulate(story)
+
+
+def test_a_key_that_waits_since_the_start_is_not_put_off() -> None:
+    async def story() -> None:
+        queue, worker = WorkQueue(), Worker()
+
+        async def meanwhile() -> None:
+            await collected(queue, "a")
+            queue.add_after("a", 5.0)
+
+        await work(queue, worker, meanwhile=meanwhile)
+        assert worker.calls == [("a", 0.0)]
 
     simulate(story)
 

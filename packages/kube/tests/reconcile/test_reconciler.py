@@ -15,6 +15,7 @@ from recording_api import WIDGETS, RecordingApi, raw_object
 from moorage_domain.conditions import Condition
 from moorage_domain.errors import Disposition, MendedElsewhere, MoorageError
 from moorage_domain.plans import Finalizer, PlainStatus, Plan
+from moorage_domain.subject import DRY_RUN_ANNOTATION, Subject
 from moorage_kube.cache.store import Store
 from moorage_kube.client import errors as kube
 from moorage_kube.election.lease import LeadershipLost
@@ -23,7 +24,7 @@ from moorage_kube.reconcile.logic import Failure, Pass
 from moorage_kube.reconcile.reconciler import Guards, Reconciler
 from moorage_kube.telemetry.metrics import ControllerMetrics, controller_metrics
 from moorage_kube.writes.rivals import RivalWriter
-from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
+from moorage_kube.writes.subjects import Subjects
 from moorage_kube.writes.writer import ObjectWriter
 from moorage_provider import errors as cloud
 
@@ -73,7 +74,7 @@ class Scene:
         self.api = RecordingApi(on_patch=self._patched)
         self.metrics = controller_metrics(CollectorRegistry(), "widgets")
         self.put(raw_object(KEY))
-        self.writer = ObjectWriter(self.api, WIDGETS, self.store, FINALIZER, lambda: NOW)
+        self.writer = ObjectWriter(self.api, Subjects(WIDGETS, self.store, FINALIZER), lambda: NOW)
         guards = Guards(
             self._check_fence,
             self.dry_run,
@@ -398,7 +399,7 @@ async def test_a_bug_is_raised_though_its_report_can_be_tried_again() -> None:
 
 
 async def test_a_growing_pause_starts_over_after_a_success() -> None:
-    scene = Scene(errors={"observe": kube_error(kube.Unavailable)})
+    scene = Scene(errors={"observe": kube_error(kube.Throttled)})
     pauses = [await scene.reconcile() or 0.0 for _ in range(12)]
     assert 0.75 <= pauses[0] <= 1.0
     assert 225 <= pauses[-1] <= 300
@@ -406,6 +407,13 @@ async def test_a_growing_pause_starts_over_after_a_success() -> None:
     await scene.reconcile()
     scene.errors["observe"] = error
     assert (await scene.reconcile() or 0.0) <= 1.0
+
+
+async def test_an_api_server_that_is_away_is_soon_asked_again() -> None:
+    scene = Scene(errors={"observe": kube_error(kube.Unavailable)})
+    pauses = [await scene.reconcile() or 0.0 for _ in range(12)]
+    assert 0.75 <= pauses[0] <= 1.0
+    assert 11.25 <= pauses[-1] <= 15.0, "nobody reports that it is back"
 
 
 async def test_a_growing_pause_starts_over_for_a_successor_of_the_object() -> None:
@@ -546,11 +554,11 @@ async def test_an_object_that_never_saw_a_dry_run_has_no_condition_about_it() ->
     assert list(scene.conditions) == ["Ready"]
 
 
-async def test_a_plan_without_status_says_nothing_of_its_dry_run() -> None:
+async def test_a_plan_without_status_has_one_in_a_dry_run() -> None:
     scene = Scene(plan=WORK, dry_run=True)
     await scene.reconcile()
-    assert [one for one in scene.log if one != "fence"] == ["report"]
-    assert scene.status == {}
+    assert [one for one in scene.log if one != "fence"] == ["status", "report"]
+    assert list(scene.conditions) == ["DryRun"]
 
 
 # What is assumed.

@@ -16,6 +16,7 @@ from moorage_kube.client.client import Target
 from moorage_kube.client.errors import Forbidden, KubeError, NotFound
 from moorage_kube.client.kinds import NODES, PODS
 from moorage_kube.telemetry.events import Event, EventRecorder
+from moorage_testing import virtual_time
 
 NOTE = Event(PODS, "web-0", "shop", "uid-1", "Normal", "Bound", "10.0.0.1 is on eth0")
 
@@ -82,6 +83,15 @@ async def test_a_note_becomes_an_event_in_the_objects_namespace() -> None:
     assert event["source"]["component"] == event["reportingComponent"] == "moorage-example"
 
 
+async def test_sec_10_an_event_shows_no_credential() -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        await events.publish(replace(NOTE, message="proxy http://me:pa55word@p.example.com fails"))
+        await events.flush(5)
+    (event,) = server.created
+    assert event["message"] == "proxy http://me:***@p.example.com fails"
+
+
 async def test_the_event_of_a_cluster_scoped_object_goes_to_default() -> None:
     server = EventServer()
     async with recorder(server) as events:
@@ -114,6 +124,22 @@ async def test_an_event_that_ran_out_is_made_again() -> None:
         await events.publish(NOTE)
         await events.flush(5)
     assert [event["count"] for event in server.created] == [1, 1]
+
+
+def test_what_is_long_past_is_said_anew_and_only_that() -> None:
+    server, other = EventServer(), replace(NOTE, name="web-1")
+
+    async def play() -> None:
+        async with recorder(server) as events:
+            for pause, event in ((0, NOTE), (400, other), (300, NOTE), (1, other)):
+                await asyncio.sleep(pause)
+                await events.publish(event)
+                await events.flush(5)
+
+    virtual_time.run(play())
+    names = [body["involvedObject"]["name"] for body in server.created]
+    assert names == ["web-0", "web-1", "web-0"]
+    assert len(server.patched) == 1
 
 
 async def test_a_refused_event_is_logged_and_the_next_one_is_written(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from kopf._cogs.clients import api
 
-from moorage_kube.telemetry.logs import configure
+from moorage_kube.telemetry.logs import also_to_file, configure
 
 CREDENTIAL = "eyJhbGciOi.JSUzI1NiIs-ImtpZCI6"
 
@@ -18,6 +21,8 @@ def logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     yield
+    for handler in root.handlers:
+        handler.close()
     root.handlers[:] = before
     root.setLevel(level)
     logging.captureWarnings(capture=False)
@@ -35,6 +40,22 @@ def test_a_json_line_has_the_fixed_keys_and_the_extras(capsys: pytest.CaptureFix
         "object": "a",
         "reason": "B",
     }
+
+
+def test_a_file_gets_the_same_lines_and_never_grows_for_ever(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    configure("text", "info")
+    also_to_file(tmp_path / "moorage.log", "json")
+    logging.getLogger("moorage.x").info("bound n1, by bearer %s", CREDENTIAL)
+    line = json.loads((tmp_path / "moorage.log").read_text())
+    assert line["message"] == "bound n1, by bearer ***"
+    assert "bound n1, by bearer ***" in capsys.readouterr().err
+    for _ in range(75):
+        logging.getLogger("moorage.x").info("x" * 100_000)
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert len(sizes) == 6
+    assert max(sizes) <= 1_000_000
 
 
 def test_a_traceback_is_one_line_under_its_own_key(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,3 +137,22 @@ def test_no_tls_context_shows_in_a_line(capsys: pytest.CaptureFixture[str], form
     written = capsys.readouterr().err
     assert "SSLContext" not in written
     assert "no host a:1 [refused];" in written
+
+
+def test_harm_19_what_kopf_tries_again_is_a_warning_and_what_it_gives_up_an_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("json", "info")
+    kopf = logging.getLogger("kopf._cogs.clients.watching")
+    kopf.error("Request attempt #1/9 failed; will retry: GET https://a/apis -> refused")
+    kopf.error("Request attempt #2/9 failed; TCP closed; will re-authenticate: GET https://a/apis")
+    kopf.error("Request attempt #9/9 failed; escalating: GET https://a/apis -> refused")
+    logging.getLogger("other").error("it failed; will retry: later")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["level"] for line in lines] == ["warning", "warning", "error", "error"]
+
+
+def test_kopf_still_says_what_it_tries_again_in_these_words() -> None:
+    source = inspect.getsource(api)
+    for message in ("failed; will retry: ", "; TCP closed; will re-authenticate: "):
+        assert message in source

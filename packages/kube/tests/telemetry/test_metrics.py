@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from moorage_kube.telemetry.metrics import (
@@ -72,6 +72,30 @@ def test_two_processes_in_one_interpreter_do_not_collide() -> None:
 def test_nothing_is_ready_or_healthy_before_the_probes_are_served() -> None:
     registry = process_metrics("a").registry
     assert (registry.healthy(), registry.ready()) == (False, False)
+
+
+def test_every_replica_says_whether_it_is_ready_and_healthy() -> None:
+    registry = process_metrics("moorage-agent").registry
+    assert registry.get_sample_value("moorage_agent_ready") == 0
+    registry.ready = registry.healthy = lambda: True
+    assert registry.get_sample_value("moorage_agent_ready") == 1
+    assert registry.get_sample_value("moorage_agent_healthy") == 1
+
+
+def test_with_its_name_every_series_says_which_cluster_it_is_of() -> None:
+    process = process_metrics("moorage-agent", "blue")
+    process.requests.labels("get", "nodes", "200").inc()
+    own = Gauge("own", "Has one already.", ["cluster"], registry=process.registry)
+    own.labels("green").set(1)
+    text = generate_latest(process.registry).decode()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert 'own{cluster="green"} 1.0' in lines
+    assert all('cluster="blue"' in line for line in lines if not line.startswith("own"))
+    assert 'code="200"' in text
+    # Nothing of it stays in what is counted.
+    assert generate_latest(process.registry).decode().count('cluster="blue"') == text.count(
+        'cluster="blue"'
+    )
 
 
 def test_the_series_of_a_vanished_object_vanishes_with_the_next_scrape() -> None:

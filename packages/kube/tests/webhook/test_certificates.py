@@ -123,9 +123,11 @@ class TestFiles:
         assert "certificate and key do not fit" in caplog.text
         assert source.serving is serving
         assert source.ready() is None
+        assert "do not fit" in str(source.problem()), "the gauge of it is 1"
         write_pair(tmp_path, other)
         source.refresh()
         assert source.serving is not serving
+        assert source.problem() is None
 
     @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nxx\n", b"\xff\x00"])
     def test_what_is_no_certificate_is_kept_out(self, tmp_path: Path, content: bytes) -> None:

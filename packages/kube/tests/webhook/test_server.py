@@ -60,6 +60,19 @@ async def test_each_decision_is_answered_with_the_uid_of_its_question(tmp_path: 
         assert lab.metric("duration_seconds_count", webhook="/check") == 3
 
 
+async def test_the_older_version_is_answered_in_the_older_version(tmp_path: Path) -> None:
+    question = review(uid="old") | {"apiVersion": "admission.k8s.io/v1beta1"}
+    async with running(tmp_path, [CHECK]) as lab, lab.caller() as session:
+        url = f"{lab.url}/check"
+        async with session.post(
+            url, data=orjson.dumps(question), headers=JSON, server_hostname="localhost"
+        ) as answered:
+            said = orjson.loads(await answered.read())
+    assert (said["apiVersion"], said["kind"]) == ("admission.k8s.io/v1beta1", "AdmissionReview")
+    assert said["response"]["uid"] == "old"
+
+
+NO_REVIEW = "the body is no AdmissionReview:"
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "another method": ({"method": "GET"}, 405, "only POST"),
     "another path": ({"path": "/other"}, 404, "no webhook has this path"),
@@ -69,10 +82,18 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "compressed": ({"headers": JSON | {"Content-Encoding": "br"}}, 415, "no Content-Encoding"),
     "too long": ({"body": b" " * 4097}, 413, "a body has at most 4096 bytes"),
     "no JSON": ({"body": b"{"}, 400, "the body is not JSON"),
-    "deep JSON": ({"body": b"[" * 4000}, 400, "the body is not JSON"),
-    "no object": ({"body": b"[]"}, 400, "the body is not a JSON object"),
-    "an old version": (
-        {"body": review() | {"apiVersion": "admission.k8s.io/v1beta1"}},
+    "JSON that ends early": (
+        {"body": b'{"request": {"object": {"spec": {"a": [1, '}, 400, "the body is not JSON",
+    ),
+    "an object that is no JSON": (
+        {"body": b'{"request": {"object": {"spec": {"a": nope}}}}'}, 400, "the body is not JSON",
+    ),
+    "deep JSON": (
+        {"body": b'{"request": {"object": {"spec": ' + b"[" * 4000}, 400, "the body is not JSON",
+    ),
+    "no object": ({"body": b"[]"}, 400, f"{NO_REVIEW} Expected `object`, got `array`"),
+    "an unknown version": (
+        {"body": review() | {"apiVersion": "admission.k8s.io/v9"}},
         400, "the body is not an AdmissionReview of admission.k8s.io/v1",
     ),
     "another kind": (
@@ -81,22 +102,31 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     "no request": ({"body": review() | {"request": None}}, 400, "the review has no request"),
     "no uid": ({"body": review(uid=...)}, 400, "the request has no uid, or one that is too long"),
-    "a uid that is none": ({"body": review(uid=7)}, 400, "uid is no string"),
+    "a uid that is none": (
+        {"body": review(uid=7)},
+        400, f"{NO_REVIEW} Expected `str | null`, got `int` - at `$.request.uid`",
+    ),
     "a uid without end": (
         {"body": review(uid="x" * 300)}, 400, "the request has no uid, or one that is too long",
     ),
     "another operation": (
         {"body": review(operation="PATCH")}, 400, "the request has no operation that is known",
     ),
-    "no kind": ({"body": review(kind=...)}, 400, "the request has no kind"),
-    "no resource": ({"body": review(resource=None)}, 400, "the request has no resource"),
-    "an object that is none": ({"body": review(object=[])}, 400, "object is no JSON object"),
+    "no kind": ({"body": review(kind=...)}, 400, "the request has no kind, or no resource"),
+    "no resource": (
+        {"body": review(resource=None)}, 400, "the request has no kind, or no resource",
+    ),
+    "an object that is none": (
+        {"body": review(object=[])},
+        400, f"{NO_REVIEW} Expected `object | null`, got `array` - at `$.request.object`",
+    ),
     "a flag that is none": (
-        {"body": review(dryRun="true")}, 400, "dryRun is neither true nor false",
+        {"body": review(dryRun="true")},
+        400, f"{NO_REVIEW} Expected `bool | null`, got `str` - at `$.request.dryRun`",
     ),
     "groups that are none": (
         {"body": review(userInfo={"groups": "admins"})},
-        400, "groups of the user are no list of strings",
+        400, f"{NO_REVIEW} Expected `array | null`, got `str` - at `$.request.userInfo.groups`",
     ),
 }  # fmt: skip
 
@@ -107,15 +137,6 @@ async def test_what_is_no_question_is_refused_in_one_line(tmp_path: Path, name: 
     async with running(tmp_path, [CHECK], Limits(body_bytes=4096)) as lab:
         assert await lab.ask(**asked) == (status, f"{line}\n")
         assert (await lab.ask())[0] == 200
-
-
-async def test_a_body_of_unknown_length_is_refused(tmp_path: Path) -> None:
-    async with running(tmp_path, [CHECK]) as lab:
-        reader, writer = await lab.raw()
-        writer.write(b"POST /check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
-        writer.write(b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
-        assert (await reader.read()).startswith(b"HTTP/1.1 411 Length Required")
-        writer.close()
 
 
 async def test_all_that_the_question_says_arrives(tmp_path: Path) -> None:
@@ -289,3 +310,21 @@ async def test_before_there_is_a_certificate_it_is_not_ready(tmp_path: Path) -> 
         assert lab.server.ready() is None
         assert lab.metric("certificate_expiry_timestamp_seconds") > 0
         assert lab.metric("connections") == 0
+
+
+async def test_what_may_go_wrong_is_counted_from_0(tmp_path: Path) -> None:
+    """Prometheus sees no growth in a series that begins with 1."""
+    async with running(tmp_path, [CHECK]) as lab:
+        shown = {
+            (one.labels["webhook"], one.labels["operation"], one.labels["decision"]): one.value
+            for metric in lab.registry.collect()
+            for one in metric.samples
+            if one.name == "moorage_lab_webhook_requests_total"
+        }
+    failed = {
+        ("/check", "CREATE", "failed"),
+        ("/check", "UPDATE", "late"),
+        ("/check", "", "refused"),
+    }
+    assert failed | {("", "", "refused")} <= shown.keys()
+    assert set(shown.values()) == {0.0}

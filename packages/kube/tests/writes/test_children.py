@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from moorage_domain.owners import controller_uid
+from moorage_domain.subject import Subject
 from moorage_kube.cache.store import Store
 from moorage_kube.client.errors import AlreadyExists, Conflict
 from moorage_kube.client.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES
 from moorage_kube.writes.children import ChildWriter
-from moorage_kube.writes.owners import controller_uid
-from moorage_kube.writes.subject import Subject
 from moorage_testing.apiserver import ApiServer, client_in_memory
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from recording_api import raw_object
 
+from moorage_domain.subject import Subject
 from moorage_kube.writes.finalizers import finalizer_patch
-from moorage_kube.writes.subject import Subject
 
 OURS, THEIRS = "example.dev/ours", "example.dev/theirs"
 

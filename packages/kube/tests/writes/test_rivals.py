@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from recording_api import raw_object
 
+from moorage_domain.subject import Subject
 from moorage_kube.client import backoff
 from moorage_kube.writes.rivals import CALM_SECONDS, Rivals, RivalWriter
-from moorage_kube.writes.subject import Subject
 
 KEY = "w1"
 OURS, THEIRS = {"by": "us"}, {"by": "them"}

@@ -12,8 +12,8 @@ from recording_api import merged, raw_object
 
 from moorage_domain.conditions import Condition
 from moorage_domain.plans import PlainStatus
+from moorage_domain.subject import Subject
 from moorage_kube.writes.status import changes, status_patch
-from moorage_kube.writes.subject import Subject
 
 BEFORE, NOW = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 READY = Condition("Ready", "True", "Settled", "all is well")
@@ -145,3 +145,14 @@ def test_applied_to_the_old_a_patch_gives_the_new_and_then_nothing_is_left_to_do
     assert after == old | new
     assert changes(after, new) == {}
     assert old == before
+
+
+def test_a_kind_without_a_place_for_the_generation_gets_none() -> None:
+    ready = wire("Ready", "True", "Settled", message="all is well")
+    del ready["observedGeneration"]
+    wanted = PlainStatus((READY,), {"address": "a"})
+    patch = status_patch(subject(generation=3), wanted, lambda: BEFORE, has_generation=False)
+    assert patch is not None
+    assert patch["status"] == {"address": "a", "conditions": [ready]}
+    there = subject(patch["status"], generation=4)
+    assert status_patch(there, wanted, lambda: NOW, has_generation=False) is None

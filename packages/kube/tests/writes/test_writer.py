@@ -11,11 +11,12 @@ from recording_api import WIDGETS, RecordingApi, raw_object
 
 from moorage_domain.conditions import Condition
 from moorage_domain.plans import PlainStatus
+from moorage_domain.subject import DRY_RUN_ANNOTATION, Subject
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import ListQuery, Target
 from moorage_kube.client.errors import Conflict, Forbidden, NotFound, Unavailable
 from moorage_kube.writes.rivals import RivalWriter
-from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
+from moorage_kube.writes.subjects import Subjects
 from moorage_kube.writes.writer import ObjectWriter, last_status_writer
 
 NOW = "2026-01-02T00:00:00Z"
@@ -32,7 +33,7 @@ class Scene:
     def __init__(self) -> None:
         self.api = RecordingApi()
         self.store: Store[View] = Store(lambda raw: View(Subject.of(raw)))
-        self.writer = ObjectWriter(self.api, WIDGETS, self.store, OURS, lambda: NOW)
+        self.writer = ObjectWriter(self.api, Subjects(WIDGETS, self.store, OURS), lambda: NOW)
         self.put(raw_object("w1"))
 
     def put(self, raw: dict[str, Any]) -> None:

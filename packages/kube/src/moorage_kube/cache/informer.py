@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from moorage_domain.kinds import Kind
 from moorage_kube.cache.store import Listing, Store, key_of, version_number
 from moorage_kube.client.backoff import Backoff
-from moorage_kube.client.client import EVERYTHING, Client, ListQuery, WatchEvent
+from moorage_kube.client.client import EVERYTHING, Client, ListQuery, Page, WatchEvent
 from moorage_kube.client.errors import Gone, KubeError, NotFound, Throttled, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,10 @@ T = TypeVar("T")
 COMPARE_SECONDS = 60.0
 """How often it is asked whether the API server went back in time."""
 WARNING_SECONDS = 60.0
+TURN_OBJECTS = 10
+"""So many of a list are taken in before everybody else has a turn: they take half a millisecond."""
 NOT_INSTALLED_SECONDS = 5.0
+OPTIONAL_SECONDS = 60.0
 """The longest pause while there is no such kind: its CRD may come any moment."""
 _BACKOFF = Backoff(0.5, 30.0)
 _SHORT_WATCH_SECONDS = 1.0
@@ -84,6 +87,7 @@ class Informer(Generic[T]):
 
     Attributes:
         name: how probes and logs call it.
+        optional: whether a kind that is not served just has no objects, until it is served.
         listed: set once the store has been complete.
         failure: why the last try failed; ``""`` = it did not.
         last_contact: ``time.monotonic()`` of the last object or bookmark, ``None`` = none yet.
@@ -99,6 +103,7 @@ class Informer(Generic[T]):
         source: Source | None = None,
     ) -> None:
         self.kind = kind
+        self.optional = False
         self.store = store
         self.name = kind.plural
         self.listed = asyncio.Event()
@@ -109,6 +114,7 @@ class Informer(Generic[T]):
         self._query = query
         self._version = ""
         self._failures = 0
+        self._gone = False
         self._warned: tuple[type[KubeError], float] | None = None
         self._round: asyncio.Timeout | None = None
         self._waiting: list[asyncio.Future[None]] = []
@@ -149,7 +155,10 @@ class Informer(Generic[T]):
                 self._version = ""
             if not self._version:
                 await self._list()
-            await self._follow()
+            if self._version:
+                await self._follow()
+            else:
+                await asyncio.sleep(OPTIONAL_SECONDS)
         except KubeError as error:
             await asyncio.sleep(self._pause(error))
 
@@ -167,17 +176,27 @@ class Informer(Generic[T]):
         _answer(asked, None)
 
     async def _read_pages(self) -> str:
-        """Take a whole list in; returns its resourceVersion."""
-        listing, version = Listing(self.store), ""
+        """Take a whole list in; returns its resourceVersion, ``""``: the kind is not served."""
+        listing = Listing(self.store)
+        version = ""
+        try:
+            version = await self._read(listing)
+        except NotFound:
+            if not self.optional:
+                raise
+        listing.finish()
+        self.listed.set()
+        return version
+
+    async def _read(self, listing: Listing[T]) -> str:
+        version = ""
         async with aclosing(self._client.pages(self.kind, self._query)) as pages:
             async for page in pages:
                 self.last_contact = time.monotonic()
-                listing.add(page.items, page.resource_version)
                 version = page.resource_version
+                await _take_in(listing, page)
                 # It takes tens of MB, and must not stay while the next one is read.
                 del page
-        listing.finish()
-        self.listed.set()
         return version
 
     async def _follow(self) -> None:
@@ -250,7 +269,10 @@ class Informer(Generic[T]):
         self._failures += 1
         if isinstance(error, Gone):
             self._version = ""
-            if self._failures == 1:
+            # An answer, also after an outage: nothing is won by a pause before the list. Where that
+            # is too old as well, pauses grow.
+            first, self._gone = not self._gone, True
+            if first:
                 logger.info("%s are listed again: %s", self.name, error)
                 return 0.0
         self.failure = self._described(error)
@@ -284,10 +306,18 @@ class Informer(Generic[T]):
 
     def _recovered(self) -> None:
         self._failures = 0
+        self._gone = False
         self.failure = ""
         if self._warned is not None:
             self._warned = None
             logger.info("%s are up to date again", self.name)
+
+
+async def _take_in(listing: Listing[T], page: Page) -> None:
+    """A few objects at a time: who answers requests, or must renew a Lease, has a turn between."""
+    for begin in range(0, max(len(page.items), 1), TURN_OBJECTS):
+        listing.add(page.items[begin : begin + TURN_OBJECTS], page.resource_version)
+        await asyncio.sleep(0)
 
 
 def _answer(waiters: list[asyncio.Future[None]], error: KubeError | None) -> None:

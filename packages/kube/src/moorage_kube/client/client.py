@@ -12,10 +12,11 @@ import aiohttp
 
 from moorage_domain.kinds import Kind
 from moorage_kube.client.connection import Connection
-from moorage_kube.client.errors import from_response
+from moorage_kube.client.errors import NotFound, from_response
 from moorage_kube.client.transport import (
     CALL_SECONDS,
     Call,
+    GroupRequest,
     Request,
     Target,
     Transport,
@@ -57,7 +58,7 @@ class ListQuery:
     field_selector: str | None = None
     namespace: str | None = None
     metadata_only: bool = False
-    limit: int = 2000
+    limit: int = 500
 
     def parameters(self) -> dict[str, str]:
         """The selectors as parameters of a request."""
@@ -164,6 +165,17 @@ class Client:
                 async for line in lines(response.content):
                     yield _event(line, request)
 
+    async def served_versions(self, group: str) -> tuple[str, ...]:
+        """The versions of an API group, the preferred one first; none: it is not served."""
+        kind = Kind(group, "", "apigroups", "APIGroup", namespaced=False)
+        try:
+            answer = await self._call(GroupRequest("GET", "get", kind))
+        except NotFound:
+            return ()
+        preferred = (answer.get("preferredVersion") or {}).get("version")
+        versions = [str(one.get("version")) for one in answer.get("versions") or ()]
+        return tuple(sorted(versions, key=lambda one: one != preferred))
+
     async def create(
         self, kind: Kind, body: dict[str, Any], namespace: str | None = None
     ) -> dict[str, Any]:
@@ -184,10 +196,20 @@ class Client:
         return await self._call(Request("PUT", "update", kind, target, body=body))
 
     async def delete(
-        self, kind: Kind, name: str, namespace: str | None = None, uid: str | None = None
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
     ) -> None:
-        """Delete an object; with ``uid`` that very one, else ``Conflict`` is raised."""
-        options = {"preconditions": {"uid": uid}} if uid is not None else None
+        """Delete an object; with ``uid`` that very one, else ``Conflict`` is raised.
+
+        With ``resource_version`` only as it was at that version.
+        """
+        asked = {"uid": uid, "resourceVersion": resource_version}
+        preconditions = {key: value for key, value in asked.items() if value is not None}
+        options = {"preconditions": preconditions} if preconditions else None
         await self._call(Request("DELETE", "delete", kind, Target(name, namespace), body=options))
 
     async def patch(

@@ -11,6 +11,7 @@ import orjson
 
 from moorage_domain import waits
 from moorage_domain.errors import Disposition, MendedElsewhere, MoorageError
+from moorage_domain.redaction import redacted
 
 _TEXT_LIMIT = 300
 
@@ -29,7 +30,7 @@ class KubeError(MoorageError):
         super().__init__(status, reason, message, what)
         self.status = status
         self.reason = reason
-        self.message = message
+        self.message = redacted(message)
         self.what = what
 
     def __str__(self) -> str:
@@ -121,7 +122,9 @@ def from_response(
     reason = str(answer.get("reason") or "Unknown")
     message = str(answer.get("message") or "no reason given")
     if status == _THROTTLED:
-        return Throttled(status, reason, message, what, _seconds(retry_after, answer))
+        # Of an eviction, which budget forbids it.
+        said = " ".join((message, *_causes(answer)))
+        return Throttled(status, reason, said, what, _seconds(retry_after, answer))
     return _type(status, reason, message)(status, reason, message, what)
 
 
@@ -142,6 +145,14 @@ def _status_object(content: bytes) -> Mapping[str, Any]:
         if isinstance(answer, dict):
             return answer
     return {"message": " ".join(content.decode(errors="replace").split())[:_TEXT_LIMIT]}
+
+
+def _causes(answer: Mapping[str, Any]) -> list[str]:
+    """What the answer says beside its message."""
+    details = answer.get("details")
+    causes = details.get("causes") if isinstance(details, Mapping) else None
+    found = [one for one in causes or () if isinstance(one, Mapping)]
+    return [str(one["message"])[:_TEXT_LIMIT] for one in found if one.get("message")]
 
 
 def _seconds(header: str | None, answer: Mapping[str, Any]) -> float | None:

@@ -94,6 +94,15 @@ class Request:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class GroupRequest(Request):
+    """A request for what the API server says of the group of a kind."""
+
+    @property
+    def path(self) -> str:
+        return f"/apis/{self.kind.group}"
+
+
 class Transport:
     """Sends requests over connections that it keeps, with the current credentials."""
 

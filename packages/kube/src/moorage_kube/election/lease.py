@@ -365,7 +365,7 @@ class LeaseElection:
             return
         self._last_holder = holder
         since = lease["spec"].get("acquireTime") or "an unknown time"
-        logger.info("waiting: lease %s is held by %s since %s", self._what, holder, since)
+        logger.info("standing by: lease %s is held by %s since %s", self._what, holder, since)
 
     def _whom_it_replaces(self, lease: dict[str, Any]) -> str:
         holder = _holder(lease)

@@ -1,4 +1,4 @@
-"""Whom a Lease goes with: the ServiceAccount that its holder runs under."""
+"""Whom a Lease, or what else a process makes for itself, goes with: its ServiceAccount."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ReviewApi(Protocol):
 
 
 async def ask_for_owners(client: ReviewApi, namespace: str) -> list[dict[str, str]]:
-    """``ownerReferences`` of a Lease in this namespace, ``[]`` = nobody there owns it.
+    """``ownerReferences`` of an object of ours in this namespace, ``[]`` = nobody there owns it.
 
     So nothing is left of an installation that is removed. Where nobody answers who this process
-    is, the Lease stays: that keeps nobody from leading.
+    is, the object stays: a Lease keeps nobody from leading.
     """
     body = {"apiVersion": SELF_SUBJECT_REVIEWS.api_version, "kind": SELF_SUBJECT_REVIEWS.name}
     try:

@@ -55,7 +55,7 @@ class Lifecycle:
 
         Raises :class:`moorage_kube.telemetry.probes.ProbesFailed` where the port is taken.
         """
-        self._metrics = process_metrics(self._settings.prog)
+        self._metrics = process_metrics(self._settings.prog, self._settings.cluster_name or "")
         identity = new_identity()
         client = await self._open_client()
         events = EventRecorder(client, self._settings.prog, identity)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 import aiohttp
-import kopf
 import orjson
 
 from moorage_kube.client.channel import Channel, Sending, describe
 from moorage_kube.client.connection import Connection
 from moorage_kube.client.errors import Unavailable
+from moorage_kube.manager.kopf_alone import kopf
 
 _REDIRECTS = range(300, 400)
 _THROTTLED = 429

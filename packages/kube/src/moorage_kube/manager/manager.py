@@ -22,25 +22,11 @@ from moorage_kube.reconcile.reconciler import Guards, Reconciler
 from moorage_kube.telemetry.events import EventRecorder
 from moorage_kube.telemetry.metrics import ProcessMetrics, controller_metrics
 from moorage_kube.telemetry.probes import Check
+from moorage_kube.writes.subjects import Subjects
 from moorage_kube.writes.writer import ObjectWriter
 
 T = TypeVar("T")
 Run = Callable[[], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Subjects:
-    """The objects a controller reconciles, whose status and finalizer the reconciler writes.
-
-    Attributes:
-        store: its projections have an attribute ``subject``, a
-            :class:`moorage_kube.writes.subject.Subject`.
-        finalizer: ``""`` = plans name none.
-    """
-
-    kind: Kind
-    store: Store[Any]
-    finalizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +82,7 @@ class Manager:
     metrics: ProcessMetrics
     controllers: list[Controller] = field(default_factory=list)
     background: list[Background] = field(default_factory=list)
-    servers: list[str] = field(default_factory=list)
+    servers: dict[str, Server] = field(default_factory=dict)
     checks: dict[str, Check] = field(default_factory=dict)
     on_leading: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stopping: list[Callable[[float], Awaitable[None]]] = field(default_factory=list)
@@ -162,13 +148,11 @@ class Manager:
 
         ``name`` names its metrics. Without ``subjects`` plans have neither status nor finalizer.
         """
-        writer = subjects and ObjectWriter(
-            self.client, subjects.kind, subjects.store, subjects.finalizer
-        )
+        writer = ObjectWriter(self.client, subjects) if subjects else None
         guards = Guards(
             self.election.fence,
             dry_run=self.settings.dry_run,
-            writer=writer or None,
+            writer=writer,
             assumed=assumed,
         )
         metrics = controller_metrics(self.registry, name)
@@ -191,7 +175,7 @@ class Manager:
         the actions in hand are finished and the Lease is released meanwhile.
         """
         self.run_always(name, server.run)
-        self.servers.append(name)
+        self.servers[name] = server
         self.require(name, server.ready)
 
     def require(self, name: str, check: Check) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 
 
@@ -21,21 +23,18 @@ class PluginUnfit(PluginError):
     """What the plug-in makes lacks a member that is needed here."""
 
 
-def load(group: str, name: str) -> object:
+def load(group: str, name: str, docs: str = "") -> object:
     """The object that the entry point ``name`` of ``group`` names.
 
-    Raises :class:`PluginMissing` (naming what is installed and what to install),
+    ``docs``: the page about these plug-ins, for whoever asked for one that is absent.
+
+    Raises :class:`PluginMissing` (naming what is installed, and what was probably meant),
     :class:`PluginConflict`, and whatever the import of the plug-in raises.
     """
     offered = entry_points(group=group)
     found = [point for point in offered if point.name == name]
     if not found:
-        installed = ", ".join(sorted({point.name for point in offered})) or "none"
-        msg = (
-            f"no {group} plug-in {name!r}; installed: {installed}; "
-            f"try pip install {_package(group, name)}"
-        )
-        raise PluginMissing(msg)
+        raise PluginMissing(_missing(group, name, {point.name for point in offered}, docs))
     if len(found) > 1:
         owners = ", ".join(sorted(point.dist.name if point.dist else "?" for point in found))
         msg = (
@@ -63,7 +62,10 @@ def require(group: str, name: str, made: object, protocol: type) -> None:
         raise PluginUnfit(msg)
 
 
-def _package(group: str, name: str) -> str:
-    """The distribution that would offer it: ``moorage.providers`` + ``aws`` is one of ours."""
-    family, _, kind = group.rpartition(".")
-    return "-".join(part for part in (family, kind.removesuffix("s"), name) if part)
+def _missing(group: str, name: str, installed: Iterable[str], docs: str) -> str:
+    """What is there instead. Never a package to install: whoever types a name may mistype it."""
+    names = sorted(installed)
+    nearest = difflib.get_close_matches(name.strip().lower(), names, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    see = f"; how to add one: {docs}" if docs else ""
+    return f"no {group} plug-in {name!r}; installed: {', '.join(names) or 'none'}{hint}{see}"

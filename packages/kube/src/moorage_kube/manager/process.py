@@ -8,12 +8,11 @@ import logging
 from collections.abc import Iterator
 from typing import Any, cast
 
-import kopf
-
 from moorage_domain.kinds import Kind
 from moorage_kube.cache.kopf_source import KopfSource
 from moorage_kube.client.connection import ConfigError, Connection, load_connection
 from moorage_kube.manager import garbage
+from moorage_kube.manager.kopf_alone import kopf
 from moorage_kube.manager.lifecycle import Lifecycle
 from moorage_kube.manager.login import log_in
 from moorage_kube.manager.manager import Setup
@@ -40,8 +39,12 @@ def run(settings: CommonSettings, setup: Setup) -> int:
     2: it cannot start as configured; one line on stderr says what to change.
     """
     logs.configure(settings.log_format, settings.log_level)
+    for what in settings.ineffective():
+        logger.warning("%s", what)
     try:
         connection = load_connection(settings.kubeconfig)
+        for risk in connection.risks():
+            logger.warning("%s", risk)
         return asyncio.run(_operate(settings, connection, setup))
     except (ConfigError, ProbesFailed) as error:
         refuse(settings.prog, str(error))

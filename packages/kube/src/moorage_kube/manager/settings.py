@@ -48,6 +48,11 @@ def in_group(group: str, *flags: str) -> dict[str, Any]:
     return {"group": group, "flags": list(flags)}
 
 
+def without_effect(*flags: str) -> dict[str, Any]:
+    """Of a field that is only understood; its description says why it changes nothing."""
+    return in_group("without effect", *flags) | {"without_effect": True}
+
+
 class CommonSettings(BaseSettings):
     """What every process can be set to. Flags win over environment, file and defaults.
 
@@ -117,6 +122,14 @@ class CommonSettings(BaseSettings):
     log_level: LogLevel = Field(
         "info", description="Least important lines shown.", json_schema_extra=in_group("output")
     )
+
+    def ineffective(self) -> list[str]:
+        """Of each setting that was given and changes nothing: its flag, and why."""
+        return [
+            f"--{name.replace('_', '-')}: {type(self).model_fields[name].description}"
+            for name in sorted(self.model_fields_set)
+            if "without_effect" in _extra(type(self).model_fields[name])
+        ]
 
     @classmethod
     def settings_customise_sources(
@@ -247,11 +260,15 @@ def _flags(cls: type[CommonSettings], argv: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--version", action="version", version=f"{cls.prog} {cls.version}")
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, field in cls.model_fields.items():
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        extra = _extra(field)
         title = str(extra.get("group", cls.prog))
         group = groups.setdefault(title, parser.add_argument_group(title))
         _add_flag(group, name, field, extra)
     return {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
+
+
+def _extra(field: FieldInfo) -> Mapping[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def _add_flag(
@@ -263,7 +280,18 @@ def _add_flag(
     text = f"{field.description}{allowed} [{', '.join(environment_names(name, field))}{default}]"
     flags = ("--" + name.replace("_", "-"), *extra.get("flags", ()))
     help_text = text.replace("%", "%%")
-    if field.annotation is bool:
+    if "without_effect" in extra:
+        # With a value and without, as its first version took it.
+        group.add_argument(
+            *flags,
+            dest=name,
+            default=None,
+            nargs="?",
+            const="true",
+            metavar="VALUE",
+            help=help_text,
+        )
+    elif field.annotation is bool:
         group.add_argument(
             *flags, dest=name, default=None, action=argparse.BooleanOptionalAction, help=help_text
         )

@@ -7,7 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from moorage_kube.telemetry.logs import on_one_line, without_credentials
+from moorage_domain.redaction import redacted
+from moorage_kube.telemetry.logs import on_one_line
 
 MESSAGE = Path("/dev/termination-log")
 """What the kubelet puts there by default; ``kubectl describe pod`` shows what is in it."""
@@ -20,7 +21,7 @@ def explain(reason: str) -> None:
     # Elsewhere a file of this name is somebody else's.
     if "KUBERNETES_SERVICE_HOST" not in os.environ or not MESSAGE.is_file():
         return
-    text = on_one_line(without_credentials(reason)).encode(errors="replace")[:MOST_BYTES]
+    text = on_one_line(redacted(reason)).encode(errors="replace")[:MOST_BYTES]
     # What is cut in the middle of a character would not be text any more.
     whole = text.decode(errors="ignore")
     with suppress(OSError):
@@ -29,6 +30,6 @@ def explain(reason: str) -> None:
 
 def refuse(prog: str, reason: str) -> None:
     """Say in one line why the process cannot start as it is configured."""
-    line = f"{prog}: {on_one_line(without_credentials(reason))}"
+    line = f"{prog}: {on_one_line(redacted(reason))}"
     sys.stderr.write(f"{line}\n")
     explain(line)

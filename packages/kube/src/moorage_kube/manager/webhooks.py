@@ -9,7 +9,9 @@ from pydantic import Field, model_validator
 
 from moorage_kube.manager.manager import Manager
 from moorage_kube.manager.settings import CommonSettings, in_group
+from moorage_kube.webhook.callers import Callers
 from moorage_kube.webhook.certificates import Certificates, FileCertificates
+from moorage_kube.webhook.connections import Limits
 from moorage_kube.webhook.metrics import webhook_metrics
 from moorage_kube.webhook.self_managed import Place, SelfManagedCertificates
 from moorage_kube.webhook.server import DEFAULT_PORT, Address, WebhookServer
@@ -34,8 +36,9 @@ class WebhookSettings(CommonSettings):
     webhook_name: str = Field(
         "",
         description=(
-            "Name of the Service of the webhooks, of their configurations and, with -tls, of the"
-            " Secret of their own certificates; empty: the command's name."
+            "Name of the Service of the webhooks, of their configurations, which may have the"
+            " namespace and a dot in front, and, with -tls, of the Secret of their own"
+            " certificates; empty: the command's name."
         ),
         json_schema_extra=in_group("webhooks"),
     )
@@ -64,11 +67,20 @@ class WebhookSettings(CommonSettings):
         if self.webhook_certificate:
             return FileCertificates(Path(self.webhook_certificate), Path(self.webhook_key))
         name = self.webhook_name or self.prog
-        place = Place(manager.namespace, name, f"{name}-tls", (name,), (name,))
+        configurations = (name, f"{manager.namespace}.{name}")
+        place = Place(manager.namespace, name, f"{name}-tls", configurations, configurations)
         return SelfManagedCertificates(manager.client, place)
 
+    def callers(self) -> Callers | None:
+        """Who may call; ``None``: whoever can reach the port."""
+        return None
 
-def serve_webhooks(manager: Manager, *webhooks: Webhook) -> WebhookServer:
+
+def serve_webhooks(
+    manager: Manager,
+    *webhooks: Webhook,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> WebhookServer:
     """Serve them on every replica, as the settings of the process say.
 
     Raises ``TypeError`` where these are no :class:`WebhookSettings`. Without certificate files it
@@ -82,6 +94,8 @@ def serve_webhooks(manager: Manager, *webhooks: Webhook) -> WebhookServer:
         settings.certificates(manager),
         webhook_metrics(settings.prog, manager.registry),
         Address(settings.webhook_host, settings.webhook_port),
+        limits,
     )
+    server.callers = settings.callers()
     manager.serve("webhooks", server)
     return server

@@ -7,7 +7,8 @@ from typing import Generic, Protocol, TypeVar
 
 from moorage_domain.errors import Disposition, MoorageError, disposition_of
 from moorage_domain.plans import Plan
-from moorage_kube.writes.subject import Subject
+from moorage_domain.redaction import redacted
+from moorage_domain.subject import Subject
 
 ObservedT = TypeVar("ObservedT")
 ActionT = TypeVar("ActionT")
@@ -36,7 +37,7 @@ class Failure:
         disposition, name = disposition_of(error), type(error).__name__
         if isinstance(error, MoorageError):
             return cls(disposition, name, str(error), error, error.retry_after)
-        return cls(disposition, name, f"{name}: {error}", error)
+        return cls(disposition, name, redacted(f"{name}: {error}"), error)
 
 
 @dataclass(frozen=True, slots=True)

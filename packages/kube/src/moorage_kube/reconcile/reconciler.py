@@ -10,19 +10,22 @@ from typing import Any, ClassVar, Generic
 
 from moorage_domain.errors import ELSEWHERE_SECONDS, Disposition, MoorageError
 from moorage_domain.plans import Finalizer, Plan
+from moorage_domain.subject import Subject
 from moorage_kube.client.backoff import Backoff
+from moorage_kube.client.errors import Unavailable
 from moorage_kube.election.lease import LeadershipLost
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_kube.reconcile.dry_run import dry_run_of, real_run_of
 from moorage_kube.reconcile.logic import ActionT, Failure, Logic, ObservedT, Pass
 from moorage_kube.telemetry.metrics import ControllerMetrics
-from moorage_kube.writes.subject import Subject
 from moorage_kube.writes.writer import ObjectWriter
 
 logger = logging.getLogger(__name__)
 
 _STALE = Backoff(0.05, 5.0)
 _RETRY = Backoff(1.0, 300.0)
+# The API server is away, and nobody reports that it is back.
+_AWAY = Backoff(1.0, 15.0)
 
 
 class SubjectGone(MoorageError):
@@ -57,6 +60,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         self._logic = logic
         self._guards = guards
         self._metrics = metrics
+        self._dry_run = guards.writer.dry_run if guards.writer else ""
         self._failures: dict[str, int] = {}
         self._logged: dict[tuple[str, bool], tuple[str, str]] = {}
 
@@ -116,9 +120,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
     ) -> Plan[ActionT]:
         plan = self._logic.decide(observed)
         if dry_run:
-            plan = dry_run_of(plan)
+            plan = dry_run_of(plan, self._dry_run)
         elif subject is not None:
-            plan = real_run_of(plan, subject)
+            plan = real_run_of(plan, subject, self._dry_run)
         if self._guards.assumed is not None:
             self._guards.assumed.replace(key, plan.assumes)
         self._log(key, plan.reason, plan.message)
@@ -197,5 +201,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         if failure.retry_after is not None:
             # A retry without any pause is never what was meant.
             return max(failure.retry_after, _STALE.pause(failures))
+        if isinstance(failure.cause, Unavailable):
+            return _AWAY.pause(failures)
         backoff = _STALE if failure.disposition is Disposition.STALE else _RETRY
         return backoff.pause(failures)

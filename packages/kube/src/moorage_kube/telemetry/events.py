@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from moorage_domain.kinds import Kind
+from moorage_domain.redaction import redacted
 from moorage_kube.client.client import Target
 from moorage_kube.client.errors import KubeError, NotFound
 from moorage_kube.client.kinds import EVENTS
@@ -108,6 +109,7 @@ class EventRecorder:
         self._forget_before(now - _SAME_SECONDS)
         body = self._body(event)
         await self._client.create(EVENTS, body, body["metadata"]["namespace"])
+        self._written.pop(event, None)
         self._written[event] = _Written(body["metadata"]["name"], now)
 
     async def _repeat(self, event: Event, written: _Written) -> bool:
@@ -121,9 +123,12 @@ class EventRecorder:
         return True
 
     def _forget_before(self, moment: float) -> None:
-        self._written = {
-            event: written for event, written in self._written.items() if written.at >= moment
-        }
+        # They stand in the order in which they were written.
+        while self._written:
+            first = next(iter(self._written))
+            if self._written[first].at >= moment:
+                return
+            del self._written[first]
 
     def _body(self, event: Event) -> dict[str, Any]:
         namespace = event.namespace or "default"
@@ -146,7 +151,7 @@ class EventRecorder:
             | ({"namespace": event.namespace} if event.namespace else {}),
             "type": event.type,
             "reason": event.reason,
-            "message": _cut(event.message),
+            "message": _cut(redacted(event.message)),
             "source": {"component": self._component, "host": self._instance},
             "reportingComponent": self._component,
             "reportingInstance": self._instance,

@@ -5,23 +5,21 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
+from moorage_domain.redaction import redacted
+
 LogFormat = Literal["json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-# aiohttp puts whole requests, headers included, into the repr of its errors; a traceback or a
-# third party's %r may bring one here.
-_CREDENTIAL = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}")
-# aiohttp names the TLS context in the text of its errors, and that has no text of its own.
-_TLS = re.compile(
-    r"\s*\bssl[:=]<ssl\.SSLContext object at 0x[0-9a-f]+>|<ssl\.SSLContext object[^>]*>"
-)
 # Whoever writes an object may write a line break or a terminal's escape sequence into it. The
 # separators of Unicode break lines too, for some readers.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_TRIED_AGAIN = ("; will retry: ", "; will re-authenticate: ")
 _COLOURS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 
@@ -33,6 +31,7 @@ def configure(log_format: LogFormat = "json", level: LogLevel = "info") -> None:
     is one line whatever its message holds, and every line of a traceback begins with ``|``.
     """
     stream = logging.StreamHandler(sys.stderr)
+    stream.addFilter(_Retries())
     stream.setFormatter(_Json() if log_format == "json" else _Text(colour=sys.stderr.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [stream]
@@ -44,9 +43,15 @@ def configure(log_format: LogFormat = "json", level: LogLevel = "info") -> None:
     logging.captureWarnings(capture=True)
 
 
-def without_credentials(text: str) -> str:
-    """``text`` with the secrets of HTTP Authorization headers blotted out."""
-    return _CREDENTIAL.sub(r"\1 ***", text)
+def also_to_file(path: Path, log_format: LogFormat = "json") -> None:
+    """Write all logging into a file, too: 1 MB, then a new one, and the last five are kept.
+
+    Raises ``OSError`` where the file cannot be written.
+    """
+    file = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=5, encoding="utf-8")
+    file.addFilter(_Retries())
+    file.setFormatter(_Json() if log_format == "json" else _Text(colour=False))
+    logging.getLogger().addHandler(file)
 
 
 def on_one_line(text: str) -> str:
@@ -54,8 +59,16 @@ def on_one_line(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def _clean(text: str) -> str:
-    return _TLS.sub("", without_credentials(text))
+class _Retries(logging.Filter):
+    """What kopf tries again by itself is a warning, though it says so as an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("kopf") or record.levelno != logging.ERROR:
+            return True
+        message = record.getMessage()
+        if any(text in message for text in _TRIED_AGAIN):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
 
 
 class _Json(JsonFormatter):
@@ -74,7 +87,7 @@ class _Json(JsonFormatter):
         return {"ts": record.pop("ts", None)} | record | {"level": record["level"].lower()}
 
     def format(self, record: logging.LogRecord) -> str:
-        return _clean(super().format(record))
+        return redacted(super().format(record))
 
 
 class _Text(logging.Formatter):
@@ -83,7 +96,7 @@ class _Text(logging.Formatter):
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        line = _clean(super().format(record))
+        line = redacted(super().format(record))
         if not self._colour:
             return line
         return f"\x1b[{_COLOURS.get(record.levelname, '0')}m{line}\x1b[0m"

@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -24,14 +25,30 @@ class ProbedRegistry(CollectorRegistry):
     """The series of one process, and for gauges what its probes would answer now.
 
     Attributes:
+        cluster: value of the label ``cluster`` of every series; ``""`` = no such label.
         healthy: whether ``/healthz`` would be 200; set once the probes are served.
         ready: the same of ``/readyz``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: str = "") -> None:
         super().__init__()
+        self.cluster = cluster
         self.healthy: Callable[[], bool] = lambda: False
         self.ready: Callable[[], bool] = lambda: False
+
+    def collect(self) -> Iterable[Metric]:
+        """All families; one Prometheus may see several clusters."""
+        for family in super().collect():
+            if self.cluster:
+                family.samples = [_in_cluster(one, self.cluster) for one in family.samples]
+            yield family
+
+
+def _in_cluster(sample: Sample, cluster: str) -> Sample:
+    """A sample with the label ``cluster``; its own one stays."""
+    if "cluster" in sample.labels:
+        return sample
+    return sample._replace(labels={"cluster": cluster, **sample.labels})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +58,14 @@ class ProcessMetrics:
     Attributes:
         registry: what ``/metrics`` shows; controllers add their series here.
         requests: requests to the API server by ``verb``, ``resource``, ``code``.
+        healthy: what ``/healthz`` would answer.
+        ready: what ``/readyz`` would answer.
     """
 
     registry: ProbedRegistry
     requests: Counter
+    healthy: Gauge
+    ready: Gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +88,9 @@ def metric_name(owner: str, rest: str) -> str:
     return f"moorage_{owner.removeprefix('moorage-').replace('-', '_')}_{rest}"
 
 
-def process_metrics(command: str) -> ProcessMetrics:
-    """The series of a process, named after its command."""
-    registry = ProbedRegistry()
+def process_metrics(command: str, cluster: str = "") -> ProcessMetrics:
+    """The series of a process, named after its command; all say in which cluster it runs."""
+    registry = ProbedRegistry(cluster)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
@@ -79,7 +100,11 @@ def process_metrics(command: str) -> ProcessMetrics:
         ["verb", "resource", "code"],
         registry=registry,
     )
-    return ProcessMetrics(registry, requests)
+    healthy = Gauge(metric_name(command, "healthy"), "1 = /healthz is 200.", registry=registry)
+    healthy.set_function(lambda: float(registry.healthy()))
+    ready = Gauge(metric_name(command, "ready"), "1 = /readyz is 200.", registry=registry)
+    ready.set_function(lambda: float(registry.ready()))
+    return ProcessMetrics(registry, requests, healthy, ready)
 
 
 def controller_metrics(registry: CollectorRegistry, controller: str) -> ControllerMetrics:

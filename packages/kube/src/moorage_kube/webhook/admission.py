@@ -1,10 +1,12 @@
-"""AdmissionReview v1 on the wire: read a question strictly, write its answer."""
+"""AdmissionReview on the wire: read a question strictly, write its answer."""
 
 from __future__ import annotations
 
 import base64
+from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from moorage_domain.admission import (
@@ -16,36 +18,81 @@ from moorage_domain.admission import (
     Patched,
     User,
 )
+from moorage_kube.webhook.unread import Unread
 
-API_VERSION: Final = "admission.k8s.io/v1"
+GROUP: Final = "admission.k8s.io"
+VERSIONS: Final = ("v1", "v1beta1")
+"""The older one differs in nothing that is read or written here, and is still asked in."""
 KIND: Final = "AdmissionReview"
 OPERATIONS: Final = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 _MOST_UID: Final = 256
+_VERSION_OF: Final = {f"{GROUP}/{version}": version for version in VERSIONS}
 
 
 class BadReview(Exception):
-    """What was sent is no AdmissionReview v1 with a question; one line says why."""
+    """What was sent is no AdmissionReview with a question; one line says why."""
+
+
+class _Kind(msgspec.Struct, gc=False):
+    """``kind`` and ``resource``; each has one of the last two."""
+
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+    resource: str = ""
+
+
+class _User(msgspec.Struct, gc=False):
+    username: str = ""
+    uid: str = ""
+    groups: tuple[str, ...] | None = ()
+
+
+class _Request(msgspec.Struct, rename="camel"):
+    """Of what is not named here nothing is parsed."""
+
+    uid: str | None = None
+    operation: str | None = None
+    kind: _Kind | None = None
+    resource: _Kind | None = None
+    sub_resource: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    object: dict[str, msgspec.Raw] | None = None
+    old_object: dict[str, msgspec.Raw] | None = None
+    user_info: _User | None = None
+    options: dict[str, Any] | None = None
+    dry_run: bool | None = None
+
+
+class _Review(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    request: _Request | None = None
+
+
+_REVIEW: Final = msgspec.json.Decoder(_Review)
 
 
 def parse(body: bytes) -> AdmissionRequest:
     """The question in the body of a request; raises :class:`BadReview`."""
     try:
-        review = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        review = _REVIEW.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadReview(f"the body is no {KIND}: {error}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadReview("the body is not JSON") from error
-    if not isinstance(review, dict):
-        raise BadReview("the body is not a JSON object")
-    if review.get("kind") != KIND or review.get("apiVersion") != API_VERSION:
-        raise BadReview(f"the body is not an {KIND} of {API_VERSION}")
-    raw = review.get("request")
-    if not isinstance(raw, dict):
+    version = _VERSION_OF.get(review.api_version)
+    if review.kind != KIND or version is None:
+        raise BadReview(f"the body is not an {KIND} of {GROUP}/{VERSIONS[0]}")
+    if review.request is None:
         raise BadReview("the review has no request")
-    return _request(raw)
+    return _request(review.request, version)
 
 
-def answer(uid: str, decision: Decision) -> bytes:
-    """The body of the answer to the question with this uid."""
-    response: dict[str, Any] = {"uid": uid, "allowed": not isinstance(decision, Denied)}
+def answer(question: AdmissionRequest, decision: Decision) -> bytes:
+    """The body of the answer to a question, in the version in which it was asked."""
+    response: dict[str, Any] = {"uid": question.uid, "allowed": not isinstance(decision, Denied)}
     if isinstance(decision, Denied):
         response["status"] = {
             "code": decision.code,
@@ -57,7 +104,8 @@ def answer(uid: str, decision: Decision) -> bytes:
         response["patch"] = base64.b64encode(orjson.dumps(decision.operations)).decode()
     if decision.warnings:
         response["warnings"] = decision.warnings
-    return orjson.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+    version = f"{GROUP}/{question.version}"
+    return orjson.dumps({"apiVersion": version, "kind": KIND, "response": response})
 
 
 def outcome(decision: Decision) -> str:
@@ -67,60 +115,36 @@ def outcome(decision: Decision) -> str:
     return "denied" if isinstance(decision, Denied) else "patched"
 
 
-def _request(raw: dict[str, Any]) -> AdmissionRequest:
-    uid, operation = _text(raw, "uid"), _text(raw, "operation")
+def _request(said: _Request, version: str) -> AdmissionRequest:
+    uid, operation = said.uid or "", said.operation or ""
     if not 0 < len(uid) <= _MOST_UID:
         raise BadReview("the request has no uid, or one that is too long")
     if operation not in OPERATIONS:
         raise BadReview("the request has no operation that is known")
+    if said.kind is None or said.resource is None:
+        raise BadReview("the request has no kind, or no resource")
+    kind, resource, user = said.kind, said.resource, said.user_info or _User()
     return AdmissionRequest(
         uid=uid,
         operation=operation,
-        kind=_group_kind(raw, "kind", "kind"),
-        resource=_group_kind(raw, "resource", "resource"),
-        subresource=_text(raw, "subResource"),
-        name=_text(raw, "name"),
-        namespace=_text(raw, "namespace"),
-        object=_object(raw, "object"),
-        old_object=_object(raw, "oldObject"),
-        user=_user(_object(raw, "userInfo") or {}),
-        options=_object(raw, "options") or {},
-        dry_run=_flag(raw, "dryRun"),
+        kind=_group_kind(kind.group, kind.version, kind.kind),
+        resource=_group_kind(resource.group, resource.version, resource.resource),
+        subresource=said.sub_resource or "",
+        name=said.name or "",
+        namespace=said.namespace or "",
+        object=_object(said.object),
+        old_object=_object(said.old_object),
+        user=User(user.username, user.uid, user.groups or ()),
+        options=said.options or {},
+        dry_run=bool(said.dry_run),
+        version=version,
     )
 
 
-def _group_kind(raw: dict[str, Any], field: str, last: str) -> GroupKind:
-    kind = _object(raw, field)
-    if not kind:
-        raise BadReview(f"the request has no {field}")
-    return GroupKind(_text(kind, "group"), _text(kind, "version"), _text(kind, last))
+def _object(fields: dict[str, msgspec.Raw] | None) -> Unread | None:
+    return None if fields is None else Unread(fields)
 
 
-def _user(raw: dict[str, Any]) -> User:
-    groups = raw.get("groups") or ()
-    if not isinstance(groups, list | tuple) or not all(isinstance(each, str) for each in groups):
-        raise BadReview("groups of the user are no list of strings")
-    return User(_text(raw, "username"), _text(raw, "uid"), tuple(groups))
-
-
-def _text(raw: dict[str, Any], field: str) -> str:
-    value = raw.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadReview(f"{field} is no string")
-    return value
-
-
-def _flag(raw: dict[str, Any], field: str) -> bool:
-    value = raw.get(field)
-    if value is not None and not isinstance(value, bool):
-        raise BadReview(f"{field} is neither true nor false")
-    return bool(value)
-
-
-def _object(raw: dict[str, Any], field: str) -> dict[str, Any] | None:
-    value = raw.get(field)
-    if value is not None and not isinstance(value, dict):
-        raise BadReview(f"{field} is no JSON object")
-    return value
+@lru_cache(maxsize=256)  # it is asked for a few, and thousands of times for each
+def _group_kind(group: str, version: str, name: str) -> GroupKind:
+    return GroupKind(group, version, name)

@@ -14,12 +14,12 @@ from aiohttp.http import RawRequestMessage
 
 from moorage_domain.admission import AdmissionRequest
 from moorage_kube.webhook.admission import BadReview, answer, parse
+from moorage_kube.webhook.callers import Callers, Certificate
 from moorage_kube.webhook.connections import Limits
-from moorage_kube.webhook.http1 import Refused
+from moorage_kube.webhook.http1 import Refused, too_large
 from moorage_kube.webhook.metrics import WebhookMetrics
-from moorage_kube.webhook.webhook import Answered, Webhook
+from moorage_kube.webhook.webhook import REFUSED, Answered, Webhook
 
-REFUSED: Final = "refused"
 PATIENCE_SECONDS: Final = 10.0
 """How long the API server waits where a webhook configuration does not say."""
 _PATIENCE = re.compile(r"(?:^|&)timeout=(\d{1,3})s(?:&|$)")
@@ -33,6 +33,7 @@ class Answering:
         limits: of the server.
         large: held by each large body, from being read to being answered.
         stopping: no connection is to be kept.
+        callers: who may call, ``None``: anybody.
     """
 
     def __init__(
@@ -40,12 +41,22 @@ class Answering:
     ) -> None:
         self._webhooks: Mapping[str, Webhook] = {webhook.path: webhook for webhook in webhooks}
         self._metrics = metrics
+        for path in ("", *self._webhooks):
+            metrics.begin(path)
         self.limits = limits
         self.large = asyncio.Semaphore(limits.large_bodies)
         self.stopping = False
+        self.callers: Callers | None = None
 
-    def body_size(self, head: RawRequestMessage) -> int:
-        """The length of a body that may be read; raises :class:`Refused`."""
+    def refusal(self, certificate: Certificate | None) -> str | None:
+        """Why whoever showed this certificate in the handshake may not ask; ``None``: it may."""
+        return self.callers.refusal(certificate) if self.callers else None
+
+    def body_size(self, head: RawRequestMessage) -> int | None:
+        """The length of a body that may be read; ``None``: it comes in chunks, and shows it.
+
+        Raises :class:`Refused`.
+        """
         self._webhook(head)
         headers = head.headers
         kind = headers.get("Content-Type", "")
@@ -53,12 +64,16 @@ class Answering:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "only application/json")
         if "Content-Encoding" in headers:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "no Content-Encoding")
+        coding = headers.get("Transfer-Encoding", "")
+        if coding:
+            if coding.strip().lower() != "chunked":
+                raise Refused(HTTPStatus.NOT_IMPLEMENTED, "no Transfer-Encoding but chunked")
+            return None
         length = headers.get("Content-Length", "")
         if not _LENGTH.fullmatch(length):
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "the Content-Length is missing")
         if int(length) > self.limits.body_bytes:
-            most = f"a body has at most {self.limits.body_bytes} bytes"
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, most)
+            raise too_large(self.limits.body_bytes)
         return int(length)
 
     def respond(
@@ -96,7 +111,7 @@ class Answering:
         self, webhook: Webhook, question: AdmissionRequest, answered: Answered, begun: float
     ) -> bytes:
         decision, outcome = answered
-        body = answer(question.uid, decision)
+        body = answer(question, decision)
         self._metrics.answered(
             webhook.path, question.operation, outcome, time.perf_counter() - begun
         )

@@ -42,6 +42,7 @@ class Serving:
 
     context: ssl.SSLContext = field(repr=False)
     expires: dt.datetime
+    _pem: bytes = field(repr=False)
 
     @classmethod
     def load(cls, chain: bytes, key: bytes) -> Serving:
@@ -50,17 +51,17 @@ class Serving:
             certificate = x509.load_pem_x509_certificates(chain)[0]
         except ValueError as error:
             raise BadCertificate(f"the certificate cannot be read: {error}") from error
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
-        # The API server keeps its connections and resumes none.
-        context.num_tickets = 0
+        pem = chain + b"\n" + key
         try:
-            _load_pair(context, chain + b"\n" + key)
+            context = _context(pem)
         except (ssl.SSLError, OSError) as error:
             text = getattr(error, "reason", None) or error
             raise BadCertificate(f"certificate and key do not fit: {text}") from error
-        return cls(context, certificate.not_valid_after_utc)
+        return cls(context, certificate.not_valid_after_utc, pem)
+
+    def another_context(self) -> ssl.SSLContext:
+        """One that may be changed, with the same certificate."""
+        return _context(self._pem)
 
 
 class Certificates(Protocol):
@@ -75,6 +76,9 @@ class Certificates(Protocol):
 
     def ready(self) -> str | None:
         """``None`` where it can be served, else why not, in a few words."""
+
+    def problem(self) -> str | None:
+        """Why what was offered last is not served, ``None``: it is."""
 
 
 def unfit(serving: Serving | None, problem: str | None, now: dt.datetime) -> str | None:
@@ -117,6 +121,9 @@ class FileCertificates:
 
     def ready(self) -> str | None:
         return unfit(self._serving, self._problem, self._now())
+
+    def problem(self) -> str | None:
+        return self._problem
 
     async def run(self) -> None:
         while True:
@@ -163,6 +170,16 @@ class FileCertificates:
 def _content(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_MOST_BYTES)
+
+
+def _context(pem: bytes) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    # The API server keeps its connections and resumes none.
+    context.num_tickets = 0
+    _load_pair(context, pem)
+    return context
 
 
 def _load_pair(context: ssl.SSLContext, pem: bytes) -> None:

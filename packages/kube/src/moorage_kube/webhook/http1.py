@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -44,8 +44,15 @@ class Service(Protocol):
     large: asyncio.Semaphore
     stopping: bool
 
-    def body_size(self, head: RawRequestMessage) -> int:
-        """The length of the body, if it may be read; raises :class:`Refused`."""
+    def refusal(self, certificate: Mapping[str, Any] | None) -> str | None:
+        """Why whoever showed this certificate in the handshake may not ask; ``None``: it may."""
+        ...
+
+    def body_size(self, head: RawRequestMessage) -> int | None:
+        """The length of the body, if it may be read; ``None``: it is in chunks.
+
+        Raises :class:`Refused`.
+        """
         ...
 
     def respond(
@@ -68,7 +75,8 @@ class Connection(BaseProtocol):
     """
 
     __slots__ = (
-        "_begun", "_closing", "_forget", "_head", "_http", "_payload", "_service", "_task", "_visit"
+        "_begun", "_closing", "_forget", "_head", "_http", "_payload", "_refusal", "_service",
+        "_task", "_visit",
     )  # fmt: skip
 
     def __init__(self, service: Service, visit: Visit, forget: Callable[[Visit], None]) -> None:
@@ -89,12 +97,14 @@ class Connection(BaseProtocol):
         self._head: RawRequestMessage | None = None
         self._payload: StreamReader | None = None
         self._task: asyncio.Task[None] | None = None
+        self._refusal: str | None = None
         self._begun = 0.0
         self._closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._visit.transport = self.transport
+        self._refusal = self._service.refusal(transport.get_extra_info("peercert"))
         self._visit.turn(Stage.IDLE)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -140,12 +150,15 @@ class Connection(BaseProtocol):
 
     def _begin(self, head: RawRequestMessage, payload: StreamReader) -> None:
         self._head, self._payload, self._begun = head, payload, time.perf_counter()
+        if self._refusal is not None:
+            self._refuse(Refused(HTTPStatus.FORBIDDEN, self._refusal))
+            return
         try:
             size = self._service.body_size(head)
         except Refused as error:
             self._refuse(error)
             return
-        if size > self._service.limits.large_body_bytes:
+        if size is None or size > self._service.limits.large_body_bytes:
             self._await(self._answer_large(head, payload))
         else:
             self._answer_if_whole()
@@ -169,9 +182,10 @@ class Connection(BaseProtocol):
         return self._service.respond(head, body, self._begun)
 
     async def _answer_large(self, head: RawRequestMessage, payload: StreamReader) -> bytes:
-        """Large bodies are taken in a few at a time: memory is bounded, too."""
+        """Bodies that are large, or may be, are taken in a few at a time: memory is bounded."""
         async with self._service.large:
-            answer = self._respond(head, await payload.read())
+            body = await _whole(payload, self._service.limits.body_bytes)
+            answer = self._respond(head, body)
             return answer if isinstance(answer, bytes) else await answer
 
     def _await(self, answer: Coroutine[Any, Any, bytes]) -> None:
@@ -232,6 +246,22 @@ class Connection(BaseProtocol):
             self._loop.call_later(LINGER_SECONDS, self.transport.close)
         else:
             self.transport.close()
+
+
+def too_large(most: int) -> Refused:
+    """Why a body of more than so many bytes gets no decision."""
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {most} bytes")
+
+
+async def _whole(payload: StreamReader, most: int) -> bytes:
+    """A body to its end; raises :class:`Refused` once more than ``most`` bytes of it came."""
+    parts, size = [], 0
+    while part := await payload.readany():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise too_large(most)
+    return b"".join(parts)
 
 
 def _success(body: bytes, *, close: bool) -> bytes:

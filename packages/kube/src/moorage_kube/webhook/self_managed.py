@@ -20,6 +20,7 @@ from moorage_kube.client.kinds import (
     SECRETS,
     VALIDATING_WEBHOOK_CONFIGURATIONS,
 )
+from moorage_kube.election.owner import ask_for_owners
 from moorage_kube.webhook.authority import Bundle, Lifetimes, read, renewed, service_names
 from moorage_kube.webhook.certificates import BadCertificate, Serving, unfit, utc_now
 
@@ -91,6 +92,9 @@ class SelfManagedCertificates:
     def ready(self) -> str | None:
         return unfit(self._serving, self._problem, self._now())
 
+    def problem(self) -> str | None:
+        return self._problem
+
     async def run(self) -> None:
         while True:
             try:
@@ -154,7 +158,10 @@ class SelfManagedCertificates:
                 SECRETS, secret | {"data": (secret.get("data") or {}) | data}
             )
             return
-        place = {"name": self._place.secret, "namespace": self._place.namespace}
+        namespace = self._place.namespace
+        place: dict[str, Any] = {"name": self._place.secret, "namespace": namespace}
+        if owners := await ask_for_owners(self._client, namespace):
+            place["ownerReferences"] = owners
         body = {
             "apiVersion": "v1",
             "kind": "Secret",

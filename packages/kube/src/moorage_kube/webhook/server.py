@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from moorage_kube.webhook.answering import Answering
+from moorage_kube.webhook.callers import Callers
 from moorage_kube.webhook.certificates import Certificates
 from moorage_kube.webhook.connections import Limits, Listener, Visit
 from moorage_kube.webhook.http1 import Connection
@@ -63,7 +64,10 @@ class _State:
 class WebhookServer:
     """Serves webhooks; every replica runs one, whether it leads or not.
 
-    ``metrics``: of this server, see :func:`metrics_of`.
+    Attributes:
+        webhooks: by path.
+        leaving: how it stops.
+        callers: who may call; ``None``: whoever can reach it. Set it before it runs.
     """
 
     def __init__(
@@ -74,13 +78,16 @@ class WebhookServer:
         address: Address = Address(),
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
+        """``metrics``: of this server, see :func:`metrics_of`."""
+        self.webhooks = {webhook.path: webhook for webhook in webhooks}
         self._certificates = certificates
         self._metrics = metrics or webhook_metrics("unnamed", CollectorRegistry())
-        self._answering = Answering(webhooks, self._metrics, limits)
+        self._answering = Answering(self.webhooks.values(), self._metrics, limits)
         self._address = address
         self._limits = limits
         self._state = _State()
         self.leaving = Leaving()
+        self.callers: Callers | None = None
 
     @property
     def port(self) -> int:
@@ -92,6 +99,8 @@ class WebhookServer:
         if self._answering.stopping:
             return "stopping"
         problem = self._certificates.ready()
+        if problem is None and self.callers is not None:
+            problem = self.callers.ready()
         if problem is None and not self._state.listening.is_set():
             return "not listening yet"
         return problem
@@ -107,9 +116,13 @@ class WebhookServer:
         """
         listener = Listener(self._connection, self._context, self._limits, self._dropped)
         self._watch(listener)
+        self._answering.callers = self.callers
         tasks = [asyncio.create_task(self._certificates.run(), name="keeping the certificate")]
+        if self.callers is not None:
+            keeping = asyncio.create_task(self.callers.run(), name="keeping the authorities")
+            tasks.append(keeping)
         try:
-            await self._certificate(tasks[0])
+            await self._certificate(*tasks)
             self._bind(listener)
             accepting = asyncio.create_task(listener.accept(), name="accepting")
             tasks += [accepting, asyncio.create_task(listener.sweep(), name="sweeping")]
@@ -123,18 +136,24 @@ class WebhookServer:
     def _watch(self, listener: Listener) -> None:
         self._metrics.connections.set_function(lambda: listener.open_connections)
         self._metrics.expiry.set_function(self._expiry)
+        self._metrics.problem.set_function(lambda: float(bool(self._certificates.problem())))
 
     def _expiry(self) -> float:
         serving = self._certificates.serving
         return serving.expires.timestamp() if serving else 0.0
 
-    async def _certificate(self, keeping: asyncio.Task[None]) -> None:
-        """Wait for the first certificate."""
-        while self._certificates.serving is None:
-            if keeping.done():
-                await keeping
-                raise RuntimeError("no certificate is kept any more")
+    async def _certificate(self, *keeping: asyncio.Task[None]) -> None:
+        """Wait for the first certificate, and the first authorities of callers."""
+        while not self._can_shake_hands():
+            for task in keeping:
+                if task.done():
+                    await task
+                    raise RuntimeError("no certificate is kept any more")
             await asyncio.sleep(0.02)
+
+    def _can_shake_hands(self) -> bool:
+        known = self.callers is None or self.callers.ready() is None
+        return known and self._certificates.serving is not None
 
     def _bind(self, listener: Listener) -> None:
         host, port = self._address.host, self._address.port
@@ -166,7 +185,7 @@ class WebhookServer:
         serving = self._certificates.serving
         if serving is None:
             raise RuntimeError("it listens before it has a certificate")
-        return serving.context
+        return serving.context if self.callers is None else self.callers.context(serving)
 
     def _dropped(self, reason: str) -> None:
         self._metrics.dropped.labels(reason).inc()

@@ -21,6 +21,7 @@ Answered = tuple[Decision, str]
 
 FAILED: Final = "failed"
 LATE: Final = "late"
+REFUSED: Final = "refused"
 _MOST_KINDS_OF_ERROR: Final = 100
 _DECISIONS: Final = (Allowed, Denied, Patched)
 _FAIL_CLOSED = Denied("the webhook failed, see its log; try again later", 500, "InternalError")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from moorage_domain.kinds import Kind
+from moorage_domain.owners import owner_reference
+from moorage_domain.subject import Subject
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import Target
 from moorage_kube.writes.metadata import PatchApi, patch_if_unchanged
-from moorage_kube.writes.owners import owner_reference
-from moorage_kube.writes.subject import Subject
 
 
 class ChildApi(PatchApi, Protocol):

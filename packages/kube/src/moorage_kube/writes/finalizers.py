@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage_kube.writes.subject import Subject
+from moorage_domain.subject import Subject
 
 
 def finalizer_patch(subject: Subject, finalizer: str, *, present: bool) -> dict[str, Any] | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from moorage_domain.errors import MoorageError
+from moorage_domain.subject import Subject
 from moorage_kube.client.backoff import Backoff
-from moorage_kube.writes.subject import Subject
 
 _BACKOFF = Backoff(first=2.0, most=300.0)
 CALM_SECONDS = 600.0

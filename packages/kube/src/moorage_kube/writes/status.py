@@ -8,20 +8,26 @@ from typing import Any
 
 from moorage_domain.conditions import MESSAGE_LENGTH, Condition, from_wire, merge, to_wire
 from moorage_domain.plans import Status
-from moorage_kube.writes.subject import Subject
+from moorage_domain.subject import Subject
 
 
-def status_patch(subject: Subject, status: Status, now: Callable[[], str]) -> dict[str, Any] | None:
+def status_patch(
+    subject: Subject, status: Status, now: Callable[[], str], *, has_generation: bool = True
+) -> dict[str, Any] | None:
     """The merge patch that makes the status so; ``None`` = it is so already.
 
     ``now`` (RFC 3339) gives the transition time of conditions that change. Only fields that differ
     are written. A namesake made meanwhile, or another version of the object, answers 409.
+    ``has_generation=False``: of a kind whose status has no place for the generation it answers.
     """
-    wanted = {**status.fields, "observedGeneration": subject.generation}
+    generation = subject.generation if has_generation else None
+    wanted = dict(status.fields)
+    if has_generation:
+        wanted["observedGeneration"] = generation
     # Most passes change nothing: that is found out before anything is made.
-    if not _has_conditions(subject, status.conditions):
+    if not _has_conditions(subject, status.conditions, generation):
         before = from_wire(subject.status.get("conditions"))
-        new = [replace(one, observed_generation=subject.generation) for one in status.conditions]
+        new = [replace(one, observed_generation=generation) for one in status.conditions]
         wanted["conditions"] = to_wire(merge(before, new, now()))
     changed = changes(subject.status, wanted)
     if not changed:
@@ -30,7 +36,9 @@ def status_patch(subject: Subject, status: Status, now: Callable[[], str]) -> di
     return {"metadata": meta, "status": changed}
 
 
-def _has_conditions(subject: Subject, conditions: Iterable[Condition]) -> bool:
+def _has_conditions(
+    subject: Subject, conditions: Iterable[Condition], generation: int | None
+) -> bool:
     """Whether the object has these conditions, for its generation of now."""
     there = {one.get("type"): one for one in subject.status.get("conditions") or ()}
     return all(
@@ -38,7 +46,7 @@ def _has_conditions(subject: Subject, conditions: Iterable[Condition]) -> bool:
         and raw.get("status") == one.status
         and raw.get("reason") == one.reason
         and raw.get("message") == one.message[:MESSAGE_LENGTH]
-        and raw.get("observedGeneration") == subject.generation
+        and raw.get("observedGeneration") == generation
         for one in conditions
     )
 

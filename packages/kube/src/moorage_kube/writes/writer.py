@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 from moorage_domain.kinds import Kind
 from moorage_domain.plans import Status
-from moorage_kube.cache.store import Store
+from moorage_domain.subject import Subject
 from moorage_kube.client.client import ListQuery, Target
 from moorage_kube.client.errors import KubeError, Unavailable
 from moorage_kube.client.timestamps import timestamp
 from moorage_kube.writes.finalizers import finalizer_patch
 from moorage_kube.writes.rivals import Rivals
 from moorage_kube.writes.status import status_patch
-from moorage_kube.writes.subject import HasSubject, Subject
+from moorage_kube.writes.subjects import HasSubject, Subjects
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +38,22 @@ class ObjectWriter:
     def __init__(
         self,
         client: WriteApi,
-        kind: Kind,
-        store: Store[Any],
-        finalizer: str = "",
+        subjects: Subjects,
         now: Callable[[], str] = timestamp,
     ) -> None:
         self._client = client
-        self._kind = kind
-        self._store = store
-        self._finalizer = finalizer
+        self._subjects = subjects
         self._now = now
         self._rivals = Rivals(time.monotonic)
 
+    @property
+    def dry_run(self) -> str:
+        """Type of the condition that tells of a dry run; see :class:`Subjects`."""
+        return self._subjects.dry_run
+
     def subject(self, key: str) -> Subject | None:
         """The object as the store has it; ``None`` = it is gone."""
-        projection: HasSubject | None = self._store.get(key)
+        projection: HasSubject | None = self._subjects.store.get(key)
         return projection.subject if projection is not None else None
 
     def forget(self, key: str) -> None:
@@ -61,7 +62,7 @@ class ObjectWriter:
 
     async def write_finalizer(self, subject: Subject, *, present: bool) -> Subject:
         """Put our finalizer on or take it off; returns the object as it is then."""
-        patch = finalizer_patch(subject, self._finalizer, present=present)
+        patch = finalizer_patch(subject, self._subjects.finalizer, present=present)
         if patch is None:
             return subject
         return self._taken(await self._patch(subject, patch))
@@ -71,7 +72,9 @@ class ObjectWriter:
 
         Raises :class:`moorage_kube.writes.rivals.RivalWriter` while another writer is not fought.
         """
-        patch = status_patch(subject, status, self._now)
+        patch = status_patch(
+            subject, status, self._now, has_generation=self._subjects.has_generation
+        )
         if patch is None:
             return subject
         if self._rivals.check(key, subject):
@@ -89,11 +92,11 @@ class ObjectWriter:
         self, subject: Subject, body: dict[str, Any], subresource: str | None = None
     ) -> dict[str, Any]:
         target = Target(subject.name, subject.namespace, subresource)
-        return await self._client.patch(self._kind, target, body)
+        return await self._client.patch(self._subjects.kind, target, body)
 
     def _taken(self, raw: dict[str, Any]) -> Subject:
         # What we wrote is what we read next, before the watch shows it.
-        self._store.update_known(raw)
+        self._subjects.store.update_known(raw)
         return Subject.of(raw)
 
     async def _report_rival(self, key: str, subject: Subject) -> None:
@@ -103,7 +106,7 @@ class ObjectWriter:
             query = ListQuery(
                 field_selector=f"metadata.name={subject.name}", namespace=subject.namespace
             )
-            for raw in await self._client.list_all(self._kind, query):
+            for raw in await self._client.list_all(self._subjects.kind, query):
                 writer = last_status_writer(raw["metadata"])
         except KubeError as error:
             logger.debug("who else writes the status of %s is unknown: %s", key, error)

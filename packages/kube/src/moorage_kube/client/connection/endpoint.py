@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from moorage_kube.client.connection.credentials import Credentials, CredentialSource
 from moorage_kube.client.connection.errors import ConfigError
 from moorage_kube.client.connection.pem import Pem, text_of
+from moorage_kube.client.connection.proxies import on_this_machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,26 @@ class Connection:
     def authority(self) -> str | None:
         """The current certificates to verify the server with, PEM."""
         return None if self.ca is None else text_of(self.ca)
+
+    def risks(self) -> tuple[str, ...]:
+        """What lets somebody on the way act as this process, each with the way out; none: nothing.
+
+        A server on this very machine is reached without a way.
+        """
+        host = urlsplit(self.server).hostname or ""
+        found = []
+        if self.server.lower().startswith("http://") and not on_this_machine(host):
+            found.append(
+                f"{self.origin}: {self.server} is not encrypted: whoever is on the way reads the"
+                " token and may act as this process; name the server with https://"
+            )
+        if self.insecure:
+            found.append(
+                f"{self.origin}: insecure-skip-tls-verify is true: whoever is on the way may answer"
+                f" in place of {self.server}, read the token and act as this process; name the"
+                " server's certificate-authority instead"
+            )
+        return tuple(found)
 
     def tls(self, credentials: Credentials) -> ssl.SSLContext:
         """A new TLS context; keep it while the credentials and :meth:`authority` are the same.

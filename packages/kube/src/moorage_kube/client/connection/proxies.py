@@ -58,10 +58,16 @@ def _checked(variable: str, value: str) -> str:
     return value
 
 
+def on_this_machine(host: str) -> bool:
+    """Whether a host of a URL is a loopback address, or the name of one."""
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
 def _wants_proxy(server: SplitResult, no_proxy: str) -> bool:
     host = (server.hostname or "").lower()
     there = _Destination(host, _address(host), str(server.port or _PORTS[server.scheme]))
-    if host == "localhost" or (there.address is not None and there.address.is_loopback):
+    if on_this_machine(host):
         return False
     return not any(_excepts(entry, there) for entry in _entries(no_proxy))
 
