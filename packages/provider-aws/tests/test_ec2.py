@@ -2,13 +2,14 @@
 
 import datetime as dt
 import json
+import logging
 from pathlib import Path
 
 import pytest
 
 from moorage_provider.errors import CredentialsRejected
 from moorage_provider_aws.provider import AwsProvider
-from moorage_testing.clouds.aws import Ec2Emulator
+from moorage_testing.clouds.aws import Ec2Emulator, token_service
 from moorage_testing.faults import Fault
 
 KEY = "hunter2"
@@ -51,6 +52,22 @@ def source(emulator: Ec2Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     source = Source(tmp_path)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(source.config))
     return source
+
+
+async def test_harm_25_where_credentials_were_found_is_for_whoever_debugs(
+    source: Source, provider: AwsProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    source.give(60)
+    root = logging.getLogger()
+    caplog.set_level(logging.INFO, logger="botocore.credentials")
+    before = root.level
+    root.setLevel(logging.INFO)
+    try:
+        assert await provider.snapshot((IP,)) == {}
+    finally:
+        root.setLevel(before)
+    assert [one.getMessage() for one in caplog.records if "redentials" in one.getMessage()] == []
+    assert not logging.getLogger("botocore.credentials").isEnabledFor(logging.INFO)
 
 
 async def test_credentials_that_were_not_renewed_are_expiring_until_they_are(
@@ -108,8 +125,10 @@ async def test_a_role_that_was_never_assumed_is_not_expiring(
     assert await provider.snapshot(()) == {}
     assert not provider.credentials_expiring()
     since = len(emulator.faults.calls)
-    assert await provider.snapshot((IP,)) == {}
-    assert emulator.faults.ops(since) == ("AssumeRoleWithWebIdentity", "DescribeAddresses")
+    with token_service() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        assert await provider.snapshot((IP,)) == {}
+    assert emulator.faults.ops(since) == ("DescribeAddresses",)
     assert not provider.credentials_expiring()
 
 

@@ -151,3 +151,15 @@ def test_a_missing_region_says_where_to_set_it() -> None:
     text = str(cloud_error(boto.NoRegionError(), ACTION))
     assert "spec.cloud.region" in text
     assert "AWS_REGION" in text
+
+
+def test_harm_25_a_misspelt_region_is_suspected_where_nobody_answers_at_all() -> None:
+    nobody = boto.EndpointConnectionError(endpoint_url="https://ec2.eu-wst-1.amazonaws.com/")
+    error = cloud_error(nobody, "DescribeAddresses")
+    assert isinstance(error, Unavailable)
+    assert error.message == (
+        "EC2: DescribeAddresses got no usable answer (EndpointConnectionError):"
+        " is the region spelt right, and may the pod reach AWS there?"
+    )
+    slow = boto.ReadTimeoutError(endpoint_url="https://ec2.eu-west-1.amazonaws.com/")
+    assert "region" not in str(cloud_error(slow, "DescribeAddresses"))

@@ -51,14 +51,14 @@ def tagged(**tags: str) -> list[dict[str, str]]:
 
 
 def test_a_free_address_has_neither_holder_nor_token() -> None:
-    assert mapping.address(address_row()) == CloudAddress(
+    assert mapping.address(address_row(), {}) == CloudAddress(
         "203.0.113.10", "eipalloc-1", None, "", "eu-west-1"
     )
 
 
 def test_an_address_on_an_instance_is_a_machines() -> None:
     row = address_row(AssociationId="eipassoc-1", InstanceId="i-1", NetworkInterfaceId="eni-1")
-    read_back = mapping.address(row)
+    read_back = mapping.address(row, {})
     assert (read_back.holder, read_back.token) == (MachineHolder("i-1", "eni-1"), "eipassoc-1")
 
 
@@ -76,7 +76,7 @@ def test_an_address_on_an_instance_is_a_machines() -> None:
     ],
 )
 def test_an_address_on_anything_else_is_described(fields: dict[str, str], words: str) -> None:
-    holder = mapping.address(address_row(AssociationId="eipassoc-1", **fields)).holder
+    holder = mapping.address(address_row(AssociationId="eipassoc-1", **fields), {}).holder
     assert isinstance(holder, OtherHolder)
     assert words in holder.description
 

@@ -26,6 +26,10 @@ async def test_the_policy_grants_exactly_what_is_called(
     await provider.attach(free, one, "attach")
     await provider.move((await provider.snapshot((ip,)))[ip], two, "move")
     await provider.detach((await provider.snapshot((ip,)))[ip], "detach")
+    # As a CNI does, so that EC2 lends nothing by itself.
+    emulator.world.associate(ip, two.machine_id)
+    emulator.world.add_interface(two.machine_id)
+    emulator.world.disassociate(ip)
     await provider.restore(two, "restore")
     statements = json.loads(policy_text())["Statement"]
     granted = {action for statement in statements for action in statement["Action"]}

@@ -5,7 +5,9 @@ import itertools
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -19,7 +21,7 @@ from moorage_provider.errors import (
 )
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder
 from moorage_provider_aws.provider import THREADS, AwsProvider, create
-from moorage_testing.clouds.aws import Ec2Emulator
+from moorage_testing.clouds.aws import Ec2Emulator, token_service
 from moorage_testing.faults import Fault
 
 _numbers = itertools.count(1)
@@ -85,8 +87,8 @@ async def test_the_region_option_beats_the_environment(
 async def test_an_unusable_endpoint_is_named(
     provider: AwsProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "nowhere")
-    with pytest.raises(InvalidOptions, match="AWS_ENDPOINT_URL"):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", "nowhere")
+    with pytest.raises(InvalidOptions, match="AWS_ENDPOINT_URL_EC2"):
         await provider.snapshot(("192.0.2.1",))
 
 
@@ -113,21 +115,40 @@ async def test_a_missing_web_identity_token_is_rejected_credentials(
         await provider.snapshot(("192.0.2.1",))
 
 
-async def test_a_web_identity_is_exchanged_for_a_role(
-    emulator: Ec2Emulator,
-    provider: AwsProvider,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+@pytest.fixture
+def web_identity(
+    emulator: Ec2Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
+    """A pod with an IAM role for its service account, and the service that gives it the role."""
+    del emulator  # only that the environment leads to it
     token = tmp_path / "token"
     token.write_text("header.payload.signature")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/moorage")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+    with token_service() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        yield
+
+
+@pytest.mark.usefixtures("web_identity")
+async def test_harm_13_an_endpoint_of_ec2_is_not_asked_for_credentials(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
     since = len(emulator.faults.calls)
     assert await provider.snapshot(("198.51.100.250",)) == {}
-    assert emulator.faults.ops(since) == ("AssumeRoleWithWebIdentity", "DescribeAddresses")
+    assert emulator.faults.ops(since) == ("DescribeAddresses",)
+
+
+@pytest.mark.usefixtures("web_identity")
+async def test_harm_13_an_endpoint_for_all_services_that_is_ec2s_is_named_as_the_cause(
+    emulator: Ec2Emulator, provider: AwsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.url)
+    with pytest.raises(CredentialsRejected, match="set AWS_ENDPOINT_URL_EC2 in its place"):
+        await provider.snapshot(("198.51.100.250",))
 
 
 async def test_an_ipv6_address_is_absent_and_costs_no_call(
@@ -136,6 +157,23 @@ async def test_an_ipv6_address_is_absent_and_costs_no_call(
     since = len(emulator.faults.calls)
     assert await provider.snapshot(("2001:db8::1",)) == {}
     assert emulator.faults.ops(since) == ()
+
+
+@pytest.mark.parametrize("kind", ["carrier_ip", "customer_owned_ip"])
+async def test_harm_10_an_address_of_a_carrier_or_customer_is_one_like_others(
+    emulator: Ec2Emulator, provider: AwsProvider, kind: Literal["carrier_ip", "customer_owned_ip"]
+) -> None:
+    ours, machine = await fresh(emulator, provider)
+    ip = f"192.0.2.{next(_numbers)}"
+    emulator.world.add_address(ip, kind=kind)
+    read_back = await provider.snapshot((ip, ours.ip))
+    assert set(read_back) == {ip, ours.ip}
+    assert read_back[ours.ip] == ours
+    await provider.attach(read_back[ip], machine, "one")
+    holder = (await provider.snapshot((ip,)))[ip].holder
+    assert holder == MachineHolder(machine.machine_id, machine.interface_id)
+    holding = await provider.machine(machine.machine_id)
+    assert (holding.public_ip, holding.public_ip_reserved) == (ip, True)
 
 
 async def test_an_association_always_names_interface_private_address_and_reassociation(

@@ -99,9 +99,49 @@ def test_not_found_becomes_the_error_that_the_caller_named(code: str) -> None:
     assert type(mapped(answered(code, 404), MachineNotFound)) is MachineNotFound
 
 
+def test_harm_12_what_is_not_allowed_is_no_throttle_unless_azure_says_so() -> None:
+    dying = "Operation 'x' is not allowed on VM 'y' since the VM is marked for deletion."
+    assert type(mapped(answered("OperationNotAllowed", 409, dying))) is Locked
+    assert type(mapped(answered("OperationNotAllowed", 409, "The VM has failed."))) is CloudError
+    assert type(mapped(answered("OperationNotAllowed", 429, "Too many requests."))) is Throttled
+
+
 def test_the_text_distinguishes_a_quota_from_a_throttle() -> None:
     text = "Operation could not be completed as it results in exceeding approved Quota."
     assert type(mapped(answered("OperationNotAllowed", 409, text))) is QuotaExceeded
+
+
+DENY_ASSIGNMENT = (
+    "The client 'a' has permission to perform action 'Microsoft.Network/networkInterfaces/write' on"
+    " scope '/x'; however, the access is denied because of the deny assignment with name"
+    " 'node group lockdown' and Id 'b' at scope '/y'."
+)
+POLICY = (
+    "Resource 'vm-1-nic' was disallowed by policy. Policy identifiers:"
+    ' \'[{"policyAssignment":{"name":"no public addresses","id":"/z"}}]\'.'
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "policy"),
+    [
+        (
+            "DenyAssignmentAuthorizationFailed",
+            DENY_ASSIGNMENT,
+            "a deny assignment (node group lockdown)",
+        ),
+        ("RequestDisallowedByPolicy", POLICY, "an Azure policy (no public addresses)"),
+        ("RequestDisallowedByPolicy", "no", "an Azure policy"),
+    ],
+)
+def test_harm_12_what_a_policy_forbids_is_a_denial_that_names_it(
+    code: str, text: str, policy: str
+) -> None:
+    late = operation_error({"status": "Failed", "error": {"code": code, "message": text}}, ACTION)
+    for error in (mapped(answered(code, 403, text)), late):
+        assert isinstance(error, Denied)
+        assert error.permission == policy
+        assert f"forbidden by {policy}" in str(error)
 
 
 def test_a_message_contains_the_object_and_the_clouds_text() -> None:

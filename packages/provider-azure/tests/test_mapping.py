@@ -189,8 +189,11 @@ def test_a_machine_without_a_network_is_unfit() -> None:
         ({"kubernetes.io_cluster_prod": "owned"}, "prod"),
         ({"kubernetes.io_cluster.prod-x1": "owned"}, "prod-x1"),
         ({"sigs.k8s.io_cluster-api-provider-azure_cluster_prod": "owned"}, "prod"),
+        ({"aks-managed-poolName": "np1"}, "g (AKS)"),
+        ({"AKS-Managed-Cluster-Name": "prod"}, "prod"),
+        ({"karpenter.azure.com_cluster": "prod", "karpenter.sh_nodepool": "x"}, "prod"),
         ({"aks-managed-cluster-name": "prod", "kubernetes.io_cluster_other": "owned"}, "prod"),
     ],
 )
-def test_the_cluster_is_read_from_the_tags(tags: dict[str, str], cluster: str) -> None:
+def test_harm_12_the_cluster_is_read_from_the_tags(tags: dict[str, str], cluster: str) -> None:
     assert mapping.machine(machine_row(tags=tags), interface_row(), "").cluster == cluster

@@ -25,6 +25,7 @@ def emulator(running: GceEmulator, monkeypatch: pytest.MonkeyPatch) -> GceEmulat
     running.operation_seconds = 0.0
     running.unreachable = ()
     running.world.set_ipv6_access("EXTERNAL")
+    running.world.end_restrictions()
     for name in os.environ:
         if name.startswith(("GOOGLE_", "MOORAGE_GCP_")):
             monkeypatch.delenv(name)

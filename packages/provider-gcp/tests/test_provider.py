@@ -208,6 +208,16 @@ async def test_without_a_region_all_are_one_list(emulator: GceEmulator) -> None:
     await provider.close()
 
 
+async def test_harm_10_an_address_that_is_being_reserved_is_nobodys_trouble(
+    emulator: GceEmulator, provider: GcpProvider
+) -> None:
+    ours, other, coming = "198.51.100.31", "198.51.100.32", "198.51.100.33"
+    for ip in (ours, other, coming):
+        emulator.world.add_address(ip)
+    emulator.world.describe_address(coming, address="")
+    assert set(await provider.snapshot((ours, other, coming))) == {ours, other}
+
+
 async def test_a_region_that_does_not_answer_is_unknown_and_not_empty(
     emulator: GceEmulator,
 ) -> None:

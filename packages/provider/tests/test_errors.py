@@ -48,3 +48,10 @@ def test_an_error_carries_the_details_beyond_its_message() -> None:
     assert errors.Locked("busy").retry_after is None
     assert errors.InUse("taken", owner="i-0abc").owner == "i-0abc"
     assert errors.Denied("no", permission="ec2:AssociateAddress").permission.startswith("ec2:")
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_sec_10_what_a_cloud_quotes_shows_no_credential(kind: type[CloudError]) -> None:
+    assert str(kind("GET https://a.example.com/?sig=0123456789abcdef fails")) == (
+        "GET https://a.example.com/?sig=*** fails"
+    )

@@ -8,12 +8,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
+from botocore.loaders import Loader, create_loader
 
 from moorage_provider import deadline
 from moorage_provider.errors import CredentialsRejected, InvalidOptions, MachineNotFound
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 _CONNECT_SECONDS = 3.0
-_MUTATIONS = ("AssociateAddress", "DisassociateAddress")
+_MUTATIONS = ("AssociateAddress", "DisassociateAddress", "ModifyNetworkInterfaceAttribute")
 # At DEBUG these write the signed requests, session token included.
 _TALKATIVE_LOGGERS = ("boto3", "botocore", "urllib3")
+_CREDENTIALS_LOGGER = "botocore.credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,12 @@ class Settings:
     region: str
     timeout_seconds: float
     connections: int
+
+
+@cache
+def _models(path: str | None) -> Loader:
+    """What AWS's services look like, for all regions: reading it again takes most of a second."""
+    return create_loader(path)
 
 
 class Ec2:
@@ -74,6 +83,9 @@ class Ec2:
         for name in _TALKATIVE_LOGGERS:
             logger = logging.getLogger(name)
             logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
+        if not logging.getLogger().isEnabledFor(logging.DEBUG):
+            # Where credentials were found is for whoever looks for them.
+            logging.getLogger(_CREDENTIALS_LOGGER).setLevel(logging.WARNING)
         # A change may take EC2 seconds: two such attempts fill the deadline. The third is for a
         # request that is refused at once.
         attempt_seconds = max(settings.timeout_seconds / 2, 1.0)
@@ -91,6 +103,7 @@ class Ec2:
         self.credentials_expiring = False
         with _mapped("the configuration"):
             core = botocore.session.get_session()
+            core.register_component("data_loader", _models(core.get_config_variable("data_path")))
             # As the session's default it also binds the calls to STS that fetch credentials.
             core.set_default_client_config(config)
             core.register("before-send", _check_deadline)
@@ -105,7 +118,8 @@ class Ec2:
                 self._client: EC2Client = session.client("ec2")
             except ValueError as error:
                 raise InvalidOptions(
-                    "AWS_ENDPOINT_URL is no usable URL: write one like https://host:port"
+                    "AWS_ENDPOINT_URL_EC2 (or AWS_ENDPOINT_URL) is no usable URL: write one like"
+                    " https://host:port"
                 ) from error
 
     def addresses(self, filters: Mapping[str, Sequence[str]]) -> list[AddressTypeDef]:
@@ -125,6 +139,14 @@ class Ec2:
             for row in reservation["Instances"]:
                 return row
         raise MachineNotFound(f"EC2 described no instance {instance_id}")
+
+    def instances(self, instance_ids: Sequence[str]) -> list[InstanceTypeDef]:
+        """Those of these instances that exist, at most 200 of them."""
+        with self._calling("DescribeInstances"):
+            answer = self._client.describe_instances(
+                Filters=[{"Name": "instance-id", "Values": instance_ids}]
+            )
+        return [row for reservation in answer["Reservations"] for row in reservation["Instances"]]
 
     def border_group(self, zone: str) -> str:
         """The network border group of an availability zone, read once a client."""
@@ -154,6 +176,13 @@ class Ec2:
         """End one association and no other."""
         with self._calling(f"DisassociateAddress of {association_id}"):
             self._client.disassociate_address(AssociationId=association_id)
+
+    def assign_public_ip(self, interface_id: str) -> None:
+        """Have EC2 lend the first interface of an instance a public address."""
+        with self._calling(f"ModifyNetworkInterfaceAttribute of {interface_id}"):
+            self._client.modify_network_interface_attribute(
+                NetworkInterfaceId=interface_id, AssociatePublicIpAddress=True
+            )
 
     def _check_credentials(self, core: botocore.session.Session) -> None:
         """Check, after a request was signed, whether its credentials were renewed in time.

@@ -26,10 +26,16 @@ from moorage_provider.errors import (
 
 ALREADY_ASSOCIATED = "Resource.AlreadyAssociated"
 NO_ASSOCIATION = "InvalidAssociationID.NotFound"
+_NO_SUCH_ACTION = "InvalidAction"
 
 _CREDENTIALS_ADVICE = (
     "give the pod a role (EKS Pod Identity or IAM roles for service accounts) or valid"
     " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and check the node's clock"
+)
+_REGION_ADVICE = ": is the region spelt right, and may the pod reach AWS there?"
+_STS_ADVICE = (
+    "; if AWS_ENDPOINT_URL is set, requests for credentials go there, too: set AWS_ENDPOINT_URL_EC2"
+    " in its place"
 )
 # Everything that boto3 may raise for a call. OSError: the web identity token's file cannot be read.
 RAISED_BY_BOTO = (boto.BotoCoreError, ClientError, ResponseParserError, OSError)
@@ -127,7 +133,9 @@ def cloud_error(error: Exception, action: str) -> CloudError:
     if isinstance(error, boto.ProfileNotFound | boto.ConfigParseError | boto.ConfigNotFound):
         return InvalidOptions("the AWS configuration is unusable: check AWS_PROFILE", kind)
     if isinstance(error, _NO_ANSWER):
-        return Unavailable(f"EC2: {action} got no usable answer ({kind})", kind)
+        # The name of the endpoint is made of the region's, and resolves for those that exist.
+        advice = _REGION_ADVICE if isinstance(error, boto.EndpointConnectionError) else ""
+        return Unavailable(f"EC2: {action} got no usable answer ({kind}){advice}", kind)
     if isinstance(error, _NO_CREDENTIALS):
         return _credentials_rejected(action, kind)
     return CloudError(f"EC2: {action} was not sent ({kind})", kind)
@@ -140,9 +148,11 @@ def _from_answer(error: ClientError, action: str) -> CloudError:
     status = answer["HTTPStatusCode"] if answer else 0
     text = f"EC2: {action} failed: {code}: {_shortened(error)}"
     kind = _BY_CODE.get(code) or _by_status(status)
+    if code == _NO_SUCH_ACTION and _is_of_sts(error):
+        kind = CredentialsRejected
     if kind is CredentialsRejected:
         # The cloud's text may quote the signed request, session token included.
-        return _credentials_rejected(action, code)
+        return _credentials_rejected(action, code, _STS_ADVICE if _is_of_sts(error) else "")
     if kind is Throttled:
         after = answer["HTTPHeaders"].get("retry-after", "") if answer else ""
         return Throttled(text, code, retry_after(after))
@@ -160,14 +170,19 @@ def _by_status(status: int) -> type[CloudError]:
 
 def _permission(error: ClientError) -> str:
     """The missing right; the role itself comes from another service than EC2."""
-    operation = error.operation_name
-    service = "sts" if operation.startswith("AssumeRole") else "ec2"
-    return f"{service}:{operation}"
+    return f"{'sts' if _is_of_sts(error) else 'ec2'}:{error.operation_name}"
 
 
-def _credentials_rejected(action: str, code: str) -> CredentialsRejected:
+def _is_of_sts(error: ClientError) -> bool:
+    """Whether the request was for credentials, which another service than EC2 gives out."""
+    return error.operation_name.startswith("AssumeRole")
+
+
+def _credentials_rejected(action: str, code: str, advice: str = "") -> CredentialsRejected:
     return CredentialsRejected(
-        f"EC2: {action} failed: AWS accepted no credentials ({code}): {_CREDENTIALS_ADVICE}", code
+        f"EC2: {action} failed: AWS accepted no credentials ({code}):"
+        f" {_CREDENTIALS_ADVICE}{advice}",
+        code,
     )
 
 

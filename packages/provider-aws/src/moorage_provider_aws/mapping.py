@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from moorage_provider.errors import MachineNotFound, MachineUnfit
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
@@ -16,31 +16,59 @@ if TYPE_CHECKING:
         TagTypeDef,
     )
 
+Place: TypeAlias = tuple[str, str]
+"""A network interface and one of its private addresses."""
+
 # The "owner" of a public address that EC2 assigned from its pool when the instance started.
 _AMAZON = "amazon"
 _CLUSTER_TAGS = ("aws:eks:cluster-name", "eks:cluster-name")
 _CLUSTER_PREFIX = "kubernetes.io/cluster/"
 
 
-def address(row: AddressTypeDef) -> CloudAddress:
-    """One row of ``DescribeAddresses``."""
+def ip(row: AddressTypeDef) -> str:
+    """The address of a row: an Elastic IP, a carrier's (Wavelength) or a customer's (Outposts)."""
+    # Only one of them is there: a carrier's address has no PublicIp.
+    return row.get("PublicIp") or row.get("CarrierIp") or row["CustomerOwnedIp"]
+
+
+def address(row: AddressTypeDef, own: Mapping[str, Place]) -> CloudAddress:
+    """One row of ``DescribeAddresses``.
+
+    Args:
+        row: as EC2 describes it.
+        own: the node's own private addresses by instance; those of some may be missing.
+    """
     token = row.get("AssociationId", "")
     return CloudAddress(
-        ip=row["PublicIp"],
+        ip=ip(row),
         reference=row.get("AllocationId", ""),
-        holder=_holder(row) if token else None,
+        holder=_holder(row, own) if token else None,
         token=token,
         location=row.get("NetworkBorderGroup", ""),
     )
 
 
-def _holder(row: AddressTypeDef) -> MachineHolder | OtherHolder:
+def instance_of(row: AddressTypeDef) -> str:
+    """The instance that has an address, ``""``: none, or a service has it."""
+    return "" if row.get("ServiceManaged") else row.get("InstanceId", "")
+
+
+def own_place(row: InstanceTypeDef) -> Place:
+    """The node's own private address of an instance; with IPv6 only it has none, so none is it."""
+    interface = _primary(row.get("NetworkInterfaces", ()))
+    if interface is None:
+        return "", ""
+    return interface["NetworkInterfaceId"], interface.get("PrivateIpAddress", "")
+
+
+def _holder(row: AddressTypeDef, own: Mapping[str, Place]) -> MachineHolder | OtherHolder:
     """Who has an associated address; only an instance of the same account is a machine."""
     interface = row.get("NetworkInterfaceId", "")
-    instance = row.get("InstanceId", "")
     service = row.get("ServiceManaged", "")
-    if instance and not service:
-        return MachineHolder(instance, interface)
+    if instance := instance_of(row):
+        place = interface, row.get("PrivateIpAddress", "")
+        misplaced = "" if own.get(instance, place) == place else " of ".join(reversed(place))
+        return MachineHolder(instance, interface, misplaced)
     # NAT gateways and load balancers have interfaces without an instance; this row does not say
     # which of them it is.
     kind = f"AWS service {service}" if service else "no EC2 instance, perhaps a NAT gateway"
@@ -50,7 +78,7 @@ def _holder(row: AddressTypeDef) -> MachineHolder | OtherHolder:
 def machine(row: InstanceTypeDef, location: str) -> Machine:
     """One instance of ``DescribeInstances``.
 
-    Raises ``MachineNotFound`` for one that is gone, ``MachineUnfit`` for one without a network.
+    Raises ``MachineNotFound`` for one that is gone, ``MachineUnfit`` for one without IPv4.
     """
     instance_id = row["InstanceId"]
     state = row["State"]["Name"]
@@ -59,11 +87,17 @@ def machine(row: InstanceTypeDef, location: str) -> Machine:
     interface = _primary(row["NetworkInterfaces"])
     if interface is None:
         raise MachineUnfit(f"instance {instance_id} ({state}) has no network interface 0", state)
+    private_ip = interface.get("PrivateIpAddress", "")
+    if not private_ip:
+        raise MachineUnfit(
+            f"network interface 0 of instance {instance_id} has no private IPv4 address, which an"
+            " Elastic IP needs: its subnet is one of IPv6 only"
+        )
     public_ip, reserved = _public_ip(interface)
     return Machine(
         machine_id=instance_id,
         interface_id=interface["NetworkInterfaceId"],
-        private_ip=interface["PrivateIpAddress"],
+        private_ip=private_ip,
         running=state == "running",
         location=location,
         zone=row["Placement"].get("AvailabilityZone", ""),
@@ -89,9 +123,12 @@ def _public_ip(interface: InstanceNetworkInterfaceTypeDef) -> tuple[str, bool]:
     for private in interface["PrivateIpAddresses"]:
         association = private.get("Association")
         if private.get("Primary") and association:
-            # A Wavelength zone's address is its carrier's.
-            ip = association.get("PublicIp") or association.get("CarrierIp", "")
-            return ip, association.get("IpOwnerId") != _AMAZON
+            public_ip = (
+                association.get("PublicIp")
+                or association.get("CarrierIp")
+                or association.get("CustomerOwnedIp", "")
+            )
+            return public_ip, association.get("IpOwnerId") != _AMAZON
     return "", False
 
 

@@ -21,11 +21,15 @@ from moorage_provider.protocol import (
     MachineHolder,
     OtherHolder,
     PendingMutation,
+    UnknownHolder,
 )
+from moorage_provider.rows import understood
 from moorage_provider_aws import mapping
 from moorage_provider_aws.identity import instance_id
 
 if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import AddressTypeDef
+
     from moorage_provider_aws.ec2 import Ec2
 
 # EC2 takes 200 values in one filter.
@@ -33,6 +37,8 @@ ADDRESSES_PER_READ = 200
 # The core lets 20 mutations be under way, each of which occupies a thread until EC2 has done it:
 # reads must not wait for those.
 THREADS = 32
+MOST_INSTANCES = 16_384
+"""Of which it is known where their own private address is; then all are forgotten."""
 
 VARIABLES: tuple[str, ...] = ()
 """The variables with our prefix that are read here; any other is refused at the start."""
@@ -57,6 +63,11 @@ class AwsProvider(SdkProvider["Ec2"]):
     capabilities = Capabilities(moves_in_one_call=True, clears_target_first=False)
     threads = THREADS
 
+    def __init__(self, region: str, timeout_seconds: float) -> None:
+        super().__init__(region, timeout_seconds)
+        self._own: dict[str, mapping.Place] = {}
+        self._asked: set[str] = set()
+
     def machine_id(self, provider_id: str) -> str | None:
         return instance_id(provider_id)
 
@@ -71,17 +82,18 @@ class AwsProvider(SdkProvider["Ec2"]):
         async with self._within("DescribeAddresses"):
             if not chunks:
                 await self._sdk.run(lambda _: None)
-            found = await asyncio.gather(*(self._read({"public-ip": chunk}) for chunk in chunks))
-        return {address.ip: address for chunk in found for address in chunk}
+            rows = await asyncio.gather(*(self._rows({"public-ip": chunk}) for chunk in chunks))
+            await self._learn_places(
+                {mapping.instance_of(row) for answer in rows for row in answer}
+            )
+        found: dict[str, CloudAddress] = {}
+        for chunk, answer in zip(chunks, rows, strict=True):
+            found |= understood(answer, chunk, mapping.ip, self._address)
+        return found
 
     async def machine(self, machine_id: str) -> Machine:
-        def read(ec2: Ec2) -> Machine:
-            row = ec2.instance(machine_id)
-            zone = row["Placement"].get("AvailabilityZone", "")
-            return mapping.machine(row, ec2.border_group(zone))
-
         async with self._within(f"DescribeInstances of {machine_id}"):
-            return await self._sdk.run(read)
+            return await self._described(machine_id)
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         if "" in (address.location, machine.location) or address.location == machine.location:
@@ -103,6 +115,7 @@ class AwsProvider(SdkProvider["Ec2"]):
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
         _announce("attach", address, machine.machine_id, request_id)
+        self._learn(machine)
         async with self._within(f"AssociateAddress of {address.ip}"):
             try:
                 await self._associate(address, machine, reassociate=False)
@@ -113,6 +126,7 @@ class AwsProvider(SdkProvider["Ec2"]):
     async def move(
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
+        self._learn(machine)
         async with self._within(f"AssociateAddress of {address.ip}"):
             # The call below would silently displace an address, so the target is read as late as
             # possible.
@@ -121,7 +135,7 @@ class AwsProvider(SdkProvider["Ec2"]):
                 return PendingMutation()
             if now.token != address.token:
                 raise Stale(f"{address.ip} has changed hands since it was read", "AssociationId")
-            if isinstance(now.holder, OtherHolder):
+            if isinstance(now.holder, OtherHolder | UnknownHolder):
                 raise _held(now)
             _refuse_occupied(address, machine, on_target)
             _announce("move", address, machine.machine_id, request_id)
@@ -131,7 +145,7 @@ class AwsProvider(SdkProvider["Ec2"]):
     async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         if address.holder is None:
             return PendingMutation()
-        if isinstance(address.holder, OtherHolder):
+        if isinstance(address.holder, OtherHolder | UnknownHolder):
             raise _held(address)
         _announce("detach", address, address.holder.machine_id, request_id)
         async with self._within(f"DisassociateAddress of {address.ip}"):
@@ -145,11 +159,28 @@ class AwsProvider(SdkProvider["Ec2"]):
                     raise
         return PendingMutation()
 
-    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:  # noqa: ARG002 - EC2 assigns a new address itself
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
+        # EC2 lends an address by itself only while the instance has one interface and no Elastic IP
+        # on a secondary private address; CNIs add both as pods come.
+        async with self._within(f"ModifyNetworkInterfaceAttribute of {machine.interface_id}"):
+            now = await self._described(machine.machine_id)
+            if not now.public_ip:
+                _log.info("restore a public address: %s, request %s", now.machine_id, request_id)
+                await self._sdk.run(lambda ec2: ec2.assign_public_ip(now.interface_id))
         return PendingMutation()
 
     async def poll(self, handle: str) -> PendingMutation:
         raise Stale(f'EC2 has no operation "{handle}": its changes are done when they are answered')
+
+    async def _described(self, machine_id: str) -> Machine:
+        def read(ec2: Ec2) -> Machine:
+            row = ec2.instance(machine_id)
+            zone = row["Placement"].get("AvailabilityZone", "")
+            return mapping.machine(row, ec2.border_group(zone))
+
+        machine = await self._sdk.run(read)
+        self._learn(machine)
+        return machine
 
     async def _associate(
         self, address: CloudAddress, machine: Machine, *, reassociate: bool
@@ -173,6 +204,8 @@ class AwsProvider(SdkProvider["Ec2"]):
         if isinstance(refusal, AddressNotFound):
             # One half of the API describes it, the other does not know it yet: just allocated.
             raise Stale(refusal.message, refusal.code) from refusal
+        if isinstance(now.holder, MachineHolder) and now.holder.machine_id == machine.machine_id:
+            raise Stale(f"{now.ip} is on {now.holder.misplaced} by now", refusal.code) from refusal
         if now.holder is not None:
             raise _held(now) from refusal
         _refuse_occupied(address, machine, await self._on_target(machine))
@@ -197,8 +230,34 @@ class AwsProvider(SdkProvider["Ec2"]):
         )
 
     async def _read(self, filters: Mapping[str, Sequence[str]]) -> list[CloudAddress]:
-        read = await self._sdk.run(lambda ec2: ec2.addresses(filters))
-        return [mapping.address(row) for row in read]
+        return [self._address(row) for row in await self._rows(filters)]
+
+    def _address(self, row: AddressTypeDef) -> CloudAddress:
+        return mapping.address(row, self._own)
+
+    async def _learn_places(self, instance_ids: Collection[str]) -> None:
+        """Read where the node's own private address is, once an instance: it never changes."""
+        unknown = sorted(set(instance_ids) - {""} - self._asked)
+        chunks = [
+            unknown[start : start + ADDRESSES_PER_READ]
+            for start in range(0, len(unknown), ADDRESSES_PER_READ)
+        ]
+        for chunk in chunks:
+            rows = await self._sdk.run(lambda ec2, chunk=chunk: ec2.instances(chunk))  # type: ignore[misc]  # bound now
+            for row in rows:
+                self._own[row["InstanceId"]] = mapping.own_place(row)
+            self._asked |= set(chunk)
+
+    def _learn(self, machine: Machine) -> None:
+        """What was read of a machine says the same."""
+        if len(self._asked) > MOST_INSTANCES:
+            self._asked.clear()
+            self._own.clear()
+        self._own[machine.machine_id] = machine.interface_id, machine.private_ip
+        self._asked.add(machine.machine_id)
+
+    async def _rows(self, filters: Mapping[str, Sequence[str]]) -> list[AddressTypeDef]:
+        return await self._sdk.run(lambda ec2: ec2.addresses(filters))
 
     def _connect(self) -> Ec2:
         from moorage_provider_aws.ec2 import Ec2, Settings  # noqa: PLC0415 - boto3 loads for 0.3 s, not on the event loop
@@ -213,8 +272,13 @@ def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str
 
 
 def _is_on(address: CloudAddress, machine: Machine) -> bool:
+    """Whether a machine has the address, on the node's own private one."""
     holder = address.holder
-    return isinstance(holder, MachineHolder) and holder.machine_id == machine.machine_id
+    return (
+        isinstance(holder, MachineHolder)
+        and holder.machine_id == machine.machine_id
+        and not holder.misplaced
+    )
 
 
 def _refuse_occupied(
@@ -235,6 +299,6 @@ def _refuse_occupied(
 def _held(address: CloudAddress) -> InUse:
     holder = address.holder
     owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
-    if isinstance(holder, OtherHolder):
+    if isinstance(holder, OtherHolder | UnknownHolder):
         owner = holder.description
     return InUse(f"{address.ip} is held by {owner}", "Resource.AlreadyAssociated", owner)

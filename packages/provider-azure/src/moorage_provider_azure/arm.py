@@ -30,6 +30,7 @@ from moorage_provider_azure.credentials import credential
 from moorage_provider_azure.errors import RAISED_BY_AZURE, cloud_error, operation_error
 from moorage_provider_azure.identity import is_operation, is_uniform, part
 from moorage_provider_azure.settings import from_environment
+from moorage_provider_azure.uniform import Search
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged, PageIterator
@@ -78,6 +79,10 @@ class Arm:
 
     Every method raises only ``CloudError`` and what the fence raises, and sends nothing once the
     caller's deadline has passed. Resource ids are in lower case.
+
+    Attributes:
+        subscription: its id.
+        search: for what is on Uniform scale sets.
     """
 
     def __init__(
@@ -101,6 +106,7 @@ class Arm:
         self.subscription = settings.subscription.lower()
         self._groups = settings.groups
         self._report_call = on_call
+        self.search = Search()
         self._credential = credential(settings, timeout_seconds)
         options: dict[str, Any] = {
             "base_url": settings.endpoint or None,
@@ -137,19 +143,20 @@ class Arm:
         if not self._groups:
             yield from self._pages("networkInterfaces.listAll", operations.list_all())
 
-    def uniform_addresses(self) -> Iterator[PublicIPAddress]:
-        """The public addresses of instances of Uniform scale sets, which are in no other list."""
-        for scale_set in self._scale_sets():
-            # Its machines are ordinary ones, and so are their addresses.
-            if scale_set.orchestration_mode == "Flexible":
-                continue
-            group, name = part(scale_set.id or "", "resourcegroups"), scale_set.name or ""
-            listed = (
-                self._network.public_ip_addresses
-                .list_virtual_machine_scale_set_public_ip_addresses(group, name)
-            )  # fmt: skip
-            operation = "publicIPAddresses.listVirtualMachineScaleSetPublicIPAddresses"
-            yield from self._pages(f"{operation} of {name}", listed)
+    def uniform_sets(self) -> Iterator[VirtualMachineScaleSet]:
+        """The Uniform scale sets; the machines of Flexible ones are ordinary ones."""
+        return (one for one in self._scale_sets() if one.orchestration_mode != "Flexible")
+
+    def uniform_addresses(self, scale_set: str) -> Iterator[PublicIPAddress]:
+        """The public addresses of the instances of a Uniform scale set, which no other list has.
+
+        Raises ``MachineNotFound`` where there is no such scale set any more.
+        """
+        group, name = part(scale_set, "resourcegroups"), part(scale_set, "virtualmachinescalesets")
+        operations = self._network.public_ip_addresses
+        listed = operations.list_virtual_machine_scale_set_public_ip_addresses(group, name)
+        operation = "publicIPAddresses.listVirtualMachineScaleSetPublicIPAddresses"
+        return self._pages(f"{operation} of {name}", listed, MachineNotFound)
 
     def _scale_sets(self) -> Iterator[VirtualMachineScaleSet]:
         operations = self._compute.virtual_machine_scale_sets
@@ -254,12 +261,17 @@ class Arm:
         self._compute.close()
         self._credential.close()
 
-    def _pages(self, action: str, rows: ItemPaged[RowT]) -> Iterator[RowT]:
+    def _pages(
+        self,
+        action: str,
+        rows: ItemPaged[RowT],
+        missing: type[CloudError] = InvalidOptions,
+    ) -> Iterator[RowT]:
         """The rows of a list; each page is one call."""
         pages = cast("PageIterator[RowT]", rows.by_page())
         more = True
         while more:
-            with self._calling(action, InvalidOptions):
+            with self._calling(action, missing):
                 page = next(pages)
             yield from page
             more = bool(pages.continuation_token)

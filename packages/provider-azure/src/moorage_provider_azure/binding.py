@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
     InUse,
+    Locked,
     MachineNotFound,
     MachineUnfit,
     Stale,
     Unsupported,
 )
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.protocol import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    OtherHolder,
+    UnknownHolder,
+)
+from moorage_provider.rows import ODD, understood
 from moorage_provider_azure import mapping
+from moorage_provider_azure.deleted import is_of_deleted
 from moorage_provider_azure.fitness import UNIFORM
 from moorage_provider_azure.identity import is_uniform
 
@@ -29,42 +39,46 @@ FEW_INTERFACES = 3
 """Up to this many are read one by one: the list has those of all machines, which is slow."""
 # Azure allows no more tags on a resource, and no longer values.
 _MOST_TAGS, _LONGEST_TAG = 50, 256
+_ATTACHMENT = "attach"
 
 
-def snapshot(arm: Arm, wanted: Iterable[str]) -> dict[str, AzureAddress]:
+def snapshot(arm: Arm, wanted: Iterable[str]) -> dict[str, AzureAddress | CloudAddress]:
     """The wanted public addresses that exist, by their text.
 
     Takes two lists, however many machines there are. Interfaces are listed where many of the
-    addresses are on interfaces, scale sets where an address is in no other list.
+    addresses are on interfaces, scale sets where an address is in no other list; see ``Search``.
     """
-    missing = set(wanted)
-    if not missing:
+    wanted = set(wanted)
+    if not wanted:
         return {}
-    found = list(_among(missing, arm.addresses()))
-    interfaces = _interfaces(arm, {mapping.held_by_interface(row) for row in found} - {""})
-    if missing:
-        found += _among(missing, arm.uniform_addresses())
-    addresses = (mapping.address(row, interfaces) for row in found)
-    return {address.ip: address for address in addresses}
+    # Only what may be wanted is kept: all of them, as the SDK's models, take many MiB.
+    perhaps = {None, *wanted}
+    rows = [row for row in arm.addresses() if mapping.text_of(row) in perhaps]
+    interfaces = _interfaces(arm, set(_interface_ids(rows, wanted)))
+    unknown: Mapping[str, CloudAddress] = {}
+    if missing := wanted - set(map(mapping.text_of, rows)):
+        more, unknown = arm.search.rows(arm, missing)
+        rows += more
+    found = understood(rows, wanted, mapping.ip, lambda row: mapping.address(row, interfaces))
+    return {**unknown, **found}
+
+
+def _interface_ids(rows: Iterable[PublicIPAddress], wanted: Collection[str]) -> Iterator[str]:
+    """The interfaces that hold these addresses; a row that is not understood is on none."""
+    for row in rows:
+        if mapping.text_of(row) in wanted:
+            with contextlib.suppress(*ODD):
+                if interface_id := mapping.held_by_interface(row):
+                    yield interface_id
 
 
 def _interfaces(arm: Arm, ids: Collection[str]) -> dict[str, NetworkInterface]:
     """These interfaces by their ids; those that no longer exist are left out."""
     if len(ids) > FEW_INTERFACES:
-        # Only these are kept: all of them, as the SDK's models, take many MiB.
+        # Only these are kept, see above.
         return {key: one for one in arm.interfaces() if (key := mapping.lower(one.id)) in ids}
     found = {one: _find(arm, one) for one in ids}
     return {one: interface for one, interface in found.items() if interface}
-
-
-def _among(missing: set[str], listed: Iterable[PublicIPAddress]) -> Iterator[PublicIPAddress]:
-    """The wanted rows; removes what is found from ``missing``."""
-    for row in listed:
-        # An address that is allocated only when it is used has no text yet.
-        ip = mapping.canonical(row.ip_address) if row.ip_address else ""
-        if ip in missing:
-            missing.discard(ip)
-            yield row
 
 
 def machine(arm: Arm, machine_id: str) -> Machine:
@@ -80,7 +94,7 @@ def attach(arm: Arm, address: CloudAddress, target: Machine) -> str:
     """Give a free address to a machine; return the operation's handle, ``""`` = it is attached."""
     if is_uniform(target.machine_id):
         raise Unsupported(f"{address.ip} cannot be on {target.machine_id}: {UNIFORM}")
-    if isinstance(address.holder, OtherHolder):
+    if isinstance(address.holder, OtherHolder | UnknownHolder):
         raise _held(address)
     interface = arm.interface(target.interface_id)
     if _is_on(interface, address, target):
@@ -94,10 +108,32 @@ def attach(arm: Arm, address: CloudAddress, target: Machine) -> str:
     configuration.public_ip_address = {"id": address.reference}
     _tag(interface, target.machine_id)
     try:
-        return arm.write(interface)
+        return _for_attachment(arm.write(interface))
+    except Locked as busy:
+        raise (_unfit(busy) if is_of_deleted(busy) else busy) from busy
     except (InUse, AddressNotFound, Stale) as refusal:
         _judge(arm, refusal, address, target)
         return ""
+
+
+def is_done(arm: Arm, handle: str) -> bool:
+    """Whether an operation is done. Raises the operation's error; ``Stale``: it is unknown."""
+    path, _, purpose = handle.partition("#")
+    try:
+        return arm.is_done(path)
+    except Locked as busy:
+        if purpose == _ATTACHMENT and is_of_deleted(busy):
+            raise _unfit(busy) from busy
+        raise
+
+
+def _for_attachment(handle: str) -> str:
+    """The handle of a write that gives an address: if the machine vanishes, another one gets it."""
+    return f"{handle}#{_ATTACHMENT}" if handle else ""
+
+
+def _unfit(deleted: CloudError) -> MachineUnfit:
+    return MachineUnfit(deleted.message, deleted.code)
 
 
 def detach(arm: Arm, address: CloudAddress) -> str:
@@ -123,7 +159,7 @@ def detach(arm: Arm, address: CloudAddress) -> str:
 
 def _machine_holder(address: CloudAddress) -> MachineHolder | None:
     """The machine to detach an address from; ``None``: nobody has it. Raises if it is not ours."""
-    if isinstance(address.holder, OtherHolder):
+    if isinstance(address.holder, OtherHolder | UnknownHolder):
         raise _held(address)
     if address.holder is not None and is_uniform(address.holder.machine_id):
         raise Unsupported(f"{address.ip} cannot leave {address.holder.machine_id}: {UNIFORM}")
@@ -150,6 +186,8 @@ def _judge(arm: Arm, refusal: CloudError, address: CloudAddress, target: Machine
         raise refusal
     now = _reread(arm, address)
     if isinstance(now.holder, MachineHolder) and now.holder.machine_id == target.machine_id:
+        if now.holder.misplaced:
+            raise Stale(f"{now.ip} is on {now.holder.misplaced} by now") from refusal
         return
     if now.holder is not None:
         raise _held(now) from refusal
@@ -167,7 +205,7 @@ def _is_on(interface: NetworkInterface, address: CloudAddress, target: Machine) 
         raise Stale(f"{interface.name} is no longer an interface of {target.machine_id}")
     # After a failed write Azure may describe the interface as it should have become.
     settled = interface.provisioning_state == "Succeeded"
-    return settled and mapping.holding(interface, address.reference) is not None
+    return settled and mapping.address_id(mapping.primary(interface)) == address.reference
 
 
 def _is_free(arm: Arm, address: CloudAddress) -> bool:
@@ -210,6 +248,6 @@ def _held(address: CloudAddress) -> InUse:
     """The error for an address that somebody else holds."""
     holder = address.holder
     owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
-    if isinstance(holder, OtherHolder):
+    if isinstance(holder, OtherHolder | UnknownHolder):
         owner = holder.description
     return InUse(f"{address.ip} is held by {owner}", "PublicIPAddressInUse", owner)

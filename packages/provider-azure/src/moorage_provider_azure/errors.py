@@ -27,6 +27,7 @@ from moorage_provider.errors import (
     Throttled,
     Unavailable,
 )
+from moorage_provider_azure.deleted import BEING_DELETED, NOT_ALLOWED
 
 # Everything that the SDK may raise for a call. OSError: the service account's token cannot be read;
 # ValueError: no JSON where there should be some, or credentials that cannot be right.
@@ -53,6 +54,9 @@ _BY_CODE: dict[str, type[CloudError]] = {
     "QuotaExceeded": QuotaExceeded,
     "AuthorizationFailed": Denied,
     "LinkedAuthorizationFailed": Denied,
+    "DenyAssignmentAuthorizationFailed": Denied,
+    "RequestDisallowedByAzure": Denied,
+    "RequestDisallowedByPolicy": Denied,
     **dict.fromkeys(
         (
             "AnotherOperationInProgress",
@@ -67,7 +71,6 @@ _BY_CODE: dict[str, type[CloudError]] = {
     ),
     **dict.fromkeys(
         (
-            "OperationNotAllowed",
             "ResourceRequestsThrottled",
             "SubscriptionRequestsThrottled",
             "TooManyRequests",
@@ -97,6 +100,16 @@ _NO_ANSWER = (
     azure.ServiceResponseError,
     azure.DecodeError,
     JSONDecodeError,
+)
+# These forbid what the credentials have the right to do.
+_POLICIES = {
+    "DenyAssignmentAuthorizationFailed": "a deny assignment",
+    "RequestDisallowedByAzure": "a policy of Azure's",
+    "RequestDisallowedByPolicy": "an Azure policy",
+}
+_NAME_OF_POLICY = re.compile(
+    r"deny assignment with name '([^']+)'"
+    r"|\"policyAssignment\"\s*:\s*{\s*\"name\"\s*:\s*\"([^\"]+)\""
 )
 _ACTION = re.compile(r"perform action(?:\(s\))? '([^']+)'")
 _LONGEST_MESSAGE = 500
@@ -162,25 +175,42 @@ def _mapped(answer: _Answer, action: str, missing: type[CloudError]) -> CloudErr
     kind = _BY_CODE.get(answer.code) or _by_status(answer.status)
     if answer.code in _NOT_FOUND:
         kind = missing
-    # A throttle and a quota have the same code; only the text differs.
-    if answer.code == "OperationNotAllowed" and "quota" in answer.text.lower():
-        kind = QuotaExceeded
+    if answer.code == NOT_ALLOWED:
+        kind = _not_allowed(answer)
     if kind is CredentialsRejected:
         return _credentials_rejected(action, answer.code)
     words = answer.text[:_LONGEST_MESSAGE]
     text = f"Azure: {action} failed: {answer.code or answer.status}: {words}"
     if issubclass(kind, Retry):
         return kind(text, answer.code, answer.retry_after)
+    if answer.code in _POLICIES:
+        policy = _policy(answer)
+        return Denied(f"forbidden by {policy} ({text})", answer.code, policy)
     if kind is Denied:
         permission = _permission(answer, action)
         return Denied(f"the credentials lack {permission} ({text})", answer.code, permission)
     return kind(text, answer.code)
 
 
+def _not_allowed(answer: _Answer) -> type[CloudError]:
+    """What is not allowed: a quota, a machine's deletion and a throttle have the same code."""
+    if "quota" in answer.text.lower():
+        return QuotaExceeded
+    if BEING_DELETED in answer.text:
+        return Locked
+    return _by_status(answer.status)
+
+
 def _by_status(status: int) -> type[CloudError]:
     if status == _TOO_MANY_REQUESTS:
         return Throttled
     return Unavailable if status >= _SERVER_ERROR else CloudError
+
+
+def _policy(answer: _Answer) -> str:
+    """What forbids it, by its name where Azure gives that."""
+    what, named = _POLICIES[answer.code], _NAME_OF_POLICY.search(answer.text)
+    return f"{what} ({named[1] or named[2]})" if named else what
 
 
 def _permission(answer: _Answer, action: str) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from moorage_provider.errors import MachineUnfit
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
-from moorage_provider_azure.identity import interface_of, is_uniform
+from moorage_provider.rows import ODD
+from moorage_provider_azure.identity import interface_of, is_uniform, part
 
 if TYPE_CHECKING:
     from azure.mgmt.compute.models import VirtualMachine, VirtualMachineScaleSetVM
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 MACHINE_TAG = "moorage-machine"
 """A tag on an interface that holds an address: the machine's id, needed once it is deleted."""
 
-_CLUSTER_TAG = "aks-managed-cluster-name"
+# Of AKS, of Karpenter's nodes there; a machine of AKS may have only others of AKS's tags.
+_CLUSTER_TAGS = ("aks-managed-cluster-name", "karpenter.azure.com_cluster")
+_AKS = "aks-managed-"
 # Of cloud-provider-azure, of OpenShift and of Cluster API; Azure's tags cannot hold a slash.
 _CLUSTER_PREFIXES = (
     "kubernetes.io_cluster_",
@@ -68,7 +71,7 @@ def address(row: PublicIPAddress, interfaces: Mapping[str, NetworkInterface]) ->
     """
     holder, token = _holder(row, interfaces)
     return AzureAddress(
-        ip=canonical(row.ip_address),
+        ip=ip(row),
         reference=lower(row.id),
         holder=holder,
         token=token,
@@ -76,6 +79,19 @@ def address(row: PublicIPAddress, interfaces: Mapping[str, NetworkInterface]) ->
         zones=tuple(row.zones or ()),
         unfit=_unfit(row),
     )
+
+
+def ip(row: PublicIPAddress) -> str:
+    """The address of a row, ``""``: one that is allocated only when it is used has none yet."""
+    return canonical(row.ip_address) if row.ip_address else ""
+
+
+def text_of(row: PublicIPAddress) -> str | None:
+    """The address of a row, ``""``: it has none yet; ``None``: it is not understood."""
+    try:
+        return ip(row)
+    except ODD:
+        return None
 
 
 def held_by_interface(row: PublicIPAddress) -> str:
@@ -97,7 +113,17 @@ def _holder(
     interface = interfaces.get(interface_id)
     if interface is None:
         return OtherHolder(f"resource {row.ip_configuration.id}"), place
-    return MachineHolder(machine_of(interface), interface_id), token(place, interface)
+    holder = MachineHolder(machine_of(interface), interface_id, _misplaced(place, interface))
+    return holder, token(place, interface)
+
+
+def _misplaced(place: str, interface: NetworkInterface) -> str:
+    """The ipConfiguration that has an address, if it is not the one of the node's own address."""
+    parts: Sequence[NetworkInterfaceIPConfiguration] = interface.ip_configurations or ()
+    others = [lower(one.id) for one in parts if len(parts) > 1 and not one.primary]
+    # Only of a machine's interface it is known whether it is the first one.
+    second = bool(interface.virtual_machine) and interface.primary is False
+    return place.partition("/networkinterfaces/")[2] if second or place in others else ""
 
 
 def token(configuration_id: str | None, interface: NetworkInterface) -> str:
@@ -171,13 +197,13 @@ def machine(
         machine_id=lower(row.id),
         interface_id=lower(interface.id),
         private_ip=primary(interface).private_ip_address or "",
-        running=_is_running(row),
+        running=_is_running(row) and row.provisioning_state != "Deleting",
         location=location(row.location),
         zone=next(iter(row.zones or ()), ""),
         public_ip=public_ip,
         # Azure has no ephemeral ones: every public address is somebody's resource.
         public_ip_reserved=bool(public_ip),
-        cluster=_cluster(row.tags or {}),
+        cluster=_cluster(row.tags or {}, part(row.id or "", "resourcegroups")),
     )
 
 
@@ -186,13 +212,17 @@ def _is_running(row: VirtualMachine | VirtualMachineScaleSetVM) -> bool:
     return any(status.code == "PowerState/running" for status in statuses)
 
 
-def _cluster(tags: Mapping[str, str]) -> str:
+def _cluster(tags: Mapping[str, str], group: str) -> str:
     """The cluster that a machine is tagged with, by AKS or by any cluster's own convention."""
-    return tags.get(_CLUSTER_TAG) or next(_clusters_in_tags(sorted(tags)), "")
+    values = {name.lower(): value for name, value in tags.items()}
+    named = next((values[name] for name in _CLUSTER_TAGS if values.get(name)), "")
+    named = named or next(_clusters_in_tags(sorted(tags)), "")
+    of_aks = any(name.startswith(_AKS) for name in values)
+    return named or (f"{group} (AKS)" if of_aks else "")
 
 
 def _clusters_in_tags(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         for prefix in _CLUSTER_PREFIXES:
-            if name.startswith(prefix):
-                yield name.removeprefix(prefix)
+            if name.lower().startswith(prefix):
+                yield name[len(prefix) :]

@@ -104,7 +104,7 @@ class AzureProvider(SdkProvider["Arm"]):
 
     async def poll(self, handle: str) -> PendingMutation:
         async with self._within("operations.get"):
-            done = await self._sdk.run(lambda arm: arm.is_done(handle))
+            done = await self._sdk.run(lambda arm: binding.is_done(arm, handle))
         return _accepted("" if done else handle)
 
     def _is_here(self, location: str) -> bool:

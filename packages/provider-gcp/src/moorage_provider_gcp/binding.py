@@ -13,13 +13,25 @@ from typing import TYPE_CHECKING
 from moorage_provider.errors import (
     AddressNotFound,
     CloudError,
+    CredentialsRejected,
+    Denied,
     InUse,
     Locked,
     MachineNotFound,
     MachineUnfit,
+    QuotaExceeded,
     Stale,
+    Throttled,
+    Unavailable,
 )
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.protocol import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    OtherHolder,
+    UnknownHolder,
+)
+from moorage_provider.rows import understood
 from moorage_provider_gcp import identity, mapping
 from moorage_provider_gcp.identity import InZone
 from moorage_provider_gcp.mapping import GcpAddress, GcpMachine
@@ -32,6 +44,8 @@ if TYPE_CHECKING:
 
 _REQUESTS = uuid.UUID("c2a0e7a4-6f0e-4e86-9d61-0d8f3b6a51d4")
 # Errors whose reason is found by reading the state again.
+# Errors with which nothing may be removed: what is to take its place would not come.
+_NOTHING_WILL_COME = (Denied, CredentialsRejected, QuotaExceeded, Throttled, Unavailable)
 _REFUSALS = (Refused, InUse, Locked, Stale, MachineNotFound)
 
 
@@ -59,8 +73,18 @@ def snapshot(gce: Compute, addresses: Collection[str], region: str) -> Mapping[s
     # We do not guess how Google spells an IPv6 address.
     single = next((ip for ip in wanted if len(wanted) == 1 and ":" not in ip), "")
     listed = gce.addresses(region, gce.project, single)
-    # Most of a large list may be unwanted, and reading a whole row is slow.
-    return {ip: mapping.address(row) for row in listed if (ip := mapping.ip(row)) in wanted}
+    return understood(listed, wanted, mapping.ip, mapping.address)
+
+
+def beside(gce: Compute, address: CloudAddress) -> str:
+    """Which other interface than the node's own has an address, for people; ``""`` = none.
+
+    The address itself names only its instance.
+    """
+    holder = address.holder
+    row = _gone_is_none(gce, _vm(holder.machine_id)) if isinstance(holder, MachineHolder) else None
+    nic = mapping.holding(row, address.ip) if row else None
+    return f"interface {nic.name}" if nic and nic.name != gce.interface else ""
 
 
 def machine(gce: Compute, machine_id: str) -> Machine:
@@ -82,6 +106,9 @@ def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: st
         return ""
     if _is_reserved(gce, vm, ip):
         raise InUse(f"{target.machine_id} already holds {ip}", "", ip)
+    gce.denials.check()
+    if not gce.denials.are_unlikely and _ask_first(gce, vm, address, request_id):
+        return ""
 
     def is_bare() -> bool:
         nic = mapping.interface(_found(gce, target), gce.interface)
@@ -96,19 +123,42 @@ def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: st
     return _unless_done(vm, step)
 
 
+def _ask_first(gce: Compute, vm: InZone, address: CloudAddress, request_id: str) -> bool:
+    """Ask for the address while the ephemeral one is still there; whether it was given.
+
+    An interface has one public address, so Google refuses this; but a policy of the organisation or
+    a missing right it names, and the node keeps what it has. It is given only to a node that has
+    lost its ephemeral address since it was read.
+    """
+    key = str(uuid.uuid5(_REQUESTS, "/".join(("ask", vm.name, address.ip, request_id))))
+    try:
+        begun = gce.add_access_config(vm, address.ip, _tier(address), key, in_vain=True)
+        if begun.error is not None:
+            raise begun.error
+        while not begun.done and not gce.is_done(_handle(vm, begun)):
+            pass
+    except _NOTHING_WILL_COME:
+        raise
+    except CloudError:
+        return False
+    return True
+
+
 def attach(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
     """Give a free address to a machine; return the operation's handle, ``""`` = done."""
     if ":" in address.ip:
         return _attach_ipv6(gce, address, target, request_id)
     vm = _exact(target)
-    tier = address.tier if isinstance(address, GcpAddress) else ""
     step = _Step(
         ("addAccessConfig", vm.name, address.ip, request_id),
-        lambda key: gce.add_access_config(vm, address.ip, tier, key),
+        lambda key: gce.add_access_config(vm, address.ip, _tier(address), key),
         lambda: _is_on(gce, address, target),
     )
     try:
         return _begin(vm, step)
+    except Denied as denied:
+        gce.denials.note(denied)
+        raise
     except _REFUSALS as refusal:
         _judge(gce, refusal, address, target)
         return ""
@@ -116,7 +166,7 @@ def attach(gce: Compute, address: CloudAddress, target: Machine, request_id: str
 
 def detach(gce: Compute, address: CloudAddress, request_id: str) -> str:
     """Take an address off the machine it was read on; return the handle, ``""`` = done."""
-    if isinstance(address.holder, OtherHolder):
+    if isinstance(address.holder, OtherHolder | UnknownHolder):
         raise _held(address)
     if address.holder is None:
         return ""
@@ -207,7 +257,16 @@ def _begin(vm: InZone, step: _Step) -> str:
         begun = step.send(str(uuid.uuid4()))
     if begun.error is not None:
         raise begun.error
-    return "" if begun.done else f"{vm.project}/{vm.zone}/{begun.operation}"
+    return "" if begun.done else _handle(vm, begun)
+
+
+def _handle(vm: InZone, begun: Begun) -> str:
+    """What ``Compute.is_done`` takes."""
+    return f"{vm.project}/{vm.zone}/{begun.operation}"
+
+
+def _tier(address: CloudAddress) -> str:
+    return address.tier if isinstance(address, GcpAddress) else ""
 
 
 def _unless_done(vm: InZone, step: _Step) -> str:
@@ -225,8 +284,10 @@ def _judge(gce: Compute, refusal: CloudError, address: CloudAddress, target: Mac
     row = _found(gce, target)
     now = _reread(gce, address)
     if now.holder is not None:
-        if mapping.holding(row, address.ip) and _held_by(now, target):
-            return
+        if _held_by(now, target) and (nic := mapping.holding(row, address.ip)):
+            if nic.name == gce.interface:
+                return
+            raise Stale(f"{now.ip} is on interface {nic.name} by now") from refusal
         raise _held(now) from refusal
     nic = mapping.interface(row, gce.interface)
     present = mapping.ipv6(nic) if ":" in address.ip else mapping.nat_ip(nic)
@@ -258,7 +319,12 @@ def _refuse_occupied(gce: Compute, vm: InZone, ip: str) -> None:
 
 
 def _is_on(gce: Compute, address: CloudAddress, target: Machine) -> bool:
-    return mapping.holding(_found(gce, target), address.ip) is not None
+    return _on_own_interface(gce, _found(gce, target), address)
+
+
+def _on_own_interface(gce: Compute, row: Instance, address: CloudAddress) -> bool:
+    nic = mapping.holding(row, address.ip)
+    return nic is not None and nic.name == gce.interface
 
 
 def _is_free(gce: Compute, address: CloudAddress) -> bool:
@@ -321,6 +387,6 @@ def _held(address: CloudAddress) -> InUse:
     """The error for an address that somebody else holds."""
     holder = address.holder
     owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
-    if isinstance(holder, OtherHolder):
+    if isinstance(holder, OtherHolder | UnknownHolder):
         owner = holder.description
     return InUse(f"{address.ip} is held by {owner}", "", owner)

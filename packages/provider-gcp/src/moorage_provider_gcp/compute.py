@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 
 import requests
 from google.api_core.client_options import ClientOptions
+from google.api_core.exceptions import BadRequest
 
 from moorage_provider import deadline
 from moorage_provider.errors import (
     CloudError,
     CredentialsRejected,
+    Denied,
     InvalidOptions,
     MachineNotFound,
     Stale,
@@ -36,6 +38,7 @@ from moorage_provider_gcp.credentials import found
 from moorage_provider_gcp.errors import RAISED_BY_GOOGLE, cloud_error, operation_error
 from moorage_provider_gcp.identity import InZone
 from moorage_provider_gcp.mapping import PREMIUM
+from moorage_provider_gcp.refused import Denials
 from moorage_provider_gcp.settings import from_environment
 
 AnswerT = TypeVar("AnswerT")
@@ -84,6 +87,7 @@ class Compute:
     Attributes:
         project: where the addresses are.
         interface: the network interface that gets them.
+        denials: refusals of public addresses.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Compute:
             logger.setLevel(max(logger.getEffectiveLevel(), level))
         settings = from_environment(os.environ)
         self.interface = settings.interface
+        self.denials = Denials()
         self._report_call = on_call
         self._attempt_seconds = max(timeout_seconds / ATTEMPTS, 1.0)
         with _mapped("the search for credentials", CloudError):
@@ -157,7 +162,9 @@ class Compute:
         request = types.GetInstanceRequest(**_named(vm))
         return self._call(f"instances.get of {vm.name}", self._instances.get, request)
 
-    def add_access_config(self, vm: InZone, ip: str, tier: str, request_id: str) -> Begun:
+    def add_access_config(
+        self, vm: InZone, ip: str, tier: str, request_id: str, *, in_vain: bool = False
+    ) -> Begun:
         """Give an instance's interface a public IPv4 address. Raises ``MachineNotFound``.
 
         Args:
@@ -165,6 +172,8 @@ class Compute:
             ip: a reserved address, ``""`` = an ephemeral one.
             tier: the network tier of the reserved one, ``""`` = the project's own.
             request_id: a UUID.
+            in_vain: the interface has an access config, so that a refusal is no failure of the call
+                but is in what is returned.
         """
         config = types.AccessConfig(name=NAT_NAME, type_="ONE_TO_ONE_NAT")
         if ip:
@@ -179,6 +188,7 @@ class Compute:
         )
         # The method that hides the operation always polls it at the cloud's own endpoint.
         send = self._instances.add_access_config_unary
+        send = _refused_as_operation(send) if in_vain else send
         return self._begin(f"instances.addAccessConfig to {vm.name}", send, request)
 
     def delete_access_config(self, vm: InZone, nic: str, name: str, request_id: str) -> Begun:
@@ -232,7 +242,14 @@ class Compute:
                 project=where.project, zone=where.zone, operation=where.name
             )
             operation = self._call(action, self._operations.get, request, missing=Stale)
-        return _is_over(operation, action)
+        try:
+            over = _is_over(operation, action)
+        except Denied as denied:
+            self.denials.note(denied)
+            raise
+        if over and operation.operation_type == "addAccessConfig":
+            self.denials.given()
+        return over
 
     def _waited_for(self, where: InZone, action: str) -> types.Operation | None:
         """The operation, once done or no longer waited for by the cloud; ``None``: we timed out."""
@@ -292,6 +309,22 @@ class Compute:
         seconds = max(min(self._attempt_seconds, deadline.left()), _SHORTEST_SECONDS)
         with _mapped(action, missing):
             return send(request, timeout=seconds, retry=None)
+
+
+def _refused_as_operation(
+    send: Callable[..., types.Operation],
+) -> Callable[..., types.Operation]:
+    """Have a request that the state does not allow answered as an operation that failed."""
+
+    def sent(request: object, **options: Any) -> types.Operation:  # noqa: ANN401 - the SDK's own
+        try:
+            return send(request, **options)
+        except BadRequest as refusal:
+            error = types.Error(errors=[types.Errors(code="INVALID", message=refusal.message)])
+            status = types.Operation.Status.DONE
+            return types.Operation(status=status, error=error, http_error_status_code=refusal.code)
+
+    return sent
 
 
 def _is_over(operation: types.Operation, action: str) -> bool:

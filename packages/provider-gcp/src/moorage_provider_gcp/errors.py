@@ -86,6 +86,9 @@ _BY_CODE: dict[str, type[CloudError]] = {
     "INTERNAL_ERROR": Unavailable,
 }
 _NO_ANSWER = (requests.RequestException, ParseError, auth.TransportError, auth.TimeoutError)
+# A policy of the organisation refuses what the credentials may do: a precondition, says Google.
+_NOT_MET = ("conditionNotMet", "CONDITION_NOT_MET")
+_CONSTRAINT = re.compile(r"\b(?:constraints|customConstraints)/[A-Za-z.]+\w")
 _PERMISSION = re.compile(r"'(compute\.[A-Za-z]+\.[A-Za-z]+)' permission")
 _LONGEST_MESSAGE = 300
 _NOT_FOUND = 404
@@ -163,6 +166,10 @@ def _by_status(status: int, missing: type[CloudError]) -> type[CloudError]:
 
 def _made(kind: type[CloudError], answer: _Answer, action: str) -> CloudError:
     text = f"GCP: {action} failed: {answer.code}: {answer.text[:_LONGEST_MESSAGE]}"
+    policy = _CONSTRAINT.search(answer.text) if answer.code in _NOT_MET else None
+    if policy:
+        words = f"the organisation policy {policy[0]} forbids it ({text})"
+        return Denied(words, answer.code, policy[0])
     if kind is CredentialsRejected:
         return _credentials_rejected(action, answer.code)
     if issubclass(kind, Retry):

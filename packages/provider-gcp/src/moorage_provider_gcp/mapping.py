@@ -57,8 +57,8 @@ class GcpMachine(Machine):
 
 
 def ip(row: Address) -> str:
-    """The address itself, in canonical text."""
-    return str(ipaddress.ip_address(row.address))
+    """The address itself, in canonical text; ``""``: it is being reserved and has none yet."""
+    return str(ipaddress.ip_address(row.address)) if row.address else ""
 
 
 def address(row: Address) -> GcpAddress:

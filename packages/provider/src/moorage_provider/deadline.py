@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 
 from moorage_provider.errors import Unavailable
@@ -22,6 +22,16 @@ async def within(seconds: float, what: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise Unavailable(f"{what} got no answer within {seconds:g} s", "Timeout") from error
+    finally:
+        _ends_at.reset(token)
+
+
+@contextlib.contextmanager
+def sooner(share: float) -> Iterator[None]:
+    """Leave the block only a share of the time that is left, so that some remains after it."""
+    token = _ends_at.set(time.monotonic() + left() * share)
+    try:
+        yield
     finally:
         _ends_at.reset(token)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from moorage_domain.errors import Disposition, MendedElsewhere
+from moorage_domain.redaction import redacted
 
 
 @dataclass(eq=False)
@@ -23,6 +24,10 @@ class CloudError(MendedElsewhere):
 
     message: str
     code: str = ""
+
+    def __post_init__(self) -> None:
+        # SDKs quote what they sent.
+        self.message = redacted(self.message)
 
     def __str__(self) -> str:
         return self.message
@@ -92,10 +97,10 @@ class Unavailable(Retry):
 
 @dataclass(eq=False)
 class Denied(CloudError):
-    """The credentials lack a right.
+    """The credentials lack a right, or a policy of the organisation forbids what they ask for.
 
     Attributes:
-        permission: the missing permission as the cloud's policies spell it.
+        permission: the missing permission, or the policy that forbids it, as the cloud spells it.
     """
 
     permission: str = ""

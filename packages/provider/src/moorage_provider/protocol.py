@@ -20,10 +20,13 @@ class MachineHolder:
     Attributes:
         machine_id: as ``Provider.machine_id`` gives it for the node's ``spec.providerID``.
         interface_id: the network interface, ``""`` where the cloud has no such object.
+        misplaced: where on the machine it is, for people, if not on the node's own private address
+            where ``attach`` and ``move`` put it; ``""`` = there, as far as known.
     """
 
     machine_id: str
     interface_id: str = ""
+    misplaced: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +41,32 @@ class OtherHolder:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownHolder:
+    """The cloud describes the address in a way that is not understood: anybody may have it.
+
+    Attributes:
+        description: what is not understood, one sentence for people.
+    """
+
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class CloudAddress:
     """One reserved address as the cloud just described it.
 
     Attributes:
         ip: canonical text.
         reference: the cloud's id of the reservation (AllocationId, address name, resource id).
-        holder: who has it now, ``None`` = certainly nobody.
+        holder: who has it now, ``None`` = certainly nobody. While it is unknown, nobody may change
+            anything about the address.
         token: changes whenever the holder does; the fence of a mutation. ``""`` = no holder.
         location: where it may be used (region, network border group), ``""`` = unknown.
     """
 
     ip: str
     reference: str
-    holder: MachineHolder | OtherHolder | None
+    holder: MachineHolder | OtherHolder | UnknownHolder | None
     token: str = ""
     location: str = ""
 
@@ -156,8 +171,10 @@ class Provider(Protocol):
         """Read all these addresses in bulk, cost independent of the number of machines.
 
         An address that is absent from the answer certainly does not exist in this scope; where that
-        is not certain, the call raises instead. With no addresses it reads nothing and only
-        prepares for later calls, for example loads the SDK and finds credentials.
+        is not certain, the call raises instead. What the cloud says of one address in a way that is
+        not understood concerns that one only: its holder is an ``UnknownHolder``. With no addresses
+        it reads nothing and only prepares for later calls, for example loads the SDK and finds
+        credentials.
         """
         ...
 

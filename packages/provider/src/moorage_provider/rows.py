@@ -1,0 +1,63 @@
+"""Reads rows that describe addresses one by one, so that an odd one spoils only its own address."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from moorage_provider.protocol import CloudAddress, UnknownHolder
+
+RowT = TypeVar("RowT")
+AddressT = TypeVar("AddressT", bound=CloudAddress)
+
+# What code raises that finds something else in a row than it expects.
+ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+_log = logging.getLogger(__name__)
+
+
+def understood(
+    rows: Iterable[RowT],
+    wanted: Iterable[str],
+    ip_of: Callable[[RowT], str],
+    describe: Callable[[RowT], AddressT],
+) -> dict[str, AddressT | CloudAddress]:
+    """The wanted addresses among rows, by their text.
+
+    Args:
+        rows: as the cloud gave them.
+        wanted: the addresses that were asked for, in canonical text.
+        ip_of: the address of a row in canonical text, ``""``: it has none yet. Where it raises, the
+            row may be that of any address that no other row has.
+        describe: what a row says. Where it raises, the holder of its address is unknown.
+    """
+    missing = set(wanted)
+    found: dict[str, AddressT | CloudAddress] = {}
+    nameless = ""
+    for row in rows:
+        try:
+            ip = ip_of(row)
+        except ODD as error:
+            nameless = _odd("an address without a usable text", error)
+            continue
+        if ip not in missing:
+            continue
+        missing.discard(ip)
+        try:
+            found[ip] = describe(row)
+        except ODD as error:
+            found[ip] = _unknown(ip, _odd(ip, error))
+    if nameless:
+        found |= {ip: _unknown(ip, nameless) for ip in missing}
+    return found
+
+
+def _odd(what: str, error: Exception) -> str:
+    _log.debug("the cloud describes %s in a way that is not understood", what, exc_info=error)
+    kind = type(error).__name__
+    return f"the cloud describes {what} in a way that is not understood ({kind}: {error})"
+
+
+def _unknown(ip: str, description: str) -> CloudAddress:
+    return CloudAddress(ip, "", UnknownHolder(description))
