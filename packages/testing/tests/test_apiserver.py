@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from moorage_kube.client.client import Client, ListQuery, Target
+from moorage_kube.client.client import SILENCE_SECONDS, Client, ListQuery, Target
 from moorage_kube.client.errors import Gone, KubeError, NotFound, Throttled, Unavailable
 from moorage_kube.client.kinds import CONFIGMAPS, NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS
 from moorage_testing.apiserver import ApiServer, Refusal, client_in_memory
@@ -69,11 +69,38 @@ async def test_a_watch_without_sockets_follows_and_is_sent_bookmarks(
 
 
 @trial
+async def test_a_change_at_the_very_moment_of_a_bookmark_is_sent(
+    server: ApiServer, client: Client
+) -> None:
+    following = asyncio.create_task(watched(client, server.version, 1))
+    loop: Any = asyncio.get_running_loop()
+    await asyncio.sleep(1.0)
+    # Its next bookmark is the only thing that waits for so long.
+    due = min(timer.when() for timer in loop._scheduled if timer.when() > loop.time() + 30.0)
+    loop.call_at(due, server.put, NODES, "n1")
+    assert await following == ["ADDED"]
+
+
+@trial
 async def test_a_watch_from_a_forgotten_version_is_gone(server: ApiServer, client: Client) -> None:
     server.put(NODES, "n1")
     server.forget_history()
     with pytest.raises(Gone):
         await watched(client, 1, 1)
+
+
+@trial
+async def test_a_watch_under_way_does_not_pass_over_what_was_forgotten(
+    server: ApiServer, client: Client
+) -> None:
+    following = asyncio.create_task(watched(client, server.version, 1))
+    await asyncio.sleep(1.0)
+    # All in one moment, before the watch comes to send any of it.
+    server.put(NODES, "n1")
+    server.forget_history()
+    server.put(NODES, "n2")
+    with pytest.raises(Gone):
+        await following
 
 
 @pytest.mark.parametrize(("drop", "done"), [("before", False), ("after", True)])
@@ -97,6 +124,17 @@ async def test_a_hanging_call_ends_at_its_deadline_in_virtual_time(
     with pytest.raises(Unavailable, match="no answer within 10 s"):
         await client.get(NODES, "n1")
     assert loop.time() - began == pytest.approx(10.0)
+
+
+@trial
+async def test_a_watch_whose_head_never_comes_ends_after_the_longest_silence(
+    server: ApiServer, client: Client
+) -> None:
+    begun = asyncio.get_running_loop().time()
+    server.fail("WATCH", hang=True)
+    with pytest.raises(Unavailable):
+        await watched(client, server.version, 1)
+    assert asyncio.get_running_loop().time() - begun == pytest.approx(SILENCE_SECONDS, abs=1.0)
 
 
 @trial
@@ -131,3 +169,15 @@ async def test_a_selector_that_cannot_be_read_is_refused(server: ApiServer, clie
     for query in (ListQuery("a in b"), ListQuery(field_selector="metadata.name")):
         with pytest.raises(KubeError, match="400"):
             await client.list_all(NAMESPACES, query)
+
+
+@trial
+async def test_objects_are_created_by_the_clock_of_virtual_time(
+    server: ApiServer, client: Client
+) -> None:
+    first = await client.create(NODES, {"metadata": {"name": "n1"}})
+    await asyncio.sleep(3600.0)
+    second = await client.create(NODES, {"metadata": {"name": "n2"}})
+    assert first["metadata"]["creationTimestamp"] == "2027-01-15T08:00:00Z"
+    assert second["metadata"]["creationTimestamp"] == "2027-01-15T09:00:00Z"
+    assert len(server.all_of(NODES)) == 2

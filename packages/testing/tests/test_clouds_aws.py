@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -33,14 +34,20 @@ def emulator() -> Iterator[Ec2Emulator]:
         assert emulator.violations == []
 
 
+@cache
+def session(key: str, secret: str, region: str) -> boto3.session.Session:
+    """One for all clients: each reads the models of EC2 anew."""
+    return boto3.session.Session(key, secret, region_name=region)
+
+
 def client_of(environment: dict[str, str]) -> "EC2Client":
-    return boto3.session.Session(
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        region_name=environment["AWS_REGION"],
+    return session(
+        environment["AWS_ACCESS_KEY_ID"],
+        environment["AWS_SECRET_ACCESS_KEY"],
+        environment["AWS_REGION"],
     ).client(
         "ec2",
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        endpoint_url=environment["AWS_ENDPOINT_URL_EC2"],
         config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE),
     )
 
@@ -172,6 +179,70 @@ def test_an_ephemeral_address_is_restored_when_the_elastic_ip_is_removed(
     (row,) = ec2.describe_instances(InstanceIds=[one.id])["Reservations"][0]["Instances"]
     shown = row["NetworkInterfaces"][0]["Association"]
     assert (shown["IpOwnerId"], shown["PublicIp"]) == ("amazon", row["PublicIpAddress"])
+
+
+def own_ip(ec2: "EC2Client", one: Instance) -> str:
+    """The public address on an instance's primary private one."""
+    (row,) = ec2.describe_instances(InstanceIds=[one.id])["Reservations"][0]["Instances"]
+    (nic,) = [n for n in row["NetworkInterfaces"] if n["NetworkInterfaceId"] == one.interface_id]
+    return nic.get("Association", {}).get("PublicIp", "")
+
+
+def test_harm_07_no_address_is_lent_to_an_instance_of_two_interfaces(
+    ec2: "EC2Client", emulator: Ec2Emulator
+) -> None:
+    (one,) = emulator.world.add_instances(1)
+    association = associate(ec2, emulator, one)
+    emulator.world.add_interface(one.id)
+    ec2.disassociate_address(AssociationId=association)
+    assert own_ip(ec2, one) == ""
+    emulator.world.stop(one.id)
+    emulator.world.start(one.id)
+    assert own_ip(ec2, one) == ""
+
+
+def test_harm_07_no_address_is_lent_beside_an_elastic_ip_on_a_secondary_private_address(
+    ec2: "EC2Client", emulator: Ec2Emulator
+) -> None:
+    (one,) = emulator.world.add_instances(1)
+    association = associate(ec2, emulator, one)
+    emulator.world.add_address("203.0.113.77")
+    emulator.world.associate_secondary("203.0.113.77", one.id)
+    ec2.disassociate_address(AssociationId=association)
+    assert own_ip(ec2, one) == ""
+
+
+def test_harm_07_an_address_is_assigned_to_the_primary_interface_only(
+    ec2: "EC2Client", emulator: Ec2Emulator
+) -> None:
+    (one,) = emulator.world.add_instances(1, with_public_ip=False)
+    second = emulator.world.add_interface(one.id)
+    for interface in (second, one.interface_id):
+        assert own_ip(ec2, one) == ""
+        ec2.modify_network_interface_attribute(
+            NetworkInterfaceId=interface, AssociatePublicIpAddress=True
+        )
+    assigned = own_ip(ec2, one)
+    assert assigned
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=one.interface_id, AssociatePublicIpAddress=True
+    )
+    assert own_ip(ec2, one) == assigned
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=one.interface_id, AssociatePublicIpAddress=False
+    )
+    assert own_ip(ec2, one) == ""
+
+
+def test_one_attribute_of_an_interface_is_changed_at_a_time(
+    ec2: "EC2Client", emulator: Ec2Emulator
+) -> None:
+    (one,) = emulator.world.add_instances(1)
+    with pytest.raises(ClientError) as refused:
+        ec2.modify_network_interface_attribute(
+            NetworkInterfaceId=one.interface_id, AssociatePublicIpAddress=True, Groups=["sg-1"]
+        )
+    assert code_of(refused) == "InvalidParameterCombination"
 
 
 @pytest.mark.parametrize(

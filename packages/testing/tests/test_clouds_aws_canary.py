@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -33,12 +34,20 @@ class Plain:
         return [row.get("InstanceId") for row in self.ec2.describe_addresses()["Addresses"]]
 
 
+@cache
+def session() -> boto3.session.Session:
+    """One for all: each reads the models of EC2 anew."""
+    return boto3.session.Session("key", "secret", region_name="eu-west-1")
+
+
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plain]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
+    # Nothing here is about images, and making 1,300 of them takes longer than a test.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with mock_aws():
-        ec2 = boto3.session.Session(region_name="eu-west-1").client("ec2")
+        ec2 = session().client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
         run = ec2.run_instances(

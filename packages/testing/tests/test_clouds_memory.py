@@ -151,6 +151,16 @@ async def test_one_call_clouds_assign_and_remove_ephemeral_addresses_themselves(
     assert not cloud.machine("a").public_ip_reserved
 
 
+async def test_one_call_clouds_lend_nothing_to_a_machine_of_two_interfaces() -> None:
+    cloud, provider = cloud_of_two(MemoryCloud(ONE_CALL))
+    cloud.add_interface("a")
+    cloud.assign(IP, "a")
+    await provider.detach(await read(provider), "r")
+    assert cloud.machine("a").public_ip == ""
+    await provider.restore(await ready(provider, "a"), "r")
+    assert cloud.machine("a").public_ip
+
+
 @pytest.mark.parametrize("frees", [True, False])
 async def test_a_terminated_machine_frees_its_address_or_leaves_it_on_its_interface(
     frees: bool,  # noqa: FBT001 - a parameter of the table

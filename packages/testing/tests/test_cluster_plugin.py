@@ -117,7 +117,7 @@ def test_real_nodes_that_cannot_run(
 ) -> None:
     """The outcomes are those outside of CI and within."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(nodes, "can_install", lambda: root)
@@ -142,7 +142,7 @@ def test_packages_are_installed_in_ci_only(
 ) -> None:
     asked: list[str] = []
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise nodes.NodesUnavailableError("not here")
 
     monkeypatch.setenv("CI", ci)

@@ -55,6 +55,7 @@ CASES = (
         "an_address_of_another_cloud_is_absent_and_the_others_are_read",
         {"foreign": "2001:db8::1"},
     ),
+    Case(broken.FailsOnOddRows, "harm_10_an_odd_row_spoils_its_own_address_only"),
     Case(broken.ReadsOneByOne, "five_hundred_addresses_are_read_in_three_calls"),
     Case(broken.ReadsTwice, "reading_no_addresses_makes_no_call"),
     Case(
@@ -64,6 +65,7 @@ CASES = (
     Case(
         broken.ChecksNothing, "a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason"
     ),
+    Case(broken.TakesIpv6ForIpv4, "harm_09_a_machine_of_ipv6_only_is_unfit_for_an_ipv4_address"),
     Case(broken.ReportsMutationsItNeverMakes, "an_attached_address_is_on_the_machine"),
     Case(broken.RefusesItsOwnRepeats, "attaching_again_changes_nothing", AGAIN),
     Case(broken.StealsOnAttach, "attaching_again_changes_nothing", AGAIN),
@@ -80,6 +82,19 @@ CASES = (
         TWO_STEPS,
     ),
     Case(broken.NeverRestores, "a_machine_gets_an_ephemeral_address_again", AGAIN, TWO_STEPS),
+    Case(
+        broken.RestoresNothing,
+        "harm_07_a_machine_of_several_interfaces_gets_an_ephemeral_address_again",
+        AGAIN,
+    ),
+    Case(
+        broken.ReportsMutationsItNeverMakes,
+        "harm_08_an_address_beside_the_nodes_own_is_put_in_its_place",
+    ),
+    Case(
+        broken.StealsOnAttach,
+        "harm_08_an_attachment_that_finds_it_beside_the_nodes_own_is_stale",
+    ),
     Case(broken.RestoresByDetaching, "restoring_a_machine_that_holds_an_address_does_nothing"),
     Case(broken.MovesInTwoCalls, "a_move_is_one_mutation"),
     Case(broken.RefusesItsOwnRepeats, "moving_again_changes_nothing", AGAIN),
@@ -106,6 +121,7 @@ CASES = (
         for failure in (Failure.THROTTLED, Failure.NO_ANSWER)
     ),
     Case(broken.LosesTheDetails, "the_missing_right_is_named", {"step": "attach"}),
+    Case(broken.LosesTheDetails, "harm_11_what_a_policy_forbids_is_a_denial_that_names_it"),
     Case(
         broken.LosesTheDetails,
         "a_throttled_call_says_how_long_the_cloud_asks_to_wait",

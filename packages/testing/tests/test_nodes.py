@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -188,6 +189,19 @@ def test_this_machine_reaches_pods_and_is_reached(pods: RealNodes) -> None:
     assert answer_of(f"http://{status_of(pods, 'two')['podIP']}:8080") == "two"
     port = pods.cluster.server.rsplit(":", 1)[1]
     assert get_from(pods, "one", f"https://{pods.host}:{port}/readyz") == "ok"
+
+
+def test_a_client_outside_is_on_the_link_of_the_nodes_and_reaches_nothing_behind_them(
+    pods: RealNodes,
+) -> None:
+    client, plan = pods.outside(), pods.network.plan
+    (mac,) = client.who_has(pods.nodes["node-1"].address)
+    assert client.who_has(pods.nodes["node-2"].address) != {mac}
+    assert client.who_has(str(plan.spare[1])) == frozenset()
+    assert pods.outside().namespace is client.namespace
+    pod = status_of(pods, "two")["podIP"]
+    with pytest.raises(OSError, match="unreachable"):
+        client.namespace.call(lambda: socket.create_connection((pod, 8080), 1))
 
 
 def test_a_stopped_kubelet_leaves_its_containers_alone(pods: RealNodes) -> None:

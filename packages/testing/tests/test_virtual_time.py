@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from moorage_testing.virtual_time import START, Deadlock, Restless, run
+from moorage_testing.virtual_time import START, Deadlock, Restless, run, set_wall_clock
 
 DAY = 86_400.0
 
@@ -44,6 +44,21 @@ def test_every_clock_shows_virtual_time_and_only_inside() -> None:
     before = time.monotonic()
     assert run(clocks()) == [START + DAY] * 3
     assert time.monotonic() - before < DAY
+
+
+def test_the_wall_clock_can_be_set_and_no_other() -> None:
+    async def clocks() -> list[float]:
+        set_wall_clock(-DAY)
+        await asyncio.sleep(1.0)
+        return [time.time(), time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME)]
+
+    assert run(clocks()) == [START + 1.0 - DAY, START + 1.0, START + 1.0]
+    with pytest.raises(TypeError, match="no virtual time"):
+        asyncio.run(_set_by_a_day())
+
+
+async def _set_by_a_day() -> None:
+    set_wall_clock(DAY)
 
 
 def test_what_can_never_come_is_an_error_that_names_who_waits() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from moorage_testing.cluster import EmbeddedCluster
+    from moorage_testing.lab import Lab
     from moorage_testing.nodes import RealNodes
 
 CLUSTER = "cluster"
@@ -93,18 +94,34 @@ def two_real_nodes() -> "Iterator[RealNodes]":
         yield running
 
 
-def start_nodes(count: int) -> "RealNodes":
-    """Start a cluster of real nodes for a fixture, or skip the test, or in CI fail it."""
+def start_nodes(count: int, *, networks: bool = False) -> "RealNodes":
+    """Start a cluster of real nodes for a fixture, or skip the test, or in CI fail it.
+
+    With `networks`, pods get the networks that they name.
+    """
     from moorage_testing import nodes  # noqa: PLC0415 - see above
     from moorage_testing.cluster import ToolchainError  # noqa: PLC0415 - see above
 
     try:
-        return nodes.RealNodes.start(count)
+        return nodes.RealNodes.start(count, networks=networks)
     except ToolchainError as error:
         _skip(error, could=True)
     except nodes.NodesUnavailableError as error:
         missing = isinstance(error, nodes.PackagesMissingError)
         _skip(error, could=missing and nodes.can_install())
+
+
+@contextlib.contextmanager
+def start_lab(nodes: int) -> Iterator["Lab"]:
+    """Run a lab of network namespaces for a fixture, or skip the test, or as root in CI fail it."""
+    from moorage_testing import lab  # noqa: PLC0415 - see above
+
+    with contextlib.ExitStack() as opened:
+        try:
+            running = opened.enter_context(lab.start(nodes))
+        except lab.LabUnavailableError as error:
+            _skip(error, could=os.geteuid() == 0)
+        yield running
 
 
 def _skip(error: Exception, *, could: bool) -> NoReturn:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 from unittest import mock
 
@@ -65,6 +66,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._seconds = 0.0
         self.threads = 0
         """How many calls are under way in threads."""
+        self.wall_offset = 0.0
+        """Seconds by which only the wall clock is set, as a person or a daemon sets it."""
         super().__init__(_Jumping(self))
 
     def time(self) -> float:
@@ -111,23 +114,47 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         loop = runner.get_loop()
-        with frozen_clocks(loop.time):
+        with frozen_clocks(loop.time, wall_offset=partial(_wall_offset, loop)):
             return runner.run(coroutine)
 
 
+def set_wall_clock(offset_seconds: float) -> None:
+    """Let the wall clock be wrong by so much from now on; clocks that count from a boot are not.
+
+    To be called within :func:`run`.
+    """
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualTimeLoop):
+        raise TypeError("this is no virtual time")
+    loop.wall_offset = offset_seconds
+
+
+def _wall_offset(loop: asyncio.AbstractEventLoop) -> float:
+    return loop.wall_offset if isinstance(loop, VirtualTimeLoop) else 0.0
+
+
 @contextmanager
-def frozen_clocks(now: Callable[[], float], start: float = START) -> Iterator[None]:
+def frozen_clocks(
+    now: Callable[[], float],
+    start: float = START,
+    wall_offset: Callable[[], float] = lambda: 0.0,
+) -> Iterator[None]:
     """Let the clocks of module ``time`` show ``start + now()``; those that count from a boot, too.
 
-    What takes a clock as an argument is better given one. ``datetime.now`` is not changed.
+    ``wall_offset`` is added to ``time.time`` alone. What takes a clock as an argument is better
+    given one. ``datetime.now`` is not changed.
     """
 
     def shown(*_: object) -> float:
         return start + now()
 
+    def wall() -> float:
+        return shown() + wall_offset()
+
     with ExitStack() as stack:
-        for name in ("time", "monotonic", "clock_gettime"):
+        for name in ("monotonic", "clock_gettime"):
             stack.enter_context(mock.patch.object(time, name, shown))
+        stack.enter_context(mock.patch.object(time, "time", wall))
         yield
 
 

@@ -10,6 +10,7 @@ import orjson
 
 # All that the real one says where a JSON patch cannot be applied, a failed test included.
 NOT_APPLICABLE = "the server rejected our request due to an error in our request"
+UNKNOWN_PATH = "the server could not find the requested resource"
 READS = ("GET", "HEAD")
 
 

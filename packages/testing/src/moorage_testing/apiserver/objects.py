@@ -36,6 +36,11 @@ class Change:
     after: Json | None
 
 
+def _clock() -> float:
+    """By the clock of this moment: in virtual time that is another one than at the import."""
+    return time.time()
+
+
 @dataclass
 class Objects:
     """Everything stored, by the object's path; nothing in here waits for anything.
@@ -53,7 +58,7 @@ class Objects:
     version: int = 100
     oldest: int = 0
     history: list[Change] = field(default_factory=list)
-    now: Callable[[], float] = time.time
+    now: Callable[[], float] = _clock
     collects: bool = True
     on_change: list[Callable[[Change], None]] = field(default_factory=list)
     dice: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - of names only
@@ -114,6 +119,8 @@ class Objects:
         free = {key: value for key, value in new_meta.items() if key not in _FIXED}
         same = {key: held[key] for key in ("apiVersion", "kind") if key in held}
         new = new | same | {"metadata": _tidy(free | fixed)}
+        if place.resource == "services":
+            new = _with_its_cluster_address(place, held, new)
         if new == held:
             return held
         self._check_finalizers(place, held, new)
@@ -207,6 +214,18 @@ class Objects:
 
     def _timestamp(self) -> str:
         return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _with_its_cluster_address(place: Place, held: Json, new: Json) -> Json:
+    """A Service keeps the one that it has, or that it has none."""
+    old, spec = (held.get("spec") or {}).get("clusterIP"), new.get("spec") or {}
+    if not old or spec.get("type") == "ExternalName":
+        return new
+    wanted = spec.get("clusterIP") or old
+    if wanted != old:
+        why = f'spec.clusterIPs[0]: Invalid value: ["{wanted}"]: may not change once set'
+        raise invalid_object(place, held, why)
+    return new | {"spec": spec | {"clusterIP": old}}
 
 
 def invalid_object(place: Place, raw: Json, why: str) -> Refusal:

@@ -9,15 +9,18 @@ from urllib.parse import unquote
 from moorage_domain.kinds import Kind
 from moorage_kube.client import kinds
 from moorage_kube.client.kinds import resource_path
-from moorage_testing.apiserver.messages import Refusal
+from moorage_testing.apiserver.messages import UNKNOWN_PATH, Refusal
 
 _NO_STATUS = frozenset(
     {
         "configmaps", "secrets", "serviceaccounts", "events", "endpoints", "leases", "roles",
-        "rolebindings", "clusterroles", "clusterrolebindings", "endpointslices",
+        "rolebindings", "clusterroles", "clusterrolebindings", "endpointslices", "ipaddresses",
+        "ipallocations", "danmeps", "danmnets", "tenantnetworks", "clusternetworks",
         "mutatingwebhookconfigurations", "validatingwebhookconfigurations",
     }
 )  # fmt: skip
+# A group that looks built in, and is not.
+_CUSTOM_GROUPS = frozenset({"danm.k8s.io"})
 _NO_GENERATION = frozenset({"nodes", "namespaces", "services", "persistentvolumes"})
 # Whose status a creation may bring along: kubelets create their nodes so.
 _STATUS_AT_CREATION = frozenset({"nodes"})
@@ -68,7 +71,8 @@ class Place:
     @property
     def custom(self) -> bool:
         """Whether a CRD defines it."""
-        return "." in self.group and not self.group.endswith(".k8s.io")
+        built_in = self.group.endswith(".k8s.io") and self.group not in _CUSTOM_GROUPS
+        return "." in self.group and not built_in
 
     @property
     def has_status(self) -> bool:
@@ -113,7 +117,7 @@ def place_of(path: str) -> Place:
         case _:
             pass
     if not length or not 1 <= len(rest) <= 3:  # noqa: PLR2004 - plural, name, subresource
-        raise Refusal(404, "NotFound", "the server could not find the requested resource")
+        raise Refusal(404, "NotFound", UNKNOWN_PATH)
     plural, name, subresource = (*rest, "", "")[:3]
     return Place(prefix, plural, namespace, name, subresource)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from moorage_kube.client.connection import Connection, Credentials
 from moorage_kube.client.connection.credentials import FixedCredentials
 from moorage_testing.apiserver.faults import Fault
 from moorage_testing.apiserver.messages import (
+    UNKNOWN_PATH,
     Answer,
     Asked,
     Dropped,
@@ -50,6 +52,8 @@ class ApiServer:
         before: called before a request does its work; may raise :class:`Dropped`.
         after: called when it has done it; what it raises is not the client's to see.
         url: where it listens, ``""`` = nowhere.
+        groups: versions of each API group that discovery names, the preferred one first.
+        unserved: kinds as ``plural.group`` that it answers 404 for, as if they had no CRD.
     """
 
     world: Objects = field(default_factory=Objects)
@@ -59,6 +63,8 @@ class ApiServer:
     before: list[Callable[[Asked], None]] = field(default_factory=list)
     after: list[Callable[[Asked], None]] = field(default_factory=list)
     url: str = "http://in-memory"
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unserved: set[str] = field(default_factory=set)
     _watches: list[Watch] = field(default_factory=list)
     _pages: dict[str, tuple[str, list[Json]]] = field(default_factory=dict)
 
@@ -106,6 +112,16 @@ class ApiServer:
     def delete(self, kind: Kind, name: str, namespace: str = "") -> None:
         """Delete an object as a user would: with finalizers it stays for now."""
         self.world.delete(place_for(kind, name, namespace))
+
+    def request(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Ask for anything as a user would, a PATCH being a merge; raises :class:`Refusal`.
+
+        No fault strikes.
+        """
+        headers = {"Content-Type": "application/merge-patch+json"}
+        asked = Asked(method, path, headers=headers, body=body)
+        answer: Json = json.loads(self._answer(asked, place_of(path)).body)
+        return answer
 
     @property
     def version(self) -> int:
@@ -183,14 +199,31 @@ class ApiServer:
         for check in self.before:
             check(asked)
         try:
-            answer = self._answer(asked, place_of(asked.path))
+            answer = self._discovered(asked) or self._answer(asked, place_of(asked.path))
         except Refusal as refusal:
             answer = refusal.answer()
         for check in self.after:
             check(asked)
         return answer
 
+    def _discovered(self, asked: Asked) -> Answer | None:
+        """What is said of an API group; ``None``: that is not what was asked for."""
+        if asked.method != "GET" or not asked.path.startswith("/apis/"):
+            return None
+        group = asked.path.removeprefix("/apis/")
+        if "/" in group:
+            return None
+        if group not in self.groups:
+            raise Refusal(404, "NotFound", UNKNOWN_PATH)
+        versions = [
+            {"groupVersion": f"{group}/{one}", "version": one} for one in self.groups[group]
+        ]
+        body = {"kind": "APIGroup", "apiVersion": "v1", "name": group, "versions": versions}
+        return json_answer(body | {"preferredVersion": versions[0]})
+
     def _answer(self, asked: Asked, place: Place) -> Answer:
+        if place.resource in self.unserved:
+            raise Refusal(404, "NotFound", UNKNOWN_PATH)
         match asked.verb:
             case "WATCH":
                 return Answer(200, lines=self._watched(place, asked))
@@ -210,7 +243,7 @@ class ApiServer:
 
     def _written(self, place: Place, asked: Asked) -> Json:
         if place.subresource == "status" and not place.has_status:
-            raise Refusal(404, "NotFound", "the server could not find the requested resource")
+            raise Refusal(404, "NotFound", UNKNOWN_PATH)
         held = self.world.need(place)
         match asked.method:
             case "DELETE":

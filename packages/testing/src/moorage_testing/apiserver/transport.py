@@ -88,15 +88,17 @@ class MemoryTransport(Transport):
     @asynccontextmanager
     async def answer(self, request: Request) -> AsyncIterator[Any]:
         """A good answer to a request; anything else is raised as what it means to the caller."""
+        # As aiohttp has it: a watch has no end, but its head may not take longer than a line.
+        seconds = request.timeout.total or request.timeout.sock_read
         try:
-            async with asyncio.timeout(request.timeout.total):
+            async with asyncio.timeout(seconds):
                 answer = await self._sent(request)
         except Dropped as error:
             self._note(request, 0)
             raise Unavailable(0, "ConnectionLost", "connection lost", str(request)) from error
         except TimeoutError as error:
             self._note(request, 0)
-            message = f"no answer within {request.timeout.total:g} s"
+            message = f"no answer within {seconds:g} s"
             raise Unavailable(0, "Timeout", message, str(request)) from error
         self._note(request, answer.status)
         if answer.status >= _NOT_GOOD:

@@ -73,6 +73,10 @@ class Watch:
                     return
                 version = max(version, self.objects.version)
                 yield self._bookmark(version)
+            if version < self.objects.oldest:
+                # Forgotten before it was sent: the watch must not go on as if nothing was missing.
+                yield _raw_line("ERROR", self._too_old(version))
+                return
             for change in self._since(version):
                 version = change.version
                 if line := self._change_line(change, chosen):
@@ -86,7 +90,8 @@ class Watch:
                 async with asyncio.timeout(seconds):
                     await self._news.wait()
             except TimeoutError:
-                return False
+                # A change of this very moment is no silence: a bookmark would pass over it.
+                return bool(self._since(version))
         return True
 
     def _since(self, version: int) -> list[Change]:

@@ -31,6 +31,9 @@ class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
         uncounted: operations that are neither reads nor mutations of the provider's steps.
     """
 
+    has_odd_rows = True
+    has_ipv6_only_machines = True
+    has_interfaces = True
     retry_after_seconds = 7.0
     slow_seconds = 5.0
     operations: ClassVar[Mapping[Step, str]]
@@ -70,6 +73,18 @@ class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
 
     def remove_address(self, ip: str) -> None:
         self._world.remove_address(ip)
+
+    def spoil(self, ip: str) -> None:
+        self._world.spoil(ip)
+
+    def take_ipv4(self, machine_id: str) -> None:
+        self._world.take_ipv4(machine_id)
+
+    def give_beside(self, ip: str, machine_id: str) -> None:
+        self._world.associate_beside(ip, machine_id)
+
+    def add_interface(self, machine_id: str) -> None:
+        self._world.add_interface(machine_id)
 
     def terminate(self, machine_id: str) -> None:
         self._world.terminate(machine_id)

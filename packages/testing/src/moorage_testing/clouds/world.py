@@ -14,7 +14,7 @@ class Instance:
     Attributes:
         id: as ``Provider.machine_id`` gives it for the node's ``spec.providerID``.
         zone: its availability zone.
-        private_ip: the primary private address of its first interface.
+        private_ip: the primary private IPv4 address of its first interface, ``""`` = none.
         interface_id: that interface.
         provider_id: its node's ``spec.providerID``.
     """
@@ -47,6 +47,10 @@ class World(Protocol):
         """Free an address and release its reservation."""
         ...
 
+    def spoil(self, ip: str, *, spoiled: bool = True) -> None:
+        """Have the cloud describe an address in a way that nobody understands, or not any more."""
+        ...
+
     def associate(self, ip: str, instance_id: str) -> None:
         """Give an address to a machine, whoever had it."""
         ...
@@ -55,12 +59,28 @@ class World(Protocol):
         """Give an address to something that is no machine; return its id."""
         ...
 
+    def add_interface(self, instance_id: str) -> str:
+        """Give a machine a second network interface, as a CNI does; return its name or id."""
+        ...
+
+    def associate_beside(self, ip: str, instance_id: str) -> None:
+        """Give an address to a machine on a second network interface of its own."""
+        ...
+
+    def is_beside(self, ip: str) -> bool:
+        """Whether an address is on a machine, but not on the machine's own private address."""
+        ...
+
     def disassociate(self, ip: str) -> None:
         """Free an address."""
         ...
 
     def terminate(self, instance_id: str) -> None:
         """Delete a machine."""
+        ...
+
+    def take_ipv4(self, instance_id: str) -> None:
+        """Leave a machine with IPv6 only; ``NotImplementedError`` where no machine can be so."""
         ...
 
     def stop(self, instance_id: str) -> None:

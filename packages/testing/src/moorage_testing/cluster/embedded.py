@@ -137,6 +137,15 @@ class EmbeddedCluster:
         """Call the API as admin and return the answer; raises ApiError. A PATCH is a merge."""
         return self._api.request(method, path, body)
 
+    def remove(self, path: str) -> None:
+        """Take an object's finalizers off and delete it; it may be gone before, or between."""
+        try:
+            self.request("PATCH", path, {"metadata": {"finalizers": None}})
+            self.request("DELETE", path)
+        except ApiError as error:
+            if error.status != http.HTTPStatus.NOT_FOUND:
+                raise
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as admin and return what it prints; raises KubectlError."""
         cache = f"--cache-dir={self._run.folder / 'kubectl'}"

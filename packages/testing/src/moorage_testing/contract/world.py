@@ -19,6 +19,7 @@ class Failure(enum.Enum):
 
     THROTTLED = "too many calls; asks to wait ContractWorld.retry_after_seconds"
     DENIED = "the right is missing"
+    FORBIDDEN = "the right is there, but a policy of the organisation forbids the change"
     NO_ANSWER = "the connection breaks before the work"
     ANSWER_LOST = "the connection breaks after the work"
     SLOW = "the answer takes ContractWorld.slow_seconds"
@@ -37,6 +38,9 @@ class ContractWorld(Protocol):
             ``Machine.public_ip`` is ``""``.
         accepts_operations: mutations can be accepted now and done, or fail, later; only then is
             ``Failure.LATE`` used.
+        has_odd_rows: ``spoil`` works.
+        has_ipv6_only_machines: ``take_ipv4`` works.
+        has_interfaces: ``add_interface`` and ``give_beside`` work.
         retry_after_seconds: how long a throttled answer asks to wait, ``None`` = it never says.
         slow_seconds: how long a slow answer takes; 5 s for clouds over HTTP.
     """
@@ -45,6 +49,9 @@ class ContractWorld(Protocol):
     calls: Mapping[CountedStep, tuple[int, int]]
     assigns_ephemeral_addresses: bool = True
     accepts_operations: bool = False
+    has_odd_rows: bool = False
+    has_ipv6_only_machines: bool = False
+    has_interfaces: bool = False
     retry_after_seconds: float | None = None
     slow_seconds: float = SLOW_SECONDS
 
@@ -66,6 +73,25 @@ class ContractWorld(Protocol):
 
     def remove_address(self, ip: str) -> None:
         """Release a reservation."""
+        ...
+
+    def spoil(self, ip: str) -> None:
+        """Make the cloud describe this one address in a way that nobody understands.
+
+        Called only with ``has_odd_rows``.
+        """
+        ...
+
+    def take_ipv4(self, machine_id: str) -> None:
+        """Leave a machine with IPv6 only; called only with ``has_ipv6_only_machines``."""
+        ...
+
+    def give_beside(self, ip: str, machine_id: str) -> None:
+        """Make a machine hold an address on a second interface; only with ``has_interfaces``."""
+        ...
+
+    def add_interface(self, machine_id: str) -> None:
+        """Give a machine a second network interface; called only with ``has_interfaces``."""
         ...
 
     def terminate(self, machine_id: str) -> None:

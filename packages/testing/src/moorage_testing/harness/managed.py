@@ -38,14 +38,16 @@ class _WithoutKopf(Manager):
 def managed(settings: CommonSettings, setup: Setup) -> Start:
     """A scenario's ``start``: what ``setup`` adds to a manager, as its process would run it.
 
-    All but servers: there are no sockets in virtual time.
+    All but servers: there are no sockets in virtual time. Whoever calls them finds them by
+    ``world.manager.servers``.
     """
 
-    async def start(client: Client, _: World) -> None:
+    async def start(client: Client, world: World) -> None:
         events = EventRecorder(client, settings.prog)
         metrics = process_metrics(settings.prog)
         manager = _WithoutKopf(settings, "trial", client, NoElection(), events, metrics)
         setup(manager)
+        world.manager = manager
         await _run(manager)
 
     return start

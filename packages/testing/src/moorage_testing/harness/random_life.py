@@ -58,8 +58,8 @@ async def crash(world: World, _: random.Random) -> None:
 
 
 async def long_pause(world: World, rng: random.Random) -> None:
-    """Nothing happens for hours."""
-    await world.pass_time(rng.uniform(600.0, 20_000.0))
+    """Nothing happens for minutes or hours."""
+    await world.pass_time(rng.uniform(600.0, world.scenario.longest_pause_seconds))
 
 
 DISTURBANCES: tuple[Happening, ...] = (

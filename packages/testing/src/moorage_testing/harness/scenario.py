@@ -62,6 +62,9 @@ class Scenario:
         counts: which requests are changes.
         quiet_seconds: so long without a change is rest.
         requests_per_minute: at rest, at most; a watch that begins again and a Lease count.
+        rest_seconds: for so long it must rest in the end.
+        longest_pause_seconds: nothing happens for so long, now and then; where heartbeats are
+            sent meanwhile, hours of them are most of what a life costs.
     """
 
     start: Start
@@ -74,6 +77,8 @@ class Scenario:
     counts: Callable[[Asked], bool] = counted
     quiet_seconds: float = 60.0
     requests_per_minute: float = 45.0
+    rest_seconds: float = 3600.0
+    longest_pause_seconds: float = 20_000.0
 
 
 def _lasting(value: Any) -> Any:  # noqa: ANN401 - any JSON value

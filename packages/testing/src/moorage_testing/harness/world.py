@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from moorage_kube.client.client import Client
+from moorage_kube.manager.manager import Manager
 from moorage_testing.apiserver import ApiServer, Asked, Dropped, MemoryTransport
 from moorage_testing.harness.scenario import Scenario
 from moorage_testing.waiting import until
@@ -27,6 +28,7 @@ class World:
         deaths: why the controller ended by itself, each time.
         lives: how often it was started.
         crashed: whether it was to crash and did.
+        manager: of the controller's life, where it has one.
     """
 
     def __init__(self, scenario: Scenario, crash_at: int = 0, *, done: bool = True) -> None:
@@ -37,6 +39,7 @@ class World:
         self.deaths: list[BaseException | None] = []
         self.lives = 0
         self.crashed = False
+        self.manager: Manager | None = None
         self._crash_at = crash_at
         self._done = done
         self._broken: list[str] = []
@@ -64,6 +67,7 @@ class World:
         if self._life is None or self._transport is None:
             return
         self._transport.dead = True
+        self.manager = None
         for _ in range(DEATH_ROUNDS):
             if not (alive := self._alive()):
                 break
@@ -73,6 +77,10 @@ class World:
         alive = self._alive()
         assert not alive, f"it does not end when it is cancelled: {alive}"  # noqa: S101 - a test's
         self._life = None
+
+    def spare(self, task: asyncio.Task[Any]) -> None:
+        """A task that was begun meanwhile and is not the controller's: it does not die with it."""
+        self._others.add(task)
 
     async def restart(self) -> None:
         """Crash, and come back a moment later."""
@@ -124,10 +132,10 @@ class World:
             await self._revive()
         self.check()
 
-    async def rests(self, seconds: float = 3600.0) -> None:
-        """Assert that for so long nothing is changed, and hardly anything asked."""
+    async def rests(self) -> None:
+        """Assert that for long enough nothing is changed, and hardly anything asked."""
         changes = len(self.changes)
-        for _ in range(round(seconds / 60.0)):
+        for _ in range(round(self.scenario.rest_seconds / 60.0)):
             asked = len(self.server.asked)
             await self.pass_time(60.0)
             more = self.changes[changes:]

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from moorage_testing.cluster.identity import write_secret
+from moorage_testing.cni import install
 
 PAUSE_IMAGE = "localhost/pause:1"
 RUNTIME_SOCKET = "/run/containerd/containerd.sock"
@@ -50,6 +51,8 @@ class NodeFiles:
     snapshotter: str
     secrets: Mapping[str, bytes]
     """Certificates and kubeconfigs by file name."""
+    networks: bool = False
+    """Whether pods get the networks that they name, beside that of the cluster."""
 
     def write(self, var: Path) -> None:
         """Write the files into the folder that is the node's /var."""
@@ -60,13 +63,15 @@ class NodeFiles:
             write_secret(etc / name, content)
         (etc / "resolv.conf").touch()
         (etc / "cni" / "pods.conflist").write_text(json.dumps(self._cni()))
+        if self.networks:
+            install.write_plugins(var / "cni", self.cni_folder)
         (etc / "kubelet.yaml").write_text(yaml.safe_dump(self._kubelet()))
         (etc / "containerd.toml").write_text(
             CONTAINERD.format(
                 socket=RUNTIME_SOCKET,
                 pause=PAUSE_IMAGE,
                 snapshotter=self.snapshotter,
-                cni_folder=self.cni_folder,
+                cni_folder=install.FOLDER if self.networks else self.cni_folder,
                 etc=ETC,
             )
         )
@@ -84,7 +89,8 @@ class NodeFiles:
                 "dataDir": "/run/cni",
             },
         }
-        return {"cniVersion": "0.4.0", "name": "pods", "plugins": [pods]}
+        plugin = install.config_of(pods) if self.networks else pods
+        return {"cniVersion": "0.4.0", "name": "pods", "plugins": [plugin]}
 
     def _kubelet(self) -> dict[str, Any]:
         return {

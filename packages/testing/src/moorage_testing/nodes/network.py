@@ -27,6 +27,9 @@ CANDIDATES = (
 )
 FIRST_NODE = 10
 FIRST_POD_SUBNET = 128
+OUTSIDE = 200
+FIRST_SPARE = 240
+OUTSIDE_MAC = "02:98:00:00:00:c8"
 MOST_NODES = 100
 SWITCH_SECONDS = 10.0
 # The length of an interface's name is limited to 15 characters.
@@ -54,6 +57,16 @@ class Plan:
     def pods(self) -> IPv4Network:
         """The network of all pods."""
         return list(self.network.subnets())[1]
+
+    @property
+    def outside(self) -> IPv4Address:
+        """The address of the client that is on the nodes' link and is no node."""
+        return self.network[OUTSIDE]
+
+    @property
+    def spare(self) -> IPv4Network:
+        """Addresses on the nodes' link that nobody has, for instance for Services."""
+        return IPv4Network((self.network[FIRST_SPARE], 28))
 
     def node(self, number: int) -> IPv4Address:
         """The address of the node with this number; the first is 1."""
@@ -112,6 +125,23 @@ class Network:
             inside=pid,
         )
 
+    def plug_outside(self, namespace: Path) -> None:
+        """Link a network namespace, given by its file, to the switch: it becomes the client.
+
+        It reaches what is on the nodes' link, and nothing behind it.
+        """
+        inside = f"name eth0 address {OUTSIDE_MAC} netns {namespace}"
+        _ip(
+            f"link add outside type veth peer {inside}",
+            "link set outside master bridge up",
+            inside=self._switch,
+        )
+        _ip(
+            f"address add {self.plan.outside}/24 dev eth0",
+            "link set eth0 up",
+            inside=namespace,
+        )
+
     def unplug(self, number: int) -> None:
         """Take a node's link away, as when the node loses its power."""
         _ip(f"link del port{number}", inside=self._switch)
@@ -154,9 +184,10 @@ def _choosing() -> Iterator[None]:
         os.close(file)
 
 
-def _ip(*lines: str, inside: int | None = None) -> None:
-    """Run commands of ip, here or in the network of a process; raises NetworkError."""
-    enter = () if inside is None else ("nsenter", f"--net=/proc/{inside}/ns/net", "--")
+def _ip(*lines: str, inside: int | Path | None = None) -> None:
+    """Run commands of ip, here or in the network of a process or file; raises NetworkError."""
+    file = f"/proc/{inside}/ns/net" if isinstance(inside, int) else inside
+    enter = () if inside is None else ("nsenter", f"--net={file}", "--")
     _call(*enter, "ip", "-batch", "-", stdin="\n".join(lines))
 
 

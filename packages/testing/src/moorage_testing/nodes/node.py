@@ -83,7 +83,9 @@ class RealNode:
         self._running.pop("kubelet").stop(0)
 
     def start_kubelet(self) -> None:
-        """Start the kubelet again."""
+        """Start the kubelet again, if it does not run."""
+        if "kubelet" in self._running:
+            return
         self._start(
             "kubelet",
             "/var/bin/kubelet",

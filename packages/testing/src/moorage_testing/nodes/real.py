@@ -9,10 +9,12 @@ import psutil
 
 from moorage_testing.cluster import EmbeddedCluster, Settings
 from moorage_testing.cluster.toolchain import tool_paths
-from moorage_testing.nodes.files import PAUSE_IMAGE, NodeFiles
+from moorage_testing.cni import install
+from moorage_testing.lab import Client, Namespace
+from moorage_testing.nodes.files import ETC, PAUSE_IMAGE, NodeFiles
 from moorage_testing.nodes.images import write_image
 from moorage_testing.nodes.machine import Machine
-from moorage_testing.nodes.network import Network
+from moorage_testing.nodes.network import OUTSIDE_MAC, Network
 from moorage_testing.nodes.node import RealNode
 from moorage_testing.nodes.programs import check_machine, cni_folder
 from moorage_testing.processes import Run
@@ -31,17 +33,24 @@ def build_tools() -> Mapping[str, Path]:
 class RealNodes:
     """A control plane and its real nodes, named node-1, node-2, ..."""
 
-    def __init__(self, run: Run, network: Network, cluster: EmbeddedCluster) -> None:
+    def __init__(
+        self, run: Run, network: Network, cluster: EmbeddedCluster, *, networks: bool = False
+    ) -> None:
         """Take over a control plane on a network; see `RealNodes.start`."""
         self.network = network
         self.cluster = cluster
         self.nodes: dict[str, RealNode] = {}
         self.run = run
+        self._outside: Namespace | None = None
+        self._networks = networks
 
     @classmethod
-    def start(cls, count: int = 2, settings: Settings = DEFAULTS) -> Self:
+    def start(
+        cls, count: int = 2, settings: Settings = DEFAULTS, *, networks: bool = False
+    ) -> Self:
         """Start a cluster of so many nodes and return when all of them are Ready.
 
+        With `networks`, pods get the networks that they name; see `moorage_testing.cni`.
         Raises NodesUnavailableError where real nodes cannot run, ToolchainError without binaries.
         """
         check_machine()
@@ -54,7 +63,7 @@ class RealNodes:
         except BaseException:
             run.close()
             raise
-        real = cls(run, network, cluster)
+        real = cls(run, network, cluster, networks=networks)
         try:
             real._add_nodes(count, tools)
         except BaseException:
@@ -64,6 +73,8 @@ class RealNodes:
 
     def stop(self) -> None:
         """End everything and leave nothing behind. May be repeated."""
+        if self._outside is not None:
+            self._outside.close()
         # Nodes first: they would wait for a control plane that is gone.
         self.run.close()
         self.cluster.stop()
@@ -78,6 +89,13 @@ class RealNodes:
     def host(self) -> str:
         """The address of this machine that pods can reach, for instance for a cloud emulator."""
         return str(self.network.plan.host)
+
+    def outside(self) -> Client:
+        """A client on the nodes' link that is no node; the same one each time."""
+        if self._outside is None:
+            self._outside = Namespace()
+            self.network.plug_outside(Path(self._outside.path))
+        return Client(self._outside, "eth0", OUTSIDE_MAC, str(self.network.plan.outside))
 
     def load_image(self, archive: Path) -> None:
         """Import the images of an archive on every node."""
@@ -101,6 +119,7 @@ class RealNodes:
 
     def _files(self, number: int, machine: Machine) -> NodeFiles:
         plan, cluster, name = self.network.plan, self.cluster, machine.name
+        access = self._networks and {"networks.json": install.let_in(cluster, f"{ETC}/ca.crt")}
         kubelet = cluster.kubeconfig_for(user=f"system:node:{name}", groups=["system:nodes"])
         proxy = cluster.kubeconfig_for(user="system:kube-proxy")
         return NodeFiles(
@@ -114,7 +133,9 @@ class RealNodes:
                 "kubelet.pem": cluster.authority.server_pem([plan.node(number)], [name]),
                 "kubelet.kubeconfig": kubelet.read_bytes(),
                 "kube-proxy.kubeconfig": proxy.read_bytes(),
+                **(access or {}),
             },
+            networks=self._networks,
         )
 
 

@@ -18,7 +18,7 @@ _CALLS: Mapping[CountedStep, tuple[int, int]] = {
     "move": (2, 1),
     "detach": (0, 1),
     "prepare": (0, 0),
-    "restore": (0, 0),
+    "restore": (1, 1),
 }
 
 
@@ -35,6 +35,12 @@ class AwsContractWorld(EmulatedContractWorld[Ec2Emulator]):
     calls = _CALLS
     refusals: ClassVar[Mapping[Failure, Fault]] = {
         Failure.THROTTLED: Fault(op="", status=503, code="RequestLimitExceeded"),
+        Failure.FORBIDDEN: Fault(
+            op="",
+            status=403,
+            code="UnauthorizedOperation",
+            message="You are not authorized: an explicit deny in a service control policy",
+        ),
         Failure.DENIED: Fault(op="", status=403, code="UnauthorizedOperation"),
     }
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PRIVATE_IP = "moorage_private_ip"
 BORDER_GROUP = "moorage_border_group"
 SERVICE = "moorage_service"
+SHOWN_AS = "moorage_shown_as"
 
 
 @dataclass(slots=True)
@@ -102,8 +103,30 @@ def associate(eip: ElasticAddress, interface: NetworkInterface, text: str | None
         interface.public_ip = eip.public_ip
 
 
+def is_primary(interface: NetworkInterface) -> bool:
+    """Whether an interface is the first one of a running instance."""
+    instance = interface.instance
+    if instance is None or instance.state != "running":
+        return False
+    return bool(instance.network_interfaces[0] is interface)
+
+
+def is_lent_one(interface: NetworkInterface) -> bool:
+    """Whether EC2 lends an interface a public address that asks for one.
+
+    Not where the instance has a second interface, nor where one of its secondary private addresses
+    has an Elastic IP (EC2 User Guide, "Public IPv4 addresses").
+    """
+    if interface.instance is None:
+        return True
+    if len(interface.instance.nics) > 1:
+        return False
+    addresses: list[ElasticAddress] = interface.ec2_backend.addresses
+    return not any(interface_of(eip) is interface for eip in addresses)
+
+
 def disassociate(eip: ElasticAddress) -> None:
-    """Free an address; a machine started with an ephemeral one gets a new ephemeral one."""
+    """Free an address; EC2 may lend the machine one in its place, see ``is_lent_one``."""
     CONSISTENCY.changing(eip)
     _unlink(eip)
 
@@ -117,6 +140,16 @@ def _unlink(eip: ElasticAddress) -> None:
             interface.check_auto_public_ip()
 
 
+def shown(eip: ElasticAddress) -> ElasticAddress:
+    """An address as its row shows it: some have their text in another field, or in none."""
+    field: str = vars(eip).get(SHOWN_AS, "public_ip")
+    if field == "public_ip":
+        return eip
+    row = copy.copy(eip)
+    vars(row).update({"public_ip": None} | ({field: eip.public_ip} if field else {}))
+    return row
+
+
 def find(backend: EC2Backend, **wanted: str) -> ElasticAddress | None:
     """The address with this attribute, such as ``allocation_id``; ``None`` = there is none."""
     for eip in backend.addresses:
@@ -127,10 +160,11 @@ def find(backend: EC2Backend, **wanted: str) -> ElasticAddress | None:
 
 def association(eip: ElasticAddress) -> dict[str, str | None]:
     """The association as instances and interfaces show it."""
+    field = {"carrier_ip": "carrierIp", "customer_owned_ip": "customerOwnedIp"}
     return {
         "associationId": eip.association_id,
         "allocationId": eip.allocation_id,
-        "publicIp": eip.public_ip,
+        field.get(vars(eip).get(SHOWN_AS, ""), "publicIp"): eip.public_ip,
         "publicDnsName": generate_dns_from_ip(eip.public_ip),
         "ipOwnerId": eip.ec2_backend.account_id,
     }

@@ -12,13 +12,12 @@ from werkzeug.wrappers import Response
 from moorage_testing.clouds.aws import answers, elastic_ips, overlay
 from moorage_testing.clouds.aws.world import Ec2World
 from moorage_testing.clouds.serving import HttpEmulator
+from moorage_testing.faults import Fault
 
 if TYPE_CHECKING:
     import contextlib
 
     from werkzeug.wrappers import Request
-
-    from moorage_testing.faults import Fault
 
 
 class Ec2Emulator(HttpEmulator[Ec2World]):
@@ -40,9 +39,9 @@ class Ec2Emulator(HttpEmulator[Ec2World]):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables that lead any AWS SDK here and nowhere else."""
+        """Environment variables that lead an AWS SDK here for EC2, with credentials for it."""
         return {
-            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_EC2": self.url,
             "AWS_REGION": self.region,
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "example-secret-access-key",
@@ -64,6 +63,10 @@ class Ec2Emulator(HttpEmulator[Ec2World]):
         return params.pop("Action", request.path), params
 
     def _do(self, op: str, request: Request, fault: Fault | None) -> Response:  # noqa: ARG002 - no mutation of EC2 outlives its call
+        if op not in answers.operations():
+            # As EC2's own endpoint does, also the private one of a VPC: no other service is there.
+            text = f"The action {op} is not valid for this web service."
+            return self._refuse(Fault(op=op, status=400, code="InvalidAction", message=text))
         # `get_data` above has read the stream, which moto reads, too.
         request.environ["wsgi.input"].seek(0)
         answer = Response.from_app(self._moto, request.environ)

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.exceptions import InvalidInstanceIdError
+from moto.ec2.models.amis import AmiBackend
 from moto.ec2.models.availability_zones_and_regions import Zone
 from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
-from moto.ec2.models.instances import Instance, InstanceState
+from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState
 from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
+from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, generate_dns_from_ip, get_prefix
 
 from moorage_testing.clouds.aws import elastic_ips
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 _HEX = r"[0-9a-f]{8,17}"
 # The owner of an ephemeral public address of an instance.
 _LENDER = "amazon"
+# Of these ModifyNetworkInterfaceAttribute changes one at a time.
+_ATTRIBUTES = {"AssociatePublicIpAddress", "Attachment", "Description", "Groups", "SourceDestCheck"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,21 @@ def _apply(patch: _Patch, undo: contextlib.ExitStack) -> None:
     undo.callback(setattr, patch.owner, patch.name, old)
 
 
+@_replaces(AmiBackend, "_load_amis")
+def _load_amis(backend: AmiBackend) -> None:
+    """No images: moto makes 1,300 with a snapshot each, and searches them for each instance."""
+
+
+@_replaces(InstanceBackend, "get_instance")
+def _get_instance(backend: InstanceBackend, instance_id: str) -> Instance:
+    """The same; moto copies all there are for each, the newest of which is mostly asked for."""
+    for reservation in reversed(backend.reservations.values()):
+        for instance in reservation.instances:
+            if instance.id == instance_id:
+                return instance
+    raise InvalidInstanceIdError(instance_id)
+
+
 @_replaces(ElasticIPAddresses, "associate_address")
 def _associate_address(response: ElasticIPAddresses) -> ActionResult:
     params: dict[str, Any] = response._get_params()  # noqa: SLF001 - moto's own handlers read it
@@ -125,6 +145,10 @@ def _requested_interface(params: dict[str, Any], backend: EC2Backend) -> Network
         return _only_interface(params["InstanceId"], backend)
     if "NetworkInterfaceId" not in params:
         refuse("MissingParameter", "Either instance ID or network interface id must be specified")
+    return _interface(params, backend)
+
+
+def _interface(params: dict[str, Any], backend: EC2Backend) -> NetworkInterface:
     text = params["NetworkInterfaceId"]
     if not re.fullmatch(f"eni-{_HEX}", text):
         refuse("InvalidNetworkInterfaceID.Malformed", f"Invalid id: '{text}'")
@@ -199,7 +223,7 @@ def _describe_addresses(
     original = _ORIGINALS[ElasticAddressBackend, "describe_addresses"]
     visible = SimpleNamespace(addresses=CONSISTENCY.view(backend.addresses))
     found: list[ElasticAddress] = original(visible, *args, **kwargs)
-    return found
+    return [elastic_ips.shown(eip) for eip in found]
 
 
 @_replaces(ElasticAddressBackend, "disassociate_address")
@@ -316,8 +340,33 @@ def _private_ips(interface: NetworkInterface) -> list[dict[str, Any]]:
 
 @_replaces(NetworkInterface, "check_auto_public_ip")
 def _assign_ephemeral_ip(interface: NetworkInterface) -> None:
-    if elastic_ips.on_private_ip(interface, interface.private_ip_address) is None:
+    if elastic_ips.is_lent_one(interface):
         _ORIGINALS[NetworkInterface, "check_auto_public_ip"](interface)
+
+
+@_replaces(ElasticNetworkInterfaces, "modify_network_interface_attribute")
+def _modify_interface(response: ElasticNetworkInterfaces) -> ActionResult:
+    """Moto ignores ``AssociatePublicIpAddress``."""
+    params: dict[str, Any] = response._get_params()  # noqa: SLF001 - moto's own handlers read it
+    if "AssociatePublicIpAddress" not in params:
+        answer: ActionResult = _ORIGINALS[
+            ElasticNetworkInterfaces, "modify_network_interface_attribute"
+        ](response)
+        return answer
+    if len(params.keys() & _ATTRIBUTES) > 1:
+        refuse("InvalidParameterCombination", "You can specify only one attribute at a time")
+    interface = _interface(params, response.ec2_backend)
+    response.error_on_dryrun()
+    interface.public_ip_auto_assign = str(params["AssociatePublicIpAddress"]).lower() == "true"
+    eip = elastic_ips.on_private_ip(interface, interface.private_ip_address)
+    if eip is not None:
+        # What EC2 does then is written nowhere, so nobody may rely on it.
+        refuse("OperationNotPermitted", f"{interface.id} has the Elastic IP {eip.public_ip}")
+    if not interface.public_ip_auto_assign:
+        interface.public_ip = None
+    elif elastic_ips.is_primary(interface) and not interface.public_ip:
+        _ORIGINALS[NetworkInterface, "check_auto_public_ip"](interface)
+    return EmptyResult()
 
 
 @_replaces(NetworkInterface, "stop")

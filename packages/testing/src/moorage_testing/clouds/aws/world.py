@@ -57,9 +57,22 @@ class Ec2World:
         turns = itertools.cycle(self._subnets)
         return tuple(self._start(next(turns), tags or {}, with_public_ip) for _ in range(count))
 
-    def add_address(self, ip: str, *, border_group: str = "") -> str:
-        """Allocate an Elastic IP; return its AllocationId."""
+    def add_address(
+        self,
+        ip: str,
+        *,
+        border_group: str = "",
+        kind: Literal["public_ip", "carrier_ip", "customer_owned_ip"] = "public_ip",
+    ) -> str:
+        """Allocate an Elastic IP; return its AllocationId.
+
+        Args:
+            ip: the address.
+            border_group: where it can be used, ``""`` = in the region.
+            kind: a carrier's address (Wavelength) or a customer's (Outposts) has no ``PublicIp``.
+        """
         eip = self._backend.allocate_address("vpc", address=ip)
+        vars(eip)[elastic_ips.SHOWN_AS] = kind
         if border_group:
             vars(eip)[elastic_ips.BORDER_GROUP] = border_group
         return str(eip.allocation_id)
@@ -69,9 +82,18 @@ class Ec2World:
         self.disassociate(ip)
         self._backend.addresses.remove(self._eip(ip))
 
+    def spoil(self, ip: str, *, spoiled: bool = True) -> None:
+        """Have the row of an address show no address at all."""
+        vars(self._eip(ip))[elastic_ips.SHOWN_AS] = "" if spoiled else "public_ip"
+
     def associate(self, ip: str, instance_id: str) -> None:
         """Give an address to an instance, whoever had it."""
         interface = self._instance(instance_id).network_interfaces[0]
+        elastic_ips.associate(self._eip(ip), interface, interface.private_ip_address)
+
+    def associate_beside(self, ip: str, instance_id: str) -> None:
+        """Give an address to an instance on a second interface, as of a CNI."""
+        interface = self._backend.get_network_interface(self.add_interface(instance_id))
         elastic_ips.associate(self._eip(ip), interface, interface.private_ip_address)
 
     def associate_secondary(self, ip: str, instance_id: str) -> None:
@@ -105,6 +127,11 @@ class Ec2World:
         """Terminate an instance."""
         self._instance(instance_id).terminate()
 
+    def take_ipv4(self, instance_id: str) -> None:
+        """Describe an instance as one of a subnet of IPv6 only."""
+        interface = self._instance(instance_id).network_interfaces[0]
+        vars(interface).update(private_ip_address=None, private_ip_addresses=[], public_ip=None)
+
     def stop(self, instance_id: str) -> None:
         """Stop an instance; it keeps its Elastic IP."""
         self._instance(instance_id).stop()
@@ -134,6 +161,16 @@ class Ec2World:
         holder = elastic_ips.holder_of(self._eip(ip))
         return holder.id if holder else ""
 
+    def is_beside(self, ip: str) -> bool:
+        """Whether an address is on an instance, but not on its primary private one."""
+        eip = self._eip(ip)
+        holder, interface = elastic_ips.holder_of(eip), elastic_ips.interface_of(eip)
+        if holder is None or interface is None:
+            return False
+        primary = holder.network_interfaces[0]
+        own = (primary.id, primary.private_ip_address)
+        return (interface.id, elastic_ips.private_ip(eip)) != own
+
     def addresses(self) -> dict[str, str]:
         """All Elastic IPs with their AllocationIds."""
         return {eip.public_ip: str(eip.allocation_id) for eip in self._backend.addresses}
@@ -144,7 +181,7 @@ class Ec2World:
         return tuple(_described(one) for one in every if one.state != "terminated")
 
     def _start(self, subnet: str, tags: Mapping[str, str], with_public_ip: bool) -> Instance:  # noqa: FBT001  # one private caller
-        # One at a time and not by the API: moto searches its 1,300 images for each.
+        # Not by the API, which would be a logged call.
         reservation = self._backend.run_instances(
             "ami-00000000000000000",
             1,

@@ -26,12 +26,17 @@ class Account:
 
     Attributes:
         locked: resources that an administrator locked, by id in lower case.
+        dying: machines that are marked for deletion, by id in lower case, and whether a write is
+            refused only once it was accepted.
+        spoiled: addresses whose rows show a text that is none, by id.
     """
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
         self._etags = itertools.count(1)
         self.locked: set[str] = set()
+        self.dying: dict[str, bool] = {}
+        self.spoiled: set[str] = set()
 
     def add(self, row: Row) -> None:
         """Add a resource, or replace the one with its id."""
@@ -60,6 +65,7 @@ class Account:
 
     def remove(self, row: Row) -> None:
         """Delete a resource; its bindings must be removed before."""
+        self.spoiled.discard(row["id"])
         del self._rows[row["id"].lower()]
 
     def of_kind(self, kind: str, under: str = "/") -> list[Row]:

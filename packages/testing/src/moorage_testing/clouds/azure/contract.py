@@ -16,6 +16,7 @@ _DENIED = (
     " 'Microsoft.Network/networkInterfaces/write' over scope '/subscriptions/0' or the scope is"
     " invalid."
 )
+_FORBIDDEN = "Resource 'vm-1-nic' was disallowed by policy."
 # Lists of addresses and interfaces; a machine, its interface and the address on that; before
 # a write the interface is read. A free address needs no list of interfaces.
 _CALLS: Mapping[CountedStep, tuple[int, int]] = {
@@ -35,6 +36,7 @@ class AzureContractWorld(EmulatedContractWorld[ArmEmulator]):
     # Every public address is a resource that somebody reserved.
     assigns_ephemeral_addresses = False
     accepts_operations = True
+    has_ipv6_only_machines = False
     operations: ClassVar[Mapping[Step, str]] = {
         "snapshot": "publicIPAddresses.listAll",
         "machine": "virtualMachines.get",
@@ -46,6 +48,9 @@ class AzureContractWorld(EmulatedContractWorld[ArmEmulator]):
     refusals: ClassVar[Mapping[Failure, Fault]] = {
         Failure.THROTTLED: Fault(op="", status=429, code="TooManyRequests"),
         Failure.DENIED: Fault(op="", status=403, code="AuthorizationFailed", message=_DENIED),
+        Failure.FORBIDDEN: Fault(
+            op="", status=403, code="RequestDisallowedByPolicy", message=_FORBIDDEN
+        ),
         Failure.LATE: Fault(op="", late=True, code="InternalServerError"),
     }
     uncounted = frozenset({"identity.getToken"})

@@ -148,7 +148,9 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
             body,
             request.headers.get("If-Match", ""),
         )
-        error = (fault.code, fault.message) if fault and fault.late else None
+        error = interfaces.refused_late(self._account, change)
+        if fault and fault.late:
+            error = (fault.code, fault.message)
         seconds = fault.operation_seconds if fault else 0.0
         name = self._operations.begin(
             seconds or self.operation_seconds,
@@ -178,6 +180,8 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
         if version not in self._checked:
             self._checked.add(version)
             self.violations += schema.problems(route.wire, row, route.op)
+        if row["id"] in self._account.spoiled:
+            return row | {"properties": row["properties"] | {"ipAddress": "being moved"}}
         if "instanceView" not in row["properties"] or "$expand" in request.args:
             return row
         properties = {k: v for k, v in row["properties"].items() if k != "instanceView"}

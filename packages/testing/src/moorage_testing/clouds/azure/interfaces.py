@@ -72,6 +72,24 @@ def examine(
     return Change(interface, copy.deepcopy(wanted), touches)
 
 
+def refused_late(account: Account, change: Change) -> tuple[str, str] | None:
+    """Code and message of a refusal that comes once the write was accepted; ``None``: none."""
+    text = _marked_for_deletion(account, change.interface)
+    return ("OperationNotAllowed", text) if text else None
+
+
+def _marked_for_deletion(account: Account, interface: Row) -> str:
+    """What Azure says where the machine of an interface is being deleted (from field reports)."""
+    machine = interface["properties"].get("virtualMachine", {}).get("id", "").lower()
+    if machine not in account.dying:
+        return ""
+    return (
+        f"Operation 'startTenantUpdate' is not allowed on VM '{machine.rpartition('/')[2]}' since"
+        " the VM is marked for deletion. You can only retry the Delete operation (or wait for an"
+        " ongoing one to complete)."
+    )
+
+
 def begin(account: Account, change: Change, *, fails: bool) -> Callable[[], None]:
     """Mark the interface as being changed; return the function that completes it."""
     change.interface["properties"]["provisioningState"] = "Updating"
@@ -95,6 +113,10 @@ def _current(account: Account, operations: Operations, resource_id: str, if_matc
         if if_match:
             raise ArmError(412, "PreconditionFailed", f"{resource_id} does not exist")
         raise ArmError(400, "NotEmulated", "network interfaces are not created here")
+    machine = interface["properties"].get("virtualMachine", {}).get("id", "").lower()
+    if account.dying.get(machine) is False:
+        text = _marked_for_deletion(account, interface)
+        raise ArmError(409, "OperationNotAllowed", text)
     if interface["id"].lower() in account.locked:
         text = (
             f"The scope '{interface['id']}' cannot perform write operation because following"

@@ -107,6 +107,11 @@ class ArmWorld:
         self._account.free(row)
         self._account.remove(row)
 
+    def spoil(self, ip: str, *, spoiled: bool = True) -> None:
+        """Have lists show a text for an address that is none."""
+        spoiled_ids, resource_id = self._account.spoiled, self._address(ip)["id"]
+        (spoiled_ids.add if spoiled else spoiled_ids.discard)(resource_id)
+
     def associate(self, ip: str, instance_id: str) -> None:
         """Give an address to a machine, whoever had it; what the machine had is free then."""
         row, nic = self._address(ip), self._interface(instance_id)
@@ -116,6 +121,12 @@ class ArmWorld:
             if other is row or (holder and holder["id"] == target["id"]):
                 self._account.free(other)
         self._account.bind(nic, target, row)
+
+    def associate_beside(self, ip: str, instance_id: str) -> None:
+        """Give an address to a machine on a second interface."""
+        row, nic = self._address(ip), self._account.get(self.add_interface(instance_id))
+        self._account.free(row)
+        self._account.bind(nic, configurations(nic)[0], row)
 
     def associate_elsewhere(self, ip: str, *, to: str = "loadBalancer") -> str:
         """Give an address to something that is no machine; return its id.
@@ -135,6 +146,18 @@ class ArmWorld:
         self._account.touch(row)
         return holder
 
+    def add_interface(self, instance_id: str) -> str:
+        """Give a machine a second network interface; return its id."""
+        row = self._machine(instance_id)
+        references = row["properties"]["networkProfile"]["networkInterfaces"]
+        nic_id = f"{interface_id_of(row['id'])}{len(references) + 1}"
+        nic = interface(nic_id, INTERFACE, row, (next(self._private),))
+        nic["properties"]["primary"] = False
+        references.append({"id": nic_id, "properties": {"primary": False}})
+        self._account.add(nic)
+        self._account.touch(row)
+        return nic_id.lower()
+
     def disassociate(self, ip: str) -> None:
         """Free an address."""
         self._account.free(self._address(ip))
@@ -145,13 +168,19 @@ class ArmWorld:
         Its interface stays with the address on it, unless ``with_interface``; an instance of a
         Uniform scale set takes both with it.
         """
-        row, nic = self._machine(instance_id), self._interface(instance_id)
+        row = self._machine(instance_id)
         self._account.remove(row)
-        if row["type"] == UNIFORM_MACHINE or with_interface:
-            self._delete(nic)
-        else:
-            del nic["properties"]["virtualMachine"]
-            self._account.touch(nic)
+        for reference in row["properties"]["networkProfile"]["networkInterfaces"]:
+            nic = self._account.get(reference["id"])
+            if row["type"] == UNIFORM_MACHINE or with_interface:
+                self._delete(nic)
+            else:
+                del nic["properties"]["virtualMachine"]
+                self._account.touch(nic)
+
+    def take_ipv4(self, instance_id: str) -> None:
+        """No machine can be so: the primary ipConfiguration of an interface is one of IPv4."""
+        raise NotImplementedError(instance_id)
 
     def stop(self, instance_id: str) -> None:
         """Stop and deallocate a machine; it keeps its address."""
@@ -160,6 +189,16 @@ class ArmWorld:
     def start(self, instance_id: str) -> None:
         """Start a stopped machine."""
         self._set_power(instance_id, "running")
+
+    def begin_deletion(self, instance_id: str, *, late: bool = True) -> None:
+        """Mark a machine for deletion, as a scale-down does; ``terminate`` ends it.
+
+        Args:
+            instance_id: the machine.
+            late: a write to its interface is accepted first, and then fails.
+        """
+        self._machine(instance_id)["properties"]["provisioningState"] = "Deleting"
+        self._account.dying[instance_id.lower()] = late
 
     def lock(self, instance_id: str) -> None:
         """Put an administrator's lock on a machine's interface."""
@@ -182,6 +221,16 @@ class ArmWorld:
         nic = self._account.find(interface_of(holder["id"])) if holder else None
         reference = nic["properties"].get("virtualMachine") if nic else None
         return str(reference["id"]).lower() if reference else ""
+
+    def is_beside(self, ip: str) -> bool:
+        """Whether an address is on a machine, but not on its own private address."""
+        holder = self.holder(ip)
+        if not holder:
+            return False
+        own = next(
+            one for one in configurations(self._interface(holder)) if one["properties"]["primary"]
+        )
+        return bool(self._address(ip)["properties"]["ipConfiguration"]["id"] != own["id"])
 
     def provisioning_state(self, instance_id: str) -> str:
         """How the last write to a machine's interface ended."""

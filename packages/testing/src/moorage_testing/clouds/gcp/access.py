@@ -45,9 +45,17 @@ class ChangeRequest:
     body: Mapping[str, Any]
 
 
-def examine(project: Project, change: ChangeRequest) -> Callable[[], None]:
-    """Refuse the change in the current state, or return the function that makes it."""
+def examine(project: Project, change: ChangeRequest, *, begun: bool = False) -> Callable[[], None]:
+    """Refuse the change in the current state, or return the function that makes it.
+
+    Args:
+        project: where.
+        change: what.
+        begun: it was accepted before, and is to be made now.
+    """
     instance = project.instance(change.zone, change.instance)
+    if change.op == "instances.addAccessConfig" and (begun or not project.policy_is_late):
+        _refuse_by_policy(project, instance)
     interface = project.interface(instance, change.query["networkInterface"])
     changes = {
         "instances.addAccessConfig": _adding,
@@ -56,6 +64,20 @@ def examine(project: Project, change: ChangeRequest) -> Callable[[], None]:
     }
     _refuse_state(instance, _REMOVABLE if change.op == "instances.deleteAccessConfig" else _ADDABLE)
     return changes[change.op](project, change, interface)
+
+
+def _refuse_by_policy(project: Project, instance: Row) -> None:
+    """What an organisation policy forbids, it forbids whatever the state of the interface."""
+    path = instance["selfLink"].partition("/v1/")[2]
+    if (
+        project.may_have_addresses is not None
+        and instance["name"] not in project.may_have_addresses
+    ):
+        text = (  # from field reports
+            f"Constraint constraints/compute.vmExternalIpAccess violated for project 123456789012."
+            f" Add instance {path} to the constraint to use external IP with it."
+        )
+        raise GceError(412, "conditionNotMet", text, "CONDITION_NOT_MET")
 
 
 def _adding(project: Project, change: ChangeRequest, interface: Row) -> Callable[[], None]:

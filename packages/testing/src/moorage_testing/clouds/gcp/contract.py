@@ -14,7 +14,9 @@ ELSEWHERE = REGIONS[1]
 # The start of every token that is signed with a service account's key.
 _TOKEN_START = "eyJ0eXAi"  # noqa: S105 - the start of many, and of no use
 _DENIED = "Required 'compute.{op}' permission for 'projects/example-project'"
+_FORBIDDEN = "Constraint constraints/compute.vmExternalIpAccess violated for project 123456789012."
 # A page holds 500 addresses. A machine is read with the reservation of its address, if it has one.
+# Before an ephemeral address is removed, the reserved one is asked for: that is refused.
 # A step that removes an address reads the interface first; an attachment reads only when it is
 # refused.
 _CALLS: Mapping[CountedStep, tuple[int, int]] = {
@@ -23,7 +25,7 @@ _CALLS: Mapping[CountedStep, tuple[int, int]] = {
     "attach": (0, 1),
     "move": (0, 0),
     "detach": (1, 1),
-    "prepare": (2, 1),
+    "prepare": (2, 2),
     "restore": (1, 1),
 }
 
@@ -43,6 +45,7 @@ class GcpContractWorld(EmulatedContractWorld[GceEmulator]):
     refusals: ClassVar[Mapping[Failure, Fault]] = {
         Failure.THROTTLED: Fault(op="", status=403, code="rateLimitExceeded"),
         Failure.DENIED: Fault(op="", status=403, code="forbidden", message=_DENIED),
+        Failure.FORBIDDEN: Fault(op="", status=412, code="conditionNotMet", message=_FORBIDDEN),
         Failure.LATE: Fault(op="", late=True, code="INTERNAL_ERROR"),
     }
 

@@ -211,7 +211,7 @@ class GceEmulator(HttpEmulator[GceWorld]):
 
     def _carry_out(self, change: access.ChangeRequest) -> None:
         """Make the change, unless it has become impossible."""
-        access.examine(self._project, change)()
+        access.examine(self._project, change, begun=True)()
 
     def _refuse(self, fault: Fault) -> Response:
         """Google's error document, or without a code the web page of a proxy."""

@@ -56,15 +56,22 @@ class Project:
         ipv6_access: whether its subnetwork's IPv6 is ``EXTERNAL`` or ``INTERNAL``.
         instances: by zone and name.
         addresses: by their text.
+        may_have_addresses: names of the instances that the organisation policy
+            ``compute.vmExternalIpAccess`` lets have one, ``None`` = all.
+        policy_is_late: that is found out only by the operation, not by the request.
         elsewhere: links of users that are no instances, by the address they use.
+        spoiled: addresses whose rows show a text that is none.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.ipv6_access = "EXTERNAL"
+        self.may_have_addresses: frozenset[str] | None = None
+        self.policy_is_late = False
         self.instances: dict[tuple[str, str], Row] = {}
         self.addresses: dict[str, Row] = {}
         self.elsewhere: dict[str, str] = {}
+        self.spoiled: set[str] = set()
         self._numbers = itertools.count(1_000_000_000_000_000_001)
         self._lent = itertools.count()
         self._fingerprints = itertools.count(1)
@@ -118,7 +125,10 @@ class Project:
 
     def shown(self, row: Row, users: Mapping[str, str] | None = None) -> Row:
         """A reserved address with its current user."""
-        user = (self.users() if users is None else users).get(row["address"])
+        ip = row["address"]
+        user = (self.users() if users is None else users).get(ip)
+        if ip in self.spoiled:
+            row = row | {"address": f"{ip} (being moved)"}
         if user is None:
             return row | {"status": "RESERVED"}
         return row | {"status": "IN_USE", "users": [user]}

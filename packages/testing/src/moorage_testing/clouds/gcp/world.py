@@ -78,11 +78,17 @@ class GceWorld:
     def remove_address(self, ip: str) -> None:
         """Free an address and release it."""
         self.disassociate(ip)
+        self._project.spoiled.discard(ip)
         del self._project.addresses[ip]
 
     def describe_address(self, ip: str, **fields: str) -> None:
         """Set fields of a reserved address, such as ``purpose``."""
         self._address(ip).update(fields)
+
+    def spoil(self, ip: str, *, spoiled: bool = True) -> None:
+        """Have lists show a text for an address that is none."""
+        self._address(ip)
+        (self._project.spoiled.add if spoiled else self._project.spoiled.discard)(ip)
 
     def associate(self, ip: str, instance_id: str) -> None:
         """Give an address to an instance, whoever had it; what the instance had is free then."""
@@ -91,6 +97,14 @@ class GceWorld:
         config = {"type": ONE_TO_ONE, "natIP": ip, "networkTier": row["networkTier"]}
         if ":" in ip:
             config = {"type": DIRECT_V6, EXTERNAL_V6: ip, "networkTier": row["networkTier"]}
+        self._project.bind(interface, config)
+
+    def associate_beside(self, ip: str, instance_id: str) -> None:
+        """Give an address to an instance on a second interface."""
+        name, row = self.add_interface(instance_id), self._address(ip)
+        self._project.release(ip)
+        interface = self._project.interface(self._instance(instance_id), name)
+        config = {"type": ONE_TO_ONE, "natIP": ip, "networkTier": row["networkTier"]}
         self._project.bind(interface, config)
 
     def associate_elsewhere(self, ip: str) -> str:
@@ -119,6 +133,13 @@ class GceWorld:
         _, zone, name = instance_id.split("/")
         self._start(zone, name, labels, with_public_ip=True)
         return str(self._instance(instance_id)["id"])
+
+    def take_ipv4(self, instance_id: str) -> None:
+        """Describe an instance as one of a subnetwork of IPv6 only."""
+        interface = self._interface(instance_id)
+        for key in ("networkIP", "accessConfigs"):
+            interface.pop(key, None)
+        self.set_stack(instance_id, "IPV6_ONLY")
 
     def stop(self, instance_id: str) -> None:
         """Stop an instance: it keeps a reserved address and loses an ephemeral one."""
@@ -163,6 +184,20 @@ class GceWorld:
         """Set whether the subnetwork's IPv6 is reachable from the internet."""
         self._project.ipv6_access = access
 
+    def restrict_addresses(self, *instance_ids: str, late: bool = False) -> None:
+        """Let an organisation policy forbid public addresses to all but some instances.
+
+        Args:
+            instance_ids: the instances that may have one.
+            late: an operation that asks for one is accepted first.
+        """
+        self._project.may_have_addresses = frozenset(one.split("/")[2] for one in instance_ids)
+        self._project.policy_is_late = late
+
+    def end_restrictions(self) -> None:
+        """Let every instance have a public address."""
+        self._project.may_have_addresses = None
+
     def rename_access_config(self, instance_id: str, name: str) -> None:
         """Name the access config of an instance as another tool would."""
         (config,) = self._interface(instance_id)["accessConfigs"]
@@ -177,6 +212,11 @@ class GceWorld:
                 if ip in public_ips(interface):
                     return self._id(row)
         return ""
+
+    def is_beside(self, ip: str) -> bool:
+        """Whether an address is on an instance, but not on its first interface."""
+        holder = self.holder(ip)
+        return holder != "" and ip not in self.public_ips(holder)
 
     def public_ips(self, instance_id: str) -> tuple[str, ...]:
         """The public addresses of an instance's first interface."""
@@ -209,7 +249,7 @@ class GceWorld:
         return Instance(
             id=instance_id,
             zone=instance_id.split("/")[1],
-            private_ip=interface["networkIP"],
+            private_ip=interface.get("networkIP", ""),
             interface_id=interface["name"],
             provider_id=f"gce://{instance_id}",
         )

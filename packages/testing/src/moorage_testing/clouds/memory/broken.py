@@ -20,7 +20,14 @@ from moorage_provider.errors import (
     Throttled,
     Unavailable,
 )
-from moorage_provider.protocol import ApiCall, CloudAddress, Machine, PendingMutation, unfenced
+from moorage_provider.protocol import (
+    ApiCall,
+    CloudAddress,
+    Machine,
+    PendingMutation,
+    UnknownHolder,
+    unfenced,
+)
 from moorage_testing.clouds.memory.cloud import MemoryCloud, Mutation
 from moorage_testing.clouds.memory.provider import MemoryProvider
 
@@ -78,6 +85,17 @@ class ReadsOnlyOneFamily(MemoryProvider):
         return await super().snapshot([str(ipaddress.IPv4Address(ip)) for ip in addresses])
 
 
+class FailsOnOddRows(MemoryProvider):
+    """Fails to read all addresses because one is not understood."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses)
+        for address in found.values():
+            if isinstance(address.holder, UnknownHolder):
+                raise Unavailable(address.holder.description)
+        return found
+
+
 class ReadsOneByOne(MemoryProvider):
     """Makes one call for each address."""
 
@@ -101,6 +119,14 @@ class ChecksNothing(MemoryProvider):
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         return None
+
+
+class TakesIpv6ForIpv4(MemoryProvider):
+    """Fails by a bug on a machine without IPv4."""
+
+    async def machine(self, machine_id: str) -> Machine:
+        found = await super().machine(machine_id)
+        return replace(found, private_ip=str(ipaddress.IPv4Address(found.private_ip)))
 
 
 class ReportsMutationsItNeverMakes(MemoryProvider):
@@ -165,6 +191,13 @@ class RestoresByDetaching(MemoryProvider):
         if now.public_ip_reserved:
             self._cloud.assign(now.public_ip, None)
         return await super().restore(machine, request_id)
+
+
+class RestoresNothing(MemoryProvider):
+    """Leaves it to the cloud to lend a machine an ephemeral address again."""
+
+    async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
+        return PendingMutation()
 
 
 class MovesInTwoCalls(MemoryProvider):

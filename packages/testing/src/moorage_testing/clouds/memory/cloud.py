@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from moorage_provider.errors import InUse, Locked, MachineUnfit, Stale, Unsupported
+from moorage_provider.errors import Denied, InUse, Locked, MachineUnfit, Stale, Unsupported
 from moorage_provider.protocol import (
     Capabilities,
     CloudAddress,
@@ -13,6 +13,7 @@ from moorage_provider.protocol import (
     MachineHolder,
     OtherHolder,
     PendingMutation,
+    UnknownHolder,
 )
 from moorage_testing.clouds.memory.world import World
 from moorage_testing.faults import FaultBook
@@ -93,6 +94,9 @@ class MemoryCloud:
         self._world = World(restores_ephemeral=not capabilities.clears_target_first)
         self._under_way: dict[str, _UnderWay] = {}
         self._ended: dict[str, Exception | None] = {}
+        self._spoiled: set[str] = set()
+        self._confusing: set[str] = set()
+        self._may_have_addresses: frozenset[str] | None = None
 
     # Direct changes by a test; never logged as calls.
 
@@ -108,13 +112,38 @@ class MemoryCloud:
         """Reserve an address."""
         self._world.add_address(ip, location)
 
+    def spoil(self, ip: str, *, spoiled: bool = True) -> None:
+        """Describe an address in a way that nobody understands, or not any more."""
+        (self._spoiled.add if spoiled else self._spoiled.discard)(ip)
+
     def remove_address(self, ip: str) -> None:
         """Release a reservation."""
+        self._spoiled.discard(ip)
         self._world.remove_address(ip)
 
     def terminate(self, machine_id: str) -> None:
         """Delete a machine."""
         self._world.remove_machine(machine_id, frees_address=self._frees)
+
+    def take_ipv4(self, machine_id: str) -> None:
+        """Leave a machine with IPv6 only."""
+        self._world.take_ipv4(machine_id)
+
+    def confuse(self, machine_id: str) -> None:
+        """Describe a machine in a way that makes the provider fail by a bug."""
+        self._confusing.add(machine_id)
+
+    def add_interface(self, machine_id: str) -> None:
+        """Attach a second interface to a machine, as a CNI does for its pods."""
+        self._world.vm(machine_id).interfaces += 1
+
+    def restrict_addresses(self, *machine_ids: str) -> None:
+        """Let a policy of the organisation forbid public addresses to all but these machines."""
+        self._may_have_addresses = frozenset(machine_ids)
+
+    def end_restrictions(self) -> None:
+        """Let every machine have a public address."""
+        self._may_have_addresses = None
 
     def set_running(self, machine_id: str, *, running: bool) -> None:
         """Start or stop a machine."""
@@ -125,12 +154,18 @@ class MemoryCloud:
         as_machine = MachineHolder(holder) if isinstance(holder, str) else holder
         self._world.assign(ip, as_machine)
 
-    def holder(self, ip: str) -> MachineHolder | OtherHolder | None:
+    def assign_beside(self, ip: str, machine_id: str) -> None:
+        """Give an address to a machine on a second interface."""
+        self.add_interface(machine_id)
+        beside = MachineHolder(machine_id, f"nic-{machine_id}-2", f"interface nic-{machine_id}-2")
+        self._world.assign(ip, beside)
+
+    def holder(self, ip: str) -> MachineHolder | OtherHolder | UnknownHolder | None:
         """Who has an address, without a call."""
         return self._world.address(ip).holder
 
     @property
-    def holders(self) -> dict[str, MachineHolder | OtherHolder | None]:
+    def holders(self) -> dict[str, MachineHolder | OtherHolder | UnknownHolder | None]:
         """Who has which address, without a call."""
         return {ip: address.holder for ip, address in self._world.addresses.items()}
 
@@ -140,7 +175,9 @@ class MemoryCloud:
         return self._world.machine_ids
 
     def machine(self, machine_id: str) -> Machine:
-        """One machine as it is now. Raises ``MachineNotFound``."""
+        """One machine as it is now. Raises ``MachineNotFound``, and a bug; see ``confuse``."""
+        if machine_id in self._confusing:
+            raise KeyError(machine_id)
         return self._world.machine(machine_id)
 
     @property
@@ -158,7 +195,12 @@ class MemoryCloud:
     def snapshot(self, ips: Collection[str]) -> dict[str, CloudAddress]:
         """The addresses of these that exist."""
         known = self._world.addresses
-        return {ip: known[ip] for ip in ips if ip in known}
+        spoiled = UnknownHolder("the cloud describes it in a way that is not understood")
+        return {
+            ip: replace(known[ip], holder=spoiled) if ip in self._spoiled else known[ip]
+            for ip in ips
+            if ip in known
+        }
 
     def step(self) -> None:
         """Let the operations under way advance; called once a call."""
@@ -217,6 +259,8 @@ class MemoryCloud:
                 or not self._world.vm(machine_id).ephemeral_ip
             ):
                 return None
+            # As a provider must: what is to take its place would not come.
+            self._check_policy(machine_id)
             return lambda: self._world.take_ephemeral(machine_id)
 
         return Mutation("prepare", frozenset({machine_id}), rule)
@@ -227,8 +271,10 @@ class MemoryCloud:
 
         def rule() -> Effect | None:
             has_one = self._world.machine(machine_id).public_ip
-            if not self.capabilities.clears_target_first or has_one:
+            lends = self.capabilities.clears_target_first or self.capabilities.moves_in_one_call
+            if has_one or not lends:
                 return None
+            self._check_policy(machine_id)
             return lambda: self._world.give_ephemeral(machine_id)
 
         return Mutation("compensate", frozenset({machine_id}), rule)
@@ -286,7 +332,13 @@ class MemoryCloud:
         _check_fence(now, address)
         return lambda: self._world.assign(address.ip, None)
 
+    def _check_policy(self, machine_id: str) -> None:
+        if self._may_have_addresses is not None and machine_id not in self._may_have_addresses:
+            text = f"a policy of the organisation lets {machine_id} have no public address"
+            raise Denied(text, "Policy", "policies/public-addresses")
+
     def _assignment(self, now: CloudAddress, machine_id: str) -> Effect:
+        self._check_policy(machine_id)
         held = self._world.held_by(machine_id)
         if held:
             raise InUse(f"{machine_id} already holds {held}", "TargetInUse", held)
@@ -298,6 +350,8 @@ class MemoryCloud:
 
 def refuse(address: CloudAddress, machine: Machine) -> str | None:
     """Why this machine can never hold the address; ``None`` = it can."""
+    if ":" in machine.private_ip and ":" not in address.ip:
+        return f"{address.ip} cannot be on {machine.machine_id}, which has IPv6 only"
     if "" in (address.location, machine.location) or address.location == machine.location:
         return None
     return (
@@ -308,7 +362,8 @@ def refuse(address: CloudAddress, machine: Machine) -> str | None:
 
 def _is_on(address: CloudAddress, machine_id: str) -> bool:
     holder = address.holder
-    return isinstance(holder, MachineHolder) and holder.machine_id == machine_id
+    on_it = isinstance(holder, MachineHolder) and holder.machine_id == machine_id
+    return on_it and isinstance(holder, MachineHolder) and not holder.misplaced
 
 
 def _check_fence(now: CloudAddress, read: CloudAddress) -> None:

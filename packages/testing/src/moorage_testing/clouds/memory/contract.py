@@ -39,6 +39,9 @@ class MemoryContractWorld(ContractWorld):
     secrets: tuple[str, ...] = ()
     calls = _CALLS
     accepts_operations = True
+    has_odd_rows = True
+    has_ipv6_only_machines = True
+    has_interfaces = True
     retry_after_seconds = _RETRY_AFTER_SECONDS
 
     def __init__(self, cloud: MemoryCloud, *, assigns_ephemeral_addresses: bool = True) -> None:
@@ -68,6 +71,18 @@ class MemoryContractWorld(ContractWorld):
     def remove_address(self, ip: str) -> None:
         self._cloud.remove_address(ip)
 
+    def spoil(self, ip: str) -> None:
+        self._cloud.spoil(ip)
+
+    def take_ipv4(self, machine_id: str) -> None:
+        self._cloud.take_ipv4(machine_id)
+
+    def give_beside(self, ip: str, machine_id: str) -> None:
+        self._cloud.assign_beside(ip, machine_id)
+
+    def add_interface(self, machine_id: str) -> None:
+        self._cloud.add_interface(machine_id)
+
     def terminate(self, machine_id: str) -> None:
         self._cloud.terminate(machine_id)
 
@@ -96,14 +111,14 @@ def _fault(step: Step, failure: Failure) -> Fault:
         case Failure.LATE:
             late = QuotaExceeded("the operation came to nothing", "Late")
             return Fault(op=step, late_error=late, times=None)
-        case Failure.THROTTLED | Failure.DENIED | Failure.NO_ANSWER:
+        case Failure.THROTTLED | Failure.DENIED | Failure.FORBIDDEN | Failure.NO_ANSWER:
             return Fault(op=step, error=_error(step, failure), times=None)
 
 
 def _error(step: Step, failure: Failure) -> CloudError:
     if failure is Failure.THROTTLED:
         return Throttled("too many calls", "Throttled", _RETRY_AFTER_SECONDS)
-    if failure is Failure.DENIED:
+    if failure in (Failure.DENIED, Failure.FORBIDDEN):
         permission = f"memory:{step}"
         return Denied(f"{permission} is not allowed", "Denied", permission)
     return Unavailable("no answer", "Dropped")

@@ -10,15 +10,24 @@ from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, Othe
 # Where ephemeral public addresses come from: 198.18.0.0/15 (RFC 2544), never reserved ones.
 _EPHEMERAL_POOL = 198 << 24 | 18 << 16
 _PRIVATE_POOL = 10 << 24
+_PRIVATE_IPV6 = "2001:db8::2"
 
 
 @dataclass(slots=True)
 class Vm:
-    """A machine with one interface; ``ephemeral_ip`` is its unreserved public address or ``""``."""
+    """A machine.
+
+    Attributes:
+        described: as the provider describes it, without its public address.
+        born_with_public_ip: it had an ephemeral public address from the start.
+        ephemeral_ip: its unreserved public address on its own interface, ``""`` = none.
+        interfaces: how many it has; addresses come to the first one.
+    """
 
     described: Machine
     born_with_public_ip: bool
     ephemeral_ip: str = ""
+    interfaces: int = 1
 
 
 class World:
@@ -33,7 +42,7 @@ class World:
 
         Args:
             restores_ephemeral: a machine that loses its reserved address gets an ephemeral one by
-                itself, if it was started with one.
+                itself, if it was started with one and has no second interface.
         """
         self._restores_ephemeral = restores_ephemeral
         self._vms: dict[str, Vm] = {}
@@ -70,6 +79,11 @@ class World:
         held = self._held.get(machine_id)
         if held is not None and frees_address:
             self.assign(held, None)
+        for ip, address in self.addresses.items():
+            holder = address.holder
+            beside = isinstance(holder, MachineHolder) and holder.misplaced
+            if beside and isinstance(holder, MachineHolder) and holder.machine_id == machine_id:
+                self.assign(ip, None)
         del self._vms[machine_id]
 
     def set_running(self, machine_id: str, *, running: bool) -> None:
@@ -77,13 +91,19 @@ class World:
         vm = self.vm(machine_id)
         vm.described = replace(vm.described, running=running)
 
+    def take_ipv4(self, machine_id: str) -> None:
+        """Leave a machine with IPv6 only, and without a public address."""
+        vm = self.vm(machine_id)
+        vm.described = replace(vm.described, private_ip=_PRIVATE_IPV6)
+        vm.ephemeral_ip, vm.born_with_public_ip = "", False
+
     def assign(self, ip: str, holder: MachineHolder | OtherHolder | None) -> None:
         """Make ``holder`` the only one of this address and this address its only one."""
         address = self.address(ip)
-        if isinstance(address.holder, MachineHolder):
+        if isinstance(address.holder, MachineHolder) and not address.holder.misplaced:
             self._leave(address.holder.machine_id)
         token = f"{ip}#{self._next()}" if holder else ""
-        if isinstance(holder, MachineHolder):
+        if isinstance(holder, MachineHolder) and not holder.misplaced:
             displaced = self._held.get(holder.machine_id)
             if displaced is not None:
                 self.assign(displaced, None)
@@ -140,7 +160,8 @@ class World:
     def _leave(self, machine_id: str) -> None:
         self._held.pop(machine_id, None)
         vm = self._vms.get(machine_id)
-        if vm is not None and vm.born_with_public_ip and self._restores_ephemeral:
+        lends = self._restores_ephemeral and vm is not None and vm.interfaces == 1
+        if vm is not None and vm.born_with_public_ip and lends:
             self.give_ephemeral(machine_id)
 
     def _next(self) -> int:

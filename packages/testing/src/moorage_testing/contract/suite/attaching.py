@@ -89,3 +89,23 @@ class AttachingContract:
             await done(provider, provider.restore(described, fresh_request()))
             assert await provider.machine(machine.machine_id) == holding
         assert await read(provider, address.ip) == address
+
+    @repeats
+    async def test_harm_07_a_machine_of_several_interfaces_gets_an_ephemeral_address_again(
+        self, world: ContractWorld, provider: Provider, again: str
+    ) -> None:
+        if not world.has_interfaces:
+            pytest.skip("a machine of this cloud has one interface")
+        machine, address = await attached(world, provider)
+        world.add_interface(machine.machine_id)
+        await done(provider, provider.detach(address, fresh_request()))
+        bare = await provider.machine(machine.machine_id)
+        first = fresh_request()
+        machines = []
+        for request_id in (first, first + again):
+            await done(provider, provider.restore(bare, request_id))
+            machines.append(await provider.machine(machine.machine_id))
+        assert bool(machines[0].public_ip) == world.assigns_ephemeral_addresses
+        assert not machines[0].public_ip_reserved
+        assert machines[1] == machines[0]
+        assert (await read(provider, address.ip)).holder is None

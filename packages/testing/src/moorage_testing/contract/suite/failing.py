@@ -62,6 +62,18 @@ class FailingContract:
         assert denied.value.permission
         assert denied.value.permission in str(denied.value)
 
+    async def test_harm_11_what_a_policy_forbids_is_a_denial_that_names_it(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        scene = await arranged(world, provider)
+        world.fail("attach", Failure.FORBIDDEN)
+        with pytest.raises(Denied) as denied:
+            await call_of(provider, scene, "attach")()
+        world.heal()
+        assert denied.value.permission
+        assert denied.value.permission in str(denied.value)
+        assert await unchanged(provider, scene)
+
     @pytest.mark.parametrize("step", _EITHER)
     async def test_a_throttled_call_says_how_long_the_cloud_asks_to_wait(
         self, world: ContractWorld, provider: Provider, step: Step

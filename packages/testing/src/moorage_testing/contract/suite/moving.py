@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_provider.errors import InUse
+from moorage_provider.errors import InUse, Stale
 from moorage_provider.protocol import MachineHolder, Provider
 from moorage_testing.contract.steps import (
     attached,
@@ -13,6 +13,7 @@ from moorage_testing.contract.steps import (
     fresh_request,
     needs_move,
     new_machine,
+    prepared,
     read,
 )
 from moorage_testing.contract.suite.attaching import repeats
@@ -60,3 +61,40 @@ class MovingContract:
             await done(provider, provider.move(address, target, fresh_request()))
         assert refusal.value.owner == other
         assert await read(provider, address.ip) == address
+
+    async def test_harm_08_an_address_beside_the_nodes_own_is_put_in_its_place(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        if not world.has_interfaces:
+            pytest.skip("a machine of this cloud has one interface")
+        machine = await prepared(provider, await new_machine(world, provider))
+        ip = world.add_address()
+        world.give_beside(ip, machine.machine_id)
+        beside = await read(provider, ip)
+        assert isinstance(beside.holder, MachineHolder)
+        assert beside.holder.machine_id == machine.machine_id
+        assert beside.holder.misplaced
+        assert (await provider.machine(machine.machine_id)).public_ip != ip
+        before = world.mutations()
+        if provider.capabilities.moves_in_one_call:
+            await done(provider, provider.move(beside, machine, fresh_request()))
+            assert world.mutations() - before == 1
+        else:
+            await done(provider, provider.detach(beside, fresh_request()))
+            free = await read(provider, ip)
+            await done(provider, provider.attach(free, machine, fresh_request()))
+        own = await read(provider, ip)
+        assert own.holder == MachineHolder(machine.machine_id, machine.interface_id)
+        assert (await provider.machine(machine.machine_id)).public_ip == ip
+
+    async def test_harm_08_an_attachment_that_finds_it_beside_the_nodes_own_is_stale(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        if not world.has_interfaces:
+            pytest.skip("a machine of this cloud has one interface")
+        machine = await prepared(provider, await new_machine(world, provider))
+        free = await read(provider, world.add_address())
+        world.give_beside(free.ip, machine.machine_id)
+        with pytest.raises((Stale, InUse)):
+            await done(provider, provider.attach(free, machine, fresh_request()))
+        assert (await provider.machine(machine.machine_id)).public_ip != free.ip

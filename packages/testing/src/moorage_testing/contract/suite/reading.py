@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from moorage_provider.errors import MachineNotFound
-from moorage_provider.protocol import Provider
-from moorage_testing.contract.steps import new_machine, read
+from moorage_provider.errors import MachineNotFound, MachineUnfit
+from moorage_provider.protocol import Provider, UnknownHolder
+from moorage_testing.contract.steps import attached, new_machine, read
 from moorage_testing.contract.world import ContractWorld
 
 FOREIGN_IDS = ("", "kind://docker/kind/worker", "digitalocean://1234", "moorage-test")
@@ -56,6 +56,27 @@ class ReadingContract:
         assert set(await provider.snapshot((foreign, ours))) == {ours}
         assert await provider.snapshot((foreign,)) == {}
 
+    async def test_harm_10_an_odd_row_spoils_its_own_address_only(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        if not world.has_odd_rows:
+            pytest.skip("no row of this cloud can be odd")
+        _, held = await attached(world, provider)
+        free, odd, missing = (world.add_address() for _ in range(3))
+        world.remove_address(missing)
+        world.spoil(odd)
+        read_back = await provider.snapshot((odd, free, held.ip))
+        assert set(read_back) == {odd, free, held.ip}
+        assert read_back[held.ip] == held
+        assert read_back[free].holder is None
+        spoiled = read_back[odd].holder
+        assert isinstance(spoiled, UnknownHolder)
+        assert "not understood" in spoiled.description
+        # A row without a usable text could be that of any address which no other row has.
+        others = await provider.snapshot((missing, free))
+        assert others[free].holder is None
+        assert missing not in others or isinstance(others[missing].holder, UnknownHolder)
+
     async def test_five_hundred_addresses_are_read_in_three_calls(
         self, world: ContractWorld, provider: Provider
     ) -> None:
@@ -90,3 +111,19 @@ class ReadingContract:
         reason = provider.check(elsewhere, machine)
         assert reason is not None
         assert elsewhere.ip in reason
+
+    async def test_harm_09_a_machine_of_ipv6_only_is_unfit_for_an_ipv4_address(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        if not world.has_ipv6_only_machines:
+            pytest.skip("every machine of this cloud has IPv4")
+        machine_id = provider.machine_id(world.add_machine())
+        assert machine_id is not None
+        world.take_ipv4(machine_id)
+        address = await read(provider, world.add_address())
+        try:
+            reason = provider.check(address, await provider.machine(machine_id))
+        except MachineUnfit as unfit:
+            reason = str(unfit)
+        assert reason is not None
+        assert machine_id in reason
