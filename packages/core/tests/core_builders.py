@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from moorage_core.actions import Mutate
 from moorage_core.decide.targets import stands_for_machine
 from moorage_core.model import (
     AddressRecord,
@@ -19,7 +20,9 @@ from moorage_core.model import (
 )
 from moorage_core.status import record_to_wire
 from moorage_domain.nodes import Node
+from moorage_domain.taints import Taint
 from moorage_provider.errors import CloudError
+from moorage_provider.protocol import CloudAddress
 
 DEADLINE = 10.0
 IP1, IP2, IP3 = "203.0.113.10", "203.0.113.11", "203.0.113.12"
@@ -31,11 +34,18 @@ def node_ref(name: str, uid: str = "") -> NodeReference:
     return NodeReference(name, uid or f"uid-{name}", f"memory://vm-{name}")
 
 
-def node(name: str, **fields: Any) -> Node:
+def tainted(*keys: str) -> tuple[Taint, ...]:
+    """Taints of a node; a key may be followed by ``:<effect>``, by default NoSchedule."""
+    parts = (key.partition(":") for key in keys)
+    return tuple(Taint(key, effect=effect or "NoSchedule") for key, _, effect in parts)
+
+
+def node(name: str, *taints: str, **fields: Any) -> Node:
     given: dict[str, Any] = {
         "uid": f"uid-{name}",
         "provider_id": f"memory://vm-{name}",
         "labels": {"pool": "a"},
+        "taints": tainted(*taints),
     }
     return Node(name=name, **(given | fields))
 
@@ -94,6 +104,15 @@ def by_machine(
     }
 
 
+def in_flight(
+    mutation: Mutation = Mutation.ATTACH, ip: str = IP1, node_name: str = "n1"
+) -> dict[str, Mutate]:
+    """What is under way: one mutation for allocation ``a``."""
+    ref = node_ref(node_name)
+    address = CloudAddress(ip, f"res-{ip}", None)
+    return {ip: Mutate(mutation, "a", ip, address, ref, f"vm-{node_name}", "request-1")}
+
+
 def outcome(
     mutation: Mutation, error: CloudError | None = None, node_uid: str = "", retry_in: float = 0.0
 ) -> Outcome:
@@ -133,6 +152,7 @@ def raw_node(
     *,
     ready: bool = True,
     cordoned: bool = False,
+    network_unavailable: bool = False,
     taints: Sequence[str] = (),
     **meta: Any,
 ) -> dict[str, Any]:
@@ -143,7 +163,12 @@ def raw_node(
         "spec": {"providerID": f"memory://vm-{name}"}
         | ({"unschedulable": True} if cordoned else {})
         | ({"taints": [{"key": key, "effect": "NoSchedule"} for key in taints]} if taints else {}),
-        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+        "status": {
+            "conditions": [
+                {"type": "Ready", "status": str(ready)},
+                {"type": "NetworkUnavailable", "status": str(network_unavailable)},
+            ]
+        },
     }
 
 

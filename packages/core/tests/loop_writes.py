@@ -10,10 +10,10 @@ from moorage_core.projections import FINALIZER
 from moorage_core.status import AllocationStatus, record_to_wire
 from moorage_domain.conditions import Condition, from_wire, to_wire
 from moorage_domain.plans import Finalizer, Plan
+from moorage_domain.subject import Subject
 from moorage_kube.reconcile.dry_run import dry_run_of, real_run_of
 from moorage_kube.writes.finalizers import finalizer_patch
 from moorage_kube.writes.status import status_patch
-from moorage_kube.writes.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)

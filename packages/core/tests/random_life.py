@@ -7,24 +7,24 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from accidents import ApiError, Crash
+from random_nodes import NODES, TAINT, RandomNodes
 from simulation import Simulation
 
 from moorage_core.actions import Mutate, RemoveTaint
 from moorage_core.model import AddressRecord, Phase, Workload
 from moorage_core.pods import EvictPod, MisplacedPod
-from moorage_provider.errors import CloudError, Throttled, Unavailable
+from moorage_provider.errors import CloudError, Denied, Throttled, Unavailable
 from moorage_provider.protocol import MachineHolder, OtherHolder
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud
 from moorage_testing.faults import Fault
 
 ADDRESSES = [f"203.0.113.{n}" for n in range(10, 14)]
-TAINT = "example.com/pending"
+FORBIDDEN = Denied("a policy of the organisation forbids it", "Policy", "constraints/example")
 REST_SECONDS = 600.0
 RETRY_SECONDS = 60.0
 PASSES_A_MINUTE = 6
 """Of one allocation at rest, at most."""
-WORKLOAD = Workload("Deployment", "default", "web")
-NODES = [f"n{n}" for n in range(1, 6)]
+WORKLOADS = [Workload(kind, "default", "web") for kind in ("Deployment", "DaemonSet")]
 
 
 def in_memory(rng: random.Random) -> Simulation:
@@ -36,27 +36,19 @@ def in_memory(rng: random.Random) -> Simulation:
     )
 
 
-class Run:
+class Run(RandomNodes):
     """One random life of a small cluster, by default on a memory cloud."""
-
-    # Whether the cloud gives a machine an ephemeral public address.
-    gives_ephemeral = True
 
     def __init__(
         self, seed: int, make_simulation: Callable[[random.Random], Simulation] | None = None
     ) -> None:
-        self.rng = random.Random(seed)
-        self.simulation = (make_simulation or in_memory)(self.rng)
+        rng = random.Random(seed)
+        super().__init__(rng, (make_simulation or in_memory)(rng))
         self.simulation.mutation_seconds = self.rng.choice((0.0, 0.3, 4.0, 25.0))
-        self.private: set[str] = set()
-        """Machines that never had a public address of their own."""
         self.meddled: set[str] = set()
         """Machines that got an address by hand, or whose pending restore was dropped."""
-        self.machines_made = 0
         for name in NODES[: self.rng.randint(1, 5)]:
             self.add(name)
-        self.excused: set[str] = set()
-        """Addresses that may stay on a machine unwanted: retained, or put there by hand."""
 
     def live(self) -> None:
         """A few events, each followed by some passes with accidents; checked all along."""
@@ -66,6 +58,8 @@ class Run:
                     self.allocate, self.allocate, self.delete, self.cordon, self.break_node,
                     self.lose_node, self.lose_machine, self.add_node, self.detach_by_hand,
                     self.move_by_hand, self.workload, self.recreate, self.run_pods, self.rename,
+                    self.spoil_row, self.add_interface, self.misplace, self.forbid,
+                    self.taint, self.lose_network, self.delete_slowly, self.lose_zone, self.exclude,
                 )
             )()  # fmt: skip
             self.pass_time(self.rng.choice((0, 1, 20, 90)))
@@ -78,6 +72,14 @@ class Run:
         self.simulation.now += seconds
         for _ in range(min(seconds, 5)):
             self.simulation.cloud.step()
+
+    def forbid(self) -> None:
+        """A policy of the organisation forbids some machines a public address, or all may again."""
+        cloud = self.simulation.cloud
+        if self.rng.random() < 0.4:
+            cloud.end_restrictions()
+        else:
+            cloud.restrict_addresses(*(m for m in cloud.machine_ids if self.rng.random() < 0.5))
 
     # What happens to the cluster.
 
@@ -92,65 +94,13 @@ class Run:
             self.excused |= {*chosen, *(r.ip for r in stored.records)} if stored else {*chosen}
         self.simulation.allocate(
             name, *chosen, retain=retain, settled_taint=TAINT,
-            evict_misplaced=self.rng.random() < 0.7, workload=WORKLOAD,
+            evict_misplaced=self.rng.random() < 0.7, workload=self.rng.choice(WORKLOADS),
         )  # fmt: skip
         self.excuse_pending_restores()
 
     def delete(self) -> None:
         if self.simulation.stored:
             self.simulation.delete(self.rng.choice(sorted(self.simulation.stored)))
-
-    def cordon(self) -> None:
-        if name := self.some_node():
-            self.simulation.change_node(name, unschedulable=self.rng.random() < 0.7)
-
-    def break_node(self) -> None:
-        if name := self.some_node():
-            self.simulation.change_node(name, ready=self.rng.random() < 0.4)
-
-    def lose_node(self) -> None:
-        if name := self.some_node():
-            self.simulation.remove_node(name)
-
-    def lose_machine(self) -> None:
-        if name := self.some_node():
-            machine = self.simulation.machine_of(self.simulation.nodes[name])
-            if machine in self.simulation.cloud.machine_ids:
-                self.simulation.cloud.terminate(machine)
-            self.simulation.change_node(name, ready=False)
-
-    def recreate(self) -> None:
-        self.lose_machine()
-        if name := self.some_node():
-            self.simulation.remove_node(name)
-            self.add(name)
-
-    def add_node(self) -> None:
-        if missing := [name for name in NODES if name not in self.simulation.nodes]:
-            self.add(missing[0])
-
-    def rename(self) -> None:
-        """A kubelet comes back under another name; its old object is left behind."""
-        missing = [name for name in NODES if name not in self.simulation.nodes]
-        name = self.some_node()
-        if not name or not missing:
-            return
-        old = self.simulation.nodes[name]
-        machine = self.simulation.machine_of(old)
-        if machine in self.simulation.cloud.machine_ids:
-            self.simulation.add_node(missing[0], machine=machine, provider_id=old.provider_id)
-            self.simulation.change_node(name, ready=self.rng.random() < 0.3)
-
-    def add(self, name: str) -> None:
-        """A node on a new machine."""
-        self.machines_made += 1
-        public = self.rng.random() < 0.8
-        taints = self.rng.choice(((), (TAINT,), (TAINT, "other", TAINT)))
-        node = self.simulation.add_node(
-            name, machine=f"vm-{self.machines_made}", with_public_ip=public, taints=taints
-        )
-        if not (public and self.gives_ephemeral):
-            self.private.add(self.simulation.machine_of(node))
 
     def detach_by_hand(self) -> None:
         if ips := sorted(self.simulation.cloud.holders):
@@ -159,7 +109,7 @@ class Run:
     def move_by_hand(self) -> None:
         cloud = self.simulation.cloud
         taken = {h.machine_id for h in cloud.holders.values() if isinstance(h, MachineHolder)}
-        free = [m for m in cloud.machine_ids if m not in taken]
+        free = [m for m in cloud.machine_ids if m not in taken | self.simulation.odd]
         if cloud.holders and free:
             targets: list[str | OtherHolder] = [*free, OtherHolder("load balancer lb-1")]
             target = self.rng.choice(targets)
@@ -169,6 +119,12 @@ class Run:
                 self.meddled.add(target)
             cloud.assign(ip, target)
 
+    def spoil_row(self) -> None:
+        """The cloud describes an address in a way that nobody understands, or not any more."""
+        if held := sorted(self.simulation.cloud.holders):
+            ip = self.rng.choice(held)
+            self.simulation.cloud.spoil(ip, spoiled=self.rng.random() < 0.6)
+
     def workload(self) -> None:
         self.simulation.busy = {name for name in self.simulation.nodes if self.rng.random() < 0.4}
 
@@ -177,9 +133,6 @@ class Run:
         for number in range(self.rng.randint(1, 3)):
             if name := self.some_node():
                 self.simulation.pods[f"{self.rng.choice(('a', 'b'))}/p{number}"] = name
-
-    def some_node(self) -> str:
-        return self.rng.choice(sorted(self.simulation.nodes)) if self.simulation.nodes else ""
 
     # What goes wrong meanwhile.
 
@@ -211,11 +164,12 @@ class Run:
     def cloud_fault(self) -> Fault:
         op = self.rng.choice(("snapshot", "machine", "attach", "move", "detach", "prepare", ".*"))
         error = self.rng.choice(
-            (Throttled("throttled"), Unavailable("no answer"), CloudError("failed"))
+            (Throttled("throttled"), Unavailable("no answer"), CloudError("failed"), FORBIDDEN)
         )
         kind = self.rng.choice(("error", "after", "late"))
         if kind == "late" and op in ("attach", "move", "detach", "prepare"):
-            return Fault(op=op, late_error=CloudError("failed late"))
+            late = self.rng.choice((CloudError("failed late"), FORBIDDEN))
+            return Fault(op=op, late_error=late)
         drop: Literal["after"] | None = "after" if kind == "after" else None
         return Fault(op=op, error=error, drop=drop, times=self.rng.choice((1, 2, 5)))
 
@@ -274,14 +228,20 @@ class Run:
     def rest(self) -> None:
         """With no more faults, every address finds its place and stays there."""
         simulation = self.simulation
+        simulation.cloud.end_restrictions()
+        for ip in simulation.cloud.holders:
+            simulation.cloud.spoil(ip, spoiled=False)
+        simulation.clockwork.due.clear()  # the next regular read shows it
         simulation.settle(seconds=700, passes=100)
         simulation.settle(seconds=100, passes=100)
         simulation.writes.clear()
         passes = simulation.clockwork.passes
         simulation.settle(seconds=REST_SECONDS)
         self.check_rest(simulation.clockwork.passes - passes)
-        holders = [h for h in simulation.cloud.holders.values() if isinstance(h, MachineHolder)]
-        assert len(holders) == len(set(holders))
+        # One that was put by hand beside another one may stay there, where no other node is free.
+        ours = {ip: one for ip, one in simulation.cloud.holders.items() if ip not in self.excused}
+        holders = [one for one in ours.values() if isinstance(one, MachineHolder)]
+        assert len(holders) == len(set(holders)), ours
         for stored in simulation.stored.values():
             for record in stored.records:
                 self.check_at_rest(record)
@@ -303,7 +263,7 @@ class Run:
         assert passes <= PASSES_A_MINUTE * len(stored) * (REST_SECONDS / 60 + tries), passes
 
     def hopeless_nodes(self) -> list[str]:
-        """Nodes that seem usable, on machines that are gone or hold what nobody wants."""
+        """Nodes that seem usable, on machines that are gone, odd or hold what nobody wants."""
         simulation = self.simulation
         known = {r.ip for one in simulation.stored.values() for r in one.records}
         others = {
@@ -311,18 +271,21 @@ class Run:
             for ip, h in simulation.cloud.holders.items()
             if isinstance(h, MachineHolder) and ip not in known
         }
-        usable = set(simulation.cloud.machine_ids) - others
+        usable = set(simulation.cloud.machine_ids) - others - simulation.odd
         nodes = simulation.nodes.values()
         return [n.name for n in nodes if n.ready and simulation.machine_of(n) not in usable]
 
     def check_at_rest(self, record: AddressRecord) -> None:
         simulation = self.simulation
         ip, phase = record.ip, record.phase
+        if phase is Phase.BOUND:
+            assert not getattr(simulation.cloud.holder(ip), "misplaced", ""), record
         if phase in (Phase.BOUND, Phase.HOLDING):
             node_name = record.node_ref.name if record.node_ref else None
             assert simulation.where(ip) == node_name or record.reason in (
                 "NodeGone", "NoEligibleNode", "MassNotReady",
             ), record  # fmt: skip
+            self.check_is_left(record)
         else:
             # It says why, and no usable node was left free for it.
             tried = record.node_ref and record.node_ref.name in self.hopeless_nodes()
@@ -331,6 +294,16 @@ class Run:
             )
             if tried or record.reason == "NoEligibleNode":
                 assert not self.free_nodes(), (record, self.free_nodes())
+
+    def check_is_left(self, record: AddressRecord) -> None:
+        """An address stays on a drained node for its pods, or for want of another node."""
+        node = self.simulation.nodes.get(record.node_ref.name) if record.node_ref else None
+        if node is None or node.ready is False:
+            return
+        if record.phase is Phase.BOUND:
+            assert not self.is_drained(node), (record, node)
+        if record.reason == "WorkloadRunning":
+            assert node.name in self.simulation.busy, (record, node)
 
     def free_nodes(self) -> list[str]:
         simulation = self.simulation
@@ -341,11 +314,17 @@ class Run:
         busy = {
             simulation.machine_of(node) for node in simulation.nodes.values() if node.name in used
         }
-        alive = set(simulation.cloud.machine_ids) - busy
+        # Of two objects of one machine, the one that stands for it may be starting.
+        starting = {
+            simulation.machine_of(node)
+            for node in simulation.nodes.values()
+            if node.ready and not self.is_usable(node)
+        }
+        alive = set(simulation.cloud.machine_ids) - busy - simulation.odd - starting
         return [
             node.name
             for node in simulation.nodes.values()
-            if node.ready and not node.unschedulable and simulation.machine_of(node) in alive
+            if self.is_usable(node) and simulation.machine_of(node) in alive
         ]  # fmt: skip
 
     def check_nothing_leaked(self) -> None:
@@ -359,13 +338,23 @@ class Run:
     def check_own_addresses(self) -> None:
         """No machine is left without a public address by us, and none gets one it never had."""
         cloud = self.simulation.cloud
-        for machine_id in set(cloud.machine_ids) - self.meddled:
+        excused = self.meddled | self.simulation.odd | self.simulation.refused
+        for machine_id in set(cloud.machine_ids) - excused:
             machine = self.simulation.ask_machine(machine_id)
             must_record_first = bool(machine.public_ip) and not machine.public_ip_reserved
             if machine_id in self.private:
                 assert not must_record_first, machine
             else:
-                assert machine.public_ip, machine
+                assert machine.public_ip or machine_id in self.kept_free(), machine
+
+    def kept_free(self) -> set[str | None]:
+        """Machines whose own is still owed: one put beside it by hand may take its place."""
+        simulation = self.simulation
+        records = (r for stored in simulation.stored.values() for r in stored.records)
+        refs = (ref for record in records for ref in record.restore_pending)
+        owed = {simulation.provider.machine_id(ref.provider_id) for ref in refs}
+        holders = [simulation.cloud.holders[ip] for ip in self.excused]
+        return owed & {one.machine_id for one in holders if isinstance(one, MachineHolder)}
 
     def check_taints_and_pods(self) -> None:
         """Where an address is bound there is no taint; misplaced pods left if they had a choice."""
@@ -376,13 +365,17 @@ class Run:
             for r in stored.records
             if r.node_ref and r.phase is Phase.BOUND
         }
-        assert not any(TAINT in simulation.nodes[name].taints for name in bound)
+        assert not any(TAINT in simulation.nodes[name].taint_keys for name in bound)
+        tried = set(self.hopeless_nodes()) & {
+            r.node_ref.name for s in simulation.stored.values() for r in s.records if r.node_ref
+        }
         for name, stored in simulation.stored.items():
             if not stored.allocation.evict_misplaced:
                 continue
             if all(r.phase is Phase.BOUND for r in stored.records) and stored.records:
                 pods = {node for key, node in simulation.pods.items() if key.startswith(f"{name}/")}
-                assert self.machines(pods) <= self.machines(simulation.labelled())
+                # An address that cannot be had may still come to the node that is tried for it.
+                assert self.machines(pods - tried) <= self.machines(simulation.labelled())
 
     def machines(self, names: Iterable[str]) -> set[str]:
         """The machines behind those of these nodes that are there."""
@@ -390,11 +383,18 @@ class Run:
         return {self.simulation.machine_of(node) for node in nodes if node}
 
     def check_labels(self) -> None:
-        """A node says it holds an address exactly when a living allocation's is on it."""
-        held = {
-            record.node_ref.name
-            for stored in self.simulation.stored.values()
-            for record in stored.records
-            if record.node_ref and self.simulation.where(record.ip) == record.node_ref.name
+        """A node says it holds an address exactly when a living allocation's is on it.
+
+        One that it is to leave for a node which never takes it may have lost its labels to a try.
+        On its machine, but beside its own address, is not on it, unless nothing is to move now.
+        """
+        where, cloud = self.simulation.where, self.simulation.cloud
+        records = [r for stored in self.simulation.stored.values() for r in stored.records]
+        in_place = [r for r in records if not getattr(cloud.holder(r.ip), "misplaced", "")]
+        settled = {
+            r.node_ref.name for r in in_place if r.node_ref and where(r.ip) == r.node_ref.name
         }
-        assert set(self.simulation.labelled()) == held
+        refs = [(r.ip, r.previous) for r in records]
+        refs += [(r.ip, r.node_ref) for r in records if r.phase is Phase.HOLDING]
+        kept = {ref.name for ip, ref in refs if ref and where(ip) == ref.name}
+        assert settled <= set(self.simulation.labelled()) <= settled | kept

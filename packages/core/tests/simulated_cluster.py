@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 from clockwork import Clockwork
 from loop_writes import Write
 
+from moorage_core.avoidance import Avoidance
 from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL
 from moorage_core.model import (
     AddressRecord,
     Allocation,
     Outcome,
 )
+from moorage_core.report import Said
 from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
+from moorage_domain.scheduling import PodPlacement
 from moorage_provider.protocol import Machine, MachineHolder, Provider
 from moorage_testing.clouds.memory import ONE_CALL, MemoryCloud, MemoryProvider
 
@@ -42,10 +45,14 @@ class Memory:
     """What the controller's process remembers, and loses in a crash."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    avoided: dict[str, dict[str, float]] = field(default_factory=dict)
+    avoidance: Avoidance = field(default_factory=Avoidance)
     restore_after: dict[str, dict[str, float]] = field(default_factory=dict)
+    restore_refused: dict[str, dict[str, str]] = field(default_factory=dict)
     not_ready_since: dict[str, float] = field(default_factory=dict)
     gone_since: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    gone_zones: dict[str, str] = field(default_factory=dict)
+    said: Said = field(default_factory=Said)
     began: float = START
 
 
@@ -60,10 +67,22 @@ class SimulatedCluster:
         self.stored: dict[str, Stored] = {}
         self.busy: set[str] = set()
         self.crowded: set[str] = set()
+        self.pods_go: PodPlacement | None = None
+        """Where the pods of every allocation's workload may run."""
+        self.shares_label = False
+        """Whether they ask for a node with an address, whichever it is."""
         self.pods: dict[str, str] = {}
         """Nodes of the pods that ask for an address, by ``<name of the allocation>/<pod>``."""
+        self.odd: set[str] = set()
+        """Machines that can never have an address of IPv4, though their nodes look well."""
+        self.refused: set[str] = set()
+        """Machines that were refused an address of their own while the reserved one was let go."""
         self.memory = Memory()
         self.writes: list[Write] = []
+        self.events: list[str] = []
+        """As ``<type> <reason>: <message>``."""
+        self.logged: dict[str, str] = {}
+        """The last log line about each allocation."""
         self.before: Callable[[Write], None] = lambda _: None
         self.after: Callable[[Write], None] = lambda _: None
         self.clockwork = Clockwork()
@@ -96,7 +115,9 @@ class SimulatedCluster:
 
     def remove_node(self, name: str) -> None:
         """Delete the Node object; its machine goes on."""
-        self.memory.gone_since[self.nodes.pop(name).uid] = self.now
+        node = self.nodes.pop(name)
+        self.memory.gone_since[node.uid] = self.now
+        self.memory.gone_zones[node.uid] = node.zone
 
     def allocate(self, name: str, *addresses: str, **fields: Any) -> Allocation:
         """Create or change an allocation; its addresses are reserved where they are not yet."""

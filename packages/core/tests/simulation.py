@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from accidents import ApiError
 from clockwork import GRACE_SECONDS, Flight
@@ -27,11 +26,11 @@ from moorage_core.actions import (
     RemoveTaint,
     UnlabelNode,
 )
+from moorage_core.carry_out import Carrying, Hooks
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL, labelled
-from moorage_core.decide.outcomes import node_at_fault, reason_for
+from moorage_core.decide.outcomes import REFUSED, reason_for
 from moorage_core.model import (
-    Absent,
     Allocation,
     CloudState,
     Mutation,
@@ -42,12 +41,14 @@ from moorage_core.model import (
     Present,
     Unread,
 )
-from moorage_core.mutations import carry_out
+from moorage_core.mutations import bug_of
 from moorage_core.pods import EvictPod, MisplacedPod
+from moorage_core.report import events
+from moorage_core.scopes import state_of
 from moorage_domain.addresses import label_value
 from moorage_domain.claims import Claim, winner
 from moorage_domain.plans import Plan
-from moorage_provider.errors import CloudError
+from moorage_provider.errors import CloudError, Unavailable
 
 
 class Simulation(SimulatedCluster):
@@ -84,7 +85,9 @@ class Simulation(SimulatedCluster):
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
-            in_flight=frozenset(self.clockwork.flights),
+            pods_go=self.pods_go,
+            shares_label=self.shares_label,
+            in_flight={ip: one.mutate for ip, one in self.clockwork.flights.items()},
             counted=dict.fromkeys(self.nodes, True),
             misplaced=self._misplaced(stored.allocation),
             spoken_for=self._spoken_for(cloud_states.values()),
@@ -93,10 +96,13 @@ class Simulation(SimulatedCluster):
                 for r in records
                 if r.ip in self.memory.outcomes and r.ip not in conflicts
             },
-            avoided=self.memory.avoided,
+            avoided=self.memory.avoidance.avoided,
+            doubtful=self.memory.avoidance.doubtful,
             restore_after=self.memory.restore_after,
+            restore_refused=self.memory.restore_refused,
             not_ready_since=self.memory.not_ready_since,
             gone_since=self.memory.gone_since,
+            gone_zones=self.memory.gone_zones,
             observed_generation=stored.observed_generation,
             working_seconds=self.now - self.memory.began,
         )
@@ -117,6 +123,7 @@ class Simulation(SimulatedCluster):
             return False
         observed = self.observe(name)
         plan = decide(observed)
+        before = self.stored[name].conditions
         wait = plan.wait.total_seconds() if plan.wait is not None else None
         unread = any(isinstance(one, Unread) for one in observed.cloud_states.values())
         self.clockwork.observed_cloud(name, dict(self.cloud.holders), unread=unread)
@@ -130,10 +137,17 @@ class Simulation(SimulatedCluster):
                 raise
             self._act(name, write)
             self.after(write)
+        self._report(observed, carried_out(plan, observed, before))
         for ip in observed.outcomes:
             if self.memory.outcomes.get(ip) is observed.outcomes[ip]:
                 del self.memory.outcomes[ip]
         return bool(writes)
+
+    def _report(self, observed: Observed, plan: Plan[Action]) -> None:
+        """Keep what people are told: Events, and the log line, which comes when it changes."""
+        told = events(observed, plan, self.memory.said)
+        self.events.extend(f"{one.type} {one.reason}: {one.message}" for one in told)
+        self.logged[observed.allocation.name] = plan.message
 
     def settle(self, seconds: float = 0.0, passes: int = 60) -> None:
         """Let time go by, then go on until nothing is under way or due within a moment."""
@@ -147,9 +161,9 @@ class Simulation(SimulatedCluster):
         raise AssertionError(f"does not come to rest: {plans}")
 
     def _under_way(self) -> list[Flight]:
-        """Mutations that may change something; a machine that is gone is tried now and then."""
+        """Mutations that may change something; a hopeless machine is tried now and then."""
         flights = self.clockwork.flights.values()
-        machines = {"", *self.cloud.machine_ids}
+        machines = {"", *self.cloud.machine_ids} - self.odd
         return [flight for flight in flights if flight.mutate.machine_id in machines]
 
     def work(self, seconds: float) -> None:
@@ -179,7 +193,8 @@ class Simulation(SimulatedCluster):
         """All that the API server would report a change of."""
         stored = [(s.allocation, s.records, s.conditions) for s in self.stored.values()]
         nodes = list(self.nodes.values())
-        return (nodes, stored, set(self.busy), set(self.crowded), dict(self.pods))
+        pods = (set(self.busy), set(self.crowded), dict(self.pods), self.pods_go, self.shares_label)
+        return (nodes, stored, pods)
 
     def crash(self) -> None:
         """Lose all that only the process knew."""
@@ -201,8 +216,9 @@ class Simulation(SimulatedCluster):
         try:
             answer = run_in_loop(self.provider.snapshot(asked))
         except CloudError as error:
-            return dict.fromkeys(asked, Unread(reason_for(error), str(error)))
-        return {ip: Present(answer[ip]) if ip in answer else Absent() for ip in asked}
+            unread = Unread(reason_for(error), f"cannot read the cloud: {error}")
+            return dict.fromkeys(asked, unread)
+        return {ip: state_of(answer.get(ip)) for ip in asked}
 
     def _conflicts(self, name: str) -> dict[str, str]:
         mine = self._claims(name)
@@ -301,7 +317,7 @@ class Simulation(SimulatedCluster):
                 kept = {k: v for k, v in node.labels.items() if k not in (READY_LABEL, IP_LABEL)}
                 node = replace(node, labels=kept, owner="")
             case RemoveTaint(_, key):
-                node = replace(node, taints=tuple(one for one in node.taints if one != key))
+                node = replace(node, taints=tuple(one for one in node.taints if one.key != key))
         self.nodes[node.name] = node
 
     def _mutate(self, mutate: Mutate) -> None:
@@ -323,13 +339,54 @@ class Simulation(SimulatedCluster):
 
     def _carried_out(self, mutate: Mutate) -> Outcome:
         uid = mutate.node_ref.uid if mutate.node_ref else ""
-        ended = partial(Outcome, mutate.mutation, mutate.allocation)
+        hooks = Hooks(
+            leaving=self._unlabel_before_leaving, attaching=self._may_die_between_two_steps
+        )
+        carrying = Carrying(self.provider, mutate, hooks, poll_seconds=0.0)
         try:
-            done = run_in_loop(carry_out(self.provider, mutate, poll_seconds=0.0))
-        except CloudError as error:
-            if mutate.mutation is Mutation.RESTORE:
-                self.memory.restore_after.setdefault(mutate.ip, {})[uid] = self.now + 2.0
-            elif node_at_fault(error):
-                self.memory.avoided.setdefault(mutate.ip, {})[uid] = self.now + 60.0
-            return ended(error, uid, retry_in=2.0)
-        return ended(None, uid, must_record_first=not done)
+            done = run_in_loop(carrying.run())
+        except Exception as failure:  # noqa: BLE001  # a bug counts as an error of the cloud
+            error = failure if isinstance(failure, CloudError) else bug_of(failure)
+            return self._failed(carrying.step, error)
+        step = carrying.step
+        self.memory.failures.pop(step.ip, None)
+        self.memory.avoidance.succeeded(step)
+        self.memory.restore_refused.get(step.ip, {}).pop(uid, None)
+        return Outcome(step.mutation, step.allocation, None, uid, must_record_first=not done)
+
+    def _is_released(self, step: Mutate) -> bool:
+        stored = self.stored.get(step.allocation)
+        records = stored.records if stored else ()
+        return any(r.ip == step.ip and r.phase is Phase.RELEASING for r in records)
+
+    def _failed(self, step: Mutate, error: CloudError) -> Outcome:
+        uid = step.node_ref.uid if step.node_ref else ""
+        if step.mutation is Mutation.RESTORE:
+            self.memory.restore_after.setdefault(step.ip, {})[uid] = self.now + 2.0
+            if isinstance(error, REFUSED):
+                self.memory.restore_refused.setdefault(step.ip, {})[uid] = error.message
+                if self._is_released(step):
+                    self.refused.add(step.machine_id)
+        else:
+            self.memory.avoidance.failed(step, error, self.now)
+        failures = self.memory.failures[step.ip] = self.memory.failures.get(step.ip, 0) + 1
+        return Outcome(
+            step.mutation, step.allocation, error, uid, retry_in=min(60.0, 2.0**failures)
+        )
+
+    async def _unlabel_before_leaving(self, move: Mutate) -> None:
+        """As the actor does: what the API server refuses stops the move."""
+        node = self.nodes.get(move.previous.name) if move.previous else None
+        if node is None or not labelled(node) or node.owner not in ("", move.allocation_uid):
+            return
+        unlabel = UnlabelNode(node)
+        try:
+            self.before(unlabel)
+        except ApiError as error:
+            raise Unavailable("the API server does not answer") from error
+        self._change_node(unlabel, move.allocation_uid)
+        self.writes.append(unlabel)
+        self.after(unlabel)
+
+    async def _may_die_between_two_steps(self, attach: Mutate) -> None:
+        self.after(attach)

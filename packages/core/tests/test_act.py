@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from moorage_core.actions import (
     UnlabelNode,
 )
 from moorage_core.caches import Caches, uptime
+from moorage_core.evicting import Evictor
 from moorage_core.model import Allocation, Awaited, Mutation
 from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
@@ -39,6 +41,7 @@ from moorage_core.scopes import Scopes
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import Client
 from moorage_kube.client.errors import Conflict
+from moorage_kube.client.kinds import PODS
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_kube.telemetry.events import Event
 from moorage_testing.apiserver import ApiServer, Asked, Refusal, serve_with_client
@@ -65,7 +68,12 @@ class Setup:
         self.mutations = PendingMutations(lambda: None, lambda *_: None, PrioritySemaphore(5))
         self.observer = Observer(self.caches, self.scopes, self.mutations, Assumed())
         self.events: list[Event] = []
-        self.actor = Actor(client, self.observer, self._publish)
+        self.counted: list[tuple[str, str]] = []
+        evictor = Evictor(client, self.observer.evictions, self._publish, self._count)
+        self.actor = Actor(client, self.observer, evictor)
+
+    def _count(self, allocation: str, outcome: str) -> None:
+        self.counted.append((allocation, outcome))
 
     async def _publish(self, event: Event) -> None:
         self.events.append(event)
@@ -219,7 +227,7 @@ async def test_the_taint_is_taken_off_with_every_effect_and_all_others_stay(setu
     ]
     untainted = setup.caches.nodes.get("n1")
     assert untainted is not None
-    assert untainted.taints == ("other", "last")  # before any watch showed it
+    assert untainted.taint_keys == ("other", "last")  # before any watch showed it
 
 
 @pytest.mark.parametrize(
@@ -293,10 +301,48 @@ async def test_a_refused_eviction_is_reported_and_the_pod_stays(
     (asked,) = await setup.act(EvictPod(POD))
     assert asked.method == "POST"
     assert P in setup.server.objects
-    (events,) = setup.events
+    events, _ = setup.events
     assert (events.name, events.type, events.reason) == ("a", "Warning", "EvictionRefused")
     assert refusal.message in events.message
     assert "pod default/p on node n1" in events.message
+
+
+BUDGET = "The disruption budget web needs 2 healthy pods and has 2 currently"
+
+
+async def test_harm_26_a_refused_eviction_is_said_with_its_cause_wherever_people_look(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    misplace(setup)
+    causes = [{"reason": "DisruptionBudget", "message": BUDGET}]
+    setup.server.refuse("POST", Refusal(429, "TooManyRequests", "Cannot evict.", causes=causes))
+    await setup.act(EvictPod(POD))
+    about, at_pod = setup.events
+    assert (about.name, about.reason) == ("a", "EvictionRefused")
+    assert about.message == f"pod default/p on node n1 stays for now: Cannot evict. {BUDGET}"
+    assert (at_pod.kind, at_pod.namespace, at_pod.name, at_pod.uid) == (
+        PODS, "default", "p", "uid-p",
+    )  # fmt: skip
+    assert (at_pod.type, at_pod.reason) == ("Warning", "EvictionRefused")
+    assert BUDGET in at_pod.message
+    assert setup.counted == [("a", "refused")]
+    assert setup.observer.evictions.refused([POD]) == {"default/p": f"Cannot evict. {BUDGET}"}
+    (line,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert BUDGET in line.getMessage()
+
+
+async def test_harm_26_the_same_refusal_is_one_line_of_the_log_and_ends_with_the_eviction(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    misplace(setup)
+    for _ in range(2):
+        setup.server.refuse("POST", Refusal(429, "TooManyRequests", "Cannot evict."))
+        await setup.act(EvictPod(POD))
+        setup.observer.evictions.after.clear()
+    assert len([one for one in caplog.records if one.levelname == "WARNING"]) == 1
+    await setup.act(EvictPod(POD))
+    assert setup.observer.evictions.refused([POD]) == {}
+    assert setup.counted == [("a", "refused"), ("a", "refused"), ("a", "evicted")]
 
 
 @pytest.mark.parametrize("refused", [True, False])
@@ -308,10 +354,10 @@ async def test_a_pod_is_not_asked_about_twice_within_15_seconds(
         setup.server.refuse("POST", Refusal(429, "TooManyRequests"))
     before = uptime()
     assert await setup.act(EvictPod(POD))
-    assert before + 15 <= setup.observer.evict_after["uid-p"] <= uptime() + 15
+    assert before + 15 <= setup.observer.evictions.after["uid-p"] <= uptime() + 15
     assert await setup.act(EvictPod(POD), allocation(IP1, name="b")) == []
-    assert len(setup.events) == 1
-    setup.observer.evict_after["uid-p"] = uptime()
+    assert {one.name for one in setup.events} <= {"a", "p"}
+    setup.observer.evictions.after["uid-p"] = uptime()
     assert await setup.act(EvictPod(POD))
 
 
@@ -326,9 +372,9 @@ async def test_two_allocations_do_not_evict_one_pod_at_the_same_time(setup: Setu
 
 async def test_pods_that_may_be_evicted_again_are_not_remembered_for_ever(setup: Setup) -> None:
     misplace(setup)
-    setup.observer.evict_after |= {"long-gone": uptime() - 1, "lately": uptime() + 5}
+    setup.observer.evictions.after |= {"long-gone": uptime() - 1, "lately": uptime() + 5}
     await setup.act(EvictPod(POD))
-    assert set(setup.observer.evict_after) == {"lately", "uid-p"}
+    assert set(setup.observer.evictions.after) == {"lately", "uid-p"}
 
 
 async def test_a_pod_that_is_gone_or_replaced_gets_no_event(setup: Setup) -> None:
@@ -338,7 +384,7 @@ async def test_a_pod_that_is_gone_or_replaced_gets_no_event(setup: Setup) -> Non
     assert await setup.act(EvictPod(POD))
     assert setup.server.objects[P] == replaced
     del setup.server.objects[P]
-    setup.observer.evict_after.clear()
+    setup.observer.evictions.after.clear()
     assert await setup.act(EvictPod(POD))
     assert setup.events == []
 
@@ -354,7 +400,8 @@ async def test_a_node_that_got_an_address_since_the_decision_keeps_its_pods(setu
 
 def attach(setup: Setup) -> Mutate:
     address = setup.cloud.snapshot([IP1])[IP1]
-    return Mutate(Mutation.ATTACH, "a", IP1, address, node_ref("n1"), "vm-n1", "request-1")
+    one = Mutate(Mutation.ATTACH, "a", IP1, address, node_ref("n1"), "vm-n1", "request-1")
+    return replace(one, may_strip=True)
 
 
 async def test_a_mutation_is_begun_in_the_background_without_a_word_to_the_api_server(

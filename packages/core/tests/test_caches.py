@@ -100,18 +100,17 @@ def test_pods_a_deleted_daemonset_left_behind_still_count() -> None:
     one = Workload("DaemonSet", "default", "agent")
     caches.workloads["DaemonSet"].apply(raw_owned("agent", "ds-1"))
     caches.pods.apply(raw_pod("agent-x", "n1", "ds-1", "DaemonSet"))
-    assert busy(caches, one) == {"n1"}
+    assert busy(caches, one) == set()
     caches.workloads["DaemonSet"].forget("default/agent")
     nodes, missing = caches.busy_nodes(one)
     assert (set(nodes), missing) == ({"n1"}, True)
 
 
-def test_a_statefulset_and_a_daemonset_own_their_pods_directly() -> None:
+def test_a_statefulset_owns_its_pods_directly() -> None:
     caches = Caches()
-    for kind in ("StatefulSet", "DaemonSet"):
-        caches.workloads[kind].apply(raw_owned("db", f"uid-{kind}"))
-        caches.pods.apply(raw_pod(f"{kind.lower()}-0", f"n-{kind}", f"uid-{kind}", kind))
-        assert busy(caches, Workload(kind, "default", "db")) == {f"n-{kind}"}
+    caches.workloads["StatefulSet"].apply(raw_owned("db", "uid-db"))
+    caches.pods.apply(raw_pod("db-0", "n1", "uid-db", "StatefulSet"))
+    assert busy(caches, Workload("StatefulSet", "default", "db")) == {"n1"}
 
 
 def test_without_a_workload_every_pod_but_a_daemonsets_keeps_a_node_busy() -> None:

@@ -156,6 +156,7 @@ async def test_every_provider_is_fenced_by_the_lease_and_has_its_deadline() -> N
     ("name", "message"),
     [
         ("absent", "memory"),
+        ("memori", "did you mean 'memory'?; how to add one: packages/provider/README.md"),
         ("older", "plug-in 'older' lacks credentials_expiring; install a version"),
     ],
 )
@@ -348,19 +349,19 @@ async def test_an_outcome_that_a_bad_spec_keeps_out_of_the_status_is_remembered(
 async def test_an_address_that_was_let_go_is_forgotten_unless_it_is_an_older_ones(
     passes: Passes,
 ) -> None:
-    passes.mutations.avoided |= {IP1: {"uid-n1": NOW}, IP2: {"uid-n1": NOW}}
+    passes.mutations.avoidance.avoided |= {IP1: {"uid-n1": NOW}, IP2: {"uid-n1": NOW}}
     older: dict[str, Any] = {"creationTimestamp": "2025-01-01T00:00:00Z"}
     passes.caches.allocations.apply(raw_allocation("old", IP2, **older))
     records = (record(IP1, "n1"), AddressRecord(IP2, Phase.BLOCKED, "Conflict"))
     passes.caches.allocations.apply(raw_allocation("a", IP2, records=records))
     await passes.end(status())
-    assert passes.mutations.avoided == {IP2: {"uid-n1": NOW}}
+    assert passes.mutations.avoidance.avoided == {IP2: {"uid-n1": NOW}}
 
 
 async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
     passes: Passes,
 ) -> None:
-    passes.mutations.avoided[IP1] = {"uid-n1": NOW}
+    passes.mutations.avoidance.avoided[IP1] = {"uid-n1": NOW}
     gone: dict[str, Any] = {
         "deletionTimestamp": "2026-01-02T00:00:00Z",
         "finalizers": ["moorage.dev/release"],
@@ -373,7 +374,7 @@ async def test_the_addresses_of_a_deleted_allocation_are_forgotten_with_it(
     plan = passes.logic.decide(await passes.observe())
     assert plan.finalizer is Finalizer.ABSENT
     await passes.end(plan)
-    assert passes.mutations.avoided == {}
+    assert passes.mutations.avoidance.avoided == {}
 
 
 async def test_an_outcome_that_comes_after_the_allocation_is_gone_is_not_the_next_ones(

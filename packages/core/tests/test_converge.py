@@ -9,7 +9,8 @@ from accidents import Crash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loop_writes import WriteStatus
-from random_life import ADDRESSES, NODES, Run
+from random_life import ADDRESSES, Run
+from random_nodes import NODES
 from simulation import Simulation
 
 from moorage_core.actions import LabelNode, Mutate, UnlabelNode

@@ -6,7 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import IP1, NOW, UPTIME, allocation, node, node_ref, observed_with, record
+from core_builders import (
+    IP1,
+    NOW,
+    UPTIME,
+    allocation,
+    in_flight,
+    node,
+    node_ref,
+    observed_with,
+    record,
+)
 
 from moorage_core.actions import Reread
 from moorage_core.decide.address import decide_address
@@ -58,16 +68,18 @@ def test_nothing_is_begun_while_a_mutation_is_in_flight_though_the_cloud_state_i
 ) -> None:
     one = record(IP1, "n1", phase=Phase.ATTACHING, operation="move/r1")
     nodes = (CORDONED, node("n2"))
-    assert decided(one, state, *nodes, in_flight={IP1}) == Step(one)
+    assert decided(one, state, *nodes, in_flight=in_flight(Mutation.MOVE)) == Step(one)
     idle = decided(one, state, *nodes)
     assert idle.mutate is not None or idle.record != one
 
 
 def test_what_the_cloud_knows_the_mutation_by_is_written_down_as_soon_as_it_is_known() -> None:
     one = record(IP1, "n1", phase=Phase.ATTACHING, operation="move/r1", handle="operation-1")
-    same = decided(one, ON_N1, node("n1"), in_flight={IP1})
+    same = decided(one, ON_N1, node("n1"), in_flight=in_flight(Mutation.MOVE))
     assert same.record is one
-    newer = decided(one, ON_N1, node("n1"), in_flight={IP1}, handles={IP1: "operation-2"})
+    newer = decided(
+        one, ON_N1, node("n1"), in_flight=in_flight(Mutation.MOVE), handles={IP1: "operation-2"}
+    )
     assert newer == Step(replace(one, handle="operation-2", observed_at=NOW))
 
 
@@ -169,3 +181,51 @@ def test_while_most_of_the_pool_is_down_an_address_stays_with_a_pass_once_a_minu
     assert step.record is not None
     assert (step.record.phase, step.record.reason) == (Phase.HOLDING, "MassNotReady")
     assert (step.record.node_ref, step.mutate, step.wait) == (node_ref("n1"), None, 60.0)
+
+
+# On the node's machine, but not on the node's own private address.
+
+BESIDE = held_by(MachineHolder("vm-n1", "nic-2", "interface nic-2"))
+
+
+def beside(one: AddressRecord, *nodes: Node, **fields: Any) -> Step:
+    return decided(one, BESIDE, *nodes, **fields)
+
+
+def test_harm_08_an_address_beside_the_nodes_own_is_no_bound_one() -> None:
+    step = beside(record(IP1, "n1"), node("n0"), node("n1"))
+    assert step.record is not None
+    assert step.mutate is not None
+    assert (step.record.phase, step.record.reason) == (Phase.ATTACHING, "Misplaced")
+    assert step.record.message == (
+        "moving it to node n1: it is on interface nic-2 of node n1, not on the node's own address"
+    )
+    assert (step.mutate.mutation, step.mutate.machine_id) == (Mutation.MOVE, "vm-n1")
+
+
+def test_harm_08_where_its_place_is_taken_it_goes_to_another_node() -> None:
+    refused = {IP1: {"uid-n1": UPTIME + 60}}
+    step = beside(record(IP1, "n1"), node("n0"), node("n1"), avoided=refused)
+    assert step.mutate is not None
+    assert step.mutate.machine_id == "vm-n0"
+
+
+def test_harm_08_where_no_node_is_left_it_stays_and_is_not_bound() -> None:
+    refused = {IP1: {"uid-n1": UPTIME + 60}}
+    step = beside(record(IP1, "n1"), node("n1"), avoided=refused)
+    assert step.record is not None
+    assert step.mutate is None
+    assert (step.record.phase, step.record.reason) == (Phase.WAITING, "NoEligibleNode")
+    assert "interface nic-2 of node n1, where it is of no use" in step.record.message
+
+
+def test_harm_08_a_cordoned_node_gives_it_up_without_waiting_for_pods() -> None:
+    step = beside(record(IP1, "n1"), node("n0"), node("n1", unschedulable=True), busy=["n1"])
+    assert step.mutate is not None
+    assert (step.mutate.mutation, step.mutate.machine_id) == (Mutation.MOVE, "vm-n0")
+
+
+def test_harm_08_a_finished_move_that_the_cloud_does_not_show_yet_is_not_begun_again() -> None:
+    one = verifying("move/r1")
+    step = beside(one, node("n1"))
+    assert (step.mutate, step.record) == (None, one)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from core_builders import IP1, IP2, observed_with, raw_allocation, record
+from core_builders import IP1, IP2, observed_with, raw_allocation, record, tainted
 from loop_writes import AddFinalizer, RemoveFinalizer, Write, WriteStatus, in_order
 from simulation import Simulation
 
@@ -50,12 +50,17 @@ def test_the_finalizer_comes_before_the_intention_and_that_before_the_call() -> 
     assert kinds(simulation.planned("a")) == [AddFinalizer, WriteStatus, Mutate, Mutate]
 
 
-def test_the_old_node_is_unmarked_before_the_call_that_empties_it() -> None:
+def test_the_old_node_is_unmarked_by_the_move_once_its_target_is_known_to_be_fit() -> None:
     simulation = observed("n1", "n2")
     simulation.allocate("a", IP1)
     simulation.settle()
     simulation.change_node("n1", unschedulable=True)
-    assert kinds(simulation.planned("a")) == [WriteStatus, UnlabelNode, Mutate]
+    assert kinds(simulation.planned("a")) == [WriteStatus, Mutate]
+    # The target has a public address of its own, which is written down first.
+    simulation.pass_over("a")
+    simulation.writes.clear()
+    simulation.pass_over("a")
+    assert kinds(tuple(simulation.writes)) == [WriteStatus, UnlabelNode, Mutate]
 
 
 def drained(**fields: Any) -> Observed:
@@ -89,10 +94,11 @@ def test_pods_the_watch_has_not_shown_keep_the_address() -> None:
 def test_where_pods_do_not_matter_none_are_counted() -> None:
     at_once = drained(counted={})
     at_once = replace(at_once, allocation=replace(at_once.allocation, drain=DrainMode.IMMEDIATE))
-    assert kinds(decided(at_once)) == [WriteStatus, UnlabelNode, Mutate]
+    assert kinds(decided(at_once)) == [WriteStatus, Mutate]
     leaving = drained(counted={})
-    nodes = {**leaving.nodes, "n1": replace(leaving.nodes["n1"], leaving="karpenter.sh/disrupted")}
-    assert kinds(decided(replace(leaving, nodes=nodes))) == [WriteStatus, UnlabelNode, Mutate]
+    n1 = replace(leaving.nodes["n1"], taints=tainted("node.kubernetes.io/out-of-service"))
+    nodes = {**leaving.nodes, "n1": n1}
+    assert kinds(decided(replace(leaving, nodes=nodes))) == [WriteStatus, Mutate]
 
 
 def test_a_dry_run_counts_too_and_reports_nothing_of_it() -> None:
@@ -111,8 +117,11 @@ def test_the_new_node_is_labelled_once_the_status_can_say_bound() -> None:
     simulation.allocate("a", IP1, finalizer=True)
     plan, writes = simulation.plan("a"), simulation.planned("a")
     assert kinds(writes) == [WriteStatus, LabelNode]
-    assert written(writes).bound == 1
-    assert (plan.reason, plan.wait) == ("AllBound", None)
+    assert (written(writes).bound, plan.reason, plan.wait) == (0, "Labelling", None)
+    simulation.pass_over("a")
+    plan, writes = simulation.plan("a"), simulation.planned("a")
+    assert kinds(writes) == [WriteStatus]
+    assert (written(writes).bound, plan.reason, plan.wait) == (1, "AllBound", None)
 
 
 def test_a_node_that_refuses_its_labels_is_tried_again_in_a_minute() -> None:

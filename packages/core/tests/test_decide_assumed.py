@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, IP3, allocation, node, node_ref, observed_with, record
+from core_builders import (
+    IP1,
+    IP2,
+    IP3,
+    allocation,
+    in_flight,
+    node,
+    node_ref,
+    observed_with,
+    record,
+)
 
 from moorage_core.actions import Mutate
 from moorage_core.decide.allocation import decide
@@ -44,10 +54,10 @@ def test_an_address_that_no_node_of_ours_holds_takes_no_node_away(
 def test_a_node_chosen_for_another_address_is_not_free(uid: str, target: str) -> None:
     chosen = record(IP2, "n1", phase=Phase.ATTACHING, node_ref=node_ref("n1", uid))
     states = {IP1: state(IP1), IP2: state(IP2)}
-    assert targets(chosen, cloud_states=states, in_flight={IP2}) == {IP1: target}
+    assert targets(chosen, cloud_states=states, in_flight=in_flight(ip=IP2)) == {IP1: target}
 
 
 def test_a_chosen_node_that_is_gone_takes_no_other_away() -> None:
     chosen = record(IP2, "n9", phase=Phase.ATTACHING)
     states = {IP1: state(IP1), IP2: state(IP2)}
-    assert targets(chosen, cloud_states=states, in_flight={IP2}) == {IP1: "n1"}
+    assert targets(chosen, cloud_states=states, in_flight=in_flight(ip=IP2)) == {IP1: "n1"}

@@ -10,7 +10,14 @@ from core_builders import IP1, NOW, allocation, node, node_ref, observed_with, r
 
 from moorage_core import reasons
 from moorage_core.actions import Mutate
-from moorage_core.decide.begin import Why, address_of, begin, begin_detach, begin_restore
+from moorage_core.decide.begin import (
+    Why,
+    address_of,
+    attach_next,
+    begin,
+    begin_detach,
+    begin_restore,
+)
 from moorage_core.decide.case import (
     Case,
     Foreign,
@@ -24,6 +31,7 @@ from moorage_core.decide.case import (
 from moorage_core.decide.targets import Targets
 from moorage_core.model import Absent, AddressRecord, ForeignPolicy, Mutation, Phase, Present
 from moorage_provider.protocol import CloudAddress, MachineHolder
+from moorage_testing.clouds.memory import TWO_STEPS
 
 N1, N2 = node("n1"), node("n2")
 P2 = reference_to(N2)
@@ -55,10 +63,11 @@ def test_the_intention_says_all_that_the_next_pass_needs_after_a_crash() -> None
     step = begin(case(), Mutation.MOVE, P2, Why(reasons.MOVING))
     mutate = asked(step)
     assert mutate == Mutate(
-        Mutation.MOVE, "a", IP1, ADDRESS, node_ref("n2"), "vm-n2", mutate.request_id
-    )
+        Mutation.MOVE, "a", IP1, ADDRESS, node_ref("n2"), "vm-n2", mutate.request_id,
+        previous=node_ref("n1"), allocation_uid="uid-a",
+    )  # fmt: skip
     assert step.record == AddressRecord(
-        IP1, Phase.ATTACHING, "Moving", f"move {IP1} from node n1 to node n2",
+        IP1, Phase.ATTACHING, "Moving", "moving it from node n1 to node n2",
         node_ref("n2"), node_ref("n1"), "eipalloc-1", f"move/{mutate.request_id}", 0, 0.0, NOW, NOW,
     )  # fmt: skip
     assert (step.wait, step.reread) == (None, None)
@@ -70,7 +79,6 @@ def test_the_intention_says_all_that_the_next_pass_needs_after_a_crash() -> None
         (Mutation.PREPARE, Phase.PREPARING),
         (Mutation.ATTACH, Phase.ATTACHING),
         (Mutation.MOVE, Phase.ATTACHING),
-        (Mutation.DETACH, Phase.DETACHING),
         (Mutation.RESTORE, Phase.COMPENSATING),
     ],
 )
@@ -80,11 +88,53 @@ def test_every_mutation_has_its_phase(mutation: Mutation, phase: Phase) -> None:
     assert step.record.phase is phase
 
 
+def test_where_a_move_takes_two_steps_it_begins_with_the_first() -> None:
+    observed = replace(case().observed, capabilities=TWO_STEPS)
+    step = begin(replace(case(), observed=observed), Mutation.MOVE, P2, Why(reasons.MOVING))
+    assert step.record is not None
+    assert step.record.phase is Phase.DETACHING
+    assert step.record.operation == asked(step).operation
+
+
+def test_the_second_step_is_what_a_successor_would_begin() -> None:
+    move = asked(begin(case(), Mutation.MOVE, P2, Why(reasons.MOVING)))
+    free = replace(ADDRESS, holder=None, token="token-2")  # noqa: S106  # of a cloud state
+    halfway = record(IP1, "n2", phase=Phase.DETACHING, previous=node_ref("n1"))
+    successor = replace(case(halfway, Nobody()), cloud_state=Present(free))
+    attach = asked(begin(successor, Mutation.ATTACH, P2, Why(reasons.MOVING)))
+    assert attach_next(move, free) == attach
+
+
+@pytest.mark.parametrize(
+    ("mutation", "told", "would"),
+    [
+        (
+            Mutation.PREPARE,
+            "clearing the interface of node n2 for it",
+            f"clear the interface of node n2 for {IP1}",
+        ),
+        (Mutation.ATTACH, "giving it to node n2", f"give {IP1} to node n2"),
+        (Mutation.MOVE, "moving it from node n1 to node n2", f"move {IP1} to node n2"),
+        (
+            Mutation.RESTORE,
+            "giving node n2 a public address of its own again",
+            "give node n2 a public address of its own again",
+        ),
+    ],
+)
+def test_harm_19_a_mutation_is_told_by_what_it_does(
+    mutation: Mutation, told: str, would: str
+) -> None:
+    step = begin(case(), mutation, P2, Why(reasons.MOVING))
+    assert step.record is not None
+    assert (step.record.message, str(asked(step))) == (told, would)
+
+
 def test_a_repeat_has_the_same_request_id_and_anything_else_another() -> None:
     first = request_of(case())
     assert request_of(case()) == first
     others = {
-        request_of(case(), Mutation.DETACH),
+        request_of(case(), Mutation.ATTACH),
         request_of(case(fence="token-2")),
         request_of(case(record(IP1, "n1", attempts=1))),
         request_of(case(uid="uid-another")),
@@ -108,9 +158,10 @@ def test_where_it_comes_from_is_where_the_cloud_shows_it_or_where_it_was() -> No
 
 def test_the_message_of_the_next_attempt_names_the_failure_before() -> None:
     failed = AddressRecord(IP1, Phase.ATTACHING, "MachineUnfit", "vm-n1 is stopped", attempts=1)
+    failed = replace(failed, last_failure="vm-n1 is stopped")
     step = begin(case(failed, Nobody()), Mutation.ATTACH, P2, Why(reasons.ATTACHING))
     assert step.record is not None
-    assert step.record.message == (f"attach {IP1} to node n2, after a failure: vm-n1 is stopped")
+    assert step.record.message == "giving it to node n2; the last try failed: vm-n1 is stopped"
     assert (step.record.attempts, step.record.next_attempt) == (1, 0.0)
 
 
@@ -119,7 +170,7 @@ def test_what_there_is_to_say_beside_the_reason_is_in_the_message() -> None:
     step = begin(case(), Mutation.MOVE, P2, why)
     assert step.record is not None
     assert step.record.reason == "Drained"
-    assert step.record.message == f"move {IP1} from node n1 to node n2: node n1 is cordoned"
+    assert step.record.message == "moving it from node n1 to node n2: node n1 is cordoned"
 
 
 @pytest.mark.parametrize("policy", ForeignPolicy)
@@ -188,4 +239,4 @@ def test_an_address_that_is_put_back_is_not_said_to_come_from_its_own_target() -
     one = record(IP1, previous=node_ref("n2"), phase=Phase.WAITING)
     step = begin(case(one, Nobody()), Mutation.ATTACH, P2, Why(reasons.REPAIRING))
     assert step.record is not None
-    assert step.record.message == f"attach {IP1} to node n2"
+    assert step.record.message == "giving it to node n2"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from core_builders import IP1, NOW, node, node_ref, observed_with, record
 
@@ -68,11 +71,20 @@ def test_the_same_again_is_the_very_same_record() -> None:
     assert settle(one, NOW, phase=Phase.BOUND, reason="Bound") is one
 
 
-def test_a_new_word_does_not_change_since_when_it_is_in_its_phase() -> None:
+def test_what_people_do_not_look_at_does_not_change_since_when_it_is_so() -> None:
     one = record(IP1, "n1", since=1.0, observed_at=2.0)
-    assert settle(one, NOW + 0.9, message="x") == record(
-        IP1, "n1", since=1.0, observed_at=NOW, message="x"
+    assert settle(one, NOW + 0.9, operation="x") == record(
+        IP1, "n1", since=1.0, observed_at=NOW, operation="x"
     )
+
+
+@pytest.mark.parametrize(
+    "seen", [{"message": "x"}, {"reason": "NodeGone"}, {"node_ref": node_ref("n2")}]
+)
+def test_harm_27_since_moves_with_node_reason_and_message(seen: dict[str, Any]) -> None:
+    one = record(IP1, "n1", since=1.0, observed_at=2.0)
+    changed = settle(one, NOW + 0.9, **seen)
+    assert changed == replace(one, since=NOW, observed_at=NOW, **seen)
 
 
 def test_a_new_phase_begins_now_in_whole_seconds() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from core_builders import IP1, IP2, allocation, record
 
 from moorage_core import reasons
 from moorage_core.decide.conditions import conditions as conditions_of
-from moorage_core.decide.conditions import rejected, serves, troubled
+from moorage_core.decide.conditions import count_bound, rejected, serves, troubled
 from moorage_core.model import AddressRecord, Allocation, Phase
 from moorage_domain.conditions import Condition
 
@@ -70,6 +71,29 @@ def test_what_could_not_be_read_leaves_it_unknown_whether_all_is_well() -> None:
     assert (degraded.status, degraded.reason) == ("True", "Throttled")
 
 
+def test_harm_19_what_cannot_be_read_was_on_its_node_and_still_counts() -> None:
+    unknown = record(IP2, "n2", phase=Phase.UNKNOWN, reason="Throttled", message="slow down")
+    other = record(IP1, "n1", phase=Phase.UNKNOWN, reason="Throttled", message="slow down")
+    both = f"{IP1}, {IP2}: slow down"
+    told = "addresses were on their nodes when last read"
+    for records, message, bound in (
+        ((unknown,), f"1 of 1 {told}: {IP2}: slow down", 1),
+        ((other, unknown), f"2 of 2 {told}: {both}", 2),
+        (
+            (FINE, unknown),
+            f"1 of 2 addresses are on their nodes, 1 more was when last read: {IP2}: slow down",
+            2,
+        ),
+    ):
+        assert conditions(allocation(IP1, IP2), records)[0].message == message
+        assert count_bound(records) == bound
+    # Where one that was on its way has come to is another question.
+    on_its_way = replace(unknown, operation="move/r1")
+    message = conditions(allocation(IP2), (on_its_way,))[0].message
+    assert message.startswith("0 of 1 addresses are on their nodes")
+    assert count_bound((on_its_way,)) == 0
+
+
 def test_nodes_that_refuse_their_labels_are_trouble_but_no_other_is_hidden_by_it() -> None:
     errors = {"n2": "too long", "n1": "forbidden"}
     ready, _, degraded, _ = conditions_of(allocation(IP1), (FINE,), errors)
@@ -88,8 +112,8 @@ def test_a_conflict_has_a_message_of_its_own() -> None:
 
 
 def test_three_addresses_are_named_and_the_others_counted() -> None:
-    many = [AddressRecord(f"203.0.113.{n}", Phase.WAITING, "X", "late") for n in range(5)]
-    three = "203.0.113.0: late; 203.0.113.1: late; 203.0.113.2: late"
+    many = [AddressRecord(f"203.0.113.{n}", Phase.WAITING, "X", f"late {n}") for n in range(5)]
+    three = "203.0.113.0: late 0; 203.0.113.1: late 1; 203.0.113.2: late 2"
     for count, rest in ((3, ""), (4, "; and 1 more"), (5, "; and 2 more")):
         ready = conditions(allocation(), many[:count])[0]
         assert ready.message == f"0 of {count} addresses are on their nodes: {three}{rest}"

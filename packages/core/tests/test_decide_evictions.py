@@ -8,7 +8,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, UPTIME, allocation, node, node_ref, observed_with, record
+from core_builders import (
+    IP1,
+    IP2,
+    UPTIME,
+    allocation,
+    in_flight,
+    node,
+    node_ref,
+    observed_with,
+    record,
+    tainted,
+)
 from loop_writes import WriteStatus, in_order
 
 from moorage_core import reasons
@@ -116,7 +127,7 @@ def replace_ip(cloud_state: Present) -> Present:
 
 
 BUSY: dict[str, Callable[[], Observed]] = {
-    "in flight": lambda: usual(in_flight={IP1}),
+    "in flight": lambda: usual(in_flight=in_flight()),
     "verifying": lambda: second(
         phase=Phase.VERIFYING, node_ref=node_ref("n9"), operation="attach/r", since=1_800_000_000.0
     ),
@@ -193,17 +204,17 @@ def test_misplaced_pods_are_observed_again_even_where_nothing_can_be_done() -> N
 
 def test_the_taint_goes_before_pods_are_sent_there() -> None:
     key = "example.com/pending"
-    tainted = replace(N1, taints=(key,))
-    observed = usual(one=wishing(settled_taint=key), nodes={"n1": tainted, "n2": N2, "n3": N3})
+    pending = replace(N1, taints=tainted(key))
+    observed = usual(one=wishing(settled_taint=key), nodes={"n1": pending, "n2": N2, "n3": N3})
     actions = decide(observed).actions
-    assert actions[-3:] == (RemoveTaint(tainted, key), EvictPod(POD), EvictPod(SECOND))
+    assert actions[-3:] == (RemoveTaint(pending, key), EvictPod(POD), EvictPod(SECOND))
 
 
 def test_a_dry_run_names_taints_and_pods_and_touches_neither() -> None:
     key = "example.com/pending"
-    tainted = replace(N1, taints=(key,))
+    pending = replace(N1, taints=tainted(key))
     dry = wishing(settled_taint=key, dry_run=True)
-    observed = usual(one=dry, nodes={"n1": tainted, "n2": N2, "n3": N3})
+    observed = usual(one=dry, nodes={"n1": pending, "n2": N2, "n3": N3})
     (status,) = in_order(decide(observed), observed)
     assert isinstance(status, WriteStatus)
     message = next(c.message for c in status.conditions if c.type == "DryRun")

@@ -131,8 +131,8 @@ def test_a_failure_is_reported_counted_and_not_repeated_before_its_time() -> Non
     after = record_outcome(ON_ITS_WAY, ended, NOW + 0.5)
     assert after == record(
         IP1, "n2", phase=Phase.ATTACHING, reason="Throttled", message="slow down",
-        operation="move/r1", previous=node_ref("n1"), attempts=3, since=5.0,
-        next_attempt=NOW + 3, observed_at=NOW,
+        operation="move/r1", previous=node_ref("n1"), attempts=3, since=NOW,
+        next_attempt=NOW + 3, observed_at=NOW, last_failure="slow down",
     )  # fmt: skip
 
 

@@ -6,11 +6,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, NOW, UPTIME, allocation, node, node_ref, observed_with, record
+from core_builders import (
+    IP1,
+    IP2,
+    IP3,
+    NOW,
+    UPTIME,
+    allocation,
+    node,
+    node_ref,
+    observed_with,
+    record,
+)
 
+from moorage_core.decide.address import settle_on_fit_node
 from moorage_core.decide.case import Case, Step, locate
 from moorage_core.decide.restore import (
+    hand_over,
     pending_restores,
+    refused_restores,
     restorable_now,
     restore,
     restore_refused_target,
@@ -50,6 +64,10 @@ def case(
     return Case(one, state, locate(one, state, given), given, Targets(given))
 
 
+def now(one: Case) -> tuple[NodeReference, ...]:
+    return restorable_now(one, one.record)
+
+
 def bound(*pending: NodeReference, **fields: Any) -> AddressRecord:
     """An address on n1, for which these nodes gave their own address up."""
     return record(IP1, "n1", restore_pending=pending, **fields)
@@ -87,7 +105,7 @@ def test_a_deleted_node_object_whose_machine_is_known_is_restored() -> None:
 
 def test_without_a_pending_restore_no_node_is_restored() -> None:
     one = case(bound())
-    assert (pending_restores(one), restorable_now(one)) == ((), ())
+    assert (pending_restores(one), now(one)) == ((), ())
 
 
 # When.
@@ -95,17 +113,17 @@ def test_without_a_pending_restore_no_node_is_restored() -> None:
 
 def test_a_node_whose_restore_failed_waits_for_its_time() -> None:
     waiting = after(n2=UPTIME + 0.5)
-    assert restorable_now(case(bound(N2, N3), **waiting)) == (N3,)
+    assert now(case(bound(N2, N3), **waiting)) == (N3,)
     assert pending_restores(case(bound(N2, N3), **waiting)) == (N2, N3)
 
 
 def test_a_restore_is_due_at_the_very_moment() -> None:
-    assert restorable_now(case(bound(N2), **after(n2=UPTIME))) == (N2,)
+    assert now(case(bound(N2), **after(n2=UPTIME))) == (N2,)
 
 
 def test_the_pause_of_another_address_holds_no_restore_back() -> None:
     other: dict[str, Any] = {"restore_after": {IP2: {"uid-n2": UPTIME + 60}}}
-    assert restorable_now(case(bound(N2), **other)) == (N2,)
+    assert now(case(bound(N2), **other)) == (N2,)
 
 
 # One after the other, beside a step that needs nothing more.
@@ -203,7 +221,9 @@ def test_a_target_that_can_still_have_the_address_keeps_waiting_for_it() -> None
     [
         node("n2", unschedulable=True),
         node("n2", ready=False),
-        node("n2", leaving="karpenter.sh/disrupted"),
+        node("n2", "karpenter.sh/disrupted"),
+        node("n2", "node.kubernetes.io/out-of-service"),
+        node("n2", deleting=True),
         node("n2", labels={"pool": "b"}),
         node("n2", uid="uid-of-another"),
     ],
@@ -254,3 +274,74 @@ def test_a_cordoned_target_is_not_restored(
 
 def test_a_cordoned_target_is_restored_where_nothing_speaks_against_it() -> None:
     assert is_restored(refused(prepared(N2), FREE, CORDONED, **after(n2=UPTIME)))
+
+
+# A node that was given another address meanwhile.
+
+
+def test_harm_07_what_a_node_is_owed_goes_over_to_the_address_that_it_has_now() -> None:
+    left = record(IP1, "n2", restore_pending=(N1, N2, N3))
+    now_there = record(IP2, "n1", restore_pending=(N1,))
+    released = record(IP3, phase=Phase.RELEASING, restore_pending=(N1,))
+    records = {one.ip: one for one in (left, now_there, released)}
+    handed = hand_over(records, NOW)
+    owed = {ip: one.restore_pending for ip, one in handed.items()}
+    assert owed == {IP1: (N2, N3), IP2: (N1,), IP3: ()}
+    assert hand_over(handed, NOW) == handed
+
+
+def test_harm_07_what_an_older_allocation_has_taken_over_is_left_where_it_is() -> None:
+    conflict = record(IP1, reason="Conflict", restore_pending=(N1,))
+    records = {IP1: conflict, IP2: record(IP2, "n1")}
+    assert hand_over(records, NOW) == records
+
+
+@pytest.mark.parametrize("taken", [{"n2": "b"}, {}])
+def test_harm_07_a_node_that_has_another_address_is_restored_once_that_has_left(
+    taken: dict[str, str],
+) -> None:
+    one = case(bound(N2), taken=taken)
+    assert now(one) == (() if taken else (N2,))
+    step = restore(one, Step(one.record))
+    assert (step.mutate is None, step.wait) == (bool(taken), 60.0 if taken else None)
+
+
+def test_harm_07_while_a_lost_answer_may_come_true_nobody_is_restored() -> None:
+    begun = bound(N2, phase=Phase.ATTACHING, operation="attach/r1", since=NOW - 10)
+    one = case(begun, FREE)
+    assert now(one) == ()
+    assert restore(one, Step(begun)) == Step(begun, wait=20.0)
+    assert now(case(replace(begun, since=NOW - 30), FREE)) == (N2,)
+    assert now(case(replace(begun, attempts=1), FREE)) == (N2,)
+
+
+# The cloud refuses before people act.
+
+
+def test_harm_07_a_refused_restore_is_a_reason_of_its_own() -> None:
+    why = "the credentials lack ec2:ModifyNetworkInterfaceAttribute"
+    refused: dict[str, Any] = {"restore_refused": {IP1: {"uid-n2": why}}}
+    one = case(bound(N1, N2), **refused, **after(n2=UPTIME + 30))
+    assert refused_restores(one) == f"node n2 has no public address of its own any more: {why}"
+    step = settle_on_fit_node(one)
+    assert step is not None
+    assert step.record is not None
+    assert (step.record.phase, step.record.reason) == (Phase.BOUND, "NodeNotRestored")
+    assert step.record.message == f"on node n1; {refused_restores(one)}"
+    assert refused_restores(case(bound(N1, N3), **refused)) == ""
+
+
+def test_harm_07_a_node_that_is_refused_its_own_address_may_have_another_meanwhile() -> None:
+    pending = record(IP1, "n1", restore_pending=(N2,))
+    other = record(IP2)
+
+    def picked(**fields: Any) -> Node | None:
+        given = observed_with(
+            *NODES[:2], one=allocation(IP1, IP2), records=(pending, other), **fields
+        )
+        targets = Targets(given)
+        targets.assume("n1", IP1)
+        return targets.pick(other)
+
+    assert picked() is None
+    assert picked(restore_refused={IP1: {"uid-n2": "no right"}}) == NODES[1]

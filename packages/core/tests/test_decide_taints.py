@@ -13,7 +13,7 @@ from moorage_domain.nodes import Node
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
 KEY = "example.com/pending"
-TAINTED = node("n1", taints=("other", KEY))
+TAINTED = node("n1", "other", KEY)
 
 
 def held(holder: MachineHolder | OtherHolder | None) -> Present:
@@ -61,7 +61,7 @@ def test_an_address_that_was_never_read_is_not_settled() -> None:
 
 
 def test_other_taints_and_other_nodes_are_left_alone() -> None:
-    there, elsewhere = node("n1", taints=("other",)), node("n2", taints=(KEY,))
+    there, elsewhere = node("n1", "other"), node("n2", KEY)
     assert settled(observed(there, elsewhere), (record(IP1, "n1"),)) == ()
     assert settled(observed(TAINTED, key=""), (record(IP1, "n1"),)) == ()
     assert settled(observed(TAINTED, key="example.com/pend"), (record(IP1, "n1"),)) == ()

@@ -16,6 +16,7 @@ from core_builders import (
     node_ref,
     observed_with,
     record,
+    tainted,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,9 @@ from moorage_core import reasons
 from moorage_core.decide.targets import Leave, Targets, in_pool, patience, why_leave
 from moorage_core.model import AddressRecord, NodeReference, Observed
 from moorage_provider.protocol import MachineHolder
+
+SPOT = "aws-node-termination-handler/spot-itn"
+KARPENTER = "karpenter.sh/disrupted"
 
 
 def picked(observed: Observed, one: AddressRecord | None = None) -> str | None:
@@ -38,6 +42,27 @@ def test_a_recreated_node_is_not_held_back_by_the_pending_restore_of_its_namesak
         pending = record(IP2, restore_pending=(replace(old, provider_id=provider_id),))
         machine_of = {n1.provider_id: "vm-n1", old.provider_id: "vm-old"}
         assert picked(observed_with(n1, records=(pending,), machine_of=machine_of)) == found
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "found"), [(("n1",), "n2"), (("n1", "n2"), "n1"), ((), "n1"), (("n2",), "n1")]
+)
+def test_harm_09_a_node_that_failed_again_and_again_comes_after_the_others(
+    doubtful: tuple[str, ...], found: str
+) -> None:
+    until = {IP1: {f"uid-{name}": UPTIME + 1 for name in doubtful}}
+    assert picked(observed_with(node("n1"), node("n2"), doubtful=until)) == found
+    over = {IP1: {f"uid-{name}": UPTIME for name in doubtful}}
+    assert picked(observed_with(node("n1"), node("n2"), doubtful=over)) == "n1"
+
+
+@pytest.mark.parametrize(("doubtful", "found"), [(("n2",), "n1"), (("n1", "n2"), "n2")])
+def test_harm_09_a_chosen_node_is_given_up_only_for_one_that_did_not_fail(
+    doubtful: tuple[str, ...], found: str
+) -> None:
+    until = {IP1: {f"uid-{name}": UPTIME + 1 for name in doubtful}}
+    one = record(IP1, node_ref=node_ref("n2"))
+    assert picked(observed_with(node("n1"), node("n2"), doubtful=until), one) == found
 
 
 def test_the_pool_is_a_selector_and_zones() -> None:
@@ -59,14 +84,20 @@ def test_a_fit_node_keeps_its_address() -> None:
     ("fields", "leave"),
     [
         (
-            {"leaving": "karpenter.sh/disrupted", "ready": False, "unschedulable": True},
-            Leave(
-                reasons.NODE_LEAVING, "node n1 has the taint karpenter.sh/disrupted", gentle=False
-            ),
+            {"taints": tainted("example.com/x", SPOT), "ready": False, "unschedulable": True},
+            Leave(reasons.NODE_LEAVING, f"node n1 has the taint {SPOT}", gentle=False),
         ),
         (
             {"ready": False, "unschedulable": True},
             Leave(reasons.NODE_NOT_READY, "node n1 is NotReady for 40 s or longer", gentle=False),
+        ),
+        (
+            {"deleting": True, "taints": tainted(KARPENTER), "unschedulable": True},
+            Leave(reasons.DRAINED, "node n1 is being deleted", gentle=True),
+        ),
+        (
+            {"taints": tainted(KARPENTER), "unschedulable": True},
+            Leave(reasons.DRAINED, f"node n1 is tainted {KARPENTER}", gentle=True),
         ),
         (
             {"unschedulable": True, "labels": {}},
@@ -105,7 +136,9 @@ def test_a_cordoned_node_waits_while_it_is_not_ready_for_a_moment_only() -> None
     [
         {"ready": False},
         {"unschedulable": True},
-        {"leaving": "karpenter.sh/disrupted"},
+        {"taints": tainted(SPOT)},
+        {"taints": tainted(KARPENTER)},
+        {"deleting": True},
         {"provider_id": ""},
         {"provider_id": "other://vm"},
         {"labels": {"pool": "b"}},
@@ -189,7 +222,13 @@ def test_of_two_objects_for_one_machine_only_the_one_that_stands_for_it_gets_an_
         ({"ready": False}, True),
         ({"labels": {"pool": "b"}}, True),
         ({"unschedulable": True}, True),
-        ({"leaving": "karpenter.sh/disrupted"}, True),
+        ({"taints": tainted(SPOT)}, True),
+        ({"taints": tainted(KARPENTER)}, True),
+        ({"deleting": True}, True),
+        ({"network_unavailable": True}, True),
+        ({"taints": tainted("node.cilium.io/agent-not-ready")}, True),
+        ({"taints": tainted("dedicated")}, True),
+        ({"taints": tainted("dedicated:PreferNoSchedule")}, False),
         ({}, False),
         ({"ready": False, "labels": {}, "unschedulable": True}, True),
     ],
@@ -203,7 +242,7 @@ def test_what_stands_for_a_machine_is_what_can_serve(other: dict[str, Any], *, f
 
 
 def test_of_two_alike_the_one_where_the_address_was_put_stands_for_the_machine() -> None:
-    n1, n2 = node("n1"), node("n2")
+    n1, n2 = node("n1", "node.cilium.io/agent-not-ready"), node("n2")
     machine_of = {n1.provider_id: "vm-1", n2.provider_id: "vm-1"}
     for name in ("n1", "n2"):
         found = by_machine((n1, n2), machine_of, allocation(IP1), (record(IP1, name),))

@@ -9,9 +9,10 @@ from core_builders import IP1, IP2
 from loop_writes import WriteStatus, carried_out
 from simulation import Simulation
 
+from moorage_core import reasons
 from moorage_core.decide.allocation import decide
-from moorage_core.model import Awaited, Phase
-from moorage_core.report import events
+from moorage_core.model import Awaited, Phase, Unread
+from moorage_core.report import Said, events
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud
 
 
@@ -36,7 +37,7 @@ def test_of_a_new_allocation_only_the_status_is_written(simulation: Simulation) 
     assert not simulation.stored["a"].allocation.finalizer
     record = simulation.record("a", IP1)
     assert (record.phase, record.reason, record.node_ref) == (Phase.PENDING, "DryRun", None)
-    assert record.message.startswith("would ask the cloud to")
+    assert record.message.startswith("would ")
     status, reason, message = condition(simulation, "DryRun")
     assert (status, reason) == ("True", "WouldChange")
     assert IP1 in message
@@ -105,12 +106,54 @@ def test_a_deleted_allocation_is_kept_until_the_dry_run_ends(simulation: Simulat
 def test_people_get_an_event_of_what_would_be_done(simulation: Simulation) -> None:
     simulation.allocate("a", IP1, dry_run=True)
     observed = simulation.observe("a")
-    (event,) = events(observed, simulation.plan("a"))
+    (event,) = events(observed, simulation.plan("a"), Said())
     assert (event.reason, event.type) == ("DryRun", "Normal")
-    assert event.message.startswith(f"{IP1}: would ask the cloud to")
+    assert event.message.startswith(f"{IP1}: would ")
 
 
 def test_before_the_cloud_is_read_no_action_is_announced(simulation: Simulation) -> None:
+    simulation.allocate("a", IP1, dry_run=True)
+    observed = replace(simulation.observe("a"), cloud_states={IP1: Awaited()})
+    plan = carried_out(decide(observed), observed)
+    assert plan.message == "dry run: the cloud is not read yet"
+
+
+def test_harm_22_what_would_be_done_is_unknown_where_the_cloud_cannot_be_read(
+    simulation: Simulation,
+) -> None:
+    simulation.allocate("a", IP1)
+    simulation.settle()
+    simulation.allocate("a", IP1, dry_run=True)
+    unread = Unread(reasons.UNAVAILABLE, "cannot read the cloud: timed out after 15 s")
+    observed = replace(simulation.observe("a"), cloud_states={IP1: unread})
+    plan = carried_out(decide(observed), observed)
+    assert plan.message == (
+        f"dry run: cannot tell what would be done about {IP1}: cannot read the cloud:"
+        " timed out after 15 s"
+    )
+    assert plan.status is not None
+    found = next(one for one in plan.status.conditions if one.type == "DryRun")
+    assert (found.status, found.reason) == ("True", "CannotTell")
+
+
+def test_harm_22_what_was_read_is_still_said(simulation: Simulation) -> None:
+    simulation.allocate("a", IP1, IP2, dry_run=True)
+    unread = Unread(reasons.THROTTLED, "cannot read the cloud: slow down")
+    observed = simulation.observe("a")
+    observed = replace(observed, cloud_states={**observed.cloud_states, IP2: unread})
+    plan = carried_out(decide(observed), observed)
+    assert plan.message.startswith("dry run: would ")
+    assert IP1 in plan.message
+    assert plan.message.endswith(
+        f"; cannot tell what would be done about {IP2}: cannot read the cloud: slow down"
+    )
+
+
+def test_harm_22_an_address_that_is_being_read_again_is_not_taken_for_settled(
+    simulation: Simulation,
+) -> None:
+    simulation.allocate("a", IP1)
+    simulation.settle()
     simulation.allocate("a", IP1, dry_run=True)
     observed = replace(simulation.observe("a"), cloud_states={IP1: Awaited()})
     plan = carried_out(decide(observed), observed)

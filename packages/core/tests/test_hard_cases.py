@@ -14,6 +14,9 @@ from moorage_core.decide.allocation import decide
 from moorage_core.decide.node_labels import label_changes
 from moorage_core.model import Mutation, Outcome, Phase
 from moorage_provider.errors import Unavailable
+from moorage_provider.protocol import Capabilities
+from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud
+from moorage_testing.faults import Fault
 
 IP1, IP2 = "203.0.113.10", "203.0.113.11"
 
@@ -154,7 +157,7 @@ def test_a_node_that_refuses_its_label_holds_nothing_up(simulation: Simulation) 
     observed = replace(simulation.observe("a"), label_errors={"n1": "denied by policy"})
     writes = in_order(decide(observed), observed)
     names = [type(action).__name__ for action in writes]
-    assert names == ["WriteStatus", "UnlabelNode", "Mutate"]
+    assert names == ["WriteStatus", "Mutate"]
     assert decide(observed).wait is not None
     written = next(action for action in writes if isinstance(action, WriteStatus))
     degraded = next(c for c in written.conditions if c.type == "Degraded")
@@ -233,3 +236,34 @@ def test_a_failed_mutation_is_recorded_with_its_reason(simulation: Simulation) -
     written = next(a for a in in_order(decide(observed), observed) if isinstance(a, WriteStatus))
     assert written.records[0].reason == "CloudUnavailable"
     assert not any(isinstance(action, Mutate) for action in decide(observed).actions)
+
+
+@pytest.mark.parametrize("capabilities", [ONE_CALL, TWO_STEPS], ids=["one_call", "two_steps"])
+def test_harm_09_a_machine_nobody_understands_does_not_keep_an_address_from_the_next_node(
+    capabilities: Capabilities,
+) -> None:
+    simulation = Simulation(MemoryCloud(capabilities))
+    for name in ("n1", "n2"):
+        simulation.add_node(name)
+    simulation.cloud.confuse("vm-n1")
+    simulation.allocate("a", IP1)
+    simulation.settle(seconds=30)
+    assert simulation.where(IP1) == "n2"
+
+
+@pytest.mark.parametrize("capabilities", [ONE_CALL, TWO_STEPS], ids=["one_call", "two_steps"])
+def test_harm_09_after_an_outage_that_failed_every_target_no_node_is_shut_out(
+    capabilities: Capabilities,
+) -> None:
+    simulation = Simulation(MemoryCloud(capabilities))
+    for name in ("n1", "n2"):
+        simulation.add_node(name)
+    outage = Fault(op="attach", error=Unavailable("no answer"), times=None)
+    simulation.cloud.faults.inject(outage)
+    simulation.allocate("a", IP1)
+    simulation.work(60)
+    simulation.cloud.faults.clear()
+    simulation.settle(seconds=10)
+    assert simulation.where(IP1) in ("n1", "n2")
+    bare = "n2" if simulation.where(IP1) == "n1" else "n1"
+    assert simulation.cloud.machine(f"vm-{bare}").public_ip

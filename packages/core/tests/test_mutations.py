@@ -15,16 +15,20 @@ import pytest
 from core_builders import IP1, IP2, node_ref, outcome, until
 
 from moorage_core.actions import Mutate
+from moorage_core.avoidance import Avoidance
 from moorage_core.caches import uptime
+from moorage_core.carry_out import carry_out
 from moorage_core.model import Mutation, Outcome
-from moorage_core.mutations import PendingMutations, carry_out
+from moorage_core.mutations import PendingMutations
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.rate_limiter import RateLimiter
 from moorage_kube.election.lease import LeadershipLost
 from moorage_provider.errors import (
+    AddressNotFound,
     CloudError,
     Denied,
     InUse,
+    Locked,
     MachineNotFound,
     MachineUnfit,
     QuotaExceeded,
@@ -60,6 +64,7 @@ class Works:
         address = self.cloud.snapshot([ip])[ip]
         machine = "" if mutation is Mutation.DETACH else f"vm-{node}"
         one = Mutate(mutation, "a", ip, address, node_ref(node), machine, "request-1")
+        one = replace(one, may_strip=mutation in (Mutation.ATTACH, Mutation.MOVE))
         return replace(one, **fields)
 
     def attach(self, ip: str = IP1, node: str = "n1") -> Mutate:
@@ -235,7 +240,7 @@ async def test_a_node_at_fault_is_avoided_for_ever_longer(works: Works, error: C
     for _ in range(6):
         before = uptime()
         await works.failures(error, 1)
-        lengths.append(works.mutations.avoided[IP1]["uid-n1"] - before)
+        lengths.append(works.mutations.avoidance.avoided[IP1]["uid-n1"] - before)
     for length, expected in zip(lengths, (60, 120, 240, 480, 600, 600), strict=True):
         assert expected <= length < expected + 5
 
@@ -245,14 +250,51 @@ async def test_a_node_is_not_avoided_for_the_accounts_trouble(
     works: Works, error: CloudError
 ) -> None:
     await works.failures(error, 2)
-    assert works.mutations.avoided == {}
+    assert works.mutations.avoidance.avoided == {}
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("internal error"), Locked("locked"), Stale("changed"), Unsupported("no")]
+)
+async def test_harm_09_a_target_that_failed_twice_is_a_last_resort(
+    works: Works, error: CloudError
+) -> None:
+    await works.failures(error, 1)
+    assert works.mutations.avoidance.doubtful == {}
+    lengths = []
+    for _ in range(6):
+        before = uptime()
+        await works.failures(error, 1)
+        lengths.append(works.mutations.avoidance.doubtful[IP1]["uid-n1"] - before)
+    for length, expected in zip(lengths, (60, 120, 240, 480, 600, 600), strict=True):
+        assert expected <= length < expected + 5
+    assert works.mutations.avoidance.avoided == {}
+    works.mutations.forget(IP1)
+    assert works.mutations.avoidance == Avoidance()
+
+
+@pytest.mark.parametrize(
+    "error", [Throttled("slow"), Denied("no"), QuotaExceeded("full"), AddressNotFound("gone")]
+)
+async def test_harm_09_no_target_is_doubted_for_what_fails_every_target(
+    works: Works, error: CloudError
+) -> None:
+    await works.failures(error, 5)
+    assert works.mutations.avoidance.doubtful == {}
+
+
+async def test_harm_09_success_ends_the_doubt_of_later_failures(works: Works) -> None:
+    await works.failures(Unavailable("no answer"), 1)
+    assert (await works.ends(works.attach())).error is None
+    await works.failures(Unavailable("no answer"), 1)
+    assert works.mutations.avoidance.doubtful == {}
 
 
 async def test_the_node_that_could_not_be_left_is_not_avoided(works: Works) -> None:
     works.cloud.faults.inject(Fault(op="detach", error=InUse("busy")))
     ended = await works.ends(works.mutate(Mutation.DETACH, IP1))
     assert isinstance(ended.error, InUse)
-    assert works.mutations.avoided == {}
+    assert works.mutations.avoidance.avoided == {}
 
 
 async def test_success_resets_the_count_of_failures(works: Works) -> None:
@@ -260,24 +302,27 @@ async def test_success_resets_the_count_of_failures(works: Works) -> None:
     assert (await works.ends(works.attach())).error is None
     before = uptime()
     await works.failures(MachineUnfit("stopped"), 1)
-    assert 60 <= works.mutations.avoided[IP1]["uid-n1"] - before < 65
+    assert 60 <= works.mutations.avoidance.avoided[IP1]["uid-n1"] - before < 65
 
 
 async def test_avoidance_that_is_over_is_forgotten_with_the_next_mutation(works: Works) -> None:
     now = uptime()
-    works.mutations.avoided = {IP1: {"uid-n1": now - 1, "uid-n2": now + 60}, IP2: {"x": now - 1}}
+    works.mutations.avoidance.avoided = {
+        IP1: {"uid-n1": now - 1, "uid-n2": now + 60},
+        IP2: {"x": now - 1},
+    }
     works.mutations.begin(works.provider, works.attach(IP1))
     works.mutations.begin(works.provider, works.attach(IP2, "n2"))
-    assert works.mutations.avoided == {IP1: {"uid-n2": now + 60}}
+    assert works.mutations.avoidance.avoided == {IP1: {"uid-n2": now + 60}}
 
 
 async def test_an_address_that_is_nobodys_is_forgotten_altogether(works: Works) -> None:
     await works.failures(MachineUnfit("stopped"), 3)
     works.mutations.forget(IP1)
-    assert (works.mutations.outcomes, works.mutations.avoided) == ({}, {})
+    assert (works.mutations.outcomes, works.mutations.avoidance.avoided) == ({}, {})
     before = uptime()
     await works.failures(MachineUnfit("stopped"), 1)
-    assert 60 <= works.mutations.avoided[IP1]["uid-n1"] - before < 65
+    assert 60 <= works.mutations.avoidance.avoided[IP1]["uid-n1"] - before < 65
     works.mutations.forget(IP2)
 
 
@@ -312,7 +357,7 @@ async def test_what_was_read_too_early_is_tried_again_at_once_and_then_later(wor
     assert first.retry_in == 0.0
     assert 1.5 <= second.retry_in <= 2.5  # once; it may also be a cloud that contradicts itself
     assert 3.0 <= third.retry_in <= 5.0
-    assert works.mutations.avoided == {}
+    assert works.mutations.avoidance.avoided == {}
 
 
 # One mutation, step by step.
@@ -452,12 +497,13 @@ async def test_the_fence_is_asked_after_the_rate_limiter_held_a_mutation_back(wo
 async def test_a_failed_restore_is_tried_again_later_and_its_node_is_not_avoided() -> None:
     works = Works(MemoryCloud(TWO_STEPS))
     works.cloud.faults.inject(Fault(op="compensate", error=MachineUnfit("stopped")))
+    await works.ends(works.mutate(Mutation.PREPARE, IP1, may_strip=True))
     before = uptime()
     ended = await works.ends(works.mutate(Mutation.RESTORE, IP1))
     assert 22.5 <= ended.retry_in <= 37.5
     due = works.mutations.restore_after[IP1]["uid-n1"]
     assert before + ended.retry_in <= due <= uptime() + ended.retry_in
-    assert works.mutations.avoided == {}
+    assert works.mutations.avoidance.avoided == {}
 
 
 async def test_a_restore_that_succeeds_takes_away_the_pause_of_its_own_node_only() -> None:

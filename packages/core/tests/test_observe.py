@@ -102,7 +102,7 @@ async def test_everything_about_an_allocation_is_observed_at_once(setup: Setup) 
     setup.caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
     setup.caches.nodes.apply(raw_node("n2", ready=False))
     setup.caches.pods.apply(raw_pod("p", "n1"))
-    setup.observer.mutations.avoided[IP2] = {"uid-n2": 5.0}
+    setup.observer.mutations.avoidance.avoided[IP2] = {"uid-n2": 5.0}
     before = time.time()
     observed = await setup.read()
     assert before <= observed.now <= time.time()
@@ -143,7 +143,7 @@ async def test_misplaced_pods_are_observed_only_by_allocations_that_evict_them(
     setup: Setup,
 ) -> None:
     misplace(setup)
-    setup.observer.evict_after["uid-db-0"] = 5.0
+    setup.observer.evictions.after["uid-db-0"] = 5.0
     observed = setup.observe()
     assert observed.misplaced == [MisplacedPod("default/db-0", "uid-db-0", "n2")]
     assert (set(observed.spoken_for), observed.evict_after) == (set(), {"uid-db-0": 5.0})
@@ -352,7 +352,7 @@ async def test_a_wait_written_by_a_clock_that_was_ahead_ends(
     assert [r.next_attempt for r in setup.observe().records] == [0.0, 0.0]
     setup.caches.allocations.forget("a")
     assert setup.observer.observe("a") is None
-    assert len(setup.observer.waits) == 0
+    assert len(setup.observer.believed) == 0
 
 
 @pytest.mark.parametrize("owner", ["", "uid-of-one-that-is-gone"])

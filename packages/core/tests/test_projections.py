@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from moorage_core.model import (
     ForeignPolicy,
     NodeReference,
     Phase,
+    Preference,
     Workload,
 )
 from moorage_core.projections import (
@@ -32,6 +34,7 @@ from moorage_core.projections import (
 )
 from moorage_core.status import record_to_wire
 from moorage_domain.nodes import Node
+from moorage_domain.taints import Taint
 
 IP = "203.0.113.10"
 WORDS = st.text(max_size=20)
@@ -70,12 +73,13 @@ def test_a_record_is_written_with_the_names_of_the_api() -> None:
     one = AddressRecord(
         IP, Phase.ATTACHING, "Moving", "on its way", NodeReference("n2", "u2", "p2"),
         NodeReference("n1", "u1", "p1"), "eipalloc-1", "move/r1", 2, 61.0, 60.0, 59.0,
+        last_failure="slow down",
     )  # fmt: skip
     assert record_to_wire(one) == {
         "ip": IP, "phase": "Attaching", "reason": "Moving", "message": "on its way",
         "nodeName": "n2", "nodeUID": "u2", "providerID": "p2",
         "previousNode": "n1", "previousNodeUID": "u1", "previousProviderID": "p1",
-        "cloudRef": "eipalloc-1", "operation": "move/r1", "attempts": 2,
+        "cloudRef": "eipalloc-1", "operation": "move/r1", "attempts": 2, "lastFailure": "slow down",
         "nextAttempt": "1970-01-01T00:01:01Z", "observedAt": "1970-01-01T00:01:00Z",
         "since": "1970-01-01T00:00:59Z",
     }  # fmt: skip
@@ -86,6 +90,7 @@ def test_pending_restores_and_mutations_under_way_survive_the_status() -> None:
         IP,
         operation="attach/r1",
         handle="project/zone/operation-1",
+        last_failure="slow down",
         restore_pending=(NodeReference("n1", "u1", "p1"),),
     )
     wire = record_to_wire(one)
@@ -118,6 +123,32 @@ def test_a_node_is_cut_to_what_decides() -> None:
     )
 
 
+def test_harm_06_preferences_are_read_and_absent_in_old_objects() -> None:
+    assert project_allocation(raw_allocation("a", IP)).allocation.preferred == ()
+    entries = [{"weight": 100, "matchLabels": {"disk": "ssd", "a": "b"}}]
+    spec = {"placement": {"preferredLabels": entries, "ignoreExcludeLabel": True}}
+    found = project_allocation(raw_allocation("a", IP, spec=spec)).allocation
+    assert found.preferred == (Preference(100, (("a", "b"), ("disk", "ssd"))),)
+    assert found.ignore_exclude_label
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        ({"weight": 0, "matchLabels": {"a": "b"}}, "weight"),
+        ({"weight": 101, "matchLabels": {"a": "b"}}, "weight"),
+        ({"weight": 1, "matchLabels": {}}, "matchLabels"),
+        ({"matchLabels": {"a": "b"}}, "weight"),
+    ],
+)
+def test_harm_06_a_preference_without_a_sound_weight_is_refused(
+    entry: dict[str, Any], field: str
+) -> None:
+    spec = {"placement": {"preferredLabels": [entry]}}
+    problem = project_allocation(raw_allocation("a", IP, spec=spec)).allocation.problem
+    assert problem.startswith(f"spec.placement.preferredLabels.0.{field}: ")
+
+
 def test_a_bare_node_is_unready_and_on_no_machine() -> None:
     raw = {"metadata": {"name": "n1", "uid": "u", "labels": None}, "spec": {"taints": None}}
     assert project_node(raw) == Node("n1", "u", ready=False)
@@ -143,12 +174,38 @@ def test_a_node_leaves_for_a_taint_that_says_so_and_for_no_other() -> None:
     raw["spec"]["taints"] = [{"key": "dedicated", "effect": "NoSchedule"}]
     assert project_node(raw).leaving == ""
     raw["spec"]["taints"].append({"key": "karpenter.sh/disrupted", "effect": "NoSchedule"})
-    assert project_node(raw).leaving == "karpenter.sh/disrupted"
+    assert (project_node(raw).leaving, project_node(raw).draining) == ("", "karpenter.sh/disrupted")
+    raw["spec"]["taints"].append({"key": "node.kubernetes.io/out-of-service", "value": "x"})
+    assert project_node(raw).leaving == "node.kubernetes.io/out-of-service"
+
+
+def test_a_taint_has_key_value_and_effect() -> None:
+    raw = raw_node("n1")
+    raw["spec"]["taints"] = [
+        {"key": "dedicated", "value": "edge", "effect": "NoExecute"},
+        {"key": "bare", "effect": "PreferNoSchedule"},
+    ]
+    assert project_node(raw).taints == (
+        Taint("dedicated", "edge", "NoExecute"),
+        Taint("bare", effect="PreferNoSchedule"),
+    )
+
+
+def test_harm_01_a_node_without_a_network_is_ready_and_says_so() -> None:
+    node = project_node(raw_node("n1", network_unavailable=True))
+    assert node.ready
+    assert node.network_unavailable
+    assert not project_node(raw_node("n1")).network_unavailable
+
+
+def test_harm_02_a_node_that_is_being_deleted_says_so() -> None:
+    assert project_node(raw_node("n1", deletionTimestamp="2026-01-01T00:00:00Z")).deleting
+    assert not project_node(raw_node("n1")).deleting
 
 
 def test_the_taints_of_a_node_keep_their_order_and_number() -> None:
     raw = raw_node("n1", taints=("b", "a", "b"))
-    assert project_node(raw).taints == ("b", "a", "b")
+    assert project_node(raw).taint_keys == ("b", "a", "b")
 
 
 def test_the_zone_of_old_clusters_is_read_where_there_is_no_other() -> None:
@@ -222,7 +279,8 @@ def test_a_pod_that_asks_for_an_address_keeps_its_uid(spec: dict[str, Any]) -> N
     raw = raw_pod("p", "n1", "uid-rs", **spec)
     assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False, uid="uid-p")
     raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"  # it leaves already
-    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False)
+    since = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False, terminating_since=since)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +307,8 @@ def test_a_pod_that_would_only_come_back_has_no_uid(spec: dict[str, Any]) -> Non
 def test_a_terminating_pod_counts_until_it_is_gone() -> None:
     raw = raw_pod("p", "n1", "uid-rs")
     raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False)
+    since = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert project_pod(raw) == PodView("n1", "uid-rs", daemon=False, terminating_since=since)
 
 
 def test_a_workload_is_its_uid_and_its_controllers() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from core_builders import in_flight, tainted
 from loop_writes import WriteStatus
 from simulation import Simulation
 
@@ -12,6 +13,7 @@ from moorage_core import reasons
 from moorage_core.actions import Mutate
 from moorage_core.decide.allocation import decide
 from moorage_core.model import AddressRecord, Awaited, DrainMode, ForeignPolicy, Mutation, Phase
+from moorage_core.report import Said, events
 from moorage_provider.errors import CloudError, Denied, QuotaExceeded, Throttled
 from moorage_provider.protocol import OtherHolder
 from moorage_testing.clouds.memory import TWO_STEPS, MemoryCloud
@@ -72,7 +74,7 @@ def test_a3_no_label_while_an_operation_is_under_way(bound: Simulation) -> None:
     bound.allocate("b", "203.0.113.20", selector=(("pool", "b"),))
     observed = bound.observe("b")
     awaited = replace(
-        observed, in_flight={"203.0.113.20"}, cloud_states={"203.0.113.20": Awaited()}
+        observed, in_flight=in_flight(ip="203.0.113.20"), cloud_states={"203.0.113.20": Awaited()}
     )
     kinds = {type(action).__name__ for action in decide(awaited).actions}
     assert "LabelNode" not in kinds
@@ -212,7 +214,7 @@ def test_c4_same_name_recreated_is_another_node(bound: Simulation) -> None:
 
 def test_c5_a_termination_taint_moves_at_once(bound: Simulation) -> None:
     bound.busy = {"n1"}
-    bound.change_node("n1", leaving="cloud.google.com/impending-node-termination")
+    bound.change_node("n1", taints=tainted("cloud.google.com/impending-node-termination"))
     bound.settle()
     assert bound.where(IP1) == "n3"
 
@@ -424,6 +426,42 @@ def test_h3_delete_while_the_cloud_is_down_waits(bound: Simulation) -> None:
     assert (bound.stored, bound.where(IP1)) == ({}, "n1")
 
 
+def test_harm_21_a_forced_release_names_what_it_left_behind(bound: Simulation) -> None:
+    bound.cloud.faults.inject(Fault(op=".*", error=Throttled("slow down"), times=None))
+    bound.delete("a")
+    bound.settle(seconds=600)
+    command = "kubectl annotate netipallocation a moorage.dev/force-release=true"
+    assert bound.record("a", IP1).message.endswith(command)
+    bound.allocate("a", IP1, IP2, force_release=True)
+    observed = bound.observe("a")
+    plan = bound.plan("a")
+    (event,) = events(observed, plan, Said())
+    assert (event.type, event.reason, event.message) == ("Warning", "ForceReleased", plan.message)
+    assert plan.message == (
+        f"let go without the cloud, as its annotation asks: {IP1} was last on machine"
+        f" memory://vm-n1 (node n1); {IP2} was last on machine memory://vm-n2 (node n2)."
+        " Nobody takes them off any more: do it in the cloud where they must not stay"
+    )
+    bound.settle()
+    assert (bound.stored, bound.where(IP1), bound.where(IP2)) == ({}, "n1", "n2")
+
+
+def test_harm_21_a_forced_release_knows_what_the_cloud_said_last(bound: Simulation) -> None:
+    bound.cloud.assign(IP2, None)
+    bound.settle(seconds=0)
+    bound.delete("a")
+    bound.allocate("a", IP1, IP2, force_release=True)
+    message = bound.plan("a").message
+    assert f"{IP1} stays on machine vm-n1 (node n1)" in message
+    assert IP2 not in message or f"{IP2} stays" in message
+
+
+def test_harm_21_a_retained_address_is_not_said_to_be_released(bound: Simulation) -> None:
+    bound.delete("a")
+    bound.allocate("a", IP1, IP2, retain=True)
+    assert "each stays where it is" in bound.plan("a").message
+
+
 def test_an_absent_address_is_reported_and_found_later(simulation: Simulation) -> None:
     simulation.allocate("a", IP1)
     simulation.cloud.remove_address(IP1)
@@ -454,7 +492,8 @@ def test_a_label_edited_by_hand_is_repaired_in_one_patch(bound: Simulation) -> N
     bound.writes.clear()
     bound.change_node("n1", labels={"pool": "a"})
     bound.settle()
-    assert [type(action).__name__ for action in bound.writes] == ["LabelNode"]
+    patches = [action for action in bound.writes if not isinstance(action, WriteStatus)]
+    assert [type(action).__name__ for action in patches] == ["LabelNode"]
 
 
 def test_a_drained_node_keeps_the_address_when_no_other_can_take_it(simulation: Simulation) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -249,7 +249,11 @@ async def test_an_address_nobody_wants_is_not_read(cloud: MemoryCloud) -> None:
 
 
 def unread(text: str = "no right to read") -> Unread:
-    return Unread(reasons.DENIED, f"cannot read the cloud: {text}")
+    return Unread(reasons.DENIED, f"cannot read memory: {text}; tried again within 60 s")
+
+
+def without_time(state: CloudState) -> CloudState:
+    return replace(state, read_at=0.0) if isinstance(state, Unread) else state
 
 
 async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_allocations_are_triggered(
@@ -260,7 +264,8 @@ async def test_while_the_cloud_cannot_be_read_nothing_is_known_and_all_allocatio
         reader.scope.want("a", [IP1], 0.02)
         reader.scope.want("b", [IP2], 0.02)
         await until(lambda: len(reader.changed) == 2, "the failure to be reported")
-        assert reader.observed[1] == dict.fromkeys((IP1, IP2, IP3), unread())
+        found = {ip: without_time(state) for ip, state in reader.observed[1].items()}
+        assert found == dict.fromkeys((IP1, IP2, IP3), unread())
         assert not reader.scope.all_read()
         await until(lambda: len(reader.changed) == 3, "the recovery to be reported")
         assert reader.changed == [["a", "b"]] * 3
@@ -278,11 +283,29 @@ async def test_a_failed_read_of_one_address_leaves_the_others_known(
         cloud.faults.inject(Fault(op="snapshot", error=Denied("no right to read")))
         reader.scope.invalidate([IP1])
         await until(lambda: len(reader.changed) == 2, "the failure to be reported")
-        assert reader.scope.cloud_state(IP1) == unread()
+        assert without_time(reader.scope.cloud_state(IP1)) == unread()
         assert isinstance(reader.scope.cloud_state(IP2), Present)
         await until(lambda: len(reader.changed) == 3, "the recovery to be reported")
         assert isinstance(reader.scope.cloud_state(IP1), Present)
         assert reader.changed[1:] == [["a"], ["a"]]
+        assert reader.scope.all_read()
+
+
+async def test_harm_10_an_odd_row_leaves_the_others_known(cloud: MemoryCloud) -> None:
+    cloud.spoil(IP1)
+    async with running(cloud) as reader:
+        reader.scope.want("a", {IP1}, SELDOM)
+        reader.scope.want("b", {IP2, IP3}, SELDOM)
+        odd = await reader.settled(IP1)
+        assert isinstance(odd, Unread)
+        assert odd.reason is reasons.UNREADABLE
+        assert odd.message.startswith(f"{IP1}: ")
+        assert isinstance(await reader.settled(IP2), Present)
+        assert await reader.settled(IP3) == Absent()
+        assert not reader.scope.all_read()
+        cloud.spoil(IP1, spoiled=False)
+        reader.scope.invalidate({IP1})
+        await until(lambda: isinstance(reader.scope.cloud_state(IP1), Present), "it to be read")
         assert reader.scope.all_read()
 
 
@@ -295,9 +318,34 @@ async def test_the_log_says_once_what_fails(
         reader.scope.want("a", [IP1], SELDOM)
         await until(lambda: len(reader.reads) == 4, "three failures and a success")
         await reader.settled(IP1)
-    assert [record.getMessage() for record in caplog.records] == [
-        "cannot read the cloud: no answer", "cannot read the cloud: no route",
-    ]  # fmt: skip
+    said = [record.getMessage().partition("; next try in ")[0] for record in caplog.records]
+    assert said == ["cannot read memory: no answer", "cannot read memory: no route"]
+
+
+async def test_harm_25_what_cannot_be_read_is_named_with_its_region_and_the_next_try(
+    cloud: MemoryCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    cloud.faults.inject(Fault(op="snapshot", error=Unavailable("no answer"), skip=1))
+    async with running(cloud) as reader:
+        reader.scope.region = "eu-west-1"
+        reader.scope.want("a", [IP1, IP2], 0.02)
+        before = time.time()
+        await reader.settled(IP1)
+        await until(lambda: isinstance(reader.scope.cloud_state(IP1), Unread), "the failure")
+        state = reader.scope.cloud_state(IP1)
+        assert isinstance(state, Unread)
+        assert before <= state.read_at <= time.time()
+        assert state.message == (
+            "cannot read memory in eu-west-1: no answer; tried again within 60 s"
+        )
+        await until(lambda: isinstance(reader.scope.cloud_state(IP1), Present), "the recovery")
+    failed, again = caplog.records
+    fields = vars(failed)
+    assert (fields["provider"], fields["region"]) == ("memory", "eu-west-1")
+    assert (fields["reason"], failed.levelname) == ("CloudUnavailable", "WARNING")
+    assert 0.7 < fields["next_try"] < 1.3
+    assert again.getMessage() == "memory in eu-west-1 can be read again"
 
 
 async def test_what_is_held_and_whether_all_is_known_can_be_asked(cloud: MemoryCloud) -> None:

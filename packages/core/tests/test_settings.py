@@ -32,6 +32,17 @@ def test_the_variables_of_the_first_version_still_count(monkeypatch: pytest.Monk
     assert settings.cluster_name == "blue"
 
 
+@pytest.mark.parametrize("namespace", ["one", "two"])
+def test_harm_20_installations_in_different_namespaces_lead_by_one_lease(
+    namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POD_NAMESPACE", namespace)
+    assert load(CoreSettings, []).lease(namespace, "me").namespace == "kube-system"
+    assert load(CoreSettings, ["--lease-namespace", "x"]).lease(namespace, "me").namespace == "x"
+    monkeypatch.setenv("LEASE_NAMESPACE", "old")
+    assert load(CoreSettings, []).lease(namespace, "me").namespace == "old"
+
+
 @pytest.mark.parametrize("name", ["MOORAGE_GCP_PROJECT", "MOORAGE_AZURE_CLOUD"])
 def test_the_variables_of_an_installed_provider_are_let_through(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -25,6 +25,7 @@ def test_the_fields_count_and_list_the_addresses() -> None:
     assert status.fields == {
         "reserved": 2,
         "bound": 1,
+        "placement": f"{IP1}=n1",
         "addresses": [
             {
                 "ip": IP1, "phase": "Bound", "reason": "Bound", "message": "",

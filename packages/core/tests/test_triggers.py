@@ -209,12 +209,31 @@ def test_an_allocation_without_a_selector_wants_to_know_of_every_node(watched: W
     assert watched.keys == {"c"}
 
 
-def test_a_taint_concerns_whose_address_is_on_the_node_and_nobody_else(watched: Watched) -> None:
+def test_a_taint_concerns_whose_address_is_on_the_node_and_who_waits_for_one(
+    watched: Watched,
+) -> None:
     watched.allocate("c", IP3, records=(WAITING,))
     watched.caches.nodes.apply(raw_node("n1", taints=("example.com/pending",)))
-    assert watched.keys == {"a"}
+    assert watched.keys == {"a", "c"}
     watched.caches.nodes.apply(raw_node("n2", taints=("example.com/pending",)))
-    assert watched.keys == set()
+    assert watched.keys == {"c"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+        {"taints": ("node.cilium.io/agent-not-ready",)},
+        {"network_unavailable": True},
+    ],
+)
+def test_harm_01_and_02_whether_a_node_is_usable_concerns_who_waits_for_one(
+    watched: Watched, change: dict[str, Any]
+) -> None:
+    watched.allocate("c", IP3, records=(WAITING,))
+    for given in (change, {}):
+        watched.caches.nodes.apply(raw_node("n2", **given))
+        assert watched.keys == {"c"}
 
 
 def test_a_taint_that_makes_a_node_leave_concerns_who_waits_for_one(watched: Watched) -> None:

@@ -4,81 +4,96 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-from moorage_core import reasons
 from moorage_core.actions import (
     Action,
     CountPods,
     LabelNode,
     Mutate,
     NodeChange,
+    Probe,
     RemoveTaint,
     Reread,
     UnlabelNode,
 )
-from moorage_core.caches import uptime
-from moorage_core.decide.evictions import RETRY_SECONDS
-from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
+from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL, labelled
+from moorage_core.evicting import Evictor
 from moorage_core.model import Observed
 from moorage_core.observe import Observer
 from moorage_core.pods import EvictPod, MisplacedPod
-from moorage_core.report import event
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 from moorage_kube.client.client import Client, Target
 from moorage_kube.client.errors import (
-    Conflict,
     Forbidden,
     Invalid,
+    KubeError,
     NotFound,
-    Throttled,
-    Unavailable,
 )
 from moorage_kube.client.kinds import NODES
-from moorage_kube.telemetry.events import Event
-from moorage_kube.writes.eviction import evict
 from moorage_kube.writes.metadata import (
     patch_if_unchanged,
     remove_metadata,
     remove_taint,
     set_metadata,
 )
-
-Publish: TypeAlias = Callable[[Event], Awaitable[None]]
+from moorage_provider.errors import Unavailable as CloudUnavailable
 
 
 class Actor:
     """Carries out the actions of one plan, in order."""
 
-    def __init__(self, client: Client, observer: Observer, publish: Publish) -> None:
+    def __init__(self, client: Client, observer: Observer, evictor: Evictor) -> None:
         self._client = client
         self._observer = observer
-        self._publish = publish
+        self._evictor = evictor
         self._rereads: dict[str, asyncio.TimerHandle] = {}
+        observer.mutations.leaving = self.unlabel_before_leaving
 
     async def act(self, action: Action, observed: Observed) -> None:
         """Carry out one action; every one may be repeated."""
         name = observed.allocation.name
         match action:
             case LabelNode() | UnlabelNode() | RemoveTaint():
-                await self._change_node(action, observed)
+                await self._change_node(action, observed.allocation.uid)
             case EvictPod(pod):
                 await self._evict(pod, observed)
             case Mutate():
                 self._begin(name, action)
             case Reread(ip, after):
                 self._reread_after(after, name, ip)
+            case Probe():
+                if (scope := self._observer.scopes.of(name)) is not None:
+                    scope.probe()
             case CountPods(node_names):
                 await self._observer.counts.count(self._client, node_names)
 
-    async def _change_node(self, change: NodeChange, observed: Observed) -> None:
+    async def unlabel_before_leaving(self, move: Mutate) -> None:
+        """Take the labels off the node that a move takes the address from.
+
+        Raises ``Unavailable`` where the API server does not do it now: then nothing leaves.
+        """
+        previous = move.previous
+        node = self._observer.caches.nodes.get(previous.name) if previous else None
+        if node is None or previous is None or node.uid != previous.uid or not labelled(node):
+            return
+        if node.owner not in ("", move.allocation_uid):
+            return  # another allocation's, and its labels stay
+        try:
+            await self._change_node(UnlabelNode(node), move.allocation_uid)
+        except KubeError as error:
+            message = (
+                f"the labels of node {node.name} cannot be taken off before the address leaves"
+            )
+            raise CloudUnavailable(f"{message}: {error}") from error
+
+    async def _change_node(self, change: NodeChange, owner: str) -> None:
         """A node that refuses is reported, and holds up nothing else."""
         name = change.node.name
         try:
             with contextlib.suppress(NotFound):  # a node that is gone needs no change
-                raw = await self._patch(change, observed.allocation.uid)
+                raw = await self._patch(change, owner)
                 self._observer.caches.nodes.update_known(raw)
         except (Forbidden, Invalid) as error:
             self._observer.label_errors[name] = str(error)
@@ -96,30 +111,13 @@ class Actor:
                 operations = _unlabel(node)
                 return await patch_if_unchanged(self._client, NODES, target, node.uid, operations)
             case RemoveTaint(node, key):
-                operations = remove_taint(node.taints, key)
+                operations = remove_taint(node.taint_keys, key)
                 return await patch_if_unchanged(self._client, NODES, target, node.uid, operations)
 
     async def _evict(self, pod: MisplacedPod, observed: Observed) -> None:
-        """Ask for one pod to be evicted, unless that was asked lately, for whomever."""
-        after, now = self._observer.evict_after, uptime()
-        # Others were evicted since this was decided: the node may have got an address meanwhile.
-        misplaced = pod.node_name in self._observer.caches.misplaced.nodes
-        if not misplaced or after.get(pod.uid, 0.0) > now:
-            return
-        for uid in [uid for uid, moment in after.items() if moment <= now]:
-            del after[uid]
-        after[pod.uid] = now + RETRY_SECONDS
-        namespace, _, name = pod.key.partition("/")
-        try:
-            await evict(self._client, name, namespace, pod.uid)
-        except (NotFound, Conflict):
-            return  # that very pod is gone
-        except (Throttled, Forbidden, Invalid, Unavailable) as error:
-            reason, message = reasons.EVICTION_REFUSED.name, f"{pod} stays for now: {error}"
-        else:
-            reason = reasons.EVICTED.name
-            message = f"{pod}, which holds no address of {observed.allocation.name}"
-        await self._publish(event(observed, reason, message))
+        """Others were evicted since this was decided: the node may have an address now."""
+        if pod.node_name in self._observer.caches.misplaced.nodes:
+            await self._evictor.evict(pod, observed)
 
     def _begin(self, name: str, mutate: Mutate) -> None:
         scope = self._observer.scopes.of(name)

@@ -7,6 +7,7 @@ from typing import ClassVar, TypeAlias
 
 from moorage_core.model import Mutation, NodeReference
 from moorage_core.pods import EvictPod
+from moorage_core.words import task
 from moorage_domain.nodes import Node
 from moorage_provider.protocol import CloudAddress
 
@@ -57,6 +58,10 @@ class Mutate:
         only_unmanaged: refuse when the present holder belongs to another cluster.
         may_strip: the status already says that the target's own public address is taken.
         handle: the cloud has accepted it already: only ask how it ended.
+        previous: the node that a move takes it from, whose labels come off once the target was
+            found fit; ``None`` = none of ours.
+        allocation_uid: of the object it is for.
+        attempts: failed attempts before this one.
     """
 
     mutation: Mutation
@@ -69,10 +74,17 @@ class Mutate:
     only_unmanaged: bool = False
     may_strip: bool = False
     handle: str = ""
+    previous: NodeReference | None = None
+    allocation_uid: str = ""
+    attempts: int = 0
+
+    @property
+    def operation(self) -> str:
+        """What the status calls it."""
+        return f"{self.mutation}/{self.request_id}"
 
     def __str__(self) -> str:
-        node = f" for node {self.node_ref.name}" if self.node_ref else ""
-        return f"ask the cloud to {self.mutation} {self.ip}{node}"
+        return task(self.mutation, self.ip, self.node_ref.name if self.node_ref else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,16 @@ class Reread:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask a cloud that cannot be read again soon: an address has to move."""
+
+    reads_only: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return "read the cloud again soon"
+
+
+@dataclass(frozen=True, slots=True)
 class CountPods:
     """Ask the API server which pods run on nodes: the cache may be out of date."""
 
@@ -101,4 +123,4 @@ class CountPods:
 
 
 NodeChange: TypeAlias = LabelNode | UnlabelNode | RemoveTaint
-Action: TypeAlias = NodeChange | Mutate | Reread | CountPods | EvictPod
+Action: TypeAlias = NodeChange | Mutate | Reread | Probe | CountPods | EvictPod

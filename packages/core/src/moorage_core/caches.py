@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
+from functools import partial
 
 from moorage_core.decide.node_labels import label_ready, labelled
 from moorage_core.holders import Holders
@@ -18,8 +19,10 @@ from moorage_core.projections import (
     project_node,
     project_owned,
     project_pod,
+    project_workload,
 )
 from moorage_domain.nodes import Node
+from moorage_domain.scheduling import PodPlacement
 from moorage_kube.cache.store import Change, Index, Store
 
 _FORGET_GONE_AFTER = 86400.0
@@ -39,6 +42,7 @@ class NodeClocks:
     def __init__(self, nodes: Store[Node]) -> None:
         self.not_ready_since: dict[str, float] = {}
         self.gone_since: dict[str, float] = {}
+        self.gone_zones: dict[str, str] = {}
         nodes.subscribe(self._changed)
 
     def miss(self, uid: str) -> None:
@@ -52,8 +56,10 @@ class NodeClocks:
             self.not_ready_since.pop(old.uid, None)
             self._forget_old(now)
             self.gone_since[old.uid] = now
+            self.gone_zones[old.uid] = old.zone
         if new is not None:
             self.gone_since.pop(new.uid, None)
+            self.gone_zones.pop(new.uid, None)
             if new.ready:
                 self.not_ready_since.pop(new.uid, None)
             else:
@@ -62,6 +68,7 @@ class NodeClocks:
     def _forget_old(self, now: float) -> None:
         for uid in [u for u, t in self.gone_since.items() if now - t > _FORGET_GONE_AFTER]:
             del self.gone_since[uid]
+            self.gone_zones.pop(uid, None)
 
 
 class PodNodes:
@@ -185,7 +192,8 @@ class Caches:
         self.pods: Store[PodView] = Store(project_pod)
         self.replicasets: Store[OwnedView] = Store(project_owned)
         self.workloads: dict[str, Store[OwnedView]] = {
-            kind: Store(project_owned) for kind in ("Deployment", "StatefulSet", "DaemonSet")
+            kind: Store(partial(project_workload, kind))
+            for kind in ("Deployment", "StatefulSet", "DaemonSet")
         }
         self.clocks = NodeClocks(self.nodes)
         self.pod_nodes = PodNodes(self.pods)
@@ -200,18 +208,44 @@ class Caches:
     def busy_nodes(self, workload: Workload | None) -> tuple[Collection[str], bool]:
         """Names of nodes where the workload's pods run, by the exact chain of owner uids.
 
-        Without a workload: nodes with any pod that is not of a DaemonSet. So it is for one that
-        does not exist, as the second value says: what cannot be followed is not absent.
+        Without a workload: nodes with any pod that is not of a DaemonSet. So it is for a workload
+        that is a DaemonSet, whose pods no drain removes, and for one that does not exist, as the
+        second value says: what cannot be followed is not absent.
         """
         if workload is None:
             return self.pod_nodes.crowded.keys(), False
         owned = self._owned(workload)
         if owned is not None:
             self._last_uids[workload] = owned.uid
+            if workload.kind == "DaemonSet":
+                return self.pod_nodes.crowded.keys(), False
             return self._nodes_of(workload.kind, owned.uid), False
         last = self._last_uids.get(workload)
         left = self._nodes_of(workload.kind, last) if last else ()
         return {*self.pod_nodes.crowded, *left}, True
+
+    def pods_of(self, workload: Workload | None) -> tuple[Collection[str], bool]:
+        """The pods that :meth:`busy_nodes` counts: uids of their owners, and whether all count.
+
+        All: those that are of no DaemonSet.
+        """
+        if workload is None:
+            return (), True
+        if owned := self._owned(workload):
+            daemon = workload.kind == "DaemonSet"
+            return () if daemon else self._pod_owners(workload.kind, owned.uid), daemon
+        last = self._last_uids.get(workload)
+        return self._pod_owners(workload.kind, last) if last else (), True
+
+    def pods_go(self, workload: Workload | None) -> PodPlacement | None:
+        """Where a workload's pods may run; ``None`` where none is named, or it is missing."""
+        owned = self._owned(workload) if workload else None
+        return owned.pods_go if owned else None
+
+    def shares_label(self, workload: Workload | None) -> bool:
+        """Whether a workload's pods ask for a node with an address, whichever it is."""
+        owned = self._owned(workload) if workload else None
+        return owned is not None and owned.shares_label
 
     def misplaced_pods(self, workload: Workload) -> list[MisplacedPod]:
         """Pods of a workload that ask for our labels, on nodes without; none where it is missing.

@@ -12,7 +12,6 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from moorage_api import DEFINITIONS
 from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core.controller import setup as set_up_controller
 from moorage_core.settings import CoreSettings
@@ -81,9 +80,7 @@ class CleanUp:
                 await self._delete(NETIPALLOCATIONS, meta["name"], meta["uid"])
         self._say({raw["metadata"]["name"] for raw in found})
         if not found and self._delete_crds:
-            for definition in DEFINITIONS:
-                kind = definition.kind
-                await self._delete(CRDS, f"{kind.plural}.{kind.group}")
+            await self._delete(CRDS, f"{NETIPALLOCATIONS.plural}.{NETIPALLOCATIONS.group}")
         return bool(found)
 
     async def _delete(self, kind: Kind, name: str, uid: str | None = None) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import cast
 
 from moorage_api.netipallocation import NETIPALLOCATIONS
+from moorage_core import reasons
 from moorage_core.act import Actor
 from moorage_core.actions import Action, Mutate
 from moorage_core.caches import Caches
 from moorage_core.decide.allocation import decide
+from moorage_core.decide.shared_label import LABEL_SHARED
+from moorage_core.decide.workload_conditions import WORKLOAD_MISSING
+from moorage_core.evicting import Evictor
 from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
 from moorage_core.model import Mutation, Observed, Outcome
 from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.projections import FINALIZER, NOT_ENDED
-from moorage_core.report import events
+from moorage_core.report import Said, events, moves
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
 from moorage_core.status import AllocationStatus
@@ -32,14 +37,22 @@ from moorage_kube.client.kinds import (
     REPLICASETS,
     STATEFULSETS,
 )
-from moorage_kube.manager.manager import Manager, Subjects
+from moorage_kube.manager.manager import Manager
 from moorage_kube.manager.plugins import load, require
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_kube.reconcile.logic import Pass
 from moorage_kube.reconcile.queue import WorkQueue
+from moorage_kube.reconcile.reason_events import condition_events
+from moorage_kube.writes.subjects import Subjects
 from moorage_provider.protocol import Provider
 
+logger = logging.getLogger(__name__)
+
+_TOLD = frozenset({WORKLOAD_MISSING, LABEL_SHARED})
+"""Conditions that are worth an Event when they come or go."""
+
 _PLUGINS = "moorage.providers"
+_ABOUT_PLUGINS = "packages/provider/README.md#a-provider"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
 _RUNNING_PODS = ListQuery(field_selector=f"spec.nodeName!=,{NOT_ENDED}")
 _METADATA = ListQuery(metadata_only=True)
@@ -55,13 +68,17 @@ class CoreLogic:
         self._observer = observer
         self._triggers = triggers
         self._metrics = metrics
-        self._actor = Actor(manager.client, observer, manager.events.publish)
+        publish = manager.events.publish
+        evictor = Evictor(manager.client, observer.evictions, publish, metrics.count_eviction)
+        self._actor = Actor(manager.client, observer, evictor)
+        self._said = Said()
 
     async def observe(self, key: str) -> Observed | None:
         """Read one allocation; nothing is awaited, so that what is observed fits together."""
         observed = self._observer.observe(key)
         if observed is None:
             self._metrics.forget(key)
+            self._said.forget(key)
         return observed
 
     def decide(self, observed: Observed) -> Plan[Action]:
@@ -82,7 +99,16 @@ class CoreLogic:
         self._metrics.duration.labels(*cluster, ended.key).observe(ended.seconds)
         if observed is None or plan is None or failure is not None:
             return
-        for event in events(observed, plan):
+        for event in events(observed, plan, self._said):
+            if event.reason == reasons.MOVED_BY_OTHERS.name:
+                # It is where it may be, so that no condition, and no line of the pass, says it.
+                extra = {"object": ended.key, "reason": event.reason}
+                logger.warning("%s: %s", ended.key, event.message, extra=extra)
+            await self._events.publish(event)
+        for reason in () if ended.dry_run else moves(observed, plan):
+            self._metrics.moves.labels(*cluster, ended.key, reason).inc()
+        # A refused eviction is said by who asked for it, each time.
+        for event in condition_events(NETIPALLOCATIONS, ended, _TOLD):
             await self._events.publish(event)
         if not ended.dry_run and not observed.allocation.problem:
             self._acknowledge(observed, plan)
@@ -121,6 +147,7 @@ class Core:
             fence=manager.election.fence,
             ended=self._ended,
             accepted=lambda mutate: self.queue.add(mutate.allocation),
+            taken_off=self._taken_off,
             priority=PrioritySemaphore(self._settings.cloud_calls),
         )
         self._triggers = Triggers(self.caches, self.queue.add)
@@ -140,7 +167,7 @@ class Core:
         manager.informer(NODES, caches.nodes)
         manager.informer(REPLICASETS, caches.replicasets, _METADATA)
         for kind in (DEPLOYMENTS, STATEFULSETS, DAEMONSETS):
-            manager.informer(kind, caches.workloads[kind.name], _METADATA)
+            manager.informer(kind, caches.workloads[kind.name])
         manager.informer(PODS, caches.pods, _RUNNING_PODS, relist_at_takeover=False)
         assumed = Assumed()
         observer = Observer(caches, self.scopes, self.mutations, assumed)
@@ -158,7 +185,7 @@ class Core:
         manager.on_stopping.append(self._stop)
 
     def _create_provider(self, name: str, region: str) -> Provider:
-        factory = cast("Callable[[dict[str, str]], Provider]", load(_PLUGINS, name))
+        factory = cast("Callable[[dict[str, str]], Provider]", load(_PLUGINS, name, _ABOUT_PLUGINS))
         timeout = str(self._settings.cloud_timeout)
         provider = factory({"region": region, "timeout_seconds": timeout})
         require(_PLUGINS, name, provider, Provider)
@@ -188,6 +215,10 @@ class Core:
             Mutation.MOVE: self._metrics.attached,
             Mutation.DETACH: self._metrics.detached,
         }
+        if outcome.must_record_first:
+            # The cloud was not changed, so it needs no new reading.
+            self.queue.add(mutate.allocation)
+            return
         if counter := counters.get(mutate.mutation):
             status = "success" if outcome.error is None else "error"
             counter.labels(*self._metrics.cluster, mutate.allocation, status).inc()
@@ -197,6 +228,12 @@ class Core:
                 scope.invalidate([mutate.ip])
             if scope is None or outcome.error is not None or name != mutate.allocation:
                 self.queue.add(name)
+
+    def _taken_off(self, attach: Mutate) -> None:
+        """The first of the two steps of a move is done: count it, and have the status say so."""
+        cluster = self._metrics.cluster
+        self._metrics.detached.labels(*cluster, attach.allocation, "success").inc()
+        self.queue.add(attach.allocation)
 
     async def _stop(self, seconds: float) -> None:
         await self.mutations.drain(seconds)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
+from moorage_core import reasons
 from moorage_core.caches import Caches
 from moorage_core.decide.node_labels import label_ready
+from moorage_core.evicting import EVICTED, REFUSED
 from moorage_core.model import AddressRecord, NodeReference, Phase
 from moorage_core.projections import AllocationView
 from moorage_core.scopes import Scopes
@@ -44,6 +46,8 @@ class CoreMetrics:
         duration: seconds a pass took, by allocation.
         attached: attach and move mutations by allocation and ``status``.
         detached: detach mutations by allocation and ``status``.
+        moves: addresses that began to go to another node, by allocation and ``reason``.
+        evictions: pods asked to leave, by allocation and ``outcome`` (evicted, refused).
         cloud_calls: calls to a cloud's API by ``provider``, ``operation`` and ``outcome``.
         cloud_duration: seconds such a call took, by ``provider`` and ``operation``.
         gcp_errors: failed calls to GCP by ``operation`` and ``error_type``, as the first version
@@ -55,6 +59,8 @@ class CoreMetrics:
     duration: Histogram
     attached: Counter
     detached: Counter
+    moves: Counter
+    evictions: Counter
     cloud_calls: Counter
     cloud_duration: Histogram
     gcp_errors: Counter
@@ -76,8 +82,16 @@ class CoreMetrics:
 
         return count
 
+    def count_eviction(self, allocation: str, outcome: str) -> None:
+        """Count a pod that was asked to leave; ``outcome``: evicted, refused."""
+        self.evictions.labels(*self.cluster, allocation, outcome).inc()
+
     def forget(self, allocation: str) -> None:
         """Drop every series of an allocation that is gone."""
+        for reason in reasons.ALL:
+            _drop(self.moves, (*self.cluster, allocation, reason))
+        for outcome in (EVICTED, REFUSED):
+            _drop(self.evictions, (*self.cluster, allocation, outcome))
         for status in ("success", "error"):
             for counter in (self.reconciles, self.attached, self.detached):
                 _drop(counter, (*self.cluster, allocation, status))
@@ -109,6 +123,16 @@ def core_metrics(registry: CollectorRegistry, cluster_name: str | None) -> CoreM
         ),
         attached=by_status("ip_attach", "Addresses given to a node."),
         detached=by_status("ip_detach", "Addresses taken off a node."),
+        moves=counter(
+            "moorage_core_moves",
+            "Addresses that began to go to another node, by why.",
+            *("crd_name", "reason"),
+        ),
+        evictions=counter(
+            "moorage_core_evictions",
+            "Misplaced pods asked to leave; outcome is evicted or refused.",
+            *("crd_name", "outcome"),
+        ),
         cloud_calls=counter(
             "moorage_core_cloud_api_requests",
             "Calls to a cloud's API; outcome is success or the error.",

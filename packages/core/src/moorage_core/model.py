@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from moorage_core.pods import MisplacedPod
+from moorage_core.pods import MisplacedPod, RunningPod
 from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
+from moorage_domain.scheduling import PodPlacement
 from moorage_provider.errors import CloudError
 from moorage_provider.protocol import Capabilities, CloudAddress
 
@@ -83,10 +84,11 @@ class AddressRecord:
         attempts: failed attempts in a row.
         next_attempt: epoch seconds before which it is not tried again; 0 = at once.
         observed_at: epoch seconds of the cloud state behind the last change.
-        since: epoch seconds of the last change of phase.
+        since: epoch seconds of the last change of phase, reason, node or message.
         handle: the cloud's name of the mutation under way, ``""`` = not accepted yet.
         restore_pending: nodes that gave up their own public address for this one, and get one
             again when this one has left them.
+        last_failure: why the last of the ``attempts`` failed, ``""`` = none did.
     """
 
     ip: str
@@ -103,6 +105,7 @@ class AddressRecord:
     since: float = 0.0
     handle: str = ""
     restore_pending: tuple[NodeReference, ...] = ()
+    last_failure: str = ""
 
     def __hash__(self) -> int:
         # Hundreds are looked up in each pass: what tells them apart is enough.
@@ -129,6 +132,14 @@ class Workload:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Nodes with all of these labels are better than others by this weight, 1 to 100."""
+
+    weight: int
+    labels: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,8 @@ class Allocation:
     dry_run: bool = False
     evict_misplaced: bool = False
     settled_taint: str = ""
+    ignore_exclude_label: bool = False
+    preferred: tuple[Preference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +195,15 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The cloud could not be read: unknown, which is never absent."""
+    """The cloud could not be read: unknown, which is never absent.
+
+    Attributes:
+        read_at: epoch seconds at which this process read it last, 0 = never.
+    """
 
     reason: Reason
     message: str
+    read_at: float = 0.0
 
 
 CloudState: TypeAlias = Present | Absent | Awaited | Unread
@@ -210,6 +228,20 @@ class Outcome:
     node_uid: str = ""
     retry_in: float = 0.0
     must_record_first: bool = False
+
+
+class UnderWay(Protocol):
+    """A mutation under way, as far as decisions need to know it."""
+
+    @property
+    def mutation(self) -> Mutation:
+        """What is asked of the cloud now; of a move of two steps the second, once it has begun."""
+        ...
+
+    @property
+    def operation(self) -> str:
+        """What the status calls it."""
+        ...
 
 
 # Assumed until a provider has been asked.
@@ -240,23 +272,32 @@ class Observed:
         label_errors: why the API server refused a node's labels, by node name.
         conflicts: addresses that an older allocation has -> its name.
         busy: names of nodes where the workload's pods run; all pods but those of DaemonSets where
-            no workload is named, or the named one does not exist.
+            no workload is named, or the named one is a DaemonSet or does not exist.
         workload_missing: a workload is named and does not exist.
+        running: the pods that make a node busy, or crowded where all count, by its name.
+        pods_go: where the workload's pods may run, ``None`` = that is not known.
+        shares_label: the workload's pods ask for a node with an address, whichever it is.
         crowded: names of nodes where any pod runs that is not of a DaemonSet.
         counted: names of nodes whose pods were counted lately -> whether the cache knew them all.
         misplaced: the workload's pods that ask for our labels where there are none; nothing unless
             they shall be evicted.
         spoken_for: names of those pods' nodes that an allocation's address is on, or may be.
+        refused: why the API server refused to evict some of them, by the pod's key.
         evict_after: uptime before which a pod is not to be evicted again, by its uid.
-        in_flight: addresses with a mutation under way.
+        in_flight: mutations under way, by address.
         handles: the cloud's names of mutations that it has accepted and not ended, by address.
         outcomes: how mutations ended, as long as no record says so.
         avoided: node uids that refused an address lately -> uptime until when, by address.
+        doubtful: the same for node uids that failed twice and may not be at fault: used where there
+            is no other.
         restore_after: node uids that could not get an address of their own again -> uptime of the
             next attempt, by address that they gave it up for.
+        restore_refused: why nodes cannot get an address of their own again before people act, by
+            node uid, by address that they gave it up for.
         uptime: seconds of a clock that nobody can set; durations are judged by it.
         not_ready_since: uptime, by node uid, as observed by this process.
         gone_since: uptime, by node uid, as observed by this process.
+        gone_zones: their zones, by node uid, of those that this process has known.
         observed_generation: ``status.observedGeneration`` as last written, 0 = never.
         working_seconds: for how long this process has been making passes.
     """
@@ -279,17 +320,24 @@ class Observed:
     conflicts: Mapping[str, str] = field(default_factory=dict)
     busy: Collection[str] = ()
     workload_missing: bool = False
+    running: Mapping[str, Sequence[RunningPod]] = field(default_factory=dict)
+    pods_go: PodPlacement | None = None
+    shares_label: bool = False
     crowded: Collection[str] = ()
     counted: Mapping[str, bool] = field(default_factory=dict)
     misplaced: Collection[MisplacedPod] = ()
     spoken_for: Collection[str] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
     evict_after: Mapping[str, float] = field(default_factory=dict)
-    in_flight: Collection[str] = ()
+    in_flight: Mapping[str, UnderWay] = field(default_factory=dict)
     handles: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     avoided: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    doubtful: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     restore_after: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    restore_refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     not_ready_since: Mapping[str, float] = field(default_factory=dict)
     gone_since: Mapping[str, float] = field(default_factory=dict)
+    gone_zones: Mapping[str, str] = field(default_factory=dict)
     observed_generation: int = 0
     working_seconds: float = math.inf

@@ -5,26 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from moorage_core.actions import Mutate
+from moorage_core.avoidance import Avoidance
 from moorage_core.caches import uptime
-from moorage_core.decide.outcomes import node_at_fault
+from moorage_core.carry_out import Carrying, Hooks, go_ahead, is_of_two_steps
+from moorage_core.decide.outcomes import REFUSED
 from moorage_core.model import Mutation, Outcome
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.rate_limiter import RateLimiter
 from moorage_kube.election.lease import LeadershipLost
 from moorage_provider import errors
-from moorage_provider.protocol import Machine, MachineHolder, PendingMutation, Provider
+from moorage_provider.protocol import Provider
 
 log = logging.getLogger(__name__)
-
-POLL_SECONDS = 0.5
-_POLL_DEADLINE = 300.0
-_FIRST_AVOIDANCE = 60.0
-_LONGEST_AVOIDANCE = 600.0
 
 
 @dataclass(slots=True)
@@ -36,16 +32,21 @@ class PendingMutations:
         ended: called with a mutation and its outcome, once per mutation that ran to its end.
         priority: how many may run at once, and who comes first.
         accepted: called with a mutation that the cloud has accepted and not ended at once.
+        leaving: see :class:`Hooks`.
+        taken_off: called with the second step of a move once the first is done.
     """
 
     fence: Callable[[], None]
     ended: Callable[[Mutate, Outcome], None]
     priority: PrioritySemaphore
     accepted: Callable[[Mutate], None] = lambda _: None
+    leaving: Callable[[Mutate], Awaitable[None]] = go_ahead
+    taken_off: Callable[[Mutate], None] = lambda _: None
     in_flight: dict[str, Mutate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    avoided: dict[str, dict[str, float]] = field(default_factory=dict)
+    avoidance: Avoidance = field(default_factory=Avoidance)
     restore_after: dict[str, dict[str, float]] = field(default_factory=dict)
+    restore_refused: dict[str, dict[str, str]] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -60,7 +61,7 @@ class PendingMutations:
         if mutate.ip in self.in_flight:
             return
         self.in_flight[mutate.ip] = mutate
-        self._forget_old_avoidance(mutate.ip)
+        self.avoidance.expire(mutate.ip, uptime())
         self.outcomes.pop(mutate.ip, None)
         task = asyncio.create_task(
             self._run(provider, mutate, rate_limiter or RateLimiter()),
@@ -72,8 +73,9 @@ class PendingMutations:
     def forget(self, ip: str) -> None:
         """No allocation has the address any more."""
         self.outcomes.pop(ip, None)
-        self.avoided.pop(ip, None)
+        self.avoidance.forget(ip)
         self.restore_after.pop(ip, None)
+        self.restore_refused.pop(ip, None)
         self._failures.pop(ip, None)
 
     async def drain(self, seconds: float) -> None:
@@ -87,29 +89,42 @@ class PendingMutations:
 
     async def _run(self, provider: Provider, mutate: Mutate, rate_limiter: RateLimiter) -> None:
         outcome: Outcome | None = None
+        first = Mutation.DETACH if is_of_two_steps(provider, mutate) else mutate.mutation
+        carrying = Carrying(provider, mutate, self._hooks(rate_limiter))
         try:
-            async with self.priority.turn(mutate.mutation):
-                await rate_limiter.wait(mutate.mutation)
+            async with self.priority.turn(first):
+                await rate_limiter.wait(first)
                 self.fence()
-                done = await carry_out(provider, mutate, self._accepted)
+                done = await carrying.run()
             rate_limiter.accepted()
-            outcome = self._succeeded(mutate, must_record_first=not done)
+            outcome = self._succeeded(carrying.step, must_record_first=not done)
         except errors.CloudError as error:
             if isinstance(error, errors.Throttled):
                 rate_limiter.throttled(error.retry_after)
-            outcome = self._failed(mutate, error)
+            outcome = self._failed(carrying.step, error)
         except LeadershipLost as lost:
             log.warning("%s of %s is left to the next leader: %s", mutate.mutation, mutate.ip, lost)
         except Exception as error:
             log.exception("%s of %s failed by a bug", mutate.mutation, mutate.ip)
-            bug = errors.Unavailable(f"internal error: {type(error).__name__}")
-            outcome = self._failed(mutate, bug)
+            outcome = self._failed(carrying.step, bug_of(error))
         finally:
             del self.in_flight[mutate.ip]
             self.handles.pop(mutate.ip, None)
             if outcome is not None:
                 self.outcomes[mutate.ip] = outcome
-                self.ended(mutate, outcome)
+                self.ended(carrying.step, outcome)
+
+    def _hooks(self, rate_limiter: RateLimiter) -> Hooks:
+        async def attaching(step: Mutate) -> None:
+            """The status may say so, but nothing waits for that: nobody has the address."""
+            self.in_flight[step.ip] = step
+            self.handles.pop(step.ip, None)
+            self.taken_off(step)
+            rate_limiter.accepted()
+            await rate_limiter.wait(step.mutation)
+            self.fence()
+
+        return Hooks(self._accepted, self.leaving, attaching)
 
     def _accepted(self, mutate: Mutate, handle: str) -> None:
         """The cloud goes on without us now: have the status say so, for a successor."""
@@ -117,19 +132,16 @@ class PendingMutations:
             self.handles[mutate.ip] = handle
             self.accepted(mutate)
 
-    def _forget_old_avoidance(self, ip: str) -> None:
-        now = uptime()
-        left = {uid: until for uid, until in self.avoided.pop(ip, {}).items() if until > now}
-        if left:
-            self.avoided[ip] = left
-
     def _succeeded(self, mutate: Mutate, *, must_record_first: bool) -> Outcome:
+        node_uid = _node_uid(mutate)
         self._failures.pop(mutate.ip, None)
-        self.restore_after.get(mutate.ip, {}).pop(_node_uid(mutate), None)
+        self.avoidance.succeeded(mutate)
+        self.restore_after.get(mutate.ip, {}).pop(node_uid, None)
+        self.restore_refused.get(mutate.ip, {}).pop(node_uid, None)
         return Outcome(
             mutate.mutation,
             mutate.allocation,
-            node_uid=_node_uid(mutate),
+            node_uid=node_uid,
             must_record_first=must_record_first,
         )
 
@@ -139,10 +151,15 @@ class PendingMutations:
         retry_in = _backoff(error, failures)
         if mutate.mutation is Mutation.RESTORE:
             self.restore_after.setdefault(mutate.ip, {})[node_uid] = uptime() + retry_in
-        elif node_at_fault(error) and mutate.mutation is not Mutation.DETACH:
-            until = min(_LONGEST_AVOIDANCE, _FIRST_AVOIDANCE * 2 ** min(failures - 1, 8))
-            self.avoided.setdefault(mutate.ip, {})[node_uid] = uptime() + until
+            if isinstance(error, REFUSED):
+                self.restore_refused.setdefault(mutate.ip, {})[node_uid] = error.message
+        self.avoidance.failed(mutate, error, uptime())
         return Outcome(mutate.mutation, mutate.allocation, error, node_uid, retry_in)
+
+
+def bug_of(error: Exception) -> errors.CloudError:
+    """What a bug counts as: nothing is known of the effect, and it may be about one target."""
+    return errors.Unavailable(f"internal error: {type(error).__name__}")
 
 
 def _node_uid(mutate: Mutate) -> str:
@@ -158,104 +175,3 @@ def _backoff(error: errors.CloudError, failures: int) -> float:
     asked_for = (error.retry_after or 0.0) if isinstance(error, errors.Retry) else 0.0
     pause = min(longest, first * 2.0 ** min(failures - 1, 8))
     return max(asked_for, pause * random.uniform(0.75, 1.25))  # noqa: S311  # spreads load only
-
-
-def _nobody_listens(mutate: Mutate, handle: str) -> None:
-    """What ``carry_out`` does with a handle by default."""
-
-
-async def carry_out(
-    provider: Provider,
-    mutate: Mutate,
-    accepted: Callable[[Mutate, str], None] = _nobody_listens,
-    poll_seconds: float = POLL_SECONDS,
-) -> bool:
-    """Read the target, make sure it fits, change it, and wait until the cloud says it is done.
-
-    ``accepted`` gets the handle of a mutation that goes on in the cloud. ``False``: nothing was
-    changed, because the target has an ephemeral public address and ``may_strip`` is not set.
-    """
-    operation = PendingMutation(mutate.handle, done=False)
-    if not mutate.handle:
-        begun = await _begin(provider, mutate)
-        if begun is None:
-            return False
-        operation = begun
-        if not operation.done:
-            accepted(mutate, operation.handle)
-    await _finish(provider, operation, poll_seconds)
-    if mutate.mutation is Mutation.RESTORE:
-        await _refuse_unpaid(provider, mutate)
-    return True
-
-
-async def _begin(provider: Provider, mutate: Mutate) -> PendingMutation | None:
-    """Ask for it; ``None`` = an ephemeral address is in the way, which is not written down yet."""
-    if mutate.only_unmanaged:
-        await _refuse_managed_holder(provider, mutate)
-    if mutate.mutation is Mutation.DETACH:
-        return await provider.detach(mutate.address, mutate.request_id)
-    machine = await provider.machine(mutate.machine_id)
-    if mutate.mutation is not Mutation.RESTORE:
-        _refuse_unfit(provider, mutate, machine)
-    ephemeral = machine.public_ip and not machine.public_ip_reserved
-    if mutate.mutation is Mutation.PREPARE and ephemeral and not mutate.may_strip:
-        return None
-    return await _call(provider, mutate, machine)
-
-
-async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> PendingMutation:
-    match mutate.mutation:
-        case Mutation.PREPARE:
-            return await provider.prepare(mutate.address, machine, mutate.request_id)
-        case Mutation.ATTACH:
-            return await provider.attach(mutate.address, machine, mutate.request_id)
-        case Mutation.MOVE:
-            return await provider.move(mutate.address, machine, mutate.request_id)
-        case Mutation.RESTORE:
-            return await provider.restore(machine, mutate.request_id)
-        case Mutation.DETACH:
-            return await provider.detach(mutate.address, mutate.request_id)
-
-
-async def _refuse_unpaid(provider: Provider, mutate: Mutate) -> None:
-    """A node that has the address it gave its own up for was not restored; that stays pending.
-
-    An attach whose answer was lost may come true even while the restore is under way.
-    """
-    machine = await provider.machine(mutate.machine_id)
-    if machine.public_ip == mutate.ip:
-        raise errors.Stale(f"{mutate.ip} came to machine {machine.machine_id} after all")
-
-
-def _refuse_unfit(provider: Provider, mutate: Mutate, machine: Machine) -> None:
-    """Before any interface is touched: a target that cannot work costs nobody anything."""
-    if not machine.running:
-        raise errors.MachineUnfit(f"machine {machine.machine_id} is not running")
-    if machine.public_ip_reserved and machine.public_ip != mutate.ip:
-        raise errors.MachineUnfit(
-            f"machine {machine.machine_id} already holds the reserved address {machine.public_ip}"
-        )
-    if refusal := provider.check(mutate.address, machine):
-        raise errors.MachineUnfit(refusal)
-
-
-async def _refuse_managed_holder(provider: Provider, mutate: Mutate) -> None:
-    holder = mutate.address.holder
-    if not isinstance(holder, MachineHolder):
-        return
-    machine = await provider.machine(holder.machine_id)
-    if machine.cluster:
-        raise errors.Unsupported(
-            f"machine {machine.machine_id} holds {mutate.ip} and belongs to cluster"
-            f" {machine.cluster}; spec.foreignPolicy IfUnmanaged leaves it alone"
-        )
-
-
-async def _finish(provider: Provider, operation: PendingMutation, poll_seconds: float) -> None:
-    deadline = time.monotonic() + _POLL_DEADLINE
-    while not operation.done:
-        if time.monotonic() > deadline:
-            raise errors.Unavailable(f"operation {operation.handle} is not done yet")
-        await asyncio.sleep(poll_seconds)
-        operation = await provider.poll(operation.handle)

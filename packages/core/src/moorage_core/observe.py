@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from moorage_core import reasons
+from moorage_core.believed import BelievedRecords
 from moorage_core.caches import Caches, uptime
 from moorage_core.counts import PodCounts
-from moorage_core.decide.address import LONGEST_BACKOFF_SECONDS
+from moorage_core.evicting import Evictions
 from moorage_core.holders import Outranked, RestorePending, Taken, claim_of
 from moorage_core.machines import Machines
 from moorage_core.model import (
@@ -25,11 +26,11 @@ from moorage_core.model import (
 from moorage_core.mutations import PendingMutations
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import AllocationView
+from moorage_core.running import RunningPods
 from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import winner
 from moorage_kube.manager.plugins import PluginError
 from moorage_kube.reconcile.assumed import Assumed
-from moorage_kube.reconcile.waits import Waits
 from moorage_provider.errors import CloudError
 
 
@@ -49,10 +50,8 @@ class Observer:
         self.label_errors: dict[str, str] = {}
         """Why the API server refused the labels, or one taint less, of a node, by its name."""
         self.counts = PodCounts(caches.pods)
-        self.waits: Waits[tuple[str, float]] = Waits(LONGEST_BACKOFF_SECONDS)
-        """Addresses, each with the ``nextAttempt`` of its record."""
-        self.evict_after: dict[str, float] = {}
-        """Uptime before which a pod is not to be evicted again, by its uid."""
+        self.believed = BelievedRecords()
+        self.evictions = Evictions()
         self._machines: dict[str, Machines] = {}
         self._first_pass = math.inf
         """Uptime."""
@@ -62,7 +61,7 @@ class Observer:
         view = self.caches.allocations.get(name)
         if view is None:
             self.scopes.unwant(name)
-            self.waits.forget(name)
+            self.believed.forget(name)
             return None
         allocation = view.allocation
         if self.dry_run:
@@ -79,7 +78,7 @@ class Observer:
         self._first_pass = min(self._first_pass, uptime())
         return Observed(
             allocation=allocation,
-            records=self._believed(name, view.records, now),
+            records=self.believed.of(name, view.records, now, uptime()),
             now=now,
             cloud_states=cloud_states,
             capabilities=scope.provider.capabilities if scope else ONE_CALL,
@@ -96,18 +95,25 @@ class Observer:
             conflicts=conflicts,
             busy=busy,
             workload_missing=missing,
+            running=RunningPods(self.caches, allocation),
+            pods_go=self.caches.pods_go(allocation.workload),
+            shares_label=self.caches.shares_label(allocation.workload),
             crowded=self.caches.pod_nodes.crowded,
             counted=self.counts.lately(),
             misplaced=misplaced,
             spoken_for=self._spoken_for(misplaced),
-            evict_after=self.evict_after,
+            evict_after=self.evictions.after,
+            refused=self.evictions.refused(misplaced),
             in_flight=mutations.in_flight,
             handles=mutations.handles,
             outcomes=self._outcomes(view, conflicts),
-            avoided=mutations.avoided,
+            avoided=mutations.avoidance.avoided,
+            doubtful=mutations.avoidance.doubtful,
             restore_after=mutations.restore_after,
+            restore_refused=mutations.restore_refused,
             not_ready_since=self.caches.clocks.not_ready_since,
             gone_since=self.caches.clocks.gone_since,
+            gone_zones=self.caches.clocks.gone_zones,
             observed_generation=view.observed_generation,
             working_seconds=uptime() - self._first_pass,
         )
@@ -176,18 +182,6 @@ class Observer:
         if name not in self._machines:
             self._machines[name] = Machines(self.caches.nodes, scope.machine_id)
         return self._machines[name]
-
-    def _believed(
-        self, name: str, records: tuple[AddressRecord, ...], now: float
-    ) -> tuple[AddressRecord, ...]:
-        """The records without the waits that are known for too long."""
-        ahead = [(r.ip, r.next_attempt) for r in records if r.next_attempt > now]
-        over = self.waits.over(name, ahead, uptime())
-        if not over:
-            return records
-        return tuple(
-            replace(r, next_attempt=0.0) if (r.ip, r.next_attempt) in over else r for r in records
-        )
 
     def _miss_gone(self, records: Iterable[AddressRecord]) -> None:
         for record in records:

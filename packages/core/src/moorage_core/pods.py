@@ -24,6 +24,19 @@ class MisplacedPod:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningPod:
+    """A pod that keeps an address on its node during a drain.
+
+    Attributes:
+        key: ``namespace/name``.
+        terminating_since: epoch seconds, 0 = it was not asked to leave.
+    """
+
+    key: str
+    terminating_since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class EvictPod:
     """Evict a pod, so that it is recreated elsewhere; its PodDisruptionBudget may refuse."""
 

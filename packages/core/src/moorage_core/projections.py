@@ -15,7 +15,7 @@ from moorage_api.netipallocation import (
     AddressStatus,
     NetIPAllocationSpec,
 )
-from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
+from moorage_core.decide.node_labels import OWNER_ANNOTATION
 from moorage_core.model import (
     AddressRecord,
     Allocation,
@@ -23,14 +23,18 @@ from moorage_core.model import (
     ForeignPolicy,
     NodeReference,
     Phase,
+    Preference,
     Workload,
 )
+from moorage_core.pod_templates import asks_for_address, asks_for_any, placement_of
 from moorage_domain.addresses import InvalidAddress, public
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import Condition, from_wire
-from moorage_domain.nodes import LEAVING_TAINTS, Node
-from moorage_kube.writes.owners import controller_of
-from moorage_kube.writes.subject import DRY_RUN_ANNOTATION, Subject
+from moorage_domain.nodes import Node
+from moorage_domain.owners import controller_of
+from moorage_domain.scheduling import PodPlacement
+from moorage_domain.subject import DRY_RUN_ANNOTATION, Subject
+from moorage_domain.taints import Taint
 
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"
@@ -73,20 +77,31 @@ class PodView:
         owner_uid: its controller's, ``""`` = none.
         daemon: a DaemonSet made it.
         uid: its own, ``""`` unless it runs only on nodes with our labels and is not leaving.
+        terminating_since: epoch seconds, 0 = it was not asked to leave.
     """
 
     node_name: str
     owner_uid: str
     daemon: bool
     uid: str = ""
+    terminating_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedView:
-    """A workload or ReplicaSet: its uid and its controller's."""
+    """A workload or ReplicaSet.
+
+    Attributes:
+        uid: its own.
+        owner_uid: its controller's, ``""`` = none.
+        pods_go: where its pods may run, ``None`` = that was not read.
+        shares_label: its pods ask for a node with an address, whichever it is.
+    """
 
     uid: str
     owner_uid: str
+    pods_go: PodPlacement | None = None
+    shares_label: bool = False
 
 
 def project_node(raw: dict[str, Any]) -> Node:
@@ -94,7 +109,7 @@ def project_node(raw: dict[str, Any]) -> Node:
     meta, spec = raw["metadata"], raw.get("spec", {})
     labels = {sys.intern(k): sys.intern(v) for k, v in (meta.get("labels") or {}).items()}
     conditions = raw.get("status", {}).get("conditions") or ()
-    taints = tuple(sys.intern(taint["key"]) for taint in spec.get("taints") or ())
+    true = {one["type"] for one in conditions if one["status"] == "True"}
     return Node(
         name=sys.intern(meta["name"]),
         uid=meta["uid"],
@@ -102,11 +117,18 @@ def project_node(raw: dict[str, Any]) -> Node:
         labels=labels,
         owner=(meta.get("annotations") or {}).get(OWNER_ANNOTATION, ""),
         zone=next((labels[key] for key in _ZONE_LABELS if key in labels), ""),
-        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
+        ready="Ready" in true,
         unschedulable=bool(spec.get("unschedulable")),
-        leaving=next((key for key in taints if key in LEAVING_TAINTS), ""),
-        taints=taints,
+        network_unavailable="NetworkUnavailable" in true,
+        deleting="deletionTimestamp" in meta,
+        taints=tuple(map(_taint, spec.get("taints") or ())),
     )
+
+
+def _taint(raw: dict[str, str]) -> Taint:
+    """A taint; thousands of nodes have the same ones."""
+    key, value, effect = (raw.get(field) or "" for field in ("key", "value", "effect"))
+    return Taint(sys.intern(key), sys.intern(value), sys.intern(effect))
 
 
 def project_pod(raw: dict[str, Any]) -> PodView | None:
@@ -117,42 +139,35 @@ def project_pod(raw: dict[str, Any]) -> PodView | None:
     if not node_name or ended or _MIRROR in (meta.get("annotations") or {}):
         return None
     owner = controller_of(meta)
-    evictable = "deletionTimestamp" not in meta and _asks_for_address(raw["spec"])
+    evictable = "deletionTimestamp" not in meta and asks_for_address(raw["spec"])
     return PodView(
         node_name=sys.intern(node_name),
         owner_uid=sys.intern(owner.get("uid", "")),
         daemon=owner.get("kind") == "DaemonSet",
         uid=meta["uid"] if evictable else "",
+        terminating_since=_terminating_since(meta),
     )
 
 
-def _asks_for_address(spec: dict[str, Any]) -> bool:
-    """Whether the scheduler puts a pod only where our labels are; any other would only come back.
-
-    Of the terms of a required affinity one is enough, so each must ask for a label.
-    """
-    selector = spec.get("nodeSelector") or {}
-    if selector.get(READY_LABEL) == "true" or IP_LABEL in selector:
-        return True
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
-    terms = required.get("nodeSelectorTerms") or ()
-    return bool(terms) and all(
-        any(map(_asks_for_label, term.get("matchExpressions") or ())) for term in terms
-    )
-
-
-def _asks_for_label(expression: dict[str, Any]) -> bool:
-    key, operator, values = (expression.get(field) for field in ("key", "operator", "values"))
-    if operator == "Exists":
-        return key in (READY_LABEL, IP_LABEL)
-    return operator == "In" and (key == IP_LABEL or (key == READY_LABEL and values == ["true"]))
+def _terminating_since(meta: dict[str, Any]) -> float:
+    """The deletion's time is that at which the pod will be killed."""
+    killed_at = _seconds(meta.get("deletionTimestamp"))
+    return max(0.0, killed_at - float(meta.get("deletionGracePeriodSeconds") or 0))
 
 
 def project_owned(raw: dict[str, Any]) -> OwnedView:
-    """Cut a ReplicaSet, Deployment, StatefulSet or DaemonSet."""
+    """Cut a ReplicaSet."""
     meta = raw["metadata"]
     return OwnedView(uid=meta["uid"], owner_uid=controller_of(meta).get("uid", ""))
+
+
+def project_workload(kind: str, raw: dict[str, Any]) -> OwnedView:
+    """Cut a Deployment, StatefulSet or DaemonSet."""
+    pods = (raw.get("spec") or {}).get("template", {}).get("spec")
+    owned = project_owned(raw)
+    if pods is None:
+        return owned
+    return replace(owned, pods_go=placement_of(kind, pods), shares_label=asks_for_any(pods))
 
 
 def project_allocation(raw: dict[str, Any]) -> AllocationView:
@@ -241,6 +256,11 @@ def _from_spec(spec: NetIPAllocationSpec) -> Allocation:
         drain=DrainMode(failover.drain),
         evict_misplaced=spec.evict_misplaced_pods,
         settled_taint=spec.settled_taint,
+        ignore_exclude_label=spec.placement.ignore_exclude_label,
+        preferred=tuple(
+            Preference(one.weight, tuple(sorted(one.match_labels.items())))
+            for one in spec.placement.preferred_labels
+        ),
     )
 
 
@@ -279,6 +299,7 @@ def record_from_wire(entry: AddressStatus) -> AddressRecord:
             for node in entry.owed or ()
         ),
         attempts=entry.attempts or 0,
+        last_failure=entry.last_failure or "",
         next_attempt=_seconds(entry.next_attempt),
         observed_at=_seconds(entry.observed_at),
         since=_seconds(entry.since),

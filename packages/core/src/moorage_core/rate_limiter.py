@@ -29,9 +29,9 @@ class RateLimiter:
     A cloud refills what an account may call; the size is not documented and differs by account.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self.per_second = math.inf
-        self._clock = clock
+        self._clock = clock or time.monotonic
         self._line = PrioritySemaphore(1)
         self._begun: deque[float] = deque()
         self._next = 0.0

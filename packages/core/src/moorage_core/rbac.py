@@ -40,6 +40,28 @@ RULES: tuple[PolicyRule, ...] = (
         group="apps",
         resources=("deployments", "statefulsets", "daemonsets", "replicasets"),
         verbs=("list", "watch"),
-        why="follow the chain of owners from a pod to its workload",
+        why="follow the chain of owners from a pod to its workload; where its pods may run",
     ),
 )
+"""What the controller needs."""
+
+CLEAN_UP_RULES: tuple[PolicyRule, ...] = (
+    PolicyRule(
+        group="netinfra.darkbrains.com",
+        resources=("netipallocations",),
+        verbs=("delete",),
+        why="clean-up: every address comes off its node",
+    ),
+)
+"""What ``moorage-core clean-up`` needs besides."""
+
+DELETE_CRDS_RULES: tuple[PolicyRule, ...] = (
+    PolicyRule(
+        group="apiextensions.k8s.io",
+        resources=("customresourcedefinitions",),
+        verbs=("delete",),
+        why="clean-up --delete-crds: nothing of ours is left",
+        names=("netipallocations.netinfra.darkbrains.com",),
+    ),
+)
+"""What ``moorage-core clean-up --delete-crds`` needs besides."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from moorage_domain.reasons import Reason
 
-BOUND = Reason("Bound", "The cloud shows the address on its node, and the node is labelled.")
-ALL_BOUND = Reason("AllBound", "Every listed address is on a healthy node.")
+BOUND = Reason("Bound", "The cloud shows the address on its node.")
+LABELLING = Reason("Labelling", "The address is on its node, whose labels are being written.")
+ALL_BOUND = Reason("AllBound", "Every listed address is on a healthy node, and all are labelled.")
 NO_ADDRESSES = Reason("NoAddresses", "The list of reserved addresses is empty.")
 ATTACHING = Reason("Attaching", "The address is being given to a node.")
 MOVING = Reason("Moving", "The address is being taken from one node to another.")
@@ -15,25 +16,60 @@ WORKLOAD_RUNNING = Reason(
     "The node must give the address up, but pods that need it still run there. It moves when they"
     " are gone.",
 )
-DRAINED = Reason("Drained", "The node is cordoned or left the pool, and nothing holds it back.")
-NODE_NOT_READY = Reason("NodeNotReady", "The node has been NotReady for too long.", warning=True)
+LABEL_SHARED = Reason(
+    "LabelShared",
+    "The workload's pods ask for ip.ready only, which nodes of other allocations have, too, so they"
+    " may run where none of these addresses is. The message names the selector that helps.",
+    warning=True,
+)
+WORKLOAD_MISSING = Reason(
+    "WorkloadMissing",
+    "spec.workloadRef names nothing that exists. In a drain all pods count that are of no"
+    " DaemonSet.",
+    warning=True,
+)
+DRAINED = Reason(
+    "Drained",
+    "The node is cordoned, being deleted, tainted by a scale-down, excluded by its label, or left"
+    " the pool, and nothing holds the address back.",
+)
+NODE_NOT_READY = Reason(
+    "NodeNotReady",
+    "The node is NotReady. It may recover; once that has lasted failover.notReadySeconds, without a"
+    " break, the address moves. While it waits the message says since when, and when it moves.",
+    warning=True,
+)
 NODE_LEAVING = Reason("NodeLeaving", "A taint says that the node is about to vanish.")
 NODE_GONE = Reason(
     "NodeGone", "The Node object is gone; the address moves after a grace period.", warning=True
 )
 NO_ELIGIBLE_NODE = Reason(
     "NoEligibleNode",
-    "No node of the pool is free: each is unready, cordoned, leaving, or holds another address."
-    " Add a node, or list fewer addresses.",
+    "No node of the pool is free; the message counts what keeps each one from being used. Add a"
+    " node, correct nodeSelector, let the workload tolerate the taint, or list fewer addresses. A"
+    " Warning where the address sits on a node that it should leave.",
 )
 MASS_NOT_READY = Reason(
     "MassNotReady",
-    "More than half of the pool is NotReady at once, which points at the network or the control"
-    " plane rather than the nodes. Nothing moves until it is over.",
+    "More than half of the pool is NotReady at once, and of several zones none is healthy, which"
+    " points at the network or the control plane rather than the nodes. Nothing moves until it is"
+    " over.",
     warning=True,
 )
 REPAIRING = Reason(
     "Repairing", "Somebody took the address off its node; it is being put back.", warning=True
+)
+MOVED_BY_OTHERS = Reason(
+    "MovedByOthers",
+    "Somebody else moved the address from one node of the pool to another, where it stays. Only an"
+    " Event and a log line say so.",
+    warning=True,
+)
+MISPLACED = Reason(
+    "Misplaced",
+    "The address is on its node's machine, but on another interface or private address than the"
+    " node's own, such as a CNI's: it does not lead to the node. It is put in its place.",
+    warning=True,
 )
 NOT_FOUND = Reason(
     "NotFound",
@@ -54,7 +90,8 @@ INVALID_ADDRESS = Reason("InvalidAddress", "The text is no public IP address.", 
 INVALID_SPEC = Reason("InvalidSpec", "The spec cannot be carried out as it is.", warning=True)
 PROVIDER_MISSING = Reason(
     "ProviderMissing",
-    "The cloud plug-in that spec.cloud.provider names is absent or unfit.",
+    "The cloud plug-in that spec.cloud.provider names is absent or unfit. Correct the name, or add"
+    " the plug-in to the image.",
     warning=True,
 )
 THROTTLED = Reason("Throttled", "The cloud asks for fewer calls; tried again later.", warning=True)
@@ -62,8 +99,17 @@ LOCKED = Reason("Locked", "Another operation holds this resource; tried again la
 UNAVAILABLE = Reason(
     "CloudUnavailable", "The cloud gives no usable answer; tried again later.", warning=True
 )
+UNREADABLE = Reason(
+    "Unreadable",
+    "The cloud describes this address in a way that is not understood, so nothing is done about it;"
+    " no other address is concerned. Compare it with the others in the cloud's console.",
+    warning=True,
+)
 DENIED = Reason(
-    "PermissionDenied", "The credentials lack a permission, named in the message.", warning=True
+    "PermissionDenied",
+    "The credentials lack a permission, or a policy of the organisation forbids the change: the"
+    " message names it.",
+    warning=True,
 )
 CREDENTIALS = Reason(
     "CredentialsRejected", "There are no credentials, or the cloud refuses them.", warning=True
@@ -72,10 +118,18 @@ QUOTA = Reason("QuotaExceeded", "A limit of the cloud account is reached.", warn
 UNSUPPORTED = Reason("Unsupported", "This cloud can never do this here.", warning=True)
 UNFIT = Reason("MachineUnfit", "The node's machine cannot hold the address.", warning=True)
 COMPENSATING = Reason("Compensating", "A node that gave up its own public address gets one again.")
+NODE_NOT_RESTORED = Reason(
+    "NodeNotRestored",
+    "A node that the address has left had a public address of its own before, and the cloud refuses"
+    " to give it one again: the message says which node, and which right is missing. It is tried"
+    " again; where the address is released, a second refusal ends it.",
+    warning=True,
+)
 NODE_NOT_LABELLED = Reason(
     "NodeNotLabelled",
     "The API server refuses the labels, or one taint less, of a node that holds, or held, an"
-    " address; the message says why. The address itself is where it should be.",
+    " address; the message says why. The address itself is where it should be; Ready waits for the"
+    " label.",
     warning=True,
 )
 EVICTED = Reason(
@@ -84,10 +138,16 @@ EVICTED = Reason(
 EVICTION_REFUSED = Reason(
     "EvictionRefused",
     "A pod that runs on a node without an address must stay for now: a PodDisruptionBudget, or what"
-    " the message says, forbids its eviction. Tried again after 15 s.",
+    " else the message names, forbids its eviction. Tried again after 15 s. Said at the pod, too.",
     warning=True,
 )
 RELEASING = Reason("Releasing", "The address is no longer wanted and is being taken off its node.")
+FORCE_RELEASED = Reason(
+    "ForceReleased",
+    "The annotation moorage.dev/force-release let the object go without the cloud. The message"
+    " names each address that was left, and the machine it was left on: take it off there.",
+    warning=True,
+)
 RELEASED = Reason("Released", "The address is no longer held for this allocation.")
 STALE = Reason("ChangedMeanwhile", "The cloud changed since it was read; it is read again.")
 FAILED = Reason("OperationFailed", "The cloud accepted the change, then failed it.", warning=True)

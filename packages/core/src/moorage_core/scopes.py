@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
+from moorage_core import reasons
 from moorage_core.decide.outcomes import reason_for
 from moorage_core.model import Absent, Allocation, Awaited, CloudState, Present, Unread
 from moorage_core.rate_limiter import RateLimiter
 from moorage_provider.errors import CloudError, Retry, Unavailable
-from moorage_provider.protocol import CloudAddress, MachineHolder, Provider
+from moorage_provider.protocol import CloudAddress, MachineHolder, Provider, UnknownHolder
 
 # (provider name, region) -> provider
 CreateProvider: TypeAlias = Callable[[str, str], Provider]
@@ -26,8 +27,19 @@ log = logging.getLogger(__name__)
 # Addresses dirtied within this time are read in one call.
 GATHER_SECONDS = 0.01
 _LONGEST_BACKOFF = 60.0
+PROBE_SECONDS = 10.0
+"""The longest time between two reads of a cloud that fails, while an address has to move."""
 MOST_MACHINES = 32_768
 """Of the machine ids worked out, for nodes come and go: several times those of a large cluster."""
+
+
+def state_of(address: CloudAddress | None) -> CloudState:
+    """What an answer of the cloud about one address amounts to; ``None`` = it has no such one."""
+    if address is None:
+        return Absent()
+    if isinstance(address.holder, UnknownHolder):
+        return Unread(reasons.UNREADABLE, f"{address.ip}: {address.holder.description}")
+    return Present(address)
 
 
 @dataclass(slots=True)
@@ -46,12 +58,14 @@ class Scope:
         provider: how to reach it.
         changed: called with the names of allocations whose addresses now read differently.
         rate_limiter: how fast it lets itself be changed.
+        region: as the allocations name it, for people.
         machine_id: the machine behind a ``spec.providerID``; ``None`` = none of this cloud.
     """
 
     provider: Provider
     changed: Callable[[Collection[str]], None]
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    region: str = ""
     error: CloudError | None = None
     read_at: float = 0.0
     _wishes: dict[str, Wish] = field(default_factory=dict)
@@ -63,7 +77,10 @@ class Scope:
     machine_id: Callable[[str], str | None] = field(init=False)
     _failures: int = 0
     _due: float = 0.0
+    _failed_at: float = 0.0
     _again: float = 0.0
+    _not_before: float = 0.0
+    _answered_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.machine_id = lru_cache(MOST_MACHINES)(self.provider.machine_id)
@@ -92,20 +109,30 @@ class Scope:
         self._dirty.update(addresses)
         self._wake.set()
 
+    def probe(self) -> None:
+        """An address has to move: read again soon after a failure, unless the cloud forbids it."""
+        again = max(self._not_before, self._failed_at + PROBE_SECONDS)
+        if again < self._again:
+            self._again = again
+            self._wake.set()
+
     def cloud_state(self, ip: str) -> CloudState:
         """What is known of one address: nothing once the last read failed."""
         error = self.error or self._unread.get(ip)
         if error is not None:
-            return Unread(reason_for(error), f"cannot read the cloud: {error}")
+            longest = max(_LONGEST_BACKOFF, _asked_to_wait(error))
+            message = f"cannot read {self._where}: {error}; tried again within {longest:.0f} s"
+            return Unread(reason_for(error), message, self._answered_at)
         if ip in self._dirty or ip in self._asked or ip not in self._known:
             return Awaited()
-        address = self._known[ip]
-        return Absent() if address is None else Present(address)
+        return state_of(self._known[ip])
 
     def all_read(self) -> bool:
         """Whether every address wanted is known."""
         unknown = self._dirty or self._asked or self._unread or self.error is not None
-        return not unknown and self._wanted() <= self._known.keys()
+        if unknown or not self._wanted() <= self._known.keys():
+            return False
+        return not any(isinstance(state_of(one), Unread) for one in self._known.values())
 
     def holders(self) -> set[str]:
         """Machine ids of all that hold an address here."""
@@ -124,16 +151,21 @@ class Scope:
 
     async def _wait(self) -> None:
         """Until the next read is due, or something is dirty; while failing, only time counts."""
-        pause = max(0.0, self._due - time.monotonic())
         if self._failures:
-            await asyncio.sleep(max(0.0, self._again - time.monotonic()))
+            while (pause := self._again - time.monotonic()) > 0:
+                self._wake.clear()
+                await self._sleep(pause)
         elif not self._dirty:
-            # Not wait_for: on Python 3.11 it can swallow a cancellation.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
+            await self._sleep(max(0.0, self._due - time.monotonic()))
         self._wake.clear()
         await asyncio.sleep(GATHER_SECONDS)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until something wakes this scope, but no longer."""
+        # Not wait_for: on Python 3.11 it can swallow a cancellation.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _read(self) -> None:
         """One read: everything when it is time or the last one failed, else what is dirty."""
@@ -170,7 +202,10 @@ class Scope:
         if missing:
             self.invalidate(missing)
         self._unread = {ip: e for ip, e in self._unread.items() if ip in wanted - asked}
+        if self._failures:
+            log.info("%s can be read again", self._where, extra=self._fields())
         self.error, self._failures = None, 0
+        self._answered_at = time.time() if asked else self._answered_at
         self._report(news)
 
     def _report(self, news: set[str]) -> None:
@@ -194,16 +229,34 @@ class Scope:
         self._unread |= dict.fromkeys(asked, error)
         self._dirty |= asked
         self._failures += 1
-        asked_for = (error.retry_after or 0.0) if isinstance(error, Retry) else 0.0
+        asked_for = _asked_to_wait(error)
         backoff = min(_LONGEST_BACKOFF, 2.0 ** min(self._failures - 1, 8))
         jitter = random.uniform(0.75, 1.25)  # noqa: S311  # spreads load, protects nothing
-        self._again = time.monotonic() + max(asked_for, backoff * jitter)
+        self._failed_at = time.monotonic()
+        self._not_before = self._failed_at + asked_for
+        self._again = max(self._not_before, self._failed_at + backoff * jitter)
         if before is None or str(before) != str(error):
-            log.warning("cannot read the cloud: %s", error)
+            pause = self._again - self._failed_at
+            extra = self._fields() | {"reason": reason_for(error).name, "next_try": round(pause, 1)}
+            text = "cannot read %s: %s; next try in %.0f s"
+            log.warning(text, self._where, error, pause, extra=extra)
         self._report(asked)
+
+    @property
+    def _where(self) -> str:
+        """As in "aws in eu-west-1"."""
+        return f"{self.provider.name} in {self.region}" if self.region else self.provider.name
+
+    def _fields(self) -> dict[str, object]:
+        """What a line of the log says beside its text."""
+        return {"provider": self.provider.name, "region": self.region}
 
     def _interval(self) -> float:
         return min((wish.interval for wish in self._wishes.values()), default=30.0)
+
+
+def _asked_to_wait(error: CloudError) -> float:
+    return (error.retry_after or 0.0) if isinstance(error, Retry) else 0.0
 
 
 class Scopes:
@@ -278,7 +331,7 @@ class Scopes:
 
     def _open(self, key: tuple[str, str]) -> Scope:
         provider = self._ready.pop(key) if key in self._ready else self._create(*key)
-        scope = Scope(provider, self._changed)
+        scope = Scope(provider, self._changed, region=key[1])
         self._scopes[key] = scope
         self._tasks[key] = asyncio.create_task(scope.run(), name=f"read {'/'.join(key)}")
         return scope

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from moorage_kube.manager.settings import ElectedSettings, in_group
+from moorage_kube.manager.settings import ElectedSettings, also, in_group
 
 
 class CoreSettings(ElectedSettings):
@@ -23,6 +23,18 @@ class CoreSettings(ElectedSettings):
         " check says whether a controller works here, clean-up deletes every NetIPAllocation."
     )
 
+    # One for the whole cluster, whatever namespaces it is installed in: nodes and addresses are of
+    # no namespace, and two leaders would take them from each other.
+    lease_namespace: str = Field(
+        "kube-system",
+        min_length=1,
+        validation_alias=also("MOORAGE_LEASE_NAMESPACE", "LEASE_NAMESPACE"),
+        description=(
+            "Namespace of the Lease, the same for all installations in a cluster, so that only one"
+            " of them leads."
+        ),
+        json_schema_extra=in_group("leadership"),
+    )
     cloud_calls: int = Field(
         20,
         ge=1,

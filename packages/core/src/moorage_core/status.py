@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from moorage_core.model import AddressRecord, Allocation, NodeReference
+from moorage_core.model import AddressRecord, Allocation, Mutation, NodeReference, Phase
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import MESSAGE_LENGTH, Condition
 
+_THERE = frozenset({Phase.BOUND, Phase.HOLDING, Phase.UNKNOWN, Phase.VERIFYING, Phase.RELEASING})
+_ON_ITS_WAY = frozenset({Phase.PREPARING, Phase.DETACHING, Phase.ATTACHING, Phase.BLOCKED})
+_PLACED = 10
+"""Addresses that one line of kubectl names."""
 _KEPT_BYTES = 4 * 1024 * 1024
 """Of JSON; of hundreds of records one or two change at a time."""
 
@@ -46,11 +50,31 @@ class AllocationStatus:
     def fields(self) -> Mapping[str, Any]:
         """All but the conditions, by their names on the wire."""
         addresses = [record_to_wire(record) for record in self.records]
-        return {"reserved": self.reserved, "bound": self.bound, "addresses": addresses}
+        return {
+            "reserved": self.reserved,
+            "bound": self.bound,
+            "placement": placement(self.records),
+            "addresses": addresses,
+        }
 
     def with_condition(self, condition: Condition) -> Self:
         """The same with one more condition."""
         return replace(self, conditions=(*self.conditions, condition))
+
+
+def placement(records: Sequence[AddressRecord]) -> str:
+    """Which node has which address, as in "203.0.113.10=n1, 203.0.113.11=-"; ``-`` = none."""
+    placed = [f"{r.ip}={_holder(r)}" for r in records[:_PLACED]]
+    more = len(records) - _PLACED
+    return ", ".join(placed) + (f", and {more} more" if more > 0 else "")
+
+
+def _holder(record: AddressRecord) -> str:
+    """The node that has an address, as far as its record knows."""
+    node_ref = record.node_ref if record.phase in _THERE else None
+    if record.phase in _ON_ITS_WAY and not record.operation.startswith(Mutation.ATTACH):
+        node_ref = record.previous
+    return node_ref.name if node_ref else "-"
 
 
 def node_names(records: Iterable[AddressRecord]) -> frozenset[str]:
@@ -72,6 +96,7 @@ def _as_wire(record: AddressRecord) -> dict[str, Any]:
         "handle": record.handle or None,
         "owed": [_node("", ref) for ref in record.restore_pending] or None,
         "attempts": record.attempts or None,
+        "lastFailure": record.last_failure[:MESSAGE_LENGTH] or None,
         "nextAttempt": _time(record.next_attempt),
         "observedAt": _time(record.observed_at),
         "since": _time(record.since) or "",
@@ -81,7 +106,8 @@ def _as_wire(record: AddressRecord) -> dict[str, Any]:
 
 def _wire_bytes(record: AddressRecord) -> int:
     """About what the entry takes as JSON."""
-    return 500 + len(record.message) + len(record.handle) + 200 * len(record.restore_pending)
+    texts = len(record.message) + len(record.last_failure) + len(record.handle)
+    return 500 + texts + 200 * len(record.restore_pending)
 
 
 record_to_wire = BoundedCache(_as_wire, _KEPT_BYTES, _wire_bytes)

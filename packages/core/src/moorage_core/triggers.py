@@ -35,7 +35,7 @@ class Triggers:
         caches.pods.subscribe(self._pod_changed)
         caches.replicasets.subscribe(self._owned_changed)
         for store in caches.workloads.values():
-            store.subscribe(self._owned_changed)
+            store.subscribe(self._workload_changed)
 
     def _allocation_changed(self, change: Change[AllocationView]) -> None:
         self._add(change.key)
@@ -108,6 +108,11 @@ class Triggers:
         self._add_all(self._held_back)
         self._check_misplaced(self._caches.misplaced.nodes)
 
+    def _workload_changed(self, change: Change[OwnedView]) -> None:
+        """Its pods may run elsewhere now, where a free node is."""
+        self._owned_changed(change)
+        self._add_all(self._waiting)
+
     def _check_misplaced(self, nodes: Set[str]) -> None:
         """Pods that ask for an address run where none is: somebody may want them to leave."""
         if nodes & self._caches.misplaced.nodes:
@@ -130,8 +135,8 @@ def _usable(node: Node | None) -> tuple[object, ...]:
         return ()
     label_changes = (READY_LABEL, IP_LABEL)
     labels = sorted(pair for pair in node.labels.items() if pair[0] not in label_changes)
-    state = (node.ready, node.unschedulable, node.leaving, node.zone, node.provider_id)
-    return (node.uid, *state, *labels)
+    state = (node.ready, node.unschedulable, node.network_unavailable, node.deleting, node.taints)
+    return (node.uid, node.zone, node.provider_id, *state, *labels)
 
 
 def _at_rest(view: AllocationView) -> bool:

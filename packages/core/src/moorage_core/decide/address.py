@@ -8,21 +8,27 @@ cannot be read           -                               freeze               Th
 no such address          -                               wait for people      NotFound
 something foreign has it -                               leave it alone       InUseByForeign
 on a node                fit                             settle               Bound
-on a node                NotReady, not yet for long      stay                 Bound
+on a node, beside it     fit                             put in its place     Misplaced
+on a node                NotReady, not yet for long      stay                 NodeNotReady
 on a node                NotReady with most of the pool  stay                 MassNotReady
-on a node                cordoned, workload still there  stay                 WorkloadRunning
-on a node                cordoned, pods not counted yet  count them
-on a node                cordoned and drained            move to a free node  Drained
+on a node                emptied*, workload still there  stay                 WorkloadRunning
+on a node                emptied*, pods not counted yet  count them
+on a node                emptied* and drained            move to a free node  Drained
 on a node                NotReady for too long           move to a free node  NodeNotReady
 on a node                about to vanish, says a taint   move to a free node  NodeLeaving
 on a vanished node       gone for less than the grace    stay                 NodeGone
 on a vanished node       gone for longer                 move to a free node  NodeGone
 nobody has it            the one it was taken off, fit   put it back          Repairing
 nobody has it            -                               give to a free node  Attaching
-must move, or nobody     no node of the pool is free     stay                 NoEligibleNode
+must move, or nobody     no fit node of the pool is free stay                 NoEligibleNode
+
+* to be emptied: cordoned, being deleted, tainted by a scale-down, excluded from load balancers by
+  its label, or no longer in the pool
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from moorage_core import reasons
 from moorage_core.actions import Reread
@@ -38,8 +44,12 @@ from moorage_core.decide.case import (
     reference_to,
     settle,
 )
-from moorage_core.decide.restore import pending_restores, restore, restore_refused_target
-from moorage_core.decide.targets import Leave, patience, why_leave
+from moorage_core.decide.gone_node import wait_for_gone_node
+from moorage_core.decide.moments import clock, epoch, steady
+from moorage_core.decide.no_target import stay_without_target
+from moorage_core.decide.pods_left import pods_left
+from moorage_core.decide.restore import bound_and_owed, restore, restore_refused_target
+from moorage_core.decide.targets import Leave, patience, until_due, why_leave
 from moorage_core.model import (
     Absent,
     AddressRecord,
@@ -55,6 +65,7 @@ from moorage_domain.plans import first_match
 from moorage_domain.reasons import Reason
 from moorage_provider.protocol import MachineHolder
 
+_UNDER_WAY = frozenset({Phase.PREPARING, Phase.DETACHING, Phase.ATTACHING, Phase.VERIFYING})
 # EC2 shows an association within seconds; after this long the cloud is believed over our memory.
 VERIFY_SECONDS = 30.0
 # The time until the next pass where a node has pods that the watch has not reported yet.
@@ -82,8 +93,11 @@ def yield_to_older(case: Case) -> Step | None:
 def wait_for_mutation(case: Case) -> Step | None:
     """One mutation at a time for an address."""
     record = case.record
-    if record.ip not in case.observed.in_flight:
+    if (under_way := case.observed.in_flight.get(record.ip)) is None:
         return None
+    if under_way.mutation is Mutation.ATTACH and record.operation.startswith(Mutation.MOVE):
+        fields = {"operation": under_way.operation, "phase": Phase.ATTACHING}
+        record = settle(record, case.observed.now, **fields)
     handle = case.observed.handles.get(record.ip, record.handle)
     return Step(settle(record, case.observed.now, handle=handle))
 
@@ -98,7 +112,12 @@ def freeze_unread(case: Case) -> Step | None:
     if not isinstance(case.cloud_state, Unread):
         return None
     phase = Phase.UNKNOWN if case.record.node_ref else Phase.BLOCKED
-    return Step(changed(case, case.cloud_state.reason, case.cloud_state.message, phase=phase))
+    record = changed(case, case.cloud_state.reason, case.cloud_state.message, phase=phase)
+    # What it rests on is what was read before, whenever that was.
+    read_at = float(int(case.cloud_state.read_at)) or case.record.observed_at
+    record = record if record.observed_at == read_at else replace(record, observed_at=read_at)
+    left = until_due(case.record, case.observed)
+    return Step(record, probe=left == 0, wait=left or None)
 
 
 def block_absent(case: Case) -> Step | None:
@@ -106,7 +125,7 @@ def block_absent(case: Case) -> Step | None:
     if not isinstance(case.cloud_state, Absent):
         return None
     where = f" in region {region}" if (region := case.observed.allocation.region) else ""
-    message = f"{case.record.ip} is not reserved in this account{where}"
+    message = f"not reserved in this account{where}"
     return restore(case, Step(_nowhere(case, reasons.NOT_FOUND, message)))
 
 
@@ -117,7 +136,7 @@ def leave_foreign_alone(case: Case) -> Step | None:
             policy = case.observed.allocation.foreign
             if machine and policy is not ForeignPolicy.NEVER:
                 return None
-            message = f"{owner} holds {case.record.ip} and is no node of this cluster"
+            message = f"{owner} has it, and is no node of this cluster"
             return restore(case, Step(_nowhere(case, reasons.FOREIGN, message)))
         case _:
             return None
@@ -140,12 +159,31 @@ def settle_on_fit_node(case: Case) -> Step | None:
     """The cloud shows it on a node that may keep it."""
     match case.holder:
         case OnNode(node) if why_leave(node, case.observed) is None:
-            wait = patience(node, case.observed) or None
-            message = f"on node {node.name}{_owing(case)}"
-            record = _on(case, node, Phase.BOUND, reasons.BOUND, message)
-            return restore(case, Step(record, wait=wait))
+            if patience(node, case.observed):
+                return _wait_for_recovery(case, node, f"node {node.name} is")
+            reason, owed = bound_and_owed(case)
+            message = f"on node {node.name}{owed}"
+            return restore(case, Step(_on(case, node, Phase.BOUND, reason, message)))
         case _:
             return None
+
+
+def put_in_its_place(case: Case) -> Step | None:
+    """On a fit node, but not on its own private address: there it is of no use."""
+    match case.holder:
+        case OnNode(node, misplaced) if misplaced and why_leave(node, case.observed) is None:
+            if patience(node, case.observed):
+                return None
+        case _:
+            return None
+    if waiting := back_off(case):
+        return waiting
+    # A way to another node that has begun is gone to its end.
+    record = case.record
+    begun = record.phase in _UNDER_WAY and record.node_ref
+    own = record if begun else replace(record, node_ref=reference_to(node))
+    target = case.targets.pick(own)
+    return _give(case, target) if target else stay_without_target(case)
 
 
 def freeze_when_most_of_the_pool_is_down(case: Case) -> Step | None:
@@ -172,11 +210,12 @@ def hold_while_workload_runs(case: Case) -> Step | None:
     if (draining := _draining(case)) is None:
         return None
     node, leave = draining
-    if not (pods := _pods_left(case, node)):
+    if not (pods := pods_left(case.observed, node)):
         return None
-    return _hold(
-        case, node, f"{leave.message}; {pods} still run there", patience(node, case.observed)
-    )
+    message = f"{leave.message}; {pods}"
+    if patience(node, case.observed):
+        return _wait_for_recovery(case, node, f"{message}; it is")
+    return _hold(case, node, message)
 
 
 def count_pods_of_drained_node(case: Case) -> Step | None:
@@ -194,21 +233,6 @@ def count_pods_of_drained_node(case: Case) -> Step | None:
             return None
 
 
-def wait_for_gone_node(case: Case) -> Step | None:
-    """A kubelet that registers again is no failover."""
-    match case.holder:
-        case OnGone(node_ref):
-            since = case.observed.gone_since.get(node_ref.uid, case.observed.uptime)
-            left = since + case.observed.allocation.gone_after - case.observed.uptime
-        case _:
-            return None
-    if left <= 0:
-        return None
-    message = f"the Node object {node_ref.name} is gone, its machine still holds the address"
-    record = changed(case, reasons.NODE_GONE, message, phase=Phase.HOLDING, node_ref=node_ref)
-    return restore(case, Step(record, wait=left))
-
-
 def back_off(case: Case) -> Step | None:
     """After a failure, not again before its time."""
     left = min(case.record.next_attempt - case.observed.now, LONGEST_BACKOFF_SECONDS)
@@ -218,16 +242,16 @@ def back_off(case: Case) -> Step | None:
 def go_on(case: Case) -> Step:
     """Give the address to its node, or take it from where it must not stay to a free one."""
     target = case.targets.pick(case.record)
-    if target is None:
-        return _stay_without_target(case)
+    return _give(case, target) if target else stay_without_target(case)
+
+
+def _give(case: Case, target: Node) -> Step:
+    """Begin what brings the address to this node."""
     capabilities, why = case.observed.capabilities, _why(case, target)
     if capabilities.clears_target_first and not _prepared(case.record, target):
         return begin(case, Mutation.PREPARE, reference_to(target), why)
-    if isinstance(case.holder, Nobody):
-        return begin(case, Mutation.ATTACH, reference_to(target), why)
-    if capabilities.moves_in_one_call:
-        return begin(case, Mutation.MOVE, reference_to(target), why)
-    return begin(case, Mutation.DETACH, reference_to(target), why)
+    mutation = Mutation.ATTACH if isinstance(case.holder, Nobody) else Mutation.MOVE
+    return begin(case, mutation, reference_to(target), why)
 
 
 RULES = (
@@ -239,6 +263,7 @@ RULES = (
     leave_foreign_alone,
     wait_until_shown,
     restore_refused_target,
+    put_in_its_place,
     settle_on_fit_node,
     freeze_when_most_of_the_pool_is_down,
     hold_while_workload_runs,
@@ -253,51 +278,27 @@ def _why(case: Case, target: Node) -> Why:
     """Reason and message of a binding or a move that begins."""
     record = case.record
     match case.holder:
-        case OnNode(node):
-            leave = why_leave(node, case.observed)
-            return Why(leave.reason, leave.message) if leave else Why(reasons.MOVING)
+        case OnNode(node, misplaced):
+            text = f"it is on {misplaced} of node {node.name}, not on the node's own address"
+            leave = why_leave(node, case.observed) or Leave(reasons.MISPLACED, text, gentle=False)
+            return Why(leave.reason, leave.message)
         case OnGone(node_ref):
             return Why(reasons.NODE_GONE, f"the Node object {node_ref.name} is gone")
         case Nobody() if record.phase is Phase.BOUND and record.node_ref == reference_to(target):
             return Why(reasons.REPAIRING, "somebody took it off the node")
         case Nobody():
             return Why(reasons.ATTACHING)
+        case Foreign(owner, _) if record.reason == reasons.FOREIGN.name and record.attempts:
+            # It was spared, and may be again: until it is not, nothing new is to be told.
+            return Why(reasons.FOREIGN, f"asking again whether {owner} belongs to a cluster")
         case Foreign(owner, _):
             return Why(reasons.MOVING, f"spec.foreignPolicy lets it be taken from {owner}")
 
 
 def _prepared(record: AddressRecord, target: Node) -> bool:
     """Whether the target's interface is free already; attach and detach come only after that."""
-    done = record.operation.startswith(("prepared/", "detach/", "attach/"))
+    done = record.operation.startswith(("prepared/", "detach/", "move/", "attach/"))
     return done and record.node_ref is not None and record.node_ref.uid == target.uid
-
-
-def _stay_without_target(case: Case) -> Step:
-    record, reason = case.record, reasons.NO_ELIGIBLE_NODE
-    failed = f"; last failure: {record.message}" if record.attempts else ""
-    message = f"no free node in the pool can take {record.ip}{failed}"
-    if record.reason == reason.name:
-        message = record.message
-    match case.holder:
-        case OnNode(node):
-            stay = changed(case, reason, message, phase=Phase.HOLDING, node_ref=reference_to(node))
-        case OnGone(node_ref):
-            stay = changed(case, reason, message, phase=Phase.HOLDING, node_ref=node_ref)
-        case _:
-            stay = changed(case, reason, message, phase=Phase.WAITING, node_ref=None)
-    return restore(case, Step(stay, wait=_until_avoided_is_over(case)))
-
-
-def _owing(case: Case) -> str:
-    """Which nodes still need a public address of their own, for people."""
-    names = ", ".join(node_ref.name for node_ref in pending_restores(case))
-    return f"; still to get a public address of its own again: {names}" if names else ""
-
-
-def _until_avoided_is_over(case: Case) -> float | None:
-    now = case.observed.uptime
-    avoided = case.observed.avoided.get(case.record.ip, {}).values()
-    return min((until - now for until in avoided if until > now), default=None)
 
 
 def _on(case: Case, node: Node, phase: Phase, reason: Reason, message: str) -> AddressRecord:
@@ -305,7 +306,7 @@ def _on(case: Case, node: Node, phase: Phase, reason: Reason, message: str) -> A
     return changed(
         case, reason, message,
         phase=phase, node_ref=reference_to(node), previous=None, operation="",
-        attempts=0, next_attempt=0.0, cloud_ref=address_of(case).reference,
+        attempts=0, last_failure="", next_attempt=0.0, cloud_ref=address_of(case).reference,
     )  # fmt: skip
 
 
@@ -314,14 +315,14 @@ def _nowhere(case: Case, reason: Reason, message: str) -> AddressRecord:
     return changed(
         case, reason, message,
         phase=Phase.BLOCKED, node_ref=None, previous=None, operation="",
-        attempts=0, next_attempt=0.0,
+        attempts=0, last_failure="", next_attempt=0.0,
     )  # fmt: skip
 
 
 def _draining(case: Case) -> tuple[Node, Leave] | None:
     """The node that the address is to leave once its pods are gone; ``None`` = none, or at once."""
     match case.holder:
-        case OnNode(node):
+        case OnNode(node, ""):
             leave = why_leave(node, case.observed)
         case _:
             return None
@@ -330,22 +331,27 @@ def _draining(case: Case) -> tuple[Node, Leave] | None:
     return None if leave is None or not leave.gentle or begun or at_once else (node, leave)
 
 
-def _hold(case: Case, node: Node, message: str, wait: float) -> Step:
+def _hold(case: Case, node: Node, message: str, wait: float | None = None) -> Step:
     record = _on(case, node, Phase.HOLDING, reasons.WORKLOAD_RUNNING, message)
-    return restore(case, Step(record, wait=wait or None))
+    return restore(case, Step(record, wait=wait))
 
 
-def _pods_left(case: Case, node: Node) -> str:
-    """Which pods hold the address back, in plain words; ``""`` = none."""
+def _wait_for_recovery(case: Case, node: Node, subject: str) -> Step:
+    """A node that is NotReady may recover; until its time is over people read when that is."""
     observed = case.observed
-    if observed.allocation.drain is DrainMode.ALL_PODS_GONE:
-        return "pods" if node.name in observed.crowded else ""
-    if node.name not in observed.busy:
-        return ""
-    workload = observed.allocation.workload
-    if observed.workload_missing:
-        return f"there is no {workload}, so all count that are of no DaemonSet: pods"
-    return f"pods of {workload}" if workload else "pods"
+    wait = patience(node, observed)
+    if message := case.targets.mass_not_ready:
+        record = _on(case, node, Phase.HOLDING, reasons.MASS_NOT_READY, message)
+        return restore(case, Step(record, wait=min(wait, LOOK_AGAIN_SECONDS)))
+    after = observed.allocation.not_ready_after
+
+    def until(due: float) -> str:
+        moves = f"the address moves at {clock(due)} UTC unless it recovers"
+        return f"{subject} NotReady since {clock(due - after)}, {moves}"
+
+    message = steady(case.record, epoch(observed, observed.uptime + wait), until)
+    record = _on(case, node, Phase.HOLDING, reasons.NODE_NOT_READY, message)
+    return restore(case, Step(record, wait=wait))
 
 
 def _shown(case: Case) -> bool:
@@ -358,4 +364,5 @@ def _shown(case: Case) -> bool:
         node_ref is not None
         and isinstance(holder, MachineHolder)
         and case.observed.machine_of.get(node_ref.provider_id) == holder.machine_id
+        and not holder.misplaced
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -10,18 +11,22 @@ from moorage_core.actions import (
     Action,
     CountPods,
     LabelNode,
+    Probe,
     UnlabelNode,
 )
 from moorage_core.decide.address import decide_address
 from moorage_core.decide.case import Case, Step, locate, settle
-from moorage_core.decide.conditions import conditions, rejected, serves
+from moorage_core.decide.conditions import as_reported, conditions, count_bound, rejected
 from moorage_core.decide.dry_run import for_dry_run
 from moorage_core.decide.evictions import evictions, until_next
+from moorage_core.decide.let_go import let_go
 from moorage_core.decide.node_labels import label_changes
 from moorage_core.decide.outcomes import record_outcome
 from moorage_core.decide.release import decide_release
+from moorage_core.decide.restore import hand_over
 from moorage_core.decide.taints import settled
 from moorage_core.decide.targets import Targets
+from moorage_core.decide.workload_conditions import workload_conditions
 from moorage_core.model import AddressRecord, Awaited, Observed, Phase, Present
 from moorage_core.status import AllocationStatus, node_names
 from moorage_domain.conditions import Condition
@@ -43,24 +48,26 @@ def _decide(observed: Observed) -> Plan[Action]:
     if allocation.deleting and not allocation.finalizer:
         return Plan("Gone", "the object is being deleted and nothing is left to release")
     if allocation.force_release and allocation.deleting:
-        return _let_go(observed)
+        return let_go(observed)
     if allocation.problem and not allocation.deleting:
         rejection = rejected(reasons.INVALID_SPEC, allocation.problem)
-        return _plan(observed, [Step(record) for record in observed.records], rejection)
+        reported = as_reported(observed, observed.records)
+        return _plan(observed, [Step(one) for one in observed.records], reported, rejection)
     steps = _steps(observed)
     records = tuple(step.record for step in steps if step.record is not None)
     if allocation.deleting and not records:
-        return _let_go(observed)
-    return _plan(observed, steps, conditions(allocation, records, observed.label_errors))
+        return let_go(observed)
+    reported = as_reported(observed, records)
+    conditions_now = conditions(allocation, reported, observed.label_errors)
+    return _plan(observed, steps, reported, conditions_now)
 
 
 def _steps(observed: Observed) -> list[Step]:
     """One step for every address that is wanted, then for those that are not any more."""
     allocation = observed.allocation
-    known = {
-        record.ip: record_outcome(record, observed.outcomes.get(record.ip), observed.now)
-        for record in observed.records
-    }
+    now = observed.now
+    ended = {r.ip: record_outcome(r, observed.outcomes.get(r.ip), now) for r in observed.records}
+    known = hand_over(ended, now)
     wanted = () if allocation.deleting else allocation.addresses
     targets = Targets(observed)
     _assume(targets, observed, known.values())
@@ -87,19 +94,30 @@ def _case(record: AddressRecord, observed: Observed, targets: Targets) -> Case:
 def _assume(targets: Targets, observed: Observed, records: Iterable[AddressRecord]) -> None:
     """No node gets a second address: first those that hold one, then those that are to get one."""
     records = list(records)
+    beside: dict[str, str] = {}
     for ip, cloud_state in observed.cloud_states.items():
         holder = cloud_state.address.holder if isinstance(cloud_state, Present) else None
         if isinstance(holder, MachineHolder) and holder.machine_id in observed.by_machine:
-            targets.assume(observed.by_machine[holder.machine_id], ip)
+            node_name = observed.by_machine[holder.machine_id]
+            if holder.misplaced:
+                beside[node_name] = ip
+            else:
+                targets.assume(node_name, ip)
     for record in records:
         node_ref = record.node_ref
         node = observed.nodes.get(node_ref.name) if node_ref else None
         if node_ref and node and node.uid == node_ref.uid:
             targets.assume(node.name, record.ip)
+    # The place that an address should have is left to it where nobody else has it.
+    for node_name, ip in beside.items():
+        targets.assume(node_name, ip)
 
 
 def _plan(
-    observed: Observed, steps: list[Step], conditions_now: tuple[Condition, ...]
+    observed: Observed,
+    steps: list[Step],
+    reported: tuple[AddressRecord, ...],
+    conditions_now: tuple[Condition, ...],
 ) -> Plan[Action]:
     allocation = observed.allocation
     records = tuple(step.record for step in steps if step.record is not None)
@@ -109,18 +127,21 @@ def _plan(
     actions: list[Action] = [one for one in changes if isinstance(one, UnlabelNode)]
     actions.extend(step.mutate for step in steps if step.mutate is not None)
     actions.extend(step.reread for step in steps if step.reread is not None)
+    if any(step.probe for step in steps):
+        actions.append(Probe())
     actions.extend(change for change in changes if isinstance(change, LabelNode))
     actions.extend(settled(observed, records))
     actions.extend(evictions(observed, steps))
     if uncounted := tuple(sorted({step.count for step in steps if step.count})):
         actions.append(CountPods(uncounted))
-    ready = conditions_now[0]
+    conditions_now = (*conditions_now, *workload_conditions(observed))
+    ready, bound = conditions_now[0], count_bound(reported)
     return Plan(
         reason=ready.reason,
         message=ready.message,
         actions=tuple(actions),
         wait=_wait(observed, steps),
-        status=AllocationStatus.of(allocation, conditions_now, records, sum(map(serves, records))),
+        status=AllocationStatus.of(allocation, conditions_now, records, bound),
         finalizer=None if allocation.deleting else Finalizer.PRESENT,
         assumes=node_names(records),
     )
@@ -132,15 +153,5 @@ def _wait(observed: Observed, steps: Iterable[Step]) -> timedelta | None:
     waits.append(LABEL_RETRY_SECONDS if observed.label_errors else None)
     waits.append(until_next(observed))
     seconds = min((wait for wait in waits if wait is not None), default=None)
-    return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _let_go(observed: Observed) -> Plan[Action]:
-    """Nothing is held any more: labels off, then the finalizer, last of all."""
-    labelled = (observed.nodes[name] for name in observed.owned if name in observed.nodes)
-    return Plan(
-        reason=reasons.RELEASING.name,
-        message="every address is released",
-        actions=tuple(UnlabelNode(node) for node in labelled),
-        finalizer=Finalizer.ABSENT,
-    )
+    # Up to a whole millisecond: a wait cut down to nothing would be no wait.
+    return None if seconds is None else timedelta(milliseconds=math.ceil(seconds * 1000))

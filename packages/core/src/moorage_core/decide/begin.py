@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 from moorage_core.actions import Mutate
 from moorage_core.decide.case import (
     Case,
     Foreign,
-    OnGone,
-    OnNode,
     Step,
     changed,
-    reference_to,
+    node_that_has_it,
     settle,
 )
 from moorage_core.model import AddressRecord, ForeignPolicy, Mutation, NodeReference, Phase, Present
+from moorage_core.words import doing
 from moorage_domain.reasons import Reason
 from moorage_provider.protocol import CloudAddress
 
@@ -25,7 +24,6 @@ _PHASES = {
     Mutation.PREPARE: Phase.PREPARING,
     Mutation.ATTACH: Phase.ATTACHING,
     Mutation.MOVE: Phase.ATTACHING,
-    Mutation.DETACH: Phase.DETACHING,
     Mutation.RESTORE: Phase.COMPENSATING,
 }
 
@@ -34,9 +32,9 @@ def begin_detach(case: Case, reason: Reason) -> Step:
     """Release an address that is no longer wanted."""
     address, record = address_of(case), case.record
     node_ref = _source(case) or record.node_ref
-    request_id = _request_id(case, Mutation.DETACH, node_ref.uid if node_ref else "")
+    request_id = _request_id_for(case, Mutation.DETACH, node_ref.uid if node_ref else "")
     intent = changed(
-        case, reason, f"taking {record.ip} off node {node_ref.name if node_ref else '?'}",
+        case, reason, f"taking it off node {node_ref.name if node_ref else '?'}",
         phase=Phase.RELEASING, node_ref=node_ref, previous=None, next_attempt=0.0,
         operation=f"{Mutation.DETACH}/{request_id}",
     )  # fmt: skip
@@ -68,15 +66,14 @@ def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> 
     address = address_of(case)
     observed, record = case.observed, case.record
     previous = _source(case)
-    request_id = _request_id(case, mutation, node_ref.uid)
+    request_id = _request_id_for(case, mutation, node_ref.uid)
     # The failure that sent us on to this node must not vanish from the status unseen.
-    after = f", after a failure: {record.message}" if record.attempts else ""
+    after = f"; the last try failed: {record.last_failure}" if record.last_failure else ""
     detail = f": {why.detail}" if why.detail else ""
-    origin = f" from node {previous.name}" if previous and previous != node_ref else ""
-    target = f"to node {node_ref.name}"
+    what = doing(mutation, node_ref.name, previous.name if previous else "")
     intent = changed(
-        case, why.reason, f"{mutation} {record.ip}{origin} {target}{detail}{after}",
-        phase=_PHASES[mutation], node_ref=node_ref, previous=previous, next_attempt=0.0,
+        case, why.reason, f"{what}{detail}{after}",
+        phase=_phase(case, mutation), node_ref=node_ref, previous=previous, next_attempt=0.0,
         operation=f"{mutation}/{request_id}", cloud_ref=address.reference,
     )  # fmt: skip
     mutate = Mutate(
@@ -91,6 +88,9 @@ def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> 
             restore_pending.uid == node_ref.uid for restore_pending in record.restore_pending
         ),
         handle=intent.handle,
+        previous=previous if mutation is Mutation.MOVE else None,
+        allocation_uid=observed.allocation.uid,
+        attempts=record.attempts,
         only_unmanaged=isinstance(case.holder, Foreign)
         and observed.allocation.foreign is ForeignPolicy.IF_UNMANAGED,
     )
@@ -99,7 +99,7 @@ def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> 
 
 def begin_restore(case: Case, record: AddressRecord, node_ref: NodeReference) -> Step:
     """Give a node its own public address again; what the record says of the reserved one stays."""
-    request_id = _request_id(case, Mutation.RESTORE, node_ref.uid)
+    request_id = _request_id_for(case, Mutation.RESTORE, node_ref.uid)
     operation = f"{Mutation.RESTORE}/{request_id}"
     intent = settle(record, case.observed.now, operation=operation)
     mutate = Mutate(
@@ -115,21 +115,50 @@ def begin_restore(case: Case, record: AddressRecord, node_ref: NodeReference) ->
     return Step(intent, mutate=mutate)
 
 
-def _request_id(case: Case, mutation: Mutation, node_uid: str) -> str:
-    """The same for every repeat of one step, another for another step or attempt."""
+def attach_next(mutate: Mutate, address: CloudAddress) -> Mutate:
+    """The second half of a move: the address, which nobody holds now, comes to its new node.
+
+    It is the very mutation that a successor would begin from the same state.
+    """
+    node_uid = mutate.node_ref.uid if mutate.node_ref else ""
+    attempt = (mutate.allocation_uid, mutate.ip, mutate.attempts)
+    return replace(
+        mutate,
+        mutation=Mutation.ATTACH,
+        address=address,
+        request_id=_request_id(attempt, Mutation.ATTACH, node_uid, address.token),
+        handle="",
+        previous=None,
+        only_unmanaged=False,
+    )
+
+
+def _request_id(
+    attempt: tuple[str, str, int], mutation: Mutation, node_uid: str, token: str
+) -> str:
+    """The same for every repeat of one step, another for another step or attempt.
+
+    ``attempt`` is the allocation's uid, the address, and how often it failed before.
+    """
+    allocation_uid, ip, attempts = attempt
+    seed = (allocation_uid, ip, mutation, node_uid, token)
+    return str(uuid5(_REQUESTS, "/".join(seed) + f"/{attempts}"))
+
+
+def _request_id_for(case: Case, mutation: Mutation, node_uid: str) -> str:
     token = case.cloud_state.address.token if isinstance(case.cloud_state, Present) else ""
-    seed = (case.observed.allocation.uid, case.record.ip, mutation, node_uid, token)
-    return str(uuid5(_REQUESTS, "/".join(seed) + f"/{case.record.attempts}"))
+    attempt = (case.observed.allocation.uid, case.record.ip, case.record.attempts)
+    return _request_id(attempt, mutation, node_uid, token)
+
+
+def _phase(case: Case, mutation: Mutation) -> Phase:
+    """A move of two steps begins with taking the address off."""
+    two_steps = not case.observed.capabilities.moves_in_one_call
+    return Phase.DETACHING if mutation is Mutation.MOVE and two_steps else _PHASES[mutation]
 
 
 def _source(case: Case) -> NodeReference | None:
-    match case.holder:
-        case OnNode(node):
-            return reference_to(node)
-        case OnGone(node_ref):
-            return node_ref
-        case _:
-            return case.record.previous
+    return node_that_has_it(case) or case.record.previous
 
 
 def address_of(case: Case) -> CloudAddress:

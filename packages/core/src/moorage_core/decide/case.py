@@ -12,6 +12,9 @@ from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
 from moorage_provider.protocol import MachineHolder
 
+# What people look at: ``since`` says when any of it last changed.
+_SEEN = frozenset({"phase", "reason", "node_ref", "message"})
+
 
 @dataclass(frozen=True, slots=True)
 class Nobody:
@@ -20,9 +23,15 @@ class Nobody:
 
 @dataclass(frozen=True, slots=True)
 class OnNode:
-    """A node of this cluster holds the address."""
+    """A node of this cluster holds the address.
+
+    Attributes:
+        node: the node.
+        misplaced: where on its machine, for people, if not on the node's own private address.
+    """
 
     node: Node
+    misplaced: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Step:
         record: the new record, ``None`` = none any more.
         mutate: the mutation to begin.
         reread: read it again soon.
+        probe: it has to move: ask the cloud, which cannot be read, again soon.
         count: name of the node whose pods must be counted first.
         wait: seconds until the next pass, ``None`` = only on a change.
     """
@@ -74,8 +84,25 @@ class Step:
     record: AddressRecord | None
     mutate: Mutate | None = None
     reread: Reread | None = None
+    probe: bool = False
     count: str = ""
     wait: float | None = None
+
+
+def is_misplaced(case: Case) -> bool:
+    """Whether the address is on a node's machine, but not on the node's own private address."""
+    return isinstance(case.holder, OnNode) and bool(case.holder.misplaced)
+
+
+def node_that_has_it(case: Case) -> NodeReference | None:
+    """The node of ours that holds the address, there or gone; ``None`` = none does."""
+    match case.holder:
+        case OnNode(node):
+            return reference_to(node)
+        case OnGone(node_ref):
+            return node_ref
+        case _:
+            return None
 
 
 def reference_to(node: Node) -> NodeReference:
@@ -91,7 +118,7 @@ def locate(record: AddressRecord, cloud_state: CloudState, observed: Observed) -
     if not isinstance(holder, MachineHolder):
         return Foreign(holder.description, machine=False)
     if (name := observed.by_machine.get(holder.machine_id)) is not None:
-        return OnNode(observed.nodes[name])
+        return OnNode(observed.nodes[name], holder.misplaced)
     for node_ref in (record.node_ref, record.previous):
         if node_ref and observed.machine_of.get(node_ref.provider_id) == holder.machine_id:
             return OnGone(node_ref)
@@ -111,5 +138,6 @@ def settle(record: AddressRecord, now: float, **fields: Any) -> AddressRecord:  
     if fields.get("operation", record.operation) != record.operation:
         fields.setdefault("handle", "")
     second = float(int(now))
-    since = second if fields.get("phase", record.phase) != record.phase else record.since
+    seen = any(getattr(record, name) != fields.get(name, ...) for name in _SEEN & fields.keys())
+    since = second if seen else record.since
     return replace(record, **(fields | {"since": since, "observed_at": second}))

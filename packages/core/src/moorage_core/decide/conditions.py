@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from moorage_core import reasons
-from moorage_core.model import AddressRecord, Allocation, Phase
+from moorage_core.decide.moments import clock
+from moorage_core.decide.node_labels import is_labelled
+from moorage_core.model import AddressRecord, Allocation, Mutation, Observed, Phase
+from moorage_core.words import addresses
 from moorage_domain.conditions import Condition, Status
 from moorage_domain.reasons import Reason
 
@@ -15,17 +19,53 @@ MOVING = frozenset(
         Phase.COMPENSATING, Phase.RELEASING,
     }
 )  # fmt: skip
-_SHOWN = 3  # addresses named in one message
+_NOT_LABELLED = (reasons.LABELLING.name, reasons.NODE_NOT_LABELLED.name)
+_SHOWN = 3  # messages in one condition
 
 
 def serves(record: AddressRecord) -> bool:
-    """Whether the address is on a node where its workload can use it."""
+    """Whether the address is on a node where its workload can use it; of :func:`as_reported`."""
+    if record.reason in _NOT_LABELLED:
+        return False
     return record.phase is Phase.BOUND or record.reason == reasons.WORKLOAD_RUNNING.name
+
+
+def count_bound(records: Iterable[AddressRecord]) -> int:
+    """How many addresses serve, or did when the cloud was last read; of :func:`as_reported`."""
+    return sum(serves(record) or _was_there(record) for record in records)
+
+
+def _was_there(record: AddressRecord) -> bool:
+    """Whether it cannot be read, and was at rest on its node when it was read last."""
+    on_its_way = record.operation and not record.operation.startswith(Mutation.RESTORE)
+    return record.phase is Phase.UNKNOWN and not on_its_way
+
+
+def as_reported(observed: Observed, records: Sequence[AddressRecord]) -> tuple[AddressRecord, ...]:
+    """The records as conditions report them: of no use before the node has its labels."""
+    return tuple(
+        _without_label(record, observed.label_errors)
+        if serves(record) and not is_labelled(observed, record)
+        else record
+        for record in records
+    )
+
+
+def _without_label(record: AddressRecord, label_errors: Mapping[str, str]) -> AddressRecord:
+    name = record.node_ref.name if record.node_ref else ""
+    if error := label_errors.get(name):
+        message = f"on node {name}, whose labels cannot be written: {error}"
+        return replace(record, reason=reasons.NODE_NOT_LABELLED.name, message=message)
+    message = f"on node {name}, whose labels are being written"
+    return replace(record, reason=reasons.LABELLING.name, message=message)
 
 
 def troubled(record: AddressRecord) -> bool:
     """Whether people should act."""
     reason = reasons.ALL.get(record.reason)
+    if reason is reasons.NO_ELIGIBLE_NODE:
+        # A spare address may wait for a node; one that sits where it must not stay may not.
+        return record.phase is Phase.HOLDING
     return reason is not None and reason.warning
 
 
@@ -62,13 +102,25 @@ def _ready(allocation: Allocation, records: Sequence[AddressRecord]) -> Conditio
     if not records:
         return Condition("Ready", "False", reasons.NO_ADDRESSES.name, "spec.reservedIPs is empty")
     missing = [record for record in records if not serves(record)]
-    count = f"{len(records) - len(missing)} of {len(records)} addresses are on their nodes"
+    unknown = any(record.phase is Phase.UNKNOWN for record in missing)
+    count = _count(len(records) - len(missing), list(filter(_was_there, missing)), len(records))
     if not missing:
         return Condition("Ready", "True", reasons.ALL_BOUND.name, count)
-    unknown = any(record.phase is Phase.UNKNOWN for record in missing)
     worst = next((record for record in missing if troubled(record)), missing[0])
     status: Status = "Unknown" if unknown else "False"
     return Condition("Ready", status, worst.reason or "Pending", f"{count}: {_messages(missing)}")
+
+
+def _count(serving: int, were: Sequence[AddressRecord], number: int) -> str:
+    """What cannot be read is not absent; ``were``: what of that was on its node."""
+    if not were:
+        return f"{serving} of {number} addresses are on their nodes"
+    moments = [record.observed_at for record in were if record.observed_at]
+    read = f"when last read at {clock(min(moments))}" if moments else "when last read"
+    if not serving:
+        return f"{len(were)} of {number} addresses were on their nodes {read}"
+    more = "1 more was" if len(were) == 1 else f"{len(were)} more were"
+    return f"{serving} of {number} addresses are on their nodes, {more} {read}"
 
 
 def _degraded(records: Sequence[AddressRecord], label_errors: Mapping[str, str]) -> Condition:
@@ -87,6 +139,11 @@ def _summary(
 
 
 def _messages(records: Sequence[AddressRecord]) -> str:
-    messages = [f"{r.ip}: {r.message or 'not looked at yet'}" for r in records[:_SHOWN]]
-    more = len(records) - _SHOWN
-    return "; ".join(messages) + (f"; and {more} more" if more > 0 else "")
+    """What is the same of several addresses is said once."""
+    ips_by_message: dict[str, list[str]] = {}
+    for record in records:
+        ips_by_message.setdefault(record.message or "not looked at yet", []).append(record.ip)
+    groups = list(ips_by_message.items())
+    texts = [f"{addresses(ips)}: {message}" for message, ips in groups[:_SHOWN]]
+    more = sum(len(ips) for _, ips in groups[_SHOWN:])
+    return "; ".join(texts) + (f"; and {more} more" if more > 0 else "")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from moorage_core import reasons
 from moorage_core.actions import Action, Mutate
-from moorage_core.decide.conditions import conditions, rejected, serves
-from moorage_core.model import AddressRecord, Observed, Phase
+from moorage_core.decide.conditions import conditions, count_bound, rejected
+from moorage_core.decide.workload_conditions import workload_conditions
+from moorage_core.model import AddressRecord, Awaited, Observed, Unread
 from moorage_core.status import AllocationStatus, node_names
 from moorage_domain.conditions import Condition
 from moorage_domain.plans import Plan
 
-# The reconciler says itself what would be done, unless this condition says why it does not know.
+# The reconciler says itself what would be done, unless one of these says why it does not know.
 _NOT_LOOKED_AT = Condition("DryRun", "True", "NotLookedAt", "the cloud is not read yet")
+_CANNOT_TELL = "CannotTell"
+_SHOWN = 3  # changes, and addresses, named in one message
 
 
 def for_dry_run(observed: Observed, plan: Plan[Action]) -> Plan[Action]:
@@ -29,12 +33,13 @@ def for_dry_run(observed: Observed, plan: Plan[Action]) -> Plan[Action]:
         if allocation.problem
         else conditions(allocation, records, observed.label_errors)
     )
-    if any(record.phase is Phase.PENDING and not record.reason for record in records):
-        said = (*said, _NOT_LOOKED_AT)
+    said = (*said, *workload_conditions(observed))
+    if unknown := _unknown(observed, plan, records):
+        said = (*said, unknown)
     return replace(
         plan,
         reason=reasons.DRY_RUN.name,
-        status=AllocationStatus.of(allocation, said, records, sum(map(serves, records))),
+        status=AllocationStatus.of(allocation, said, records, count_bound(records)),
         assumes=node_names(records),
     )
 
@@ -54,3 +59,32 @@ def _records(
         else record
         for record in planned
     )
+
+
+def _unknown(
+    observed: Observed, plan: Plan[Action], records: tuple[AddressRecord, ...]
+) -> Condition | None:
+    """Why it is unknown what would be done; ``None`` = it is known.
+
+    Unknown is never nothing: what was not read may be anywhere.
+    """
+    asked = [ip for record in records if (ip := record.ip) in observed.cloud_states]
+    states = {ip: observed.cloud_states[ip] for ip in asked}
+    unread = [f"{ip}: {state.message}" for ip, state in states.items() if isinstance(state, Unread)]
+    if not unread:
+        awaited = any(isinstance(state, Awaited) for state in states.values())
+        return _NOT_LOOKED_AT if awaited and not _changes(plan) else None
+    message = f"cannot tell what would be done about {_some(unread)}"
+    if changes := _changes(plan):
+        message = f"would {_some(changes)}; {message}"
+    return Condition("DryRun", "True", _CANNOT_TELL, message)
+
+
+def _changes(plan: Plan[Action]) -> list[str]:
+    """What the plan would change, in words."""
+    return [str(action) for action in plan.actions if not getattr(action, "reads_only", False)]
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return "; ".join(texts[:_SHOWN]) + more

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from moorage_core.actions import LabelNode, UnlabelNode
-from moorage_core.model import AddressRecord, Observed, Phase
+from moorage_core.model import Absent, AddressRecord, Observed, Phase, Present
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
+from moorage_provider.protocol import MachineHolder
 
 READY_LABEL = "ip.ready"  # the first version's; workloads select on it
 IP_LABEL = "moorage.dev/ip"
@@ -19,7 +22,8 @@ def label_changes(
 ) -> tuple[LabelNode | UnlabelNode, ...]:
     """The label changes that make every node's labels right, removals first.
 
-    Nodes of addresses that are unknown are left as they are.
+    Nodes of addresses that are unknown are left as they are, and so is the node that an address is
+    still on while it is being moved: that one loses its labels when the target was found fit.
     """
     wanted: dict[str, str] = {}
     untouched: set[str] = set()
@@ -34,6 +38,8 @@ def label_changes(
             wanted.setdefault(node.name, record.ip)
         elif record.phase is Phase.UNKNOWN:
             untouched.add(node.name)
+    for record in records:
+        untouched.update(_left_last(observed, record))
     unlabel = [
         UnlabelNode(node)
         for node in _labelled(observed)
@@ -45,6 +51,33 @@ def label_changes(
         if not _is_labelled_for(observed.nodes[name], ip, observed.allocation.uid)
     ]
     return (*unlabel, *label)
+
+
+def _left_last(observed: Observed, record: AddressRecord) -> Iterable[str]:
+    """The node that an address which is on its way has not verifiably left."""
+    if record.phase in _THERE or record.phase is Phase.RELEASING:
+        return ()
+    cloud_state = observed.cloud_states.get(record.ip)
+    if isinstance(cloud_state, Present):
+        holder = cloud_state.address.holder
+        # Beside the node's own address it leads nobody there: the labels say so at once.
+        if not isinstance(holder, MachineHolder) or holder.misplaced:
+            return ()
+        name = observed.by_machine.get(holder.machine_id)
+        return (name,) if name else ()
+    if isinstance(cloud_state, Absent):
+        return ()
+    return (record.previous.name,) if record.previous else ()
+
+
+def is_labelled(observed: Observed, record: AddressRecord) -> bool:
+    """Whether the record's node says that this very address is there, or an older allocation's."""
+    node = observed.nodes.get(record.node_ref.name) if record.node_ref else None
+    if node is None or record.node_ref is None or node.uid != record.node_ref.uid:
+        return False
+    if node.name in observed.outranked:
+        return label_ready(node)
+    return _is_labelled_for(node, record.ip, observed.allocation.uid)
 
 
 def label_ready(node: Node) -> bool:

@@ -11,6 +11,11 @@ from moorage_core.model import AddressRecord, Mutation, Outcome, Phase
 from moorage_domain.reasons import Reason
 from moorage_provider import errors
 
+
+class HolderLeftAlone(errors.Unsupported):
+    """The machine that holds the address belongs to another cluster, and the policy spares it."""
+
+
 # The first class that fits names the reason.
 _REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (
     (errors.Throttled, reasons.THROTTLED),
@@ -19,6 +24,7 @@ _REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (
     (errors.Denied, reasons.DENIED),
     (errors.CredentialsRejected, reasons.CREDENTIALS),
     (errors.QuotaExceeded, reasons.QUOTA),
+    (HolderLeftAlone, reasons.FOREIGN),
     (errors.Unsupported, reasons.UNSUPPORTED),
     (errors.InUse, reasons.UNFIT),
     (errors.MachineUnfit, reasons.UNFIT),
@@ -30,16 +36,27 @@ _REASONS: tuple[tuple[type[errors.CloudError], Reason], ...] = (
 )
 
 # Nothing about the node will make these succeed; the account's owner has to act.
-_REFUSED = (errors.Denied, errors.CredentialsRejected, errors.QuotaExceeded, errors.Unsupported)
+REFUSED = (errors.Denied, errors.CredentialsRejected, errors.QuotaExceeded, errors.Unsupported)
 
 # A node with such an error cannot get an address of its own again.
 _NEVER_RESTORED = (errors.MachineNotFound, errors.Unsupported)
+
+# The same with every node: they are about the account, the address, or the whole cloud.
+_OF_NO_TARGET = (
+    errors.Throttled,
+    errors.Denied,
+    errors.CredentialsRejected,
+    errors.QuotaExceeded,
+    errors.InvalidOptions,
+    errors.AddressNotFound,
+    HolderLeftAlone,
+)
 
 # The node is the trouble: it is avoided for a while and the next one is tried at once.
 NODE_AT_FAULT = (errors.MachineUnfit, errors.MachineNotFound, errors.InUse)
 
 
-_HAVE_A_CHOICE = frozenset({Mutation.PREPARE, Mutation.ATTACH, Mutation.MOVE})
+HAVE_A_CHOICE = frozenset({Mutation.PREPARE, Mutation.ATTACH, Mutation.MOVE})
 
 
 def reason_for(error: errors.CloudError) -> Reason:
@@ -50,6 +67,11 @@ def reason_for(error: errors.CloudError) -> Reason:
 def node_at_fault(error: errors.CloudError) -> bool:
     """Whether another node may succeed; that is assumed of a late failure without a name, too."""
     return isinstance(error, NODE_AT_FAULT) or type(error) is errors.CloudError
+
+
+def of_one_target(error: errors.CloudError) -> bool:
+    """Whether an error may be about this target alone, such as a machine nobody understands."""
+    return not isinstance(error, _OF_NO_TARGET)
 
 
 def record_outcome(record: AddressRecord, outcome: Outcome | None, now: float) -> AddressRecord:
@@ -65,10 +87,13 @@ def record_outcome(record: AddressRecord, outcome: Outcome | None, now: float) -
         return _will_strip(record, outcome, now)
     match outcome.mutation:
         case Mutation.PREPARE:
-            return settle(record, now, operation=f"prepared/{outcome.node_uid}", attempts=0)
+            operation = f"prepared/{outcome.node_uid}"
+            return settle(record, now, operation=operation, attempts=0, last_failure="")
         case _:
             message = "the cloud accepted the change; waiting until it shows it"
-            shown = settle(record, now, phase=Phase.VERIFYING, attempts=0, message=message)
+            shown = settle(
+                record, now, phase=Phase.VERIFYING, message=message, attempts=0, last_failure=""
+            )
             return replace(shown, reason=reasons.VERIFYING.name, since=float(int(now)))
 
 
@@ -83,7 +108,8 @@ def _will_strip(record: AddressRecord, outcome: Outcome, now: float) -> AddressR
 def _restored(record: AddressRecord, outcome: Outcome, now: float) -> AddressRecord:
     """The node has a public address of its own again, or can never have one, or not yet."""
     restored = outcome.error is None or isinstance(outcome.error, _NEVER_RESTORED)
-    if record.phase is Phase.RELEASING and isinstance(outcome.error, _REFUSED):
+    told = record.reason == reasons.NODE_NOT_RESTORED.name
+    if record.phase is Phase.RELEASING and told and isinstance(outcome.error, REFUSED):
         # Only people can mend it, and nothing else keeps the address from being let go.
         restored = True
     restore_pending = tuple(
@@ -99,14 +125,15 @@ def _failed(
     record: AddressRecord, outcome: Outcome, error: errors.CloudError, now: float
 ) -> AddressRecord:
     # Another node can be tried at once; what concerns one node only has to wait for it.
-    elsewhere = node_at_fault(error) and outcome.mutation in _HAVE_A_CHOICE
+    elsewhere = node_at_fault(error) and outcome.mutation in HAVE_A_CHOICE
     next_attempt = 0.0 if elsewhere else float(math.ceil(now + outcome.retry_in))
     return settle(
         record,
         now,
-        phase=Phase.BLOCKED if isinstance(error, _REFUSED) else record.phase,
+        phase=Phase.BLOCKED if isinstance(error, REFUSED) else record.phase,
         reason=reason_for(error).name,
         message=error.message,
         attempts=record.attempts + 1,
+        last_failure=error.message,
         next_attempt=next_attempt,
     )

@@ -13,7 +13,7 @@ from moorage_core.decide.address import (
 )
 from moorage_core.decide.begin import begin_detach
 from moorage_core.decide.case import Case, Foreign, Nobody, Step, changed
-from moorage_core.decide.restore import pending_restores, restore
+from moorage_core.decide.restore import pending_restores, refused_restores, restore
 from moorage_core.model import Absent, Mutation, Phase, Unread
 from moorage_domain.plans import first_match
 
@@ -41,8 +41,9 @@ def wait_while_unread(case: Case) -> Step | None:
     if not isinstance(case.cloud_state, Unread):
         return None
     message = (
-        f"cannot release yet: {case.cloud_state.message}; to let go without the cloud, annotate"
-        " with moorage.dev/force-release=true"
+        f"cannot release yet: {case.cloud_state.message}; to leave it where it is and let the"
+        " object go: kubectl annotate netipallocation"
+        f" {case.observed.allocation.name} moorage.dev/force-release=true"
     )
     return Step(changed(case, case.cloud_state.reason, message, phase=Phase.RELEASING))
 
@@ -70,11 +71,26 @@ def wait_for_what_may_still_come(case: Case) -> Step | None:
 def restore_first(case: Case) -> Step | None:
     """Nodes that the address has left get a public address of their own before it is forgotten."""
     stays = case.observed.allocation.retain or isinstance(case.holder, Nobody | Foreign)
-    if not stays or not pending_restores(case):
+    # A node that another allocation has given an address is not waited for.
+    pending = [
+        node_ref
+        for node_ref in pending_restores(case)
+        if not case.targets.has_other(node_ref, case.record.ip)
+    ]
+    if not stays or not pending:
         return None
-    names = ", ".join(node_ref.name for node_ref in pending_restores(case))
+    names = ", ".join(node_ref.name for node_ref in pending)
     message = f"still to get a public address of its own again: {names}"
-    return restore(case, Step(changed(case, reasons.COMPENSATING, message, phase=Phase.RELEASING)))
+    refused = refused_restores(case)
+    # What may still come was waited for, so nothing of an older operation counts any more.
+    record = changed(
+        case,
+        reasons.NODE_NOT_RESTORED if refused else reasons.COMPENSATING,
+        refused or message,
+        phase=Phase.RELEASING,
+        operation="",
+    )
+    return restore(case, Step(record))
 
 
 def retain_when_all_restored(case: Case) -> Step | None:

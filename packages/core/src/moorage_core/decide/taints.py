@@ -15,7 +15,7 @@ def settled(observed: Observed, records: tuple[AddressRecord, ...]) -> tuple[Rem
         for record in records
         if record.node_ref and record.phase is Phase.BOUND and _is_shown(observed, record)
     )
-    return tuple(RemoveTaint(node, key) for node in nodes if node and key in node.taints)
+    return tuple(RemoveTaint(node, key) for node in nodes if node and key in node.taint_keys)
 
 
 def _is_shown(observed: Observed, record: AddressRecord) -> bool:

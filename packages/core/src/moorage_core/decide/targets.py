@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from moorage_core import reasons
-from moorage_core.model import AddressRecord, Allocation, Observed
-from moorage_domain.nodes import Node
+from moorage_core.decide.free_nodes import FreeNodes, why_no_pods, zone_of
+from moorage_core.decide.mass_failure import mass_failure
+from moorage_core.model import AddressRecord, Allocation, NodeReference, Observed
+from moorage_domain.nodes import EXCLUDE_LABEL, Node
 from moorage_domain.reasons import Reason
+from moorage_domain.scheduling import FORBIDDING
 
-# Below three nodes a single failure is already the majority, so no conclusion can be drawn from it.
-SMALLEST_POOL_THAT_CAN_FREEZE = 3
-# Failures within this time may have one cause.
-TOGETHER_SECONDS = 300.0
+HOLDS = "hold an address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,13 @@ def stands_for_machine(
         return candidates[0]
     placed = {record.node_ref.uid for record in records if record.node_ref}
 
-    def rank(node: Node) -> tuple[bool, bool, bool, bool, str]:
-        usable = not (node.unschedulable or node.leaving)
-        return node.ready, in_pool(node, allocation), usable, node.uid in placed, node.name
+    def rank(node: Node) -> tuple[bool | str, ...]:
+        stays = not (node.leaving or _emptied(node, allocation))
+        usable = not _starting(node, allocation)
+        # Whatever the workload tolerates.
+        bare = not any(taint.effect in FORBIDDING for taint in node.taints)
+        placed_here = node.uid in placed
+        return node.ready, in_pool(node, allocation), stays, placed_here, usable, bare, node.name
 
     return max(candidates, key=rank)
 
@@ -68,11 +73,32 @@ def why_leave(node: Node, observed: Observed) -> Leave | None:
     if not node.ready and not patience(node, observed):
         message = f"node {node.name} is NotReady for {allocation.not_ready_after:.0f} s or longer"
         return Leave(reasons.NODE_NOT_READY, message, gentle=False)
+    why = _emptied(node, allocation) or ("" if in_pool(node, allocation) else "not in the pool")
+    return Leave(reasons.DRAINED, f"node {node.name} is {why}", gentle=True) if why else None
+
+
+def _emptied(node: Node, allocation: Allocation) -> str:
+    """Why a node is being emptied with patience, for people; ``""`` = it is not."""
+    if node.deleting:
+        return "being deleted"
+    if node.draining:
+        return f"tainted {node.draining}"
     if node.unschedulable:
-        return Leave(reasons.DRAINED, f"node {node.name} is cordoned", gentle=True)
-    if not in_pool(node, allocation):
-        return Leave(reasons.DRAINED, f"node {node.name} is not in the pool", gentle=True)
-    return None
+        return "cordoned"
+    excluded = node.excluded and not allocation.ignore_exclude_label
+    return f"excluded by the label {EXCLUDE_LABEL}" if excluded else ""
+
+
+def _starting(node: Node, allocation: Allocation) -> str:
+    """Why a Ready node is not usable yet, for people; ``""`` = it is.
+
+    What such a node has it keeps: some agents put their taint back whenever they restart.
+    """
+    if node.network_unavailable:
+        return "without a network (condition NetworkUnavailable)"
+    # The settled taint waits for the address itself.
+    keys = (key for key in node.starting if key != allocation.settled_taint)
+    return f"starting up (tainted {key})" if (key := next(keys, "")) else ""
 
 
 def patience(node: Node, observed: Observed) -> float:
@@ -83,69 +109,133 @@ def patience(node: Node, observed: Observed) -> float:
     return max(0.0, since + observed.allocation.not_ready_after - observed.uptime)
 
 
+def until_due(record: AddressRecord, observed: Observed) -> float | None:
+    """Seconds until the address has to leave its node, 0 = now, ``None`` = it may stay.
+
+    As far as it can be told without the cloud; whether its pods have left does not count.
+    """
+    node_ref = record.node_ref
+    if node_ref is None:
+        return None
+    if record.operation:
+        return 0.0
+    node = observed.nodes.get(node_ref.name)
+    if node is None or node.uid != node_ref.uid:
+        since = observed.gone_since.get(node_ref.uid, observed.uptime)
+        return max(0.0, since + observed.allocation.gone_after - observed.uptime)
+    return 0.0 if why_leave(node, observed) else patience(node, observed) or None
+
+
 class Targets:
     """The free nodes of the pool, handed out one by one; none twice within one decision."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
         self._assumed: dict[str, str] = {}
+        self._nodes_of: dict[str, list[str]] = {}
+        self._zones: Counter[str] = Counter()
+        """In how many nodes of each zone the allocation's addresses are, or will be."""
 
     def assume(self, node_name: str, ip: str) -> None:
         """Remember that a node holds, or will hold, an address."""
-        self._assumed.setdefault(node_name, ip)
+        if node_name not in self._assumed:
+            self._assumed[node_name] = ip
+            self._nodes_of.setdefault(ip, []).append(node_name)
+            self._zones[zone_of(node_name, self._observed.nodes)] += 1
 
     def pick(self, record: AddressRecord) -> Node | None:
-        """The node this address gets: the one already chosen if it can, else the first free."""
-        avoided = self._observed.avoided.get(record.ip, {})
-        for node in self._candidates(record):
-            if avoided.get(node.uid, 0.0) > self._observed.uptime:
-                continue
-            if self._must_restore_first(node, record):
-                continue
-            self._assumed[node.name] = record.ip
-            self._free.pop(node.name, None)
-            return node
-        return None
+        """The node this address gets: the one already chosen if it can, else the best free one."""
+        node = self._best(record)
+        if node is not None:
+            self.assume(node.name, record.ip)
+            self._free.take(node.name)
+        return node
+
+    def has_better(self, record: AddressRecord, node: Node) -> bool:
+        """Whether a node has failed the address again and again, and another one can have it."""
+        doubtful = self._observed.doubtful.get(record.ip, {})
+        if doubtful.get(node.uid, 0.0) <= self._observed.uptime:
+            return False
+        best = self._best(record)
+        return best is not None and best.uid != node.uid
+
+    def has_other(self, node_ref: NodeReference, ip: str) -> bool:
+        """Whether a node holds, or is given, another address than this one."""
+        node = self._observed.nodes.get(node_ref.name)
+        same = node is not None and node.provider_id == node_ref.provider_id
+        return same and self._has(node_ref.name) not in ("", ip)
 
     def can_use(self, node: Node) -> bool:
-        """Whether an address may come to this node.
+        """Whether this node may have an address, if it was chosen before.
 
         Two Node objects may be one machine. Only that one may which stands for it: by the other,
         the machine would be given a second address, or its own again, for ever.
         """
+        return in_pool(node, self._observed.allocation) and not self._why_unusable(node)
+
+    def why_not(self, node: Node, record: AddressRecord) -> str:
+        """Why this address cannot come to a node of the pool, for people; ``""`` = it can."""
+        if why := self._why_unusable(node):
+            return why
+        if self._has(node.name) not in ("", record.ip):
+            return HOLDS
+        if self._observed.avoided.get(record.ip, {}).get(node.uid, 0.0) > self._observed.uptime:
+            return "refused it lately"
+        if why := self._why_not_new(node):
+            return why
+        if self._must_restore_first(node, record):
+            return "first to get a public address of its own again"
+        return "" if node.name in self._free else HOLDS
+
+    @cached_property
+    def pool(self) -> tuple[Node, ...]:
+        """The nodes that the allocation names, usable or not."""
+        allocation = self._observed.allocation
+        return tuple(n for n in self._observed.nodes.values() if in_pool(n, allocation))
+
+    def _why_unusable(self, node: Node) -> str:
+        """What keeps any address from coming to a node, for people; ``""`` = nothing."""
         observed = self._observed
-        return (
-            node.ready
-            and not node.unschedulable
-            and not node.leaving
-            and observed.by_machine.get(observed.machine_of.get(node.provider_id, "")) == node.name
-            and in_pool(node, observed.allocation)
-        )
+        if not node.unremarkable and (why := self._why_unfit(node)):
+            return why
+        standing_for = observed.by_machine.get(observed.machine_of.get(node.provider_id, ""))
+        if standing_for is None:
+            return "without a machine in this cloud"
+        return "" if standing_for == node.name else f"the same machine as {standing_for}"
+
+    def _why_unfit(self, node: Node) -> str:
+        """What of the node itself keeps any address away, for people; ``""`` = nothing."""
+        if not node.ready:
+            return "NotReady"
+        if node.leaving:
+            return f"tainted {node.leaving}"
+        return _emptied(node, self._observed.allocation)
+
+    def _why_not_new(self, node: Node) -> str:
+        """What keeps an address from a usable node that was not chosen before, for people."""
+        pods = self._observed.pods_go
+        if node.unremarkable and (pods is None or pods.everywhere):
+            return ""
+        return _starting(node, self._observed.allocation) or why_no_pods(node, self._observed)
 
     @cached_property
     def mass_not_ready(self) -> str:
-        """Why the pool's lost nodes are not believed, in plain words; ``""`` = they are.
+        """Why the pool's lost nodes are not believed, in plain words; ``""`` = they are."""
+        return mass_failure(self._observed, self.pool)
 
-        Only what went down together counts: a node that has been broken for days says nothing
-        about the next one. A deleted Node object counts no longer than it may take to come back.
-        """
-        observed = self._observed
-        pool = [node for node in observed.nodes.values() if in_pool(node, observed.allocation)]
-        since = [
-            observed.not_ready_since.get(node.uid, observed.uptime)
-            for node in pool
-            if not node.ready
-        ]
-        # Whether or not a move has begun: else its beginning would end the freeze, and so on.
-        node_refs = (node_ref for r in observed.records for node_ref in (r.node_ref, r.previous))
-        uids = {node_ref.uid for node_ref in node_refs if node_ref} & observed.gone_since.keys()
-        gone = [observed.gone_since[uid] for uid in uids]
-        lately = observed.uptime - observed.allocation.gone_after - TOGETHER_SECONDS
-        recent = [moment for moment in gone if moment > lately]
-        down, size = _most_together(since + recent), len(pool) + len(recent)
-        if size < SMALLEST_POOL_THAT_CAN_FREEZE or down * 2 <= size:
-            return ""
-        return f"{down} of {size} nodes of the pool are NotReady or gone at once; nothing moves"
+    def _best(self, record: AddressRecord) -> Node | None:
+        """The first node that has not failed the address; else the first of those that may."""
+        now = self._observed.uptime
+        avoided = self._observed.avoided.get(record.ip, {})
+        doubtful = self._observed.doubtful.get(record.ip, {})
+        last_resort: Node | None = None
+        for node in self._candidates(record):
+            if avoided.get(node.uid, 0.0) > now or self._must_restore_first(node, record):
+                continue
+            if doubtful.get(node.uid, 0.0) <= now:
+                return node
+            last_resort = last_resort or node
+        return last_resort
 
     def _candidates(self, record: AddressRecord) -> Iterator[Node]:
         node_ref = record.node_ref
@@ -153,7 +243,8 @@ class Targets:
         same = node_ref and chosen and chosen.uid == node_ref.uid
         if same and chosen and self._has(chosen.name) in ("", record.ip):
             yield from filter(self.can_use, (chosen,))
-        yield from self._free.values()
+        own = (zone_of(name, self._observed.nodes) for name in self._nodes_of.get(record.ip, ()))
+        yield from self._free.best_first(self._zones - Counter(own))
 
     def _has(self, node_name: str) -> str:
         """The address that a node holds or is given, or whose allocation has it; ``""`` = free."""
@@ -162,8 +253,11 @@ class Targets:
     def _must_restore_first(self, node: Node, record: AddressRecord) -> bool:
         """Whether the node gave its own address up for another one, which has left it.
 
-        Until it has its own again no other address goes there: that would hide the restore.
+        Until it has its own again no other address goes there: that would hide the restore. Where
+        the cloud refuses it one before people act, it is a node like any other meanwhile.
         """
+        if any(node.uid in refused for refused in self._observed.restore_refused.values()):
+            return False
         if node.provider_id in self._observed.restore_pending_elsewhere:
             return True
         return self._restores_pending.get(self._machine(node.provider_id), record.ip) != record.ip
@@ -184,28 +278,16 @@ class Targets:
         return self._observed.machine_of.get(provider_id, "")
 
     @cached_property
-    def _free(self) -> dict[str, Node]:
-        """The usable nodes nobody has, by name, in order; each leaves when it is given away."""
-        nodes = self._observed.nodes
+    def _free(self) -> FreeNodes:
+        """The usable nodes nobody has; each leaves when it is given away."""
+        nodes, machine_of = self._observed.nodes, self._observed.machine_of
         free = (node for node in filter(self.can_use, nodes.values()) if not self._has(node.name))
         # Another object of the same machine may stand for it in another allocation.
-        machines = {self._observed.machine_of.get(node.provider_id) for node in self._taken_nodes}
-        alone = [n for n in free if self._observed.machine_of[n.provider_id] not in machines]
-        return {node.name: node for node in sorted(alone, key=lambda node: node.name)}
+        machines = {machine_of.get(node.provider_id) for node in self._taken_nodes}
+        alone = (node for node in free if machine_of[node.provider_id] not in machines)
+        return FreeNodes((n for n in alone if not self._why_not_new(n)), self._observed)
 
     @property
     def _taken_nodes(self) -> Iterator[Node]:
         """Nodes that hold or are given an address."""
         return (node for node in self._observed.nodes.values() if self._has(node.name))
-
-
-def _most_together(moments: list[float]) -> int:
-    """How many of these moments lie within the time that counts as together, at most."""
-    moments = sorted(moments)
-    return max(
-        (
-            sum(1 for other in moments[index:] if other - first <= TOGETHER_SECONDS)
-            for index, first in enumerate(moments)
-        ),
-        default=0,
-    )

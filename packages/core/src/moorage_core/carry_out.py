@@ -1,0 +1,235 @@
+"""How one mutation is made: the target is read, found fit and changed, and the end awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from moorage_core.actions import Mutate
+from moorage_core.decide.begin import attach_next
+from moorage_core.decide.outcomes import HolderLeftAlone
+from moorage_core.model import Mutation
+from moorage_provider import errors
+from moorage_provider.protocol import (
+    CloudAddress,
+    Machine,
+    MachineHolder,
+    PendingMutation,
+    Provider,
+)
+
+POLL_SECONDS = 0.5
+_POLL_DEADLINE = 300.0
+# So long a cloud may show a holder from whom it has taken the address.
+_FREE_DEADLINE = 30.0
+
+
+def _nobody_listens(_mutate: Mutate, _handle: str) -> None:
+    """What is done with a handle by default."""
+
+
+async def go_ahead(_mutate: Mutate) -> None:
+    """What is done before a step by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Who has a say while a mutation is made.
+
+    Attributes:
+        accepted: gets the handle of a mutation that goes on in the cloud.
+        leaving: awaited once the target of a move was found fit, right before the address leaves;
+            what it raises stops the move.
+        attaching: awaited between the two steps of a move; gets the second one.
+    """
+
+    accepted: Callable[[Mutate, str], None] = _nobody_listens
+    leaving: Callable[[Mutate], Awaitable[None]] = go_ahead
+    attaching: Callable[[Mutate], Awaitable[None]] = go_ahead
+
+
+class Carrying:
+    """One mutation being made, with all its steps.
+
+    Where a cloud has no call that moves an address, a move is two: taken off its holder, given to
+    its new node. The intention of both is stored before the first, so the second follows at once:
+    between them nobody has the address, and nothing else is waited for.
+
+    Attributes:
+        step: what is asked of the cloud now; what fails is this.
+    """
+
+    def __init__(
+        self, provider: Provider, mutate: Mutate, hooks: Hooks, poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        self.step = mutate
+        self._provider = provider
+        self._hooks = hooks
+        self._poll_seconds = poll_seconds
+
+    async def run(self) -> bool:
+        """Make it to its end; see :func:`carry_out`."""
+        if is_of_two_steps(self._provider, self.step) and not await self._take_off(self.step):
+            return False
+        return await carry_out(self._provider, self.step, self._hooks, self._poll_seconds)
+
+    async def _take_off(self, move: Mutate) -> bool:
+        provider, hooks, poll_seconds = self._provider, self._hooks, self._poll_seconds
+        if not move.handle and _must_record_first(move, await _find_fit(provider, move)):
+            return False
+        # What fails from here on is no fault of the target.
+        self.step = replace(move, mutation=Mutation.DETACH)
+        if not move.handle:
+            await hooks.leaving(move)
+        await carry_out(provider, self.step, hooks, poll_seconds)
+        address = await _until_free(provider, move, poll_seconds)
+        self.step = attach_next(move, address)
+        await hooks.attaching(self.step)
+        return True
+
+
+def is_of_two_steps(provider: Provider, mutate: Mutate) -> bool:
+    """Whether it is a move that takes two calls."""
+    return mutate.mutation is Mutation.MOVE and not provider.capabilities.moves_in_one_call
+
+
+async def carry_out(
+    provider: Provider,
+    mutate: Mutate,
+    hooks: Hooks = Hooks(),
+    poll_seconds: float = POLL_SECONDS,
+) -> bool:
+    """Read the target, make sure it fits, change it, and wait until the cloud says it is done.
+
+    ``False``: nothing was changed, because the target has an ephemeral public address and
+    ``may_strip`` is not set.
+    """
+    operation = PendingMutation(mutate.handle, done=False)
+    if not mutate.handle:
+        begun = await _begin(provider, mutate, hooks)
+        if begun is None:
+            return False
+        operation = begun
+        if not operation.done:
+            hooks.accepted(mutate, operation.handle)
+    await _finish(provider, operation, poll_seconds)
+    if mutate.mutation is Mutation.RESTORE:
+        await _refuse_unpaid(provider, mutate)
+    return True
+
+
+async def _begin(provider: Provider, mutate: Mutate, hooks: Hooks) -> PendingMutation | None:
+    """Ask for it; ``None`` = an ephemeral address is in the way, which is not written down yet."""
+    if mutate.mutation is Mutation.DETACH:
+        return await provider.detach(mutate.address, mutate.request_id)
+    machine = await _find_fit(provider, mutate)
+    if mutate.mutation is Mutation.RESTORE:
+        has_one = bool(machine.public_ip)
+        return PendingMutation() if has_one else await provider.restore(machine, mutate.request_id)
+    if _must_record_first(mutate, machine):
+        return None
+    if mutate.mutation is Mutation.MOVE:
+        await hooks.leaving(mutate)
+    return await _call(provider, mutate, machine)
+
+
+async def _find_fit(provider: Provider, mutate: Mutate) -> Machine:
+    """The target as it is now; raises where it cannot have the address, or nobody may take it."""
+    if mutate.only_unmanaged:
+        await _refuse_managed_holder(provider, mutate)
+    machine = await provider.machine(mutate.machine_id)
+    if mutate.mutation is not Mutation.RESTORE:
+        _refuse_unfit(provider, mutate, machine)
+    return machine
+
+
+def _must_record_first(mutate: Mutate, machine: Machine) -> bool:
+    """Whether the target has an address of its own of which the status does not say it is taken.
+
+    Where it is not taken first, the reserved one replaces it, and a cloud lends one again at best.
+    """
+    ephemeral = machine.public_ip and not machine.public_ip_reserved
+    return bool(ephemeral) and not mutate.may_strip
+
+
+async def _until_free(provider: Provider, move: Mutate, poll_seconds: float) -> CloudAddress:
+    """The address as the cloud shows it once its old holder has it no more.
+
+    Raises ``Stale`` where somebody else has it, or the old holder for too long.
+    """
+    deadline = time.monotonic() + _FREE_DEADLINE
+    while True:
+        address = (await provider.snapshot([move.ip])).get(move.ip)
+        if address is None:
+            raise errors.AddressNotFound(f"{move.ip} vanished while it was moved")
+        holder = address.holder
+        if holder is None or _is_on(address, move.machine_id):
+            return address
+        if holder != move.address.holder or time.monotonic() > deadline:
+            raise errors.Stale(f"{move.ip} has another holder than nobody after it was taken off")
+        await asyncio.sleep(poll_seconds)
+
+
+def _is_on(address: CloudAddress, machine_id: str) -> bool:
+    holder = address.holder
+    on_it = isinstance(holder, MachineHolder) and holder.machine_id == machine_id
+    return on_it and isinstance(holder, MachineHolder) and not holder.misplaced
+
+
+async def _call(provider: Provider, mutate: Mutate, machine: Machine) -> PendingMutation:
+    match mutate.mutation:
+        case Mutation.PREPARE:
+            return await provider.prepare(mutate.address, machine, mutate.request_id)
+        case Mutation.ATTACH:
+            return await provider.attach(mutate.address, machine, mutate.request_id)
+        case Mutation.MOVE:
+            return await provider.move(mutate.address, machine, mutate.request_id)
+        case Mutation.RESTORE:
+            return await provider.restore(machine, mutate.request_id)
+        case Mutation.DETACH:
+            return await provider.detach(mutate.address, mutate.request_id)
+
+
+async def _refuse_unpaid(provider: Provider, mutate: Mutate) -> None:
+    """A node that has the address it gave its own up for was not restored; that stays pending.
+
+    An attach whose answer was lost may come true even while the restore is under way.
+    """
+    machine = await provider.machine(mutate.machine_id)
+    if machine.public_ip == mutate.ip:
+        raise errors.Stale(f"{mutate.ip} came to machine {machine.machine_id} after all")
+
+
+def _refuse_unfit(provider: Provider, mutate: Mutate, machine: Machine) -> None:
+    """Before any interface is touched: a target that cannot work costs nobody anything."""
+    if not machine.running:
+        raise errors.MachineUnfit(f"machine {machine.machine_id} is not running")
+    if machine.public_ip_reserved and machine.public_ip != mutate.ip:
+        raise errors.MachineUnfit(
+            f"machine {machine.machine_id} already holds the reserved address {machine.public_ip}"
+        )
+    if refusal := provider.check(mutate.address, machine):
+        raise errors.MachineUnfit(refusal)
+
+
+async def _refuse_managed_holder(provider: Provider, mutate: Mutate) -> None:
+    holder = mutate.address.holder
+    if not isinstance(holder, MachineHolder):
+        return
+    machine = await provider.machine(holder.machine_id)
+    if machine.cluster:
+        raise HolderLeftAlone(
+            f"machine {machine.machine_id} holds {mutate.ip} and belongs to cluster"
+            f" {machine.cluster}; spec.foreignPolicy IfUnmanaged leaves it alone"
+        )
+
+
+async def _finish(provider: Provider, operation: PendingMutation, poll_seconds: float) -> None:
+    deadline = time.monotonic() + _POLL_DEADLINE
+    while not operation.done:
+        if time.monotonic() > deadline:
+            raise errors.Unavailable(f"operation {operation.handle} is not done yet")
+        await asyncio.sleep(poll_seconds)
+        operation = await provider.poll(operation.handle)

@@ -1,0 +1,61 @@
+"""Words that several messages share, as a person would put them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from moorage_core.model import Allocation, Mutation
+
+_SHOWN = 3
+"""Names in one message; of more only the number is told."""
+_DOING = {"clear": "clearing", "give": "giving", "move": "moving", "take": "taking"}
+
+
+def doing(mutation: Mutation, target: str, source: str = "") -> str:
+    """What is being done with an address named before, as in "moving it to node n2"."""
+    verb, _, rest = task(mutation, "it", target, source).partition(" ")
+    return f"{_DOING[verb]} {rest}"
+
+
+def task(mutation: Mutation, ip: str, target: str, source: str = "") -> str:
+    """What is to be done, as in "move 203.0.113.10 from node n1 to node n2".
+
+    ``target`` is the node that the address comes to, or comes off; or that gets its own again.
+    ``source`` is the one that has the address, ``""`` = nobody, or it matters to nobody.
+    """
+    match mutation:
+        case Mutation.PREPARE:
+            return f"clear the interface of node {target} for {ip}"
+        case Mutation.ATTACH:
+            return f"give {ip} to node {target}"
+        case Mutation.MOVE:
+            origin = f" from node {source}" if source not in ("", target) else ""
+            return f"move {ip}{origin} to node {target}"
+        case Mutation.DETACH:
+            return f"take {ip} off {f'node {target}' if target else 'its node'}"
+        case Mutation.RESTORE:
+            return f"give node {target} a public address of its own again"
+
+
+def labels_of(selector: Iterable[tuple[str, str]]) -> str:
+    """Labels as in "disk=ssd,pool=edge"."""
+    return ",".join(f"{key}={value}" for key, value in selector)
+
+
+def pool_of(allocation: Allocation) -> str:
+    """The nodes an allocation names, as in "pool=edge in zone a"; ``""`` = every node."""
+    labels = labels_of(allocation.selector)
+    zones = ", ".join(sorted(allocation.zones))
+    kind = "zones" if len(allocation.zones) > 1 else "zone"
+    return " ".join(filter(None, (labels, f"in {kind} {zones}" if zones else "")))
+
+
+def nodes_that(names: Sequence[str], what: str) -> str:
+    """As in "n1, n2 cordoned", or "17 cordoned" where there are many."""
+    return f"{', '.join(names) if len(names) <= _SHOWN else len(names)} {what}"
+
+
+def addresses(ips: Sequence[str]) -> str:
+    """As in "203.0.113.1, 203.0.113.2, 203.0.113.3 and 9 more"."""
+    more = len(ips) - _SHOWN
+    return ", ".join(ips[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

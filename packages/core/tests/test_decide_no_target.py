@@ -1,0 +1,167 @@
+"""An address that no node can have: what people are told of it, counted as a scheduler would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core_builders import IP1, IP2, IP3, tainted
+from simulation import Simulation
+
+from moorage_core.model import ForeignPolicy, Phase
+from moorage_provider.errors import CloudError
+from moorage_testing.faults import Fault
+
+EDGE = (("pool", "edge"),)
+
+
+def edge(*names: str) -> Simulation:
+    """A pool of these nodes."""
+    simulation = Simulation()
+    for name in names:
+        simulation.add_node(name, labels={"pool": "edge"})
+    return simulation
+
+
+def message(simulation: Simulation, ip: str = IP1) -> str:
+    found = simulation.record("a", ip)
+    assert found.reason == "NoEligibleNode"
+    return found.message
+
+
+def condition(simulation: Simulation, kind: str) -> tuple[str, str]:
+    found = next(one for one in simulation.stored["a"].conditions if one.type == kind)
+    return found.status, found.reason
+
+
+def test_harm_23_nodes_are_counted_by_what_keeps_each_from_being_used() -> None:
+    simulation = edge("aws-1", "aws-2", "aws-3", "aws-5")
+    simulation.change_node("aws-2", ready=False)
+    simulation.change_node("aws-5", unschedulable=True)
+    simulation.allocate("a", IP1, IP2, IP3, selector=EDGE)
+    simulation.settle()
+    counts = "4 nodes match pool=edge, 0 free: 2 hold an address, aws-2 NotReady, aws-5 cordoned"
+    assert message(simulation, IP3) == counts
+    assert condition(simulation, "Ready") == ("False", "NoEligibleNode")
+    # A spare address that waits for a node is no trouble.
+    assert condition(simulation, "Degraded") == ("False", "Healthy")
+    assert f"Normal NoEligibleNode: {IP3}: {counts}" in simulation.events
+
+
+def test_harm_23_a_misspelt_selector_is_seen_at_once() -> None:
+    simulation = edge("aws-1")
+    simulation.allocate("a", IP1, selector=(("pool", "egde"),))
+    simulation.settle()
+    assert message(simulation) == "no node matches pool=egde"
+    simulation.allocate("a", IP1, selector=EDGE, zones=frozenset({"b", "a"}))
+    simulation.settle()
+    assert message(simulation) == "no node matches pool=edge in zones a, b"
+
+
+def test_harm_23_without_a_selector_every_node_counts() -> None:
+    simulation = Simulation()
+    simulation.allocate("a", IP1, selector=())
+    simulation.settle()
+    assert message(simulation) == "the cluster has no node"
+    simulation.add_node("n1", unschedulable=True)
+    simulation.settle()
+    assert message(simulation) == "1 node, 0 free: n1 cordoned"
+
+
+def test_harm_23_a_drained_node_that_still_has_it_is_named_with_the_reason_and_is_trouble() -> None:
+    simulation = edge("aws-1", "aws-2")
+    simulation.allocate("a", IP1, IP2, selector=EDGE)
+    simulation.settle()
+    simulation.change_node("aws-1", unschedulable=True)
+    simulation.settle()
+    told = (
+        "node aws-1 is cordoned, and it stays there: 2 nodes match pool=edge, 0 free:"
+        " 1 holds an address, aws-1 cordoned"
+    )
+    assert message(simulation) == told
+    found = simulation.record("a", IP1)
+    assert (found.phase, found.node_ref and found.node_ref.name) == (Phase.HOLDING, "aws-1")
+    assert condition(simulation, "Degraded") == ("True", "NoEligibleNode")
+    assert simulation.events[-1] == f"Warning NoEligibleNode: {IP1}: {told}"
+
+
+def test_harm_23_the_count_follows_the_nodes_and_is_no_new_event() -> None:
+    simulation = edge("n1")
+    simulation.allocate("a", IP1, IP2, selector=EDGE)
+    simulation.settle()
+    before = list(simulation.events)
+    simulation.add_node("n2", labels={"pool": "edge"}, ready=False)
+    simulation.settle()
+    found = message(simulation, IP2)
+    assert found == "2 nodes match pool=edge, 0 free: 1 holds an address, n2 NotReady"
+    assert simulation.events == before
+
+
+def test_harm_23_many_nodes_of_one_kind_are_a_number() -> None:
+    simulation = edge("n1", "n2", "n3", "n4", "n5", "n6", "n7")
+    for name in ("n1", "n2", "n3", "n4"):
+        simulation.change_node(name, unschedulable=True)
+    for name in ("n5", "n6"):
+        simulation.change_node(name, taints=tainted("karpenter.sh/disrupted"))
+    simulation.change_node("n7", provider_id="")
+    simulation.allocate("a", IP1, selector=EDGE)
+    simulation.settle()
+    assert message(simulation) == (
+        "7 nodes match pool=edge, 0 free: 4 cordoned, n5, n6 tainted karpenter.sh/disrupted,"
+        " n7 without a machine in this cloud"
+    )
+
+
+def test_harm_23_of_two_objects_of_one_machine_the_other_is_named() -> None:
+    simulation = edge("n1")
+    simulation.add_node("n0", labels={"pool": "edge"}, machine="vm-n1", ready=True)
+    simulation.allocate("a", IP1, IP2, selector=EDGE)
+    simulation.settle()
+    free = message(simulation, IP2)
+    assert free == (
+        "2 nodes match pool=edge, 0 free: 1 holds an address, n0 the same machine as n1"
+    )
+
+
+def test_harm_19_the_last_failure_is_told_once_and_nothing_else_is_left_over() -> None:
+    simulation = edge("n1", "n2")
+    for number in range(4):
+        simulation.cloud.faults.inject(Fault(op="attach", late_error=CloudError(f"no {number}")))
+    simulation.allocate("a", IP1, selector=EDGE)
+    simulation.work(30)
+    told = "2 nodes match pool=edge, 0 free: n1, n2 refused it lately; the last try failed: no 1"
+    assert message(simulation) == told
+    assert simulation.record("a", IP1).operation == ""
+    simulation.work(60)  # both are tried again, and refuse again
+    assert message(simulation).count("failed") == 1
+    assert message(simulation).endswith("; the last try failed: no 3")
+    attempts = [event for event in simulation.events if "giving" in event]
+    assert all(event.count("failed") <= 1 for event in attempts)
+
+
+def test_a_mutation_of_which_nobody_knows_the_end_is_remembered_as_long_as_it_may_count() -> None:
+    simulation = edge("n1")
+    simulation.allocate("a", IP1, selector=EDGE)
+    simulation.settle()
+    simulation.cloud.assign(IP1, None)
+    begun = replace(
+        simulation.record("a", IP1), phase=Phase.ATTACHING, operation="attach/r1",
+        since=simulation.now,
+    )  # fmt: skip
+    simulation.stored["a"].records = (begun,)
+    simulation.change_node("n1", unschedulable=True)
+    simulation.work(1)
+    assert simulation.record("a", IP1).operation == "attach/r1"
+    simulation.work(60)
+    assert simulation.record("a", IP1).operation == ""
+
+
+def test_what_a_stranger_has_and_no_node_can_take_is_said_so() -> None:
+    simulation = edge("n1")
+    simulation.change_node("n1", unschedulable=True)
+    simulation.cloud.add_machine("stranger")
+    simulation.allocate("a", IP1, selector=EDGE, foreign=ForeignPolicy.ALWAYS)
+    simulation.cloud.assign(IP1, "stranger")
+    simulation.settle()
+    assert message(simulation) == (
+        "machine stranger has it, and keeps it: 1 node matches pool=edge, 0 free: n1 cordoned"
+    )
