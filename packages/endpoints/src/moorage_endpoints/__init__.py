@@ -1,0 +1,1 @@
+"""Services whose endpoints are addresses of secondary networks."""

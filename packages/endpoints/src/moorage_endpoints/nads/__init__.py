@@ -1,0 +1,1 @@
+"""Net-attach-defs that do not vanish under the pods that use them."""
