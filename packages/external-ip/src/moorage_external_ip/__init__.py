@@ -1,0 +1,1 @@
+"""External addresses for Services on bare metal: from pools, shared, and placed on nodes."""

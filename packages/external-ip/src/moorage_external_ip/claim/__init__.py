@@ -1,0 +1,1 @@
+"""Claims: whose address each is, who uses it, and when it goes."""

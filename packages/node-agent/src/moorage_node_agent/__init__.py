@@ -1,0 +1,1 @@
+"""The agent on a node: it holds the addresses of IpClaims and announces them."""

@@ -1,0 +1,107 @@
+"""What makes a pass due: a claim, the network, the proxy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from moorage_kube.cache.store import Change, Store
+from moorage_kube.reconcile.queue import WorkQueue
+from moorage_node_agent.lease import NodeLease
+from moorage_node_agent.model import NEVER, State
+from moorage_node_agent.projections import View
+from moorage_node_agent.state import AgentState, Hands
+
+NODE = "node"
+"""The one key of passes over the node's addresses."""
+GATHER_SECONDS = 0.05
+"""How long changes of claims are gathered for one pass."""
+LASTING_SECONDS = 1.0
+"""A probe that takes longer is worth a word."""
+
+
+def on_claims(claims: Store[View], passes: WorkQueue, statuses: WorkQueue) -> None:
+    """A claim that came, changed or went."""
+
+    def changed(change: Change[View]) -> None:
+        old, new = change.old, change.new
+        if old is None:
+            # Its first word comes with the next pass; this is for what the agent before has said.
+            statuses.add_after(change.key, LASTING_SECONDS)
+        else:
+            statuses.add(change.key)
+        if (old.claim if old else None) != (new.claim if new else None):
+            # Hundreds may come within a second, and each pass looks at all addresses.
+            passes.add_after(NODE, GATHER_SECONDS)
+
+    claims.subscribe(changed)
+
+
+def on_states(state: AgentState, statuses: WorkQueue) -> Callable[[Iterable[str]], None]:
+    """What is to be said of these claims has changed.
+
+    A probe is over in a moment: it is said only where it lasts, so that an address that is taken
+    costs one write. While many move, the API server has others to answer.
+    """
+
+    def said(names: Iterable[str]) -> None:
+        for name in names:
+            now = state.states.get(name)
+            if now is not None and now.state is State.PROBING:
+                statuses.add_after(name, LASTING_SECONDS)
+            else:
+                statuses.add(name)
+
+    return said
+
+
+def on_network(hands: Hands, passes: WorkQueue) -> Callable[[], None]:
+    """What was heard on the network, or changed on the node's links."""
+
+    def heard() -> None:
+        if hands.listen():
+            passes.add(NODE)
+
+    return heard
+
+
+class Renewal:
+    """The Lease is being renewed, and with it the lives of the addresses.
+
+    Where nothing has changed since the last pass they are begun anew at once: with hundreds of
+    addresses a pass each second would cost more than all else. ``keep``: does that, or says that a
+    pass has to decide. Where no renewal comes in time a pass does it.
+    """
+
+    def __init__(
+        self, state: AgentState, passes: WorkQueue, keep: Callable[[], bool], seconds: float
+    ) -> None:
+        self._state, self._passes = state, passes
+        self._keep, self._seconds = keep, seconds
+        self._late: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> None:
+        """A renewal begins."""
+        self._watch()
+        if self._passes.depth or not self._keep():
+            self._state.refreshed_at = NEVER
+            self._passes.add(NODE)
+
+    def _watch(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._late = asyncio.get_running_loop().call_later(self._seconds, self._missed)
+
+    def _missed(self) -> None:
+        self._passes.add(NODE)
+        self._watch()
+
+
+def on_proxy(lease: NodeLease, passes: WorkQueue) -> Callable[[], None]:
+    """The proxy, or a health check port, became healthy or ceased to be."""
+
+    def changed() -> None:
+        lease.renew_now()
+        passes.add(NODE)
+
+    return changed
