@@ -1,0 +1,1 @@
+"""Decisions about claims and pools: pure."""

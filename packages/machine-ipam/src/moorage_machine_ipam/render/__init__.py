@@ -1,0 +1,1 @@
+"""The addresses of a machine, rendered for each of their readers; all of it pure."""
