@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,9 +28,9 @@ def monitoring(cluster: EmbeddedCluster) -> Iterator[None]:
     cluster.kubectl("delete", "crd", *(one["metadata"]["name"] for one in operator.crds()))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def restricted(cluster: EmbeddedCluster) -> Iterator[str]:
-    """A namespace that refuses every pod that is not restricted."""
+    """A namespace that refuses every pod that is not restricted; nothing is ever made in it."""
     name = f"restricted-{next(_numbers)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     meta = {"name": name, "labels": labels}
@@ -43,6 +44,20 @@ def in_namespace(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(values).replace("elsewhere", name)) if values else {}
 
 
+_said: dict[str, str] = {}
+
+
+def _accepted(cluster: EmbeddedCluster, text: str) -> str:
+    """What kubectl says; asked once of texts that differ in nothing but blank lines and documents
+    without an object, as those of Helm 3 and Helm 4 do."""
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    key = re.sub(r"(?m)^(---\n)+", "---\n", "\n".join(lines))
+    if key not in _said:
+        apply = ("apply", "--dry-run=server", "--validate=strict", "-f-")
+        _said[key] = cluster.kubectl(*apply, stdin=text)
+    return _said[key]
+
+
 @pytest.mark.parametrize("release", ["moorage", LONG])
 @pytest.mark.parametrize("name", SETS)
 def test_the_api_server_takes_it(
@@ -52,17 +67,19 @@ def test_the_api_server_takes_it(
     if not text.strip():
         assert name == "all-off"
         return
-    said = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f-", stdin=text)
+    said = _accepted(cluster, text)
     objects = [one for one in yaml.safe_load_all(text) if one]
     assert len(said.splitlines()) == len(objects)
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_restricted_pod_security_admits_every_pod(
+def test_restricted_pod_security_admits_every_pod_but_agents(
     newest: Helm, cluster: EmbeddedCluster, restricted: str, name: str
 ) -> None:
     objects = newest.render(in_namespace(restricted, SETS[name]), namespace=restricted)
-    for pod in filter(None, map(pod_of, objects)):
+    # An agent is in the network of its node, which no such namespace allows.
+    others = [one for one in objects if one["kind"] != "DaemonSet"]
+    for pod in filter(None, map(pod_of, others)):
         labels = pod["metadata"]["labels"]
         meta = {"name": "try", "namespace": restricted, "labels": labels}
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod["spec"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import shlex
 import shutil
@@ -11,16 +13,33 @@ from typing import Any
 import pytest
 import yaml
 from helm import CHART, Helm, HelmError, Object, named, pod_of, the
-from value_sets import EVERYTHING, LONG, SETS
+from value_sets import (
+    AGENT,
+    CLEANED_UP,
+    ELECTED,
+    EVERYTHING,
+    LONG,
+    PARTS,
+    SETS,
+    WITH_KINDS,
+    only,
+    replicas_of,
+)
 
 from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
+from moorage_endpoints.nads import names as nads
+from moorage_machine_ipam.machine.hook_config import parse_hook_config
 
+HOOK_CONFIG = {"ip-range-cidr": "192.168.101.64/28", "prefix": 23}
+EXTERNAL = ("ipclaimpools", "ipclaims", "ipnodes")
 CLUSTER_SCOPED = {
     "ClusterRole",
     "ClusterRoleBinding",
     "CustomResourceDefinition",
+    "MutatingWebhookConfiguration",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
 }
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
@@ -72,7 +91,9 @@ def test_an_old_version_is_refused(helm: Helm) -> None:
 def test_every_name_and_label_is_valid(helm: Helm, release: str, name: str) -> None:
     objects = helm.render(SETS[name], release=release)
     for one in objects:
-        for value in _labels(one):
+        # A schema may have a field of that name.
+        crd = one["kind"] == "CustomResourceDefinition"
+        for value in _labels(one["metadata"] if crd else one):
             assert LABEL_VALUE.fullmatch(value), value
         _check_name(one)
     keys = [(one["kind"], one["metadata"]["name"]) for one in objects]
@@ -84,7 +105,7 @@ def _check_name(one: Object) -> None:
     assert len(one["metadata"]["name"]) <= 253
     assert all(DNS_LABEL.fullmatch(part) for part in parts), one["metadata"]["name"]
     # Pods and Services take their name as a DNS label.
-    assert one["kind"] in CLUSTER_SCOPED or len(parts) == 1
+    assert one["kind"] in CLUSTER_SCOPED | {"Role", "RoleBinding"} or len(parts) == 1
 
 
 def _labels(value: object) -> list[str]:
@@ -104,10 +125,13 @@ def test_overrides_reach_every_object(helm: Helm, values: str) -> None:
     for one in objects:
         if one["kind"] == "CustomResourceDefinition":
             continue
-        name = one["metadata"]["name"].removeprefix("elsewhere.")
+        metadata = one["metadata"]
+        name = metadata["name"].removeprefix("elsewhere.")
         assert name.startswith("full"), name
         if one["kind"] not in CLUSTER_SCOPED:
-            assert one["metadata"]["namespace"] == "elsewhere"
+            # Only what gives the right to the Lease of all installations is there.
+            shared = one["kind"] in ("Role", "RoleBinding") and "elsewhere." in metadata["name"]
+            assert metadata["namespace"] == ("kube-system" if shared else "elsewhere")
     text = helm.text(SETS[values])
     assert "moorage-system" not in text
 
@@ -136,9 +160,32 @@ def test_two_releases_of_one_name_share_nothing_but_the_crds(newest: Helm) -> No
     assert len(wide("one", "moorage")) == len(wide("two", "moorage")) > 8
 
 
-@pytest.mark.parametrize("part", ["core", "crds"])
+def test_harm_20_releases_of_all_namespaces_lead_by_one_lease(newest: Helm) -> None:
+    def lease(namespace: str, core: dict[str, Any]) -> tuple[set[str], set[str]]:
+        """Where the processes look for it, and where they have the right to it."""
+        values = {"core": {"cleanUp": {"enabled": True}, **core}}
+        objects = newest.render(values, namespace=namespace)
+        pods = (named(objects, kind).values() for kind in ("Deployment", "Job", "Pod"))
+        said = {_environment(one)["MOORAGE_LEASE_NAMESPACE"] for some in pods for one in some}
+        rights = [the(objects, "Role"), the(objects, "RoleBinding")]
+        assert rights[1]["roleRef"]["name"] == rights[0]["metadata"]["name"]
+        assert rights[1]["subjects"][0]["namespace"] == namespace
+        names.add(rights[0]["metadata"]["name"])
+        return said, {one["metadata"]["namespace"] for one in rights}
+
+    names: set[str] = set()
+    assert lease("one", {}) == lease("two", {}) == ({"kube-system"}, {"kube-system"})
+    assert len(names) == 2
+    elsewhere = {"config": {"leaseNamespace": "leases"}}
+    assert lease("one", elsewhere) == ({"leases"}, {"leases"})
+    with pytest.raises(HelmError, match="leaseNamespace"):
+        newest.render({"core": {"config": {"leaseNamespace": ""}}})
+
+
+@pytest.mark.parametrize("part", [*PARTS, "crds"])
 def test_toggling_one_part_changes_nothing_of_another(newest: Helm, part: str) -> None:
-    values = SETS["all-on"]
+    kinds = dict.fromkeys(WITH_KINDS, True)
+    values = {**SETS["all-on"], "crds": {"enabled": True, **kinds}}
     without = {**values, part: {**values.get(part, {}), "enabled": False}}
 
     def sources(text: str) -> list[str]:
@@ -148,14 +195,54 @@ def test_toggling_one_part_changes_nothing_of_another(newest: Helm, part: str) -
     assert sources(newest.text(values)) == sources(newest.text(without))
 
 
-@pytest.mark.parametrize("part", ["core", "crds"])
+@pytest.mark.parametrize(
+    ("values", "kinds"),
+    [
+        ({}, {"netipallocations"}),
+        ({"machineIpam": {"enabled": True}}, {"netipallocations", "ippools", "ipallocations"}),
+        ({"machineIpam": {"enabled": True}, "crds": {"machineIpam": False}}, {"netipallocations"}),
+        ({"crds": {"machineIpam": True}}, {"netipallocations", "ippools", "ipallocations"}),
+        ({"machineIpam": {"enabled": True}, "crds": {"enabled": False}}, set()),
+        ({"externalIp": {"enabled": True}}, {"netipallocations", *EXTERNAL, "ipallocations"}),
+        ({"nodeAgent": {"enabled": True}}, {"netipallocations", "ipclaims"}),
+        (
+            {part: {"enabled": True} for part in ("machineIpam", "externalIp", "nodeAgent")},
+            {"netipallocations", "ippools", "ipallocations", *EXTERNAL},
+        ),
+        (
+            {
+                "machineIpam": {"enabled": True},
+                "externalIp": {"enabled": True},
+                "crds": {"externalIp": False},
+            },
+            {"netipallocations", "ippools", "ipallocations"},
+        ),
+    ],
+)
+def test_the_kinds_of_a_part_that_is_off_by_default_come_with_it(
+    helm: Helm, values: dict[str, Any], kinds: set[str]
+) -> None:
+    there = [one for one in helm.render(values) if one["kind"] == "CustomResourceDefinition"]
+    # In a list, since none may be there twice.
+    assert sorted(one["spec"]["names"]["plural"] for one in there) == sorted(kinds)
+    assert all(one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for one in there)
+
+
+def test_kinds_of_others_come_only_where_they_are_asked_for(newest: Helm) -> None:
+    there = named(newest.render(SETS["machines-of-others"]), "CustomResourceDefinition")
+    ours = {name for name in there if name.endswith(".ipam.cluster.x-k8s.io")}
+    assert ours == {f"{one}.ipam.cluster.x-k8s.io" for one in ("ipaddressclaims", "ipaddresses")}
+    assert all(there[name]["metadata"]["annotations"]["helm.sh/resource-policy"] for name in ours)
+
+
+@pytest.mark.parametrize("part", [*PARTS, "crds"])
 def test_each_part_renders_alone(helm: Helm, part: str, tmp_path: Path) -> None:
     charts = tmp_path / helm.name
     shutil.copytree(CHART / "charts", charts)
-    helm.run("dependency", "build", str(charts / part))
-    values = EVERYTHING if part == "core" else {}
-    alone = helm.render(values, chart=charts / part)
-    together = helm.render({"core": EVERYTHING})
+    folder = charts / PARTS.get(part, part)
+    helm.run("dependency", "build", str(folder))
+    alone = helm.render(EVERYTHING.get(part, {}), chart=folder)
+    together = helm.render(SETS["all-on"])
     assert alone
     assert all(one in together for one in alone)
 
@@ -197,11 +284,12 @@ def _environment(one: Object) -> dict[str, str]:
     return {each["name"]: each.get("value", "") for each in pod["spec"]["containers"][0]["env"]}
 
 
-def test_tests_and_jobs_run_as_the_controller_does(newest: Helm) -> None:
+@pytest.mark.parametrize("part", ELECTED)
+def test_tests_and_jobs_run_as_the_controller_does(newest: Helm, part: str) -> None:
     """Image, pull secrets, tolerations, node selector, security: all but their arguments."""
-    objects = newest.render(SETS["all-on"])
+    objects = newest.render(only(part, replicas_of(part)))
     pods = [pod for one in objects if (pod := pod_of(one))]
-    assert len(pods) == 3
+    assert len(pods) == (3 if part in CLEANED_UP else 2)
     same = (
         "image",
         "imagePullPolicy",
@@ -230,9 +318,10 @@ def test_tests_and_jobs_run_as_the_controller_does(newest: Helm) -> None:
     assert all(policy <= pod["metadata"]["labels"].items() for pod in pods)
 
 
-def test_nothing_but_the_controllers_pods_counts_as_a_replica(newest: Helm) -> None:
-    objects = newest.render(SETS["all-on"])
-    others = [pod_of(the(objects, kind)) for kind in ("Pod", "Job")]
+@pytest.mark.parametrize("part", ELECTED)
+def test_nothing_but_the_controllers_pods_counts_as_a_replica(newest: Helm, part: str) -> None:
+    objects = newest.render(only(part, replicas_of(part)))
+    others = [pod_of(the(objects, kind)) for kind in ("Pod", "Job")[: 1 + (part in CLEANED_UP)]]
     selectors = [
         the(objects, "Deployment")["spec"]["selector"]["matchLabels"],
         the(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
@@ -245,6 +334,17 @@ def test_nothing_but_the_controllers_pods_counts_as_a_replica(newest: Helm) -> N
             assert not selector.items() <= pod["metadata"]["labels"].items()
 
 
+def test_the_parts_of_a_release_do_not_count_each_others_pods(newest: Helm) -> None:
+    objects = newest.render(SETS["all-on"])
+    deployments = [one for one in objects if one["kind"] in ("Deployment", "DaemonSet")]
+    # The admission service of danm is one of its own.
+    assert len(deployments) == len(PARTS) + 1
+    for one in deployments:
+        selector = one["spec"]["selector"]["matchLabels"].items()
+        pods = [other["spec"]["template"]["metadata"]["labels"] for other in deployments]
+        assert sum(selector <= labels.items() for labels in pods) == 1
+
+
 @pytest.mark.parametrize(("replicas", "budgets"), [(0, 0), (1, 0), (2, 1), (5, 1)])
 def test_a_budget_is_for_two_and_more_replicas(newest: Helm, replicas: int, budgets: int) -> None:
     found = named(newest.render({"core": {"replicas": replicas}}), "PodDisruptionBudget")
@@ -253,7 +353,8 @@ def test_a_budget_is_for_two_and_more_replicas(newest: Helm, replicas: int, budg
 
 
 def test_the_spread_prefers_and_looks_at_the_current_revision(newest: Helm) -> None:
-    spec = the(newest.render(SETS["all-on"]), "Deployment")["spec"]["template"]["spec"]
+    objects = newest.render(only("core", EVERYTHING["core"]))
+    spec = the(objects, "Deployment")["spec"]["template"]["spec"]
     assert [one["topologyKey"] for one in spec["topologySpreadConstraints"]] == [
         "kubernetes.io/hostname",
         "topology.kubernetes.io/zone",
@@ -261,6 +362,131 @@ def test_the_spread_prefers_and_looks_at_the_current_revision(newest: Helm) -> N
     for one in spec["topologySpreadConstraints"]:
         assert one["whenUnsatisfiable"] == "ScheduleAnyway"
         assert one["matchLabelKeys"] == ["pod-template-hash"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {
+            "ip-range-cidr": "192.168.101.64/28",
+            "prefix": 23,
+            "nameserver": ["192.168.1.215"],
+            "default-gateway": "192.168.100.1",
+            "lifecycle-hook": {"name": "ipamController", "owner": "network-admin"},
+        },
+        {
+            "ipv4-range-cidr": "192.168.101.64/28",
+            "ipv4-prefix": 23,
+            "ipv6-range-cidr": "2001:db8:1::/64",
+            "ipv6-prefix": 64,
+            "nameserver": ["2001:db8::53"],
+        },
+    ],
+    ids=["first", "second"],
+)
+def test_the_configuration_of_the_hook_is_a_file_that_the_controller_reads(
+    helm: Helm, config: dict[str, Any], tmp_path: Path
+) -> None:
+    objects = helm.render(only("machineIpam", {"hookConfig": config}))
+    mounted = the(objects, "ConfigMap")
+    file = tmp_path / "ipam-config.yaml"
+    file.write_text(mounted["data"][file.name], "utf-8")
+    assert yaml.safe_load(file.read_text("utf-8")) == {"ipam-config": config}
+    assert parse_hook_config(file.read_text("utf-8")).ranges
+    deployment = the(objects, "Deployment")
+    pod = pod_of(deployment)
+    assert pod
+    (volume,) = pod["spec"]["volumes"]
+    assert volume["configMap"]["name"] == mounted["metadata"]["name"]
+    (mount,) = pod["spec"]["containers"][0]["volumeMounts"]
+    assert _environment(deployment)["MOORAGE_HOOK_CONFIG"] == f"{mount['mountPath']}/{file.name}"
+
+
+def test_the_webhook_of_machines_has_its_service_port_and_rights_only_where_it_is_on(
+    newest: Helm,
+) -> None:
+    off = newest.render(only("machineIpam", {"hookConfig": HOOK_CONFIG}))
+    kinds = {one["kind"] for one in off}
+    assert not kinds & {"MutatingWebhookConfiguration", "Service"}
+    rights = json.dumps([one["rules"] for one in off if one["kind"].endswith("Role")])
+    assert "secrets" not in rights
+    assert "mutatingwebhookconfigurations" not in rights
+    assert '"machines"' in rights
+    values = {"hookConfig": HOOK_CONFIG, "config": {"webhookMachines": True}}
+    on = newest.render(only("machineIpam", values))
+    service, deployment = the(on, "Service"), the(on, "Deployment")
+    (entry,) = the(on, "MutatingWebhookConfiguration")["webhooks"]
+    place = {key: service["metadata"][key] for key in ("name", "namespace")}
+    assert place.items() <= entry["clientConfig"]["service"].items()
+    assert _environment(deployment)["MOORAGE_WEBHOOK_NAME"] == place["name"]
+    pod = pod_of(deployment)
+    assert pod
+    ports = {one["name"]: one["containerPort"] for one in pod["spec"]["containers"][0]["ports"]}
+    (port,) = service["spec"]["ports"]
+    assert port["targetPort"] in ports
+    ingress = the(on, "NetworkPolicy")["spec"]["ingress"]
+    assert {"port": ports["webhook"], "protocol": "TCP"} in [
+        port for one in ingress for port in one["ports"]
+    ]
+    named = [
+        rule["resourceNames"]
+        for one in on
+        if one["kind"] == "Role"
+        for rule in one["rules"]
+        if "secrets" in rule["resources"] and "get" in rule["verbs"]
+    ]
+    assert named == [[f"{place['name']}-tls"]]
+
+
+def test_a_webhook_has_a_certificate_of_somebody_else_without_rights_to_make_one(
+    newest: Helm,
+) -> None:
+    note = {"cert-manager.io/inject-ca-from": "moorage/webhook"}
+    webhook = {"certificateSecret": "made", "caBundle": "-----PEM", "annotations": note}
+    values = {"hookConfig": HOOK_CONFIG, "config": {"webhookMachines": True}, "webhook": webhook}
+    objects = newest.render(only("machineIpam", values))
+    configuration = the(objects, "MutatingWebhookConfiguration")
+    assert configuration["metadata"]["annotations"] == note
+    client = configuration["webhooks"][0]["clientConfig"]
+    assert base64.b64decode(client["caBundle"]).decode() == "-----PEM"
+    assert client["service"]["path"] == "/mutate-machines"
+    deployment = the(objects, "Deployment")
+    pod = pod_of(deployment)
+    assert pod
+    (secret,) = (one for one in pod["spec"]["volumes"] if "secret" in one)
+    assert secret["secret"]["secretName"] == "made"
+    (mount,) = (
+        one for one in pod["spec"]["containers"][0]["volumeMounts"] if one["name"] == secret["name"]
+    )
+    environment = _environment(deployment)
+    assert environment["MOORAGE_WEBHOOK_CERTIFICATE"] == f"{mount['mountPath']}/tls.crt"
+    assert environment["MOORAGE_WEBHOOK_KEY"] == f"{mount['mountPath']}/tls.key"
+    rights = json.dumps([one["rules"] for one in objects if one["kind"].endswith("Role")])
+    assert "secrets" not in rights
+    assert "mutatingwebhookconfigurations" not in rights
+
+
+def test_a_webhook_without_ranges_is_refused(newest: Helm) -> None:
+    with pytest.raises(HelmError, match=r"machineIpam\.hookConfig: set that, too"):
+        newest.render(only("machineIpam", {"config": {"webhookMachines": True}}))
+
+
+def test_without_machines_it_has_no_rights_on_them(newest: Helm) -> None:
+    objects = newest.render(only("machineIpam"))
+    assert '"machines"' not in json.dumps([one.get("rules") for one in objects])
+
+
+def test_policies_of_machine_ipam_know_the_pools_it_serves(newest: Helm) -> None:
+    aliases = "installer.openshift.io/IPPool/default-0=lab, example.com/Pool/b=c"
+    values = only("machineIpam", {"config": {"poolAliases": aliases}})
+    policies = named(newest.render(values, namespace="ns"), "ValidatingAdmissionPolicy")
+    assert policies.keys() == {f"ns.moorage-machine-ipam-{one}" for one in ("claims", "addresses")}
+    for one in policies.values():
+        (condition,) = one["spec"]["matchConditions"]
+        account = "system:serviceaccount:ns:moorage-machine-ipam"
+        assert condition["expression"].endswith(f"username == '{account}'")
+    text = str(policies["ns.moorage-machine-ipam-addresses"])
+    assert '["installer.openshift.io/ippool/default-0","example.com/pool/b"]' in text
 
 
 def test_policies_name_the_account_and_what_the_controller_writes(newest: Helm) -> None:
@@ -277,20 +503,71 @@ def test_policies_name_the_account_and_what_the_controller_writes(newest: Helm) 
     assert '["a/b"]' in texts[0]
 
 
+def test_an_agent_runs_on_every_node_in_the_network_of_the_node(newest: Helm) -> None:
+    objects = newest.render(only(AGENT))
+    kinds = {one["kind"] for one in objects}
+    # A NetworkPolicy would not reach it, and nothing evicts a pod of a DaemonSet.
+    assert not kinds & {"Deployment", "PodDisruptionBudget", "NetworkPolicy", "Job"}
+    spec = the(objects, "DaemonSet")["spec"]["template"]["spec"]
+    assert spec["hostNetwork"] is True
+    assert spec["priorityClassName"] == "system-node-critical"
+    assert spec["terminationGracePeriodSeconds"] >= 10
+    assert spec["tolerations"] == [
+        {"operator": "Exists", "effect": effect} for effect in ("NoSchedule", "NoExecute")
+    ]
+    variables = {one["name"]: one for one in spec["containers"][0]["env"]}
+    source = variables["MOORAGE_NODE_NAME"]["valueFrom"]
+    assert source == {"fieldRef": {"fieldPath": "spec.nodeName"}}
+    assert "MOORAGE_LEASE_NAME" not in variables
+
+
+def test_an_agent_may_write_leases_of_every_name_in_its_own_namespace_alone(newest: Helm) -> None:
+    objects = newest.render(only(AGENT), namespace="ns")
+    role = the(objects, "Role")
+    assert role["metadata"]["namespace"] == "ns"
+    verbs = ["create", "delete", "get", "patch"]
+    assert role["rules"] == [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs}
+    ]
+    assert "leases" not in json.dumps(the(objects, "ClusterRole")["rules"])
+
+
+def test_the_scheduler_reads_all_leases_of_agents_and_writes_its_own(newest: Helm) -> None:
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    reads = {**leases, "verbs": ["get", "list", "watch"]}
+    name = {"resourceNames": ["moorage-external-ip"]}
+    role = the(newest.render(only("externalIp")), "Role")
+    assert role["rules"] == [
+        {**leases, "verbs": ["create", *reads["verbs"]]},
+        {**leases, **name, "verbs": ["update"]},
+    ]
+    objects = newest.render(SETS["agents-of-elsewhere"], namespace="ns")
+    there = {name: one for name, one in named(objects, "Role").items() if name.endswith("-agents")}
+    assert [one["metadata"]["namespace"] for one in there.values()] == ["kube-public"]
+    assert [one["rules"] for one in there.values()] == [[reads]]
+    (subject,) = named(objects, "RoleBinding")["moorage-external-ip-agents"]["subjects"]
+    assert subject["namespace"] == "ns"
+
+
 def test_where_the_cluster_chooses_the_user_none_is_named(helm: Helm) -> None:
     spec = the(helm.render(SETS["any-user"]), "Deployment")["spec"]["template"]["spec"]
     profile = {"type": "RuntimeDefault"}
     assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": profile}
 
 
-def test_the_readme_prints_a_clean_up_that_needs_no_release(helm: Helm) -> None:
+def printed_clean_up(helm: Helm, part: str) -> list[Object]:
+    """What the commands of the chart's README make."""
     readme = (CHART / "README.md").read_text("utf-8")
-    pattern = r"(?ms)^helm template (.*?) > clean-up.yaml$"
-    (command,) = re.findall(pattern, readme)
+    commands = re.findall(r"(?ms)^helm template (.*?) > clean-up.yaml$", readme)
+    (command,) = [one for one in commands if f"charts/{part}/" in one]
     words = shlex.split(command.replace("\\\n", " ").replace("--values values.yaml", ""))
     words[words.index("charts/moorage")] = str(CHART)
-    text = helm.run("template", *words, "--kube-version", "1.36.3")
-    objects = [one for one in yaml.safe_load_all(text) if one]
+    words += ["--set", f"{part}.enabled=true", "--kube-version", "1.36.3"]
+    return [one for one in yaml.safe_load_all(helm.run("template", *words)) if one]
+
+
+def test_the_readme_prints_a_clean_up_that_needs_no_release(helm: Helm) -> None:
+    objects = printed_clean_up(helm, "core")
     assert sorted(one["kind"] for one in objects) == [
         "ClusterRole", "ClusterRole", "ClusterRoleBinding", "ClusterRoleBinding", "Job", "Role",
         "RoleBinding", "ServiceAccount",
@@ -301,12 +578,95 @@ def test_the_readme_prints_a_clean_up_that_needs_no_release(helm: Helm) -> None:
     assert container["args"] == ["clean-up", "--delete-crds"]
 
 
+def test_so_it_does_for_machine_ipam_with_the_rights_to_machines_apart(helm: Helm) -> None:
+    objects = printed_clean_up(helm, "machineIpam")
+    assert sorted(one["kind"] for one in objects) == [
+        "ClusterRole", "ClusterRole", "ClusterRoleBinding", "ClusterRoleBinding", "Job", "Role",
+        "RoleBinding", "ServiceAccount",
+    ]  # fmt: skip
+    job = the(objects, "Job")
+    assert job["metadata"]["name"] == "moorage-machine-ipam-clean-up"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["--release-all"]
+
+
+def test_so_it_does_for_external_ip_which_may_delete_mirrors_besides(helm: Helm) -> None:
+    objects = printed_clean_up(helm, "externalIp")
+    assert sorted(one["kind"] for one in objects) == [
+        "ClusterRole", "ClusterRole", "ClusterRoleBinding", "ClusterRoleBinding", "Job", "Role",
+        "RoleBinding", "ServiceAccount",
+    ]  # fmt: skip
+    roles = named(objects, "ClusterRole").items()
+    (rule,) = (rule for name, role in roles if "clean-up" in name for rule in role["rules"])
+    assert (rule["resources"], rule["verbs"]) == (["ipnodes"], ["delete"])
+    job = the(objects, "Job")
+    assert job["metadata"]["name"] == "moorage-external-ip-clean-up"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["clean-up"]
+
+
+def test_so_it_does_for_endpoints(helm: Helm) -> None:
+    objects = printed_clean_up(helm, "endpoints")
+    assert sorted(one["kind"] for one in objects) == [
+        "ClusterRole", "ClusterRoleBinding", "Job", "Role", "RoleBinding", "ServiceAccount",
+    ]  # fmt: skip
+    job = the(objects, "Job")
+    assert job["metadata"]["name"] == "moorage-endpoints-clean-up"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["--release-all"]
+
+
+def test_net_attach_defs_are_kept_from_deletion_only_where_they_are_protected(
+    newest: Helm,
+) -> None:
+    def policies(**config: str) -> dict[str, Object]:
+        objects = newest.render(only("endpoints", {"config": config}), namespace="ns")
+        return named(objects, "ValidatingAdmissionPolicy")
+
+    deletions = policies()["ns.moorage-endpoints-deletions"]["spec"]
+    text = str(deletions)
+    assert all(name in text for name in (*nads.CLUSTER_CONTROLLERS, nads.MARKER, nads.PROTECT))
+    assert nads.ALLOW_DELETE in text
+    assert "system:serviceaccount:ns:" not in text, "it is about everybody"
+    for mode in ("resurrect", "off"):
+        assert "ns.moorage-endpoints-deletions" not in policies(protectNads=mode)
+
+
+def test_rights_to_create_net_attach_defs_come_with_the_mode_that_does(newest: Helm) -> None:
+    def creates(mode: str) -> bool:
+        objects = newest.render(only("endpoints", {"config": {"protectNads": mode}}))
+        rules = [rule for one in objects for rule in one.get("rules") or ()]
+        plural = "network-attachment-definitions"
+        return any(plural in one["resources"] and "create" in one["verbs"] for one in rules)
+
+    assert [creates(mode) for mode in ("finalizer", "resurrect", "off")] == [False, True, False]
+
+
+def test_each_webhook_of_endpoints_is_there_where_it_is_on(newest: Helm) -> None:
+    def paths(**config: bool) -> dict[str, str]:
+        objects = newest.render(only("endpoints", {"config": config}))
+        found = [one for one in objects if one["kind"].endswith("WebhookConfiguration")]
+        entries = ((one["kind"], one["webhooks"][0]) for one in found)
+        return {kind: entry["clientConfig"]["service"]["path"] for kind, entry in entries}
+
+    services = {"MutatingWebhookConfiguration": "/mutate-services"}
+    net_attach_defs = {"ValidatingWebhookConfiguration": "/validate-nads"}
+    assert paths() == {}
+    assert paths(webhookServices=True) == services
+    assert paths(webhookNads=True) == net_attach_defs
+    assert paths(webhookServices=True, webhookNads=True) == services | net_attach_defs
+
+
 def test_uninstalling_keeps_the_kinds(newest: Helm) -> None:
     crds = named(newest.render(), "CustomResourceDefinition").values()
     keep = [one["metadata"]["annotations"]["helm.sh/resource-policy"] for one in crds]
     assert keep == ["keep"]
-    every = (one["metadata"].get("annotations") or {} for one in newest.render(SETS["all-on"]))
-    assert [one["helm.sh/hook"] for one in every if "helm.sh/hook" in one] == ["test"]
+    objects = newest.render(SETS["all-on"])
+    crds = named(objects, "CustomResourceDefinition").values()
+    assert all(one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep" for one in crds)
+    every = (one["metadata"].get("annotations") or {} for one in objects)
+    hooks = [one["helm.sh/hook"] for one in every if "helm.sh/hook" in one]
+    assert hooks == ["test"] * len(PARTS)
 
 
 def test_every_object_is_small(newest: Helm) -> None:

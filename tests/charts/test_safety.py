@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from helm import KUBERNETES, Helm, pod_of
+from helm import KUBERNETES, Helm, pod_of, the
 from value_sets import SETS
 
 from moorage_testing.cluster.toolchain import tool_path
@@ -22,8 +22,16 @@ ALLOWED = {
     "ImagePullPolicy is not set to Always": "tags of releases never move, and a digest cannot",
     "Deployment does not have a host podAntiAffinity set": "a spread does it, and never blocks",
 }
+# What an agent is for: it changes the network of its node.
+AGENT = {
+    "The container is running with a low user ID",
+    "The container running with a low group ID",
+    # None would reach a pod in the network of its node.
+    "The pod does not have a matching NetworkPolicy",
+}
 # The same, in sets of values that ask for it.
 ASKED_FOR = {
+    **dict.fromkeys(("all-on", "names-of-all", "node-agent", "agents-of-elsewhere"), AGENT),
     "minimal": {"The pod does not have a matching NetworkPolicy"},
     "any-user": {
         "The container is running with a low user ID",
@@ -67,9 +75,13 @@ def test_kube_score_would_find_it(newest: Helm) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["defaults", "all-on", "ha", "names"])
+@pytest.mark.parametrize(
+    "name",
+    ["defaults", "all-on", "machine-ipam", "external-ip", "endpoints", "danm", "ha", "names"],
+)
 def test_every_pod_is_as_safe_as_it_can_be(newest: Helm, name: str) -> None:
-    pods = [pod for one in newest.render(SETS[name]) if (pod := pod_of(one))]
+    objects = [one for one in newest.render(SETS[name]) if one["kind"] != "DaemonSet"]
+    pods = [pod for one in objects if (pod := pod_of(one))]
     assert pods
     for pod in pods:
         spec = pod["spec"]
@@ -85,6 +97,36 @@ def test_every_pod_is_as_safe_as_it_can_be(newest: Helm, name: str) -> None:
         assert inner["readOnlyRootFilesystem"] is True
         assert "ALL" in inner["capabilities"]["drop"]
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_an_agent_has_what_it_needs_for_the_network_of_its_node_and_no_more(newest: Helm) -> None:
+    pod = pod_of(the(newest.render(SETS["node-agent"]), "DaemonSet"))
+    assert pod
+    spec = pod["spec"]
+    assert {"hostPID", "hostIPC"}.isdisjoint(spec)
+    assert _mounted(spec).isdisjoint({"hostPath"})
+    profile = {"type": "RuntimeDefault"}
+    assert spec["securityContext"] == {
+        "runAsNonRoot": False, "runAsUser": 0, "runAsGroup": 0, "seccompProfile": profile,
+    }  # fmt: skip
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]},
+    }
+
+
+def test_the_check_of_an_agent_has_nothing_of_what_an_agent_may_do(newest: Helm) -> None:
+    spec = the(newest.render(SETS["node-agent"]), "Pod")["spec"]
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }  # fmt: skip
+    assert {"hostNetwork", "priorityClassName"}.isdisjoint(spec)
+    (container,) = spec["containers"]
+    assert container["args"] == ["check"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_no_token_is_mounted_but_where_it_is_needed(newest: Helm) -> None:

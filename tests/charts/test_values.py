@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from helm import CHART, Helm, HelmError, Object
-from value_sets import EVERYTHING, SETS, another, nested
+from value_sets import EVERYTHING, PARTS, SCHEMA, SETS, VALUES, another, leaves, nested, only
 
-SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text("utf-8"))
-CORE: Object = SCHEMA["properties"]["core"]
 # What templates call parts of the values.
 ALIASES = {
     "$values": "",
     "$clouds": "clouds.",
     "$image": "image.",
-    "$core": "",
     "$context.Values": "",
 }
-
-
-def leaves(schema: Object, prefix: str = "") -> Iterator[tuple[str, Object]]:
-    """Every value with a default, by its path."""
-    for key, one in schema["properties"].items():
-        if "default" in one:
-            yield prefix + key, one
-        else:
-            yield from leaves(one, f"{prefix}{key}.") if "properties" in one else ()
-
-
-VALUES = dict(leaves(CORE))
 GLOBAL = dict(leaves(SCHEMA["properties"]["global"]))
 
 
@@ -82,6 +69,25 @@ def test_the_values_of_the_umbrella_are_few() -> None:
         ({"core": {"podSecurityContext": {"runAsUser": 0}}}, "runAsUser"),
         ({"global": {"imageRegistry": 1}}, "imageRegistry"),
         ({"crds": {"keep": True}}, "crds"),
+        ({"crds": {"machineIpam": "yes"}}, "machineIpam"),
+        ({"machine-ipam": {"enabled": True}}, "machine-ipam"),
+        ({"machineIpam": {"replica": 1}}, "machineIpam"),
+        ({"machineIpam": {"config": {"releaseAll": True}}}, "config"),
+        ({"machineIpam": {"config": {"ipamVersion": "v1"}}}, "ipamVersion"),
+        ({"machineIpam": {"hookConfig": {"ip-range-cird": "x"}}}, "hookConfig"),
+        ({"external-ip": {"enabled": True}}, "external-ip"),
+        ({"externalIp": {"config": {"nodeFilter": "rand"}}}, "nodeFilter"),
+        ({"endpoints": {"config": {"protectNads": "yes"}}}, "protectNads"),
+        ({"endpoints": {"config": {"releaseAll": True}}}, "config"),
+        ({"crds": {"endpoints": True}}, "crds"),
+        ({"nodeAgent": {"replicas": 2}}, "nodeAgent"),
+        ({"nodeAgent": {"config": {"nodeName": "n"}}}, "config"),
+        ({"nodeAgent": {"terminationGracePeriodSeconds": 5}}, "terminationGracePeriodSeconds"),
+        ({"nodeAgent": {"maxUnavailable": "all"}}, "maxUnavailable"),
+        ({"danm": {"config": {"policy": "brave"}}}, "policy"),
+        ({"danm": {"webhook": {"config": {"mode": "deny"}}}}, "mode"),
+        ({"danm": {"webhook": {"config": {"workers": 2}}}}, "config"),
+        ({"danm": {"webhook": {"failurePolicy": "Fail"}}}, "webhook"),
     ],
 )
 def test_a_typo_is_refused_with_its_path(helm: Helm, typo: Object, path: str) -> None:
@@ -93,17 +99,24 @@ def test_keys_of_others_under_global_are_accepted(helm: Helm) -> None:
     assert helm.text({"global": {"storageClass": "fast", "cluster": {"name": "x"}}}) == helm.text()
 
 
-@pytest.mark.parametrize("path", VALUES)
-def test_every_value_changes_what_is_rendered(newest: Helm, path: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "path"), [(part, path) for part in PARTS for path in VALUES[part]]
+)
+def test_every_value_changes_what_is_rendered(newest: Helm, part: str, path: str) -> None:
     # With everything on, so that what is asked for below can be seen.
-    changed = nested({path: another(path, VALUES[path])})
-    before, after = _base(path), merged(_base(path), changed)
-    assert newest.text({"core": before}) != newest.text({"core": after})
+    changed = nested({path: another(path, VALUES[part][path])})
+    before, after = _base(part, path), merged(_base(part, path), changed)
+    assert newest.text({**only(part), part: before}) != newest.text({**only(part), part: after})
 
 
-def _base(path: str) -> Object:
+_WEBHOOKS = {"machineIpam": {"webhookMachines": True}, "endpoints": {"webhookNads": True}}
+
+
+def _base(part: str, path: str) -> Object:
     """Everything on, but this value, and what would hide it."""
-    values: Object = json.loads(json.dumps(EVERYTHING))
+    values: Object = json.loads(json.dumps(EVERYTHING[part]))
+    if path.startswith("webhook.") and part in _WEBHOOKS:
+        values.setdefault("config", {}).update(_WEBHOOKS[part])
     hiding = {"image.tag": ["image", "digest"]}
     *parents, last = hiding.get(path, path.split("."))
     place = values
@@ -130,19 +143,60 @@ def test_every_value_for_all_parts_changes_what_is_rendered(newest: Helm, path: 
 
 
 def test_every_value_that_a_template_reads_can_be_set() -> None:
-    wrong = []
-    for path in (*CHART.rglob("templates/**/*.yaml"), *CHART.rglob("*.tpl"), *CHART.rglob("*.txt")):
-        for alias, name in _read(path.read_text("utf-8")):
-            where = SCHEMA["properties"]["global"] if alias == "$global" else CORE
-            if "templates/NOTES" in str(path) and alias == ".Values":
-                where = SCHEMA
-            if not _known(where, ALIASES.get(alias, "") + name):
-                wrong.append((path.name, alias, name))
+    templates = (*CHART.rglob("templates/**/*.yaml"), *CHART.rglob("*.tpl"), *CHART.rglob("*.txt"))
+    wrong = [
+        (path.name, alias, name)
+        for path in templates
+        for alias, name in _read(path.read_text("utf-8"))
+        for schema in _schemas(path, alias)
+        if not _known(schema, ALIASES.get(alias, "") + name)
+    ]
     assert wrong == []
 
 
+def _schemas(path: Path, alias: str) -> list[Object]:
+    """What a template's values are checked by: those of the library are of every controller."""
+    parts = SCHEMA["properties"]
+    known = {"$global": parts["global"], **{f"${part}": parts[part] for part in PARTS}}
+    if alias in known:
+        return [known[alias]]
+    if path.is_relative_to(CHART / "templates"):
+        return [SCHEMA]
+    folder = path.relative_to(CHART / "charts").parts[0]
+    if folder == "crds":
+        return [parts["crds"]]
+    if folder == "lib":
+        return [parts[key] for key, name in PARTS.items() if path in _library(name)]
+    return [parts[key] for key, name in PARTS.items() if folder == name]
+
+
+@functools.cache
+def _library(part: str) -> frozenset[Path]:
+    """The files of the library that a part's templates include, also by way of others."""
+    places = {
+        name: path
+        for path in (CHART / "charts" / "lib").rglob("*.tpl")
+        for name in re.findall(r'define "([^"]+)"', path.read_text("utf-8"))
+    }
+    found: set[Path] = set()
+    todo = [one for one in (CHART / "charts" / part).rglob("templates/**/*") if one.is_file()]
+    while todo:
+        asked = re.findall(r'include "([^"]+)"', todo.pop().read_text("utf-8"))
+        new = {places[name] for name in asked if name in places} - found
+        found |= new
+        todo += new
+    return frozenset(found)
+
+
+def test_an_agent_uses_the_library_but_not_what_is_for_replicas() -> None:
+    names = {path.name for path in _library("node-agent")}
+    assert {"_daemonset.tpl", "_pod.tpl", "_container.tpl", "_settings.tpl"} <= names
+    assert not {"_deployment.tpl", "_poddisruptionbudget.tpl", "_clean-up.tpl"} & names
+
+
 def _read(text: str) -> list[tuple[str, str]]:
-    names = "|".join(re.escape(one) for one in (*ALIASES, ".Values", "$global"))
+    known = (*ALIASES, ".Values", "$global", *(f"${part}" for part in PARTS))
+    names = "|".join(re.escape(one) for one in known)
     return re.findall(rf"({names})\.([A-Za-z][\w.]*)", text)
 
 
@@ -161,9 +215,16 @@ def test_credentials_come_from_a_secret(newest: Helm, cloud: str) -> None:
     assert "mine" not in newest.text()
 
 
-def test_defaults_of_the_schema_are_those_of_the_values() -> None:
-    stated = yaml.safe_load((CHART / "charts/core/values.yaml").read_text("utf-8"))
-    for path, one in VALUES.items():
+def test_harm_13_an_endpoint_of_ec2_is_none_for_credentials(newest: Helm) -> None:
+    text = newest.text({"core": {"clouds": {"aws": {"endpoint": "https://vpce.example.com"}}}})
+    assert "AWS_ENDPOINT_URL_EC2" in text
+    assert "name: AWS_ENDPOINT_URL\n" not in text
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_defaults_of_the_schema_are_those_of_the_values(part: str) -> None:
+    stated = yaml.safe_load((CHART / "charts" / PARTS[part] / "values.yaml").read_text("utf-8"))
+    for path, one in VALUES[part].items():
         if path == "enabled":
             continue
         place = stated

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from helm import Object
+from helm import CHART, Object
 
+SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+PARTS: Mapping[str, str] = {
+    "core": "core",
+    "machineIpam": "machine-ipam",
+    "externalIp": "external-ip",
+    "endpoints": "endpoints",
+    "nodeAgent": "node-agent",
+    "danm": "danm",
+}
+"""The folder of each controller's chart, by its key in the values."""
+AGENT = "nodeAgent"
+"""The one that runs on every node; of the others one replica leads."""
+ELECTED = tuple(part for part in PARTS if part != AGENT)
+CLEANED_UP = ("core", "machineIpam", "externalIp", "endpoints")
+"""Those with a Job that cleans up."""
+WITH_KINDS = tuple(part for part in PARTS if part not in ("core", "endpoints", "danm"))
+"""Those off by default whose own kinds come with them."""
 LABELS = {"team": "net"}
 
 # A value other than the default for each one that is a list or a mapping, or has a form.
@@ -15,12 +33,21 @@ EXAMPLES: Mapping[str, Any] = {
     "image.digest": "sha256:" + "a" * 64,
     "serviceAccount.annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/moorage"},
     "config.leaseDuration": 20,
+    "config.poolAliases": "installer.openshift.io/IPPool/default-0=lab",
+    "config.prefixLength": 24,
+    "config.fenceAnnotations": "example.com/fenced=true",
+    "webhook.serviceAccount.annotations": {"example.com/note": "yes"},
+    "webhook.resources.requests": {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "64Mi"},
+    "webhook.resources.limits": {"memory": "1Gi", "ephemeral-storage": "256Mi"},
+    "webhook.annotations": {"cert-manager.io/inject-ca-from": "moorage/webhook"},
+    "hookConfig": {"ip-range-cidr": "192.168.101.64/28", "prefix": 23},
     "clouds.azure.resourceGroups": ["nodes", "addresses"],
     "policies.settledTaints": ["example.com/address-pending"],
     "resources.requests": {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "64Mi"},
     "resources.limits": {"memory": "1Gi", "ephemeral-storage": "256Mi"},
     "podSecurityContext.seccompProfile.type": "Localhost",
     "securityContext.capabilities.drop": ["ALL", "NET_RAW"],
+    "securityContext.capabilities.add": ["NET_RAW", "NET_ADMIN"],
     "nodeSelector": {"kubernetes.io/os": "linux"},
     "tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}],
     "affinity": {
@@ -48,6 +75,7 @@ EXAMPLES: Mapping[str, Any] = {
 }
 # Without these the others would not be seen, or would not be what they should.
 _ON = (
+    "enabled",
     "podMonitor.enabled",
     "serviceMonitor.enabled",
     "prometheusRule.enabled",
@@ -86,19 +114,82 @@ def another(path: str, schema: Object) -> Any:
     raise AssertionError(f"EXAMPLES has none for {path}")
 
 
-EVERYTHING = nested(dict.fromkeys(_ON, True) | _SECRETS | dict(EXAMPLES))
-"""All that core has, switched on and set to something."""
-EVERYTHING["podSecurityContext"]["seccompProfile"] = {"type": "RuntimeDefault"}
+def leaves(schema: Object, prefix: str = "") -> Iterator[tuple[str, Object]]:
+    """Every value with a default, by its path."""
+    for key, one in schema["properties"].items():
+        if "default" in one:
+            yield prefix + key, one
+        else:
+            yield from leaves(one, f"{prefix}{key}.") if "properties" in one else ()
+
+
+VALUES: Mapping[str, Mapping[str, Object]] = {
+    part: dict(leaves(SCHEMA["properties"][part])) for part in PARTS
+}
+"""Every value of each controller, by its path."""
+
+
+def _everything(part: str) -> dict[str, Any]:
+    given = dict.fromkeys(_ON, True) | _SECRETS | dict(EXAMPLES)
+    values = nested({path: one for path, one in given.items() if path in VALUES[part]})
+    values["podSecurityContext"]["seccompProfile"] = {"type": "RuntimeDefault"}
+    return values
+
+
+EVERYTHING: Mapping[str, dict[str, Any]] = {part: _everything(part) for part in PARTS}
+"""All that a controller has, switched on and set to something."""
+
+
+def only(part: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """One controller and no other, with these values."""
+    off: dict[str, Any] = {one: {"enabled": False} for one in PARTS}
+    return off | {part: {"enabled": True, **(values or {})}}
+
+
+def replicas_of(part: str) -> dict[str, Any]:
+    """All that a controller has, but for an admission service in pods of its own."""
+    values = EVERYTHING[part]
+    return values | {"webhook": {"enabled": False}} if part == "danm" else values
+
 
 OVERRIDES = {"nameOverride": "nic", "fullnameOverride": "full", "namespaceOverride": "elsewhere"}
 LONG = "r" * 53
 
+_SMALLEST = {
+    "replicas": 1,
+    **{
+        key: {"enabled": False}
+        for key in ("policies", "networkPolicy", "podDisruptionBudget", "test")
+    },
+    "spreadOver": [],
+}
+
 SETS: Mapping[str, dict[str, Any]] = {
     "defaults": {},
-    "all-on": {"core": EVERYTHING},
+    "all-on": {**EVERYTHING},
     "all-off": {"core": {"enabled": False}, "crds": {"enabled": False}},
     "core-alone": {"crds": {"enabled": False}},
     "crds-alone": {"core": {"enabled": False}},
+    "all-crds-alone": {
+        "core": {"enabled": False},
+        "crds": dict.fromkeys(WITH_KINDS, True),
+    },
+    "machine-ipam": only("machineIpam"),
+    "machines-of-others": only("machineIpam", {"installIpamCrds": True}),
+    "external-ip": only("externalIp"),
+    "endpoints": only("endpoints"),
+    "endpoints-that-resurrect": only(
+        "endpoints", {"config": {"protectNads": "resurrect", "webhookNads": True}}
+    ),
+    "endpoints-that-read-templates": only("endpoints", {"config": {"protectTemplates": True}}),
+    "node-agent": only("nodeAgent"),
+    "agents-of-elsewhere": {
+        **only("externalIp", {"config": {"agentNamespace": "kube-public"}}),
+        "nodeAgent": {"enabled": True, "namespaceOverride": "kube-public"},
+    },
+    "danm": only("danm"),
+    "danm-alone": only("danm", {"webhook": {"enabled": False}}),
+    "danm-sync": only("danm", {"webhook": {"config": {"mode": "sync"}}}),
     "ha": {
         "core": {
             "replicas": 3,
@@ -106,20 +197,11 @@ SETS: Mapping[str, dict[str, Any]] = {
             "config": {"leaseDuration": 30, "leaseRenewDeadline": 20},
         }
     },
-    "minimal": {
-        "core": {
-            "replicas": 1,
-            **{
-                key: {"enabled": False}
-                for key in ("policies", "networkPolicy", "podDisruptionBudget", "test")
-            },
-            "spreadOver": [],
-        }
-    },
+    "minimal": {"core": _SMALLEST, "machineIpam": {"enabled": True, **_SMALLEST}},
     "any-user": {
         "core": {"podSecurityContext": dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"))}
     },
     "all-evictions": {"core": {"policies": {"evictions": "All"}}},
-    "names": {"core": {**OVERRIDES, **EVERYTHING}},
-    "names-of-all": {"global": OVERRIDES, "core": EVERYTHING},
+    "names": {"core": {**OVERRIDES, **EVERYTHING["core"]}},
+    "names-of-all": {"global": OVERRIDES, **EVERYTHING},
 }

@@ -4,7 +4,7 @@
 env:
   {{- include "moorage.core.variables" (dict
     "AWS_REGION" $clouds.aws.region
-    "AWS_ENDPOINT_URL" $clouds.aws.endpoint
+    "AWS_ENDPOINT_URL_EC2" $clouds.aws.endpoint
     "MOORAGE_GCP_PROJECT" $clouds.gcp.project
     "MOORAGE_GCP_INTERFACE" $clouds.gcp.interface
     "MOORAGE_GCP_ENDPOINT" $clouds.gcp.endpoint

@@ -6,7 +6,8 @@ metadata:
   {{- include "moorage.metadata" (list . "") | nindent 2 }}
     {{- include "moorage.more" .Values.prometheusRule.labels | nindent 4 }}
 spec:
-  {{- .Files.Get "files/rules.yaml" | nindent 2 }}
+  {{- $page := printf "runbook_url: %s#" (.Values.prometheusRule.runbookUrl | default "dashboards/README.md") }}
+  {{- .Files.Get "files/rules.yaml" | replace "runbook_url: dashboards/README.md#" $page | nindent 2 }}
 {{- end -}}
 {{- end -}}
 

@@ -1,7 +1,8 @@
 {{/*
 The container and the volumes of every pod: dict "context" . "args" list.
 
-What a part adds is YAML that its template "moorage.PART.pod" makes: env, volumes, volumeMounts.
+What a part adds is YAML that its template "moorage.PART.pod" makes: env, volumes, volumeMounts,
+webhookPort where it serves webhooks, and command and args where the part's name does not say them.
 */}}
 {{- define "moorage.container" -}}
 {{- $context := .context -}}
@@ -11,8 +12,8 @@ What a part adds is YAML that its template "moorage.PART.pod" makes: env, volume
 - name: {{ $part }}
   image: {{ include "moorage.image" $context }}
   imagePullPolicy: {{ $values.image.pullPolicy }}
-  command: [moorage-{{ $part }}]
-  {{- with .args }}
+  command: {{ $own.command | default (list (printf "moorage-%s" $part)) | toJson }}
+  {{- with .args | default $own.args }}
   args: {{ toJson . }}
   {{- end }}
   env:

@@ -16,6 +16,10 @@ spec:
       from:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+    {{- with include "moorage.webhookPort" . }}
+    # From anywhere: no selector describes the API server.
+    - ports: [{port: {{ . }}, protocol: TCP}]
+    {{- end }}
   egress:
     {{- toYaml (.Values.networkPolicy.egress | default (list dict)) | nindent 4 }}
 {{- end -}}

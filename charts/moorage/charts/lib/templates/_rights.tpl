@@ -1,34 +1,48 @@
 {{/* The rights of the part, from its files/rbac.yaml. */}}
 {{- define "moorage.rights" -}}
-{{- $rights := .Files.Get "files/rbac.yaml" | fromYaml -}}
+{{- include "moorage.rightsOf" (dict "context" . "ending" "" "cluster" "clusterRules" "own" "rules") }}
+{{- end -}}
+
+{{/* Rights that are needed only where something is switched on: dict "context" . "what" "webhook". */}}
+{{- define "moorage.optionalRights" -}}
+{{- include "moorage.rightsOf" (dict "context" .context "ending" (printf "-%s" .what)
+  "cluster" (printf "%sClusterRules" .what) "own" (printf "%sRules" .what)) }}
+{{- end -}}
+
+{{- define "moorage.rightsOf" -}}
+{{- $context := .context -}}
+{{- $names := list .context .ending -}}
+{{- $rights := .context.Files.Get "files/rbac.yaml" | fromYaml -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
-  {{- include "moorage.clusterMetadata" (list . "") | nindent 2 }}
+  {{- include "moorage.clusterMetadata" $names | nindent 2 }}
 rules:
-  {{- toYaml $rights.clusterRules | nindent 2 }}
+  {{- toYaml (get $rights .cluster) | nindent 2 }}
 ---
-{{ include "moorage.clusterRoleBinding" (list . "") }}
+{{ include "moorage.clusterRoleBinding" $names }}
+{{- with get $rights .own }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  {{- include "moorage.metadata" (list . "") | nindent 2 }}
+  {{- include "moorage.leaseMetadata" $names | nindent 2 }}
 rules:
-  {{- range $rights.rules }}
-  {{- include "moorage.namedRules" (dict "rule" . "lease" (include "moorage.lease" $)) | nindent 2 }}
+  {{- range . }}
+  {{- include "moorage.namedRules" (dict "rule" . "context" $context) | nindent 2 }}
   {{- end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
-  {{- include "moorage.metadata" (list . "") | nindent 2 }}
+  {{- include "moorage.leaseMetadata" $names | nindent 2 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
-  name: {{ include "moorage.fullname" . }}
+  name: {{ (include "moorage.leaseMetadata" $names | fromYaml).name }}
 subjects:
-  {{- include "moorage.subjects" . | nindent 2 }}
+  {{- include "moorage.subjects" $context | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* Binds the ClusterRole of the same name to the part's ServiceAccount: list . "-ending". */}}

@@ -24,6 +24,9 @@
 {{- define "moorage.probes" -}}
 ports:
   - {name: metrics, containerPort: {{ .Values.config.metricsPort }}, protocol: TCP}
+  {{- with include "moorage.webhookPort" . }}
+  - {name: webhook, containerPort: {{ . }}, protocol: TCP}
+  {{- end }}
 startupProbe:
   httpGet: {path: /healthz, port: metrics}
   periodSeconds: 2
