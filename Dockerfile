@@ -19,6 +19,7 @@ ARG EXTRAS=all
 COPY pyproject.toml /build/source/
 COPY packages /build/source/packages
 COPY e2e/images/contents.py /build/
+COPY e2e/images/locks /build/source/e2e/images/locks
 RUN ["python3", "/build/contents.py", "requirements"]
 
 FROM base AS third-party

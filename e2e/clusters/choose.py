@@ -57,7 +57,7 @@ def _real_nodes() -> Cluster:
 
     try:
         nodes.build_tools()
-        real = nodes.RealNodes.start()
+        real = nodes.RealNodes.start(networks=True)
     except (ToolchainError, nodes.NodesUnavailableError) as error:
         raise ClusterError(str(error)) from error
     try:

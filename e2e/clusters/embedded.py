@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from e2e.clusters.cluster import Cluster
+from e2e.clusters.cluster import Cluster, ClusterError
 from e2e.clusters.local_pods import LocalPods
+from e2e.clusters.outside import Outside
 from moorage_testing.cluster import EmbeddedCluster, Node
 from moorage_testing.cluster.kubectl import Object
+from moorage_testing.lab import LabUnavailableError, start
 
 NODES = ("node-1", "node-2")
 GRACE_SECONDS = 8.0
+POOL = "10.99.8.0/28"
+"""Of the lab's network."""
 
 
 class LocalCluster(Cluster):
     """No containers: what a kubelet does for our pods is done here, and for others pretended."""
+
+    calls_pods = False
 
     def __init__(self, cluster: EmbeddedCluster) -> None:
         super().__init__(Path(cluster.kubeconfig), "127.0.0.1", NODES)
@@ -24,16 +31,17 @@ class LocalCluster(Cluster):
         hostname = "kubernetes.io/hostname"
         cluster.add_nodes(Node(name, labels={hostname: name}) for name in NODES)
         self._pods = LocalPods(self.kubectl, cluster.run, cluster.kubeconfig_for)
+        self._outside: Outside | None = None
+        self._lab = ExitStack()
 
     @classmethod
     def start(cls) -> LocalCluster:
         """Start a control plane that misses nodes soon."""
         return cls(EmbeddedCluster.start(node_monitor_grace_seconds=GRACE_SECONDS))
 
-    @property
-    def image(self) -> Mapping[str, Any]:
+    def image(self, part: str) -> Mapping[str, Any]:
         """Nothing is pulled."""
-        return {"repository": "localhost/moorage/core"}
+        return {"repository": f"localhost/moorage/{part}"}
 
     @property
     def app_image(self) -> str:
@@ -54,6 +62,21 @@ class LocalCluster(Cluster):
         if child := self._pods.find(pod).child:
             child.stop(0)
 
+    def outside(self) -> Outside:
+        """From now on each node has a network namespace, for pods that ask for its network.
+
+        These have no service proxy, and no pods run there that a client could reach.
+        """
+        if self._outside is None:
+            try:
+                lab = self._lab.enter_context(start(len(NODES)))
+            except LabUnavailableError as error:
+                raise ClusterError(str(error)) from error
+            stations = zip(NODES, lab.nodes, strict=True)
+            self._pods.networks |= {node: one.namespace.path for node, one in stations}
+            self._outside = Outside(lab.client, POOL, serves=False, agent={"proxyPort": 0})
+        return self._outside
+
     def power_off(self, node: str) -> None:
         """Its processes end, and its kubelet is heard no more."""
         self._cluster.stop_heartbeat(node)
@@ -67,4 +90,5 @@ class LocalCluster(Cluster):
     def stop(self) -> None:
         """Processes first, so that they give up their Leases."""
         self._pods.stop()
+        self._lab.close()
         self._cluster.stop()

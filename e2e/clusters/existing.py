@@ -21,10 +21,10 @@ class ExistingCluster(Cluster):
     def __init__(self, host: str, image: str, app_image: str) -> None:
         """See the options of the same names."""
         kubeconfig = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
-        if not host or not image:
+        if not host or not image.rpartition(":")[0].endswith("/core"):
             raise ClusterError(
                 "--cluster existing needs --host, an address of this machine that pods reach,"
-                " and --image, the controller's image in your registry"
+                " and --image, the core's image in your registry: .../core:TAG"
             )
         # A node keeps its providerID for ever: one that has one is somebody's.
         nodes = [
@@ -41,11 +41,10 @@ class ExistingCluster(Cluster):
         self._image = image
         self._app_image = app_image
 
-    @property
-    def image(self) -> Mapping[str, Any]:
-        """From your registry."""
+    def image(self, part: str) -> Mapping[str, Any]:
+        """From your registry, all beside each other, as they are built."""
         repository, _, tag = self._image.rpartition(":")
-        return {"repository": repository, "tag": tag}
+        return {"repository": f"{repository.removesuffix('core')}{part}", "tag": tag}
 
     @property
     def app_image(self) -> str:

@@ -17,8 +17,6 @@ from typing import Any
 from moorage_testing.cluster.kubectl import Kubectl, KubectlError, Object
 from moorage_testing.processes import Child, Command, Run
 
-# The image's entry point, and where it is here.
-PROGRAMS = {"moorage-core": "moorage_core"}
 LOOK_SECONDS = 0.3
 READY_SECONDS = 2.0
 
@@ -42,11 +40,14 @@ class LocalPod:
 class LocalPods:
     """Does a kubelet's work for the pods of this project on all nodes that have power.
 
-    Each pod is a process with its command, arguments, environment and ServiceAccount's token.
+    Each pod is a process with its command, arguments, environment and ServiceAccount's token. One
+    that asks for its node's network waits until that node has one: never this machine's own.
     """
 
     def __init__(self, kubectl: Kubectl, run: Run, kubeconfig_for: Callable[[str], Path]) -> None:
         self.powerless: set[str] = set()
+        # The files of nodes' network namespaces.
+        self.networks: dict[str, str] = {}
         self._kubectl = kubectl
         self._run = run
         self._kubeconfig_for = kubeconfig_for
@@ -119,6 +120,7 @@ class LocalPods:
                     local.child = None
             elif pod["spec"].get("nodeName", "") not in {"", *self.powerless}:
                 self._keep_running(local)
+                self._report_ready(local)
 
     def _keep_running(self, local: LocalPod) -> None:
         if local.child is not None and local.child.alive:
@@ -131,20 +133,43 @@ class LocalPods:
         else:
             self._start(local)
 
+    def _report_ready(self, local: LocalPod) -> None:
+        """What the probe says becomes the pod's condition, also after its node was unreachable.
+
+        The fake kubelet says Ready once; the node controller takes that back when a node is lost.
+        """
+        status = local.pod.get("status", {})
+        (said, *_) = [
+            c["status"] for c in status.get("conditions", ()) if c["type"] == "Ready"
+        ] or [""]
+        ready = str(self.ready(local.pod))
+        if status.get("phase") == "Running" and said != ready:
+            self._patch_status(local, {"conditions": [{"type": "Ready", "status": ready}]})
+
     def _ended(self, local: LocalPod, status: int | None) -> None:
         """A pod that runs once has ended."""
-        meta = local.pod["metadata"]
-        phase = "Succeeded" if status == 0 else "Failed"
-        change = json.dumps({"status": {"phase": phase}})
-        self._kubectl.run(
-            "patch", "pod", "-n", meta["namespace"], meta["name"], "--subresource=status",
-            "--type=merge", "--patch", change,
-        )  # fmt: skip
+        self._patch_status(local, {"phase": "Succeeded" if status == 0 else "Failed"})
         local.child = None
+
+    def _patch_status(self, local: LocalPod, status: Mapping[str, Any]) -> None:
+        meta = local.pod["metadata"]
+        try:
+            self._kubectl.run(
+                "patch", "pod", "-n", meta["namespace"], meta["name"], "--subresource=status",
+                "--type=strategic", "--patch", json.dumps({"status": status}),
+            )  # fmt: skip
+        except KubectlError as error:
+            # It was deleted since it was seen.
+            if "(NotFound)" not in str(error):
+                raise
 
     def _start(self, local: LocalPod) -> None:
         meta, spec = local.pod["metadata"], local.pod["spec"]
         (container,) = spec["containers"]
+        node = spec["nodeName"]
+        if spec.get("hostNetwork") and node not in self.networks:
+            sys.stderr.write(f"{meta['name']} waits for the network of {node}\n")
+            return
         try:
             values = {one["name"]: self._value(local.pod, one) for one in container.get("env", ())}
         except LookupError as missing:
@@ -153,11 +178,14 @@ class LocalPods:
             return
         local.starts += 1
         account = f"{meta['namespace']}/{spec['serviceAccountName']}"
-        argv = [sys.executable, "-m", PROGRAMS[container["command"][0]]]
+        # The entry point of an image, and the module that it is here.
+        argv = [sys.executable, "-m", container["command"][0].replace("-", "_")]
         argv += [*container["command"][1:], *container.get("args", ())]
         env = {name: value for name, value in values.items() if value is not None}
         # Of many on one machine each has a port of its own.
         env |= {"MOORAGE_METRICS_PORT": "0", "MOORAGE_METRICS_HOST": "127.0.0.1"}
+        if spec.get("hostNetwork"):
+            env |= {"MOORAGE_NETWORK_NAMESPACE": self.networks[node]}
         env |= {"KUBECONFIG": str(self._kubeconfig_for(account))}
         name = f"{meta['name']}-{local.starts}"
         local.child = self._run.start(Command(name, argv, env=env, grace_seconds=30.0))

@@ -1,9 +1,9 @@
-"""Shows the demo in a terminal: live tables of the addresses, the nodes and the steps."""
+"""Shows the demo in a terminal: live tables of what is observed, and of the steps."""
 
 from __future__ import annotations
 
 import time
-from typing import Self
+from typing import Generic, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,22 +11,15 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from e2e.demo.observed import Address, Node, Observed
-from e2e.demo.play import Progress
-from e2e.demo.show import measured
-from e2e.demo.steps import STEPS
-
-_PHASES = {"Bound": "green", "Holding": "yellow", "": "dim"}
-# With more nodes the steps would not fit into an ordinary terminal.
-_MOST_NODES_SHOWN = 8
+from e2e.demo.play import Progress, Seen
+from e2e.demo.show import Show, measured
 
 
-class Tables:
+class Tables(Generic[Seen]):
     """A screen that is redrawn at every observation, and stays visible at the end."""
 
-    def __init__(self, read_seconds: float, cloud: str) -> None:
-        self._read_seconds = read_seconds
-        self._cloud = cloud
+    def __init__(self, show: Show[Seen]) -> None:
+        self._show = show
         # Lines about waiting do not stay on the screen.
         self._live = Live(console=Console(highlight=False), refresh_per_second=10, transient=True)
         self._progress: dict[str, Progress] = {}
@@ -42,30 +35,27 @@ class Tables:
         """Show what the demo waits for."""
         self._live.update(Spinner("dots", text=f"{text} ..."))
 
-    def show(self, observed: Observed, progress: Progress) -> None:
+    def show(self, observed: Seen, progress: Progress) -> None:
         """Draw all of it."""
         self._live.transient = False
         self._progress[progress.step.name] = progress
         self._live.update(
-            Group(
-                Text(self._cloud, "bold"),
-                _addresses(observed),
-                "",
-                _nodes(observed),
-                "",
-                self._steps(),
-            ),
+            Group(Text(self._show.label, "bold"), *self._drawn(observed), self._steps()),
             # The last state is drawn now: the timer may have ended.
             refresh=bool(progress.outcome),
         )
         if progress.outcome:
-            time.sleep(self._read_seconds)
+            time.sleep(self._show.read_seconds)
+
+    def _drawn(self, observed: Seen) -> list[RenderableType]:
+        """Each table with an empty line after it."""
+        return [part for each in self._show.tables(observed) for part in (each, "")]
 
     def _steps(self) -> RenderableType:
-        table = _table("", "step")
+        table = plain_table("", "step")
         table.add_column("what is done, and what came of it", ratio=3)
         table.add_column("seen after seconds", ratio=2)
-        for step in STEPS:
+        for step in self._show.steps:
             progress = self._progress.get(step.name)
             if progress is None:
                 table.add_row("", Text(step.name, "dim"), Text(step.does, "dim"), "")
@@ -78,45 +68,9 @@ class Tables:
         return table
 
 
-def _table(*columns: str) -> Table:
-    """Without borders: all three fit into the 24 lines of a plain terminal."""
+def plain_table(*columns: str) -> Table:
+    """Without borders: all of them fit into the 24 lines of a plain terminal."""
     table = Table(box=None, expand=True, header_style="bold blue")
     for name in columns:
         table.add_column(name, no_wrap=True)
     return table
-
-
-def _addresses(observed: Observed) -> Table:
-    table = _table("address", "cloud", "status", "phase")
-    table.add_column("why", ratio=1, no_wrap=True, overflow="ellipsis")
-    for address in observed.addresses:
-        table.add_row(*_address(address))
-    return table
-
-
-def _address(address: Address) -> tuple[Text, ...]:
-    agreed = address.node == address.holder
-    return (
-        Text(address.ip, "bold"),
-        Text(address.holder or "nobody", "" if address.holder else "dim"),
-        Text(address.node or "-", "" if agreed else "magenta"),
-        Text(address.phase or "-", _PHASES.get(address.phase, "magenta")),
-        Text(address.message, "dim"),
-    )
-
-
-def _nodes(observed: Observed) -> Table:
-    shown = observed.nodes[:_MOST_NODES_SHOWN]
-    table = _table("node", *(node.name for node in shown))
-    held = {address.holder: address.ip for address in observed.addresses}
-    table.add_row("state", *(_state(node) for node in shown))
-    table.add_row("address", *(Text(held.get(node.name, ""), "bold") for node in shown))
-    table.add_row("ip.ready", *("true" if node.labelled else "" for node in shown))
-    table.add_row("pods", *("●" * node.pods for node in shown))
-    return table
-
-
-def _state(node: Node) -> Text:
-    if node.ready != "True":
-        return Text("NotReady", "red")
-    return Text("cordoned", "yellow") if node.cordoned else Text("Ready", "green")

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import http.client
+import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from e2e.demo.installation import BROKEN, Installation
-from e2e.demo.observed import Observed
-from e2e.demo.options import Options
-from e2e.demo.steps import Moment, Step
+from e2e.demo.step import Moment, Step
+from moorage_testing.cluster import ApiError, KubectlError
+from moorage_testing.processes import ChildError
 
 POLL_SECONDS = 0.1
 STEP_SECONDS = 30.0
+# Errors of actions and observations when a part fails; OSError: it does not answer.
+BROKEN = (
+    ChildError,
+    KubectlError,
+    ApiError,
+    http.client.HTTPException,
+    OSError,
+    subprocess.SubprocessError,
+)
+
+
+class Observation(Protocol):
+    """The whole state at one moment."""
+
+    def describe(self) -> str:
+        """In a few lines, for whoever has to find out what is missing."""
+
+
+Seen = TypeVar("Seen", bound=Observation)
+Shown_contra = TypeVar("Shown_contra", bound=Observation, contravariant=True)
+Read_co = TypeVar("Read_co", bound=Observation, covariant=True)
+
+
+class Installation(Protocol[Read_co]):
+    """What steps are played in."""
+
+    def observe(self) -> Read_co:
+        """Observe everything now; raises one of BROKEN if a part of it has ended."""
 
 
 class NotObserved(Exception):
@@ -30,30 +59,43 @@ class Progress:
         outcome: its result; ``""``: it is not over.
     """
 
-    step: Step
+    step: Step[Any, Any]
     seconds: dict[str, float] = field(default_factory=dict)
     stayed: float = 0.0
     outcome: str = ""
 
 
-class Screen(Protocol):
+class Screen(Protocol[Shown_contra]):
     """Shows the demo's progress."""
 
-    def show(self, observed: Observed, progress: Progress) -> None:
+    def show(self, observed: Shown_contra, progress: Progress) -> None:
         """Show an observation; the step is over once ``progress`` has an outcome."""
 
 
-class Player:
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the demo waits.
+
+    Attributes:
+        patience_seconds: for all that a step must show.
+        hold_seconds: how long what must stay is watched.
+    """
+
+    patience_seconds: float
+    hold_seconds: float
+
+
+class Player(Generic[Seen]):
     """Runs steps in one installation, and shows them on one screen."""
 
-    def __init__(self, installation: Installation, options: Options, screen: Screen) -> None:
+    def __init__(
+        self, installation: Installation[Seen], timing: Timing, screen: Screen[Seen]
+    ) -> None:
         self._installation = installation
-        self._options = options
+        self._timing = timing
         self._screen = screen
-        # The time limit of a step; for the failing node its grace periods come first.
-        self._patience = STEP_SECONDS + options.monitor_grace_seconds + options.not_ready_seconds
 
-    def play(self, step: Step) -> None:
+    def play(self, step: Step[Any, Seen]) -> None:
         """Run one step; raises NotObserved."""
         progress = Progress(step)
         try:
@@ -69,7 +111,7 @@ class Player:
         progress.outcome = step.outcome(was, now)
         self._screen.show(now, progress)
 
-    def _wait(self, progress: Progress, was: Observed, began: float) -> Observed:
+    def _wait(self, progress: Progress, was: Seen, began: float) -> Seen:
         """Observe until all moments hold."""
         step = progress.step
         while True:
@@ -85,11 +127,13 @@ class Player:
             self._screen.show(now, progress)
             if step.ended(self._installation) and not missing:
                 return now
-            if passed > self._patience:
-                raise _not_observed(step, f"within {self._patience:.0f} s", missing, now)
+            if passed > self._timing.patience_seconds:
+                raise _not_observed(
+                    step, f"within {self._timing.patience_seconds:.0f} s", missing, now
+                )
             time.sleep(POLL_SECONDS)
 
-    def _watch_it_stay(self, progress: Progress, was: Observed) -> Observed:
+    def _watch_it_stay(self, progress: Progress, was: Seen) -> Seen:
         """Check for a while that all moments still hold."""
         since = time.monotonic()
         while True:
@@ -99,29 +143,21 @@ class Player:
             if missing := _missing(progress.step, was, now):
                 what = f"to stay: it was so for {progress.stayed:.1f} s"
                 raise _not_observed(progress.step, what, missing, now)
-            if progress.stayed >= self._options.hold_seconds:
+            if progress.stayed >= self._timing.hold_seconds:
                 return now
             time.sleep(POLL_SECONDS)
 
 
-def _missing(step: Step, was: Observed, now: Observed) -> tuple[Moment, ...]:
+def _missing(step: Step[Any, Seen], was: Seen, now: Seen) -> tuple[Moment[Seen], ...]:
     return tuple(moment for moment in step.moments if not moment.holds(was, now))
 
 
-def _not_observed(step: Step, when: str, missing: tuple[Moment, ...], now: Observed) -> NotObserved:
+def _not_observed(
+    step: Step[Any, Seen], when: str, missing: tuple[Moment[Seen], ...], now: Seen
+) -> NotObserved:
     missed_moments = "; ".join(f"{moment.name}: {moment.what}" for moment in missing)
-    addresses = "\n".join(
-        f"  {a.ip}: in the cloud on {a.holder or 'nobody'}, in the status"
-        f" {a.phase or 'not there'} on {a.node or 'nobody'}. {a.message}"
-        for a in now.addresses
-    )
-    nodes = ", ".join(
-        f"{n.name} Ready={n.ready}{' cordoned' if n.cordoned else ''}"
-        f"{' labelled' if n.labelled else ''} pods={n.pods}"
-        for n in now.nodes
-    )
     missed = missed_moments or "the command that was started has not ended"
     return NotObserved(
         f"step {step.name!r} was not observed {when}. Missing: {missed}.\n"
-        f"Last seen:\n{addresses}\n  {nodes}"
+        f"Last seen:\n{now.describe()}"
     )

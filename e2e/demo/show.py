@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
-from e2e.demo.observed import Observed
-from e2e.demo.options import Options
-from e2e.demo.play import Progress, Screen
-from e2e.demo.steps import STEPS
+from e2e.demo.play import Observation, Progress, Screen, Seen, Shown_contra
+from e2e.demo.step import Step
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
-class FullScreen(Screen, Protocol):
+@dataclass(frozen=True, slots=True)
+class Show(Generic[Seen]):
+    """What is shown.
+
+    Attributes:
+        label: what is played, in a word.
+        steps: all of them, in order.
+        read_seconds: how long a finished step stays on a terminal before the next one begins.
+        tables: draws an observation.
+    """
+
+    label: str
+    steps: Sequence[Step[Any, Seen]]
+    read_seconds: float
+    tables: Callable[[Seen], Sequence[RenderableType]]
+
+
+class FullScreen(Screen[Shown_contra], Protocol[Shown_contra]):
     """A screen that also shows what the demo waits for before the first observation."""
 
     def show_waiting(self, text: str) -> None:
         """Show what the demo waits for."""
 
 
-def screen(options: Options, cloud: str = "") -> AbstractContextManager[FullScreen]:
-    """The screen for standard output; ``cloud``: the cloud that is played."""
+def screen(show: Show[Seen]) -> AbstractContextManager[FullScreen[Seen]]:
+    """The screen for standard output."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         # Imported only here: output in pipes needs neither the library nor the time to load it.
         from e2e.demo.live import Tables  # noqa: PLC0415  # rich is only for terminals
 
-        return Tables(options.read_seconds, cloud)
-    return Lines(cloud)
+        return Tables(show)
+    return Lines(show)
 
 
 def say(text: str) -> None:
@@ -48,8 +68,8 @@ def measured(progress: Progress, unit: str = " s") -> str:
 class Lines:
     """A screen that prints a line for each finished step."""
 
-    def __init__(self, cloud: str) -> None:
-        self._cloud = cloud
+    def __init__(self, show: Show[Any]) -> None:
+        self._show = show
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -62,9 +82,9 @@ class Lines:
         """Show what the demo waits for."""
         say(f"... {text}")
 
-    def show(self, _: Observed, progress: Progress) -> None:
+    def show(self, _: Observation, progress: Progress) -> None:
         """Write a line when the step is over."""
         if progress.outcome:
             self._count += 1
             line = f"{progress.step.name}: {progress.outcome} [{measured(progress)}]"
-            say(f"{self._cloud} {self._count}/{len(STEPS)} {line}")
+            say(f"{self._show.label} {self._count}/{len(self._show.steps)} {line}")

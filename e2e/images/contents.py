@@ -1,6 +1,6 @@
 """What goes into an image: runs in the stages of the Dockerfile, so with Python alone.
 
-``requirements``: what the packages ask for; ``third-party``: that, installed; ``own``: ours.
+``requirements``: what is locked for the packages; ``third-party``: that, installed; ``own``: ours.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 _SIBLING = re.compile(r"moorage-(?P<name>[a-z0-9-]+)(?:\[(?P<extras>[^\]]+)\])?==")
+LOCKS = Path("e2e/images/locks")
+"""Lock files: of all controllers, of each plug-in, and of what builds our wheels."""
 _BACKEND = re.compile(r'"(hatchling==[^"]+)"')
 
 # Never imported by a controller; relative to the folder of all packages.
@@ -90,6 +92,15 @@ def requirements(source: Path, package: str, extras: str) -> tuple[list[str], li
     return sorted(found), _BACKEND.findall(tools)
 
 
+def locks(source: Path, package: str, extras: str) -> tuple[list[Path], list[Path]]:
+    """The files that pin what an image has of others, and what builds our wheels."""
+    found = [name for name, _ in members(source / "packages", package, extras)]
+    plugins = sorted(name for name in found if name.startswith("provider-"))
+    folder = source / LOCKS
+    site = [folder / f"{name}.txt" for name in ("controllers", *plugins)]
+    return site, [folder / "build.txt"]
+
+
 def prune(site: Path) -> None:
     """Take away what no controller imports."""
     for pattern in LEFT_OUT:
@@ -127,7 +138,8 @@ def install_third_party(asked: Path, prepared: Path, site: Path, backend: Path) 
             shutil.copytree(prepared / target.name, target)
         else:
             listed = str(asked / f"{target.name}.txt")
-            pip = (sys.executable, "-m", "pip", "install", "--no-cache-dir", "--no-compile")
+            options = ("--no-cache-dir", "--no-compile", "--require-hashes")
+            pip = (sys.executable, "-m", "pip", "install", *options)
             subprocess.run([*pip, "--target", str(target), "-r", listed], check=True)  # noqa: S603 - our own lists
     # Programs of others, such as those of botocore and kopf.
     shutil.rmtree(site / "bin", ignore_errors=True)
@@ -170,10 +182,11 @@ def main(build: Path = Path("/build")) -> None:
     match step:
         case "requirements":
             asked.mkdir()
-            for name, lines in zip(
-                ("site", "backend"), requirements(source, package, extras), strict=True
+            for name, files in zip(
+                ("site", "backend"), locks(source, package, extras), strict=True
             ):
-                (asked / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+                text = "".join(file.read_text("utf-8") for file in files)
+                (asked / f"{name}.txt").write_text(text, "utf-8")
         case "third-party":
             install_third_party(asked, build / "prepared", build / "site", build / "backend")
         case _:

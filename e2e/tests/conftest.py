@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from e2e.clusters.choose import KINDS, best, open_cluster
 from e2e.clusters.cluster import Cluster, ClusterError
-from e2e.clusters.image import core_image
+from e2e.clusters.image import images
 from e2e.tests.installation import Installation
 from e2e.tests.leftovers import everything
 from moorage_testing.clouds.aws import Ec2Emulator
@@ -19,6 +19,8 @@ from moorage_testing.cluster.toolchain import build_all, tool_paths
 from moorage_testing.helm import Helm
 from moorage_testing.nodes import NodesUnavailableError, build_tools
 
+MEASURED = pytest.StashKey[list[str]]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of ``./nox -s e2e``."""
@@ -26,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--cluster", choices=KINDS, default="", help="default: the best there can be")
     group.addoption("--helm", choices=("helm3", "helm4"), default="helm4")
     group.addoption("--host", default="", help="existing: this machine's address as pods see it")
-    group.addoption("--image", default="", help="existing: the controller's image, with its tag")
+    group.addoption("--image", default="", help="existing: the core's image, with its tag")
     group.addoption("--app-image", default="", help="existing: an image that runs until stopped")
 
 
@@ -47,7 +49,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if option.cluster == "nodes":
             build_tools()
         if option.cluster in ("nodes", "kind"):
-            core_image()
+            images()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What scenarios have measured, for people: a busy machine is slow, and fails no test."""
+    if lines := terminalreporter.config.stash.get(MEASURED, []):
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def measured(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Notes a line for the summary."""
+    return pytestconfig.stash.setdefault(MEASURED, []).append
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ class Installation:
             "region": self.cloud.region,
         }
         needed = {
-            "image": dict(self.cluster.image),
+            "image": dict(self.cluster.image("core")),
             "clouds": {"aws": clouds},
             "extraEnv": [{"name": name, "value": value} for name, value in variables.items()],
         }
@@ -103,22 +103,22 @@ class Installation:
 
     @property
     def pods(self) -> Sequence[Object]:
-        """Of the controller."""
-        return self.cluster.pods(NAMESPACE)
+        """Of the core controller."""
+        return self.cluster.pods(NAMESPACE, "core")
 
-    def wait_working(self, replicas: int = 2) -> list[Object]:
+    def wait_working(self, replicas: int = 2, part: str = "core") -> list[Object]:
         """Wait until all replicas of the newest revision, and no other, are ready."""
 
         def working() -> list[Object]:
-            pods = self.pods
+            pods = self.cluster.pods(NAMESPACE, part)
             hashes = {one["metadata"]["labels"]["pod-template-hash"] for one in pods}
             ready = [one for one in pods if self.cluster.ready(one)]
-            newest = self.kubectl.get("deployment", "-n", NAMESPACE, "moorage-core")
+            newest = self.kubectl.get("deployment", "-n", NAMESPACE, f"moorage-{part}")
             done = newest["status"].get("updatedReplicas") == replicas
             right = done and len(hashes) == 1 and len(ready) == len(pods) == replicas
             return ready if right else []
 
-        return self.wait(working, f"{replicas} replicas to be ready")
+        return self.wait(working, f"{replicas} replicas of {part} to be ready")
 
     def spread(self) -> None:
         """Have a replica on each node again: after a drain all are on what was left."""
@@ -129,7 +129,7 @@ class Installation:
     @property
     def leader(self) -> str:
         """The pod that leads, ``""`` = none."""
-        lease = self.kubectl.get("lease", "-n", NAMESPACE, "moorage-core")
+        lease = self.kubectl.get("lease", "-n", "kube-system", "moorage-core")
         holder = str(lease.get("spec", {}).get("holderIdentity") or "")
         return next((n for one in self.pods if (n := one["metadata"]["name"]) in holder), "")
 

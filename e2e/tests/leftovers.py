@@ -26,7 +26,8 @@ def wait_left(cluster: Cluster, before: set[str], wanted: set[str]) -> None:
     """Wait until that, and nothing else, is left."""
     with contextlib.suppress(WaitTimeoutError):
         wait_for(lambda: left(cluster, before) == wanted, 30, "all else to be gone")
-    assert left(cluster, before) == wanted
+    found = left(cluster, before)
+    assert found == wanted, f"left: {found - wanted}, missing: {wanted - found}"
 
 
 def everything(cluster: Cluster) -> set[str]:

@@ -8,17 +8,27 @@ from collections.abc import Iterator
 
 import pytest
 from e2e.images.archive import Archive
-from e2e.images.build import OUTPUT
+from e2e.images.build import OUTPUT, programs
 from unpacked import Unpacked
 
 
-@pytest.fixture(scope="session", name="archive")
-def core_archive() -> Archive:
-    return Archive(OUTPUT / "core.tar")
+@pytest.fixture(scope="session", params=programs())
+def package(request: pytest.FixtureRequest) -> str:
+    """Each controller."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def core(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unpacked]:
+def archive(package: str) -> Archive:
+    """Its image as it was built."""
+    return Archive(OUTPUT / f"{package}.tar")
+
+
+@pytest.fixture(scope="session")
+def image(
+    package: str, archive: Archive, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Unpacked]:
+    """That image in a folder."""
     if os.geteuid() != 0 and not os.environ.get("CI"):
         pytest.skip("only root may change the root of a process")
     root = tmp_path_factory.mktemp("root")
@@ -26,6 +36,6 @@ def core(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for folder in (root, *root.parents[:2]):
         folder.chmod(0o755)
     archive.unpack(root)
-    yield Unpacked(root, archive.config())
+    yield Unpacked(package, root, archive.config())
     # 250 MB that nobody looks at again.
     shutil.rmtree(root)

@@ -10,6 +10,10 @@ from typing import Any
 
 # No user of the image, as OpenShift gives to each namespace.
 UID = 1000640000
+# Those who change the network of a node get the rights for it as root alone.
+ROOT = ("node-agent",)
+# What a program with several processes is told first.
+WORDS = {"danm": ("controller",)}
 # Its own mounts end with it. A pod has a read-only root, /dev and /proc.
 _ENTER = """
 mount --bind "$1" "$1"
@@ -24,20 +28,26 @@ exec chroot --userspec="$uid:0" --groups=0 "$root" /usr/bin/env -i "$@"
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """The files of an image, and how it wants to be started."""
+    """The files of a controller's image, and how it wants to be started."""
 
+    package: str
     root: Path
     config: Mapping[str, Any]
 
     def argv(self, *command: str, **env: str) -> list[str]:
-        """What runs a command in it: a user without a name or home, no right to write a file."""
+        """What runs a command in it: a user without a name or home, no right to write a file.
+
+        Those of ``ROOT`` are root, but cannot write either.
+        """
+        user = "0" if self.package in ROOT else str(UID)
         variables = [*self.config["Env"], *(f"{name}={value}" for name, value in env.items())]
         enter = ["/usr/bin/unshare", "--mount", "/bin/sh", "-ec", _ENTER, "sh"]
-        return [*enter, str(self.root), str(UID), *variables, *command]
+        return [*enter, str(self.root), user, *variables, *command]
 
     def program(self, *arguments: str, **env: str) -> list[str]:
         """What runs its entry point."""
-        return self.argv(*self.config["Entrypoint"], *arguments, **env)
+        words = WORDS.get(self.package, ())
+        return self.argv(*self.config["Entrypoint"], *words, *arguments, **env)
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run what :meth:`argv` or :meth:`program` made, to its end."""

@@ -14,54 +14,16 @@ released  delete the allocation   nobody has A or B; the object is gone; no node
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
-from e2e.demo.installation import Installation
-from e2e.demo.observed import Observed
+from e2e.demo.core.installation import Installation
+from e2e.demo.core.observed import Observed
+from e2e.demo.step import Moment, Step
 
 # Takes the observation before the step and the present one.
 Rule: TypeAlias = Callable[[Observed, Observed], bool]
 
 A, B = 0, 1
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One expected result.
-
-    Attributes:
-        name: where it is observed.
-        what: the expected state, in plain words.
-        holds: whether an observation shows it.
-    """
-
-    name: str
-    what: str
-    holds: Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One action and its expected results.
-
-    Attributes:
-        name: in one word.
-        does: what is done, in plain words.
-        act: does it; takes the observation before it.
-        moments: the expected results.
-        outcome: its result, in plain words.
-        ended: whether the command started by ``act`` has ended; raises ChildError if it failed.
-        stays: all moments must hold for a while.
-    """
-
-    name: str
-    does: str
-    act: Callable[[Installation, Observed], None]
-    moments: tuple[Moment, ...]
-    outcome: Callable[[Observed, Observed], str]
-    ended: Callable[[Installation], bool] = lambda _: True
-    stays: bool = False
 
 
 def on_two_nodes(_: Observed, now: Observed) -> bool:
@@ -159,7 +121,7 @@ _SETTLED = "every address Bound where the cloud has it, just these nodes labelle
 _FOLLOWED = "the workload running on the addresses' nodes"
 
 
-def _bound_anew(which: int) -> tuple[Moment, ...]:
+def _bound_anew(which: int) -> tuple[Moment[Observed], ...]:
     names = ("first", "second")
     return (
         Moment(CLOUD, f"the {names[which]} address on another node", moved(which)),
@@ -168,7 +130,7 @@ def _bound_anew(which: int) -> tuple[Moment, ...]:
     )
 
 
-STEPS = (
+STEPS: tuple[Step[Installation, Observed], ...] = (
     Step(
         "bound",
         "create a NetIPAllocation of two addresses",

@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import http
-import http.client
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from e2e.demo import manifests
-from e2e.demo.cloud import ADDRESSES, Cloud, EmulatedCloud
-from e2e.demo.observed import Address, Node, Observed
-from e2e.demo.options import Options
-from e2e.demo.stage import Stage
-from moorage_testing.cluster import ApiError, KubectlError
+from e2e.demo.core import manifests
+from e2e.demo.core.cloud import ADDRESSES, Cloud, EmulatedCloud
+from e2e.demo.core.observed import Address, Node, Observed
+from e2e.demo.core.options import Options
+from e2e.demo.core.stage import Stage
+from e2e.demo.rights import CONTROLLER_NAMESPACE
+from moorage_testing.cluster import ApiError
 from moorage_testing.cluster import Node as NewNode
 from moorage_testing.cluster.api import Json
 from moorage_testing.cluster.toolchain import tool_path
-from moorage_testing.processes import Child, ChildError, Command
+from moorage_testing.processes import Child, Command
 from moorage_testing.waiting import wait_for
 
 CONTROLLER_SECONDS = 60.0
 DRAIN_SECONDS = 60
 LOG_LINES = 25
-# Errors of actions and observations when a part fails; OSError: it does not answer.
-BROKEN = (
-    ChildError,
-    KubectlError,
-    ApiError,
-    http.client.HTTPException,
-    OSError,
-    subprocess.SubprocessError,
-)
 
 _ALLOCATIONS = "/apis/netinfra.darkbrains.com/v1alpha1/netipallocations"
 
@@ -84,7 +74,7 @@ class Installation:
         """Start it under its own ServiceAccount and rights; return when it leads."""
         name = f"{manifests.CONTROLLER}-{self.cloud.name}"
         argv = [sys.executable, "-m", "moorage_core", "--kubeconfig", str(self._kubeconfig)]
-        argv += ["--lease-namespace", manifests.CONTROLLER_NAMESPACE, "--log-format", "text"]
+        argv += ["--lease-namespace", CONTROLLER_NAMESPACE, "--log-format", "text"]
         argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0"]
         controller = self.cluster.run.start(Command(name, argv, env=self.emulator.environment))
         self.controller = controller
@@ -103,7 +93,8 @@ class Installation:
 
     def controller_log(self) -> str:
         """The last lines of the controller's log."""
-        return self.controller.log_tail(LOG_LINES) if self.controller else "(it was not started)"
+        tail = self.controller.log_tail(LOG_LINES) if self.controller else "(it was not started)"
+        return f"the controller's log:\n{tail}"
 
     def allocate(self) -> None:
         """Create the NetIPAllocation."""
@@ -204,7 +195,7 @@ def open_installation(
 ) -> Iterator[Installation]:
     """One cloud with nodes and controller; ended with the block, the Node objects stay.
 
-    ``report`` hears what is being waited for. Raises one of BROKEN.
+    ``report`` hears what is being waited for. Raises one of ``e2e.demo.play.BROKEN``.
     """
     report(f"the emulator of {cloud.api} is starting")
     installation = Installation(stage, EmulatedCloud.wait(cloud, stage.emulators[cloud]), options)

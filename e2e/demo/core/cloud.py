@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import sys
 import urllib.request
@@ -12,18 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from moorage_testing.cluster.toolchain import FOLDER_VARIABLE
-from moorage_testing.processes import MARK_VARIABLE, Child, Command, Run
+from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import wait_for
 
 CLUSTER = "demo"
 ADDRESSES = ("203.0.113.10", "203.0.113.11")
 START_SECONDS = 60.0
 _CALL_SECONDS = 10.0
-
-_SETTINGS = ("AWS_", "GOOGLE_", "GCE_", "AZURE_", "MOORAGE_")
-# Folders of the tools and the mark of the run: these variables lead to no cloud.
-_OWN = (FOLDER_VARIABLE, MARK_VARIABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +34,6 @@ class Cloud:
 
 
 CLOUDS = (Cloud("aws", "EC2"), Cloud("gcp", "Compute Engine"), Cloud("azure", "Azure"))
-
-
-def forget_own_accounts() -> None:
-    """Remove all cloud settings from the environment: no call may reach a real account."""
-    for name in [name for name in os.environ if name.startswith(_SETTINGS) and name not in _OWN]:
-        del os.environ[name]
 
 
 class EmulatedCloud:

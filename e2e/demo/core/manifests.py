@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from e2e.demo.core.cloud import ADDRESSES, Cloud
+from e2e.demo.core.options import Options
+from e2e.demo.rights import Object
 
-from e2e.demo.cloud import ADDRESSES, Cloud
-from e2e.demo.options import Options
-from moorage_core.rbac import RULES
-from moorage_domain.rbac import cluster_role, role
-
-CRDS = Path(__file__).parents[2] / "crds"
 NAMESPACE = "demo"
 READY_LABEL = "ip.ready"
 CONTROLLER = "moorage-core"
-CONTROLLER_NAMESPACE = "moorage-system"
-
-_RBAC = "rbac.authorization.k8s.io"
-
-Object = dict[str, Any]
-
-
-def controller_rights() -> list[Object]:
-    """The controller's own ClusterRole and Role, bound to its ServiceAccount and nothing else."""
-    objects = []
-    for one in (cluster_role(CONTROLLER, RULES), role(CONTROLLER, RULES)):
-        place = {} if one["kind"] == "ClusterRole" else {"namespace": CONTROLLER_NAMESPACE}
-        one["metadata"] |= place
-        binding = {
-            "apiVersion": one["apiVersion"],
-            "kind": f"{one['kind']}Binding",
-            "metadata": {"name": CONTROLLER} | place,
-            "roleRef": {"apiGroup": _RBAC, "kind": one["kind"], "name": CONTROLLER},
-            "subjects": [
-                {"kind": "ServiceAccount", "name": CONTROLLER, "namespace": CONTROLLER_NAMESPACE}
-            ],
-        }
-        objects += [one, binding]
-    return objects
 
 
 def pool(cloud: Cloud) -> dict[str, str]:

@@ -88,3 +88,17 @@ class Observed:
             if node.name == name:
                 return node
         raise KeyError(name)
+
+    def describe(self) -> str:
+        """In a few lines, for whoever has to find out what is missing."""
+        addresses = "\n".join(
+            f"  {a.ip}: in the cloud on {a.holder or 'nobody'}, in the status"
+            f" {a.phase or 'not there'} on {a.node or 'nobody'}. {a.message}"
+            for a in self.addresses
+        )
+        nodes = ", ".join(
+            f"{n.name} Ready={n.ready}{' cordoned' if n.cordoned else ''}"
+            f"{' labelled' if n.labelled else ''} pods={n.pods}"
+            for n in self.nodes
+        )
+        return f"{addresses}\n  {nodes}"

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.demo import manifests
-from e2e.demo.cloud import Cloud, EmulatedCloud
-from e2e.demo.options import Options
+from e2e.demo.core import manifests
+from e2e.demo.core.cloud import Cloud, EmulatedCloud
+from e2e.demo.core.options import Options
+from e2e.demo.rights import CONTROLLER_NAMESPACE, CRDS, controller_rights
+from moorage_core.rbac import RULES
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child, Run
 
@@ -45,9 +47,9 @@ def open_stage(options: Options, report: Callable[[str], None]) -> Iterator[Stag
             node_monitor_grace_seconds=options.monitor_grace_seconds,
             eviction_seconds=options.eviction_seconds,
         ) as cluster:
-            for crd in sorted(manifests.CRDS.glob("*.yaml")):
+            for crd in sorted(CRDS.glob("*.yaml")):
                 cluster.apply(crd.read_text(encoding="utf-8"))
-            account = f"{manifests.CONTROLLER_NAMESPACE}/{manifests.CONTROLLER}"
+            account = f"{CONTROLLER_NAMESPACE}/{manifests.CONTROLLER}"
             kubeconfig = cluster.kubeconfig_for(account)
-            cluster.apply(manifests.controller_rights())
+            cluster.apply(controller_rights(manifests.CONTROLLER, RULES))
             yield Stage(cluster, kubeconfig, emulators)

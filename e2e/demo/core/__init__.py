@@ -1,0 +1,1 @@
+"""The part core: reserved addresses of clouds follow healthy nodes."""

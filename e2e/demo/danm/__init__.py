@@ -1,0 +1,1 @@
+"""The part danm: static addresses of DANM."""

@@ -1,0 +1,1 @@
+"""The part machines: static addresses for Machines."""
