@@ -161,9 +161,9 @@ def live_randomly(session: nox.Session, runs: str) -> None:
 def tests(session: nox.Session) -> None:
     """All of the above, side by side; what failed is told once more at the end."""
     units = [f"unit({package})" for package in PACKAGES if package != "testing"]
-    # The longest first. It waits more than it works, the others work.
+    # The longest first. Its processes wait more than they work, but there are four of them.
     names = (
-        "cluster",
+        "cluster*2",
         "unit(testing)",
         "charts",
         "e2e",
@@ -177,7 +177,8 @@ def tests(session: nox.Session) -> None:
         "lint",
         "imports",
     )
-    jobs = str(max(2, os.cpu_count() or 1))
+    # One more than there are cores: all of them wait now and then.
+    jobs = str(max(2, os.cpu_count() or 1) + 1)
     program = "tests/repo/side_by_side.py"
     arguments = ("--jobs", jobs, *names, "--", *session.posargs)
     session.run(sys.executable, program, *arguments, external=True)
@@ -215,7 +216,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def images(session: nox.Session) -> None:
-    """Build the images of the controllers, and run the core's; ``-- --help`` has the choices."""
+    """Build the images of the controllers, and run each; ``-- --help`` has the choices."""
     engine = any(map(shutil.which, ("docker", "podman", "buildah")))
     may_install = os.geteuid() == 0 and shutil.which("apt-get")
     if not (engine or may_install or "CI" in os.environ):
@@ -238,6 +239,13 @@ def sync(session: nox.Session) -> None:
     """Write every generated file anew; ``./nox -s sync -- --check`` only says what is stale."""
     install(session, PACKAGES)
     session.run("python", "-m", "tests.repo.generated", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pin what images have of others to the newest versions that fit; with hashes."""
+    session.install(*group("bootstrap"))
+    session.run("python", "-m", "e2e.images.locks")
 
 
 @nox.session
@@ -268,13 +276,19 @@ def build(session: nox.Session) -> None:
         try_version(session, version, dist)
 
 
+def from_here(dist: Path) -> list[str]:
+    """How uv takes our own wheels: those just built, not ones of that name in its cache."""
+    ours = [word for package in PACKAGES for word in ("--refresh-package", f"moorage-{package}")]
+    return ["--find-links", str(dist), *ours]
+
+
 def start_alone(session: nox.Session, package: str, dist: Path) -> None:
     """Install one wheel and only what it asks for into an empty environment, and start it."""
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "-m", "venv", "--without-pip", folder, silent=True)
         python = Path(folder) / "bin" / "python"
         session.run(
-            "uv", "pip", "install", "-q", "--python", str(python), "--find-links", str(dist),
+            "uv", "pip", "install", "-q", "--python", str(python), *from_here(dist),
             f"moorage-{package}", external=True,
         )  # fmt: skip
         module = f"moorage_{package.replace('-', '_')}"
@@ -295,7 +309,7 @@ def find_plugins(session: nox.Session, extra: str, dist: Path, python: str = "")
         )  # fmt: skip
         own = Path(folder) / "bin" / "python"
         session.run(
-            "uv", "pip", "install", "-q", "--python", str(own), "--find-links", str(dist),
+            "uv", "pip", "install", "-q", "--python", str(own), *from_here(dist),
             f"moorage-core[{extra}]", external=True,
         )  # fmt: skip
         listed = (
@@ -322,7 +336,7 @@ def try_version(session: nox.Session, version: str, dist: Path) -> None:
         asked.write_text("moorage-core[all]\n")
         session.run(
             "uv", "pip", "compile", "-q", "--python-version", version, "--only-binary", ":all:",
-            "--find-links", str(dist), str(asked), external=True, silent=True,
+            *from_here(dist), str(asked), external=True, silent=True,
         )  # fmt: skip
         session.log(f"moorage-core[all] resolves for Python {version}, which is not here")
 

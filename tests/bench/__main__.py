@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from .allocator import allocator_rows
 from .changes import change_rows
+from .claims import claim_rows
 from .clouds import CLOUDS, Cloud
+from .danm_reclaim import danm_reclaim_rows
+from .danm_webhook import danm_webhook_rows
+from .endpoints_services import endpoints_rows
+from .external_decisions import decision_rows
+from .external_failover import lab_rows
+from .external_services import service_rows
 from .failover import failover_rows
 from .fleet import Fleet, fleet
 from .framework import framework_rows
@@ -48,28 +56,27 @@ def _place(row: Row) -> tuple[int, str, int]:
 
 
 def _of_a_process(options: Options) -> list[Row]:
-    """The rows that need no cluster."""
-    rows: list[Row] = []
+    """The rows that need no cluster, or one of their own."""
+    nodes = options.nodes
+    sizes = sorted({max(4, nodes // 10), max(6, nodes * 3 // 10), nodes, nodes * 3})
     # The planner first, while the machine is quiet.
-    if "J3" in options.rows:
-        sizes = sorted(
-            {max(4, options.nodes // 10), max(6, options.nodes * 3 // 10)}
-            | {options.nodes, options.nodes * 3}
-        )
-        rows += growth_rows(sizes)
-        rows += idle_rows(sizes)
-    if "T8" in options.rows:
-        rows += planner_rows(options.nodes, options.addresses)
-    if "T9" in options.rows:
-        rows += life_rows(options.random_runs)
-    if "SDK" in options.rows:
-        rows += sdk_rows(options.clouds)
-    if "FW" in options.rows:
-        rows += change_rows(options.objects)
-        rows += framework_rows(options.objects)
-    if "WH" in options.rows:
-        rows += webhook_rows()
-    return rows
+    families: dict[str, Callable[[], list[Row]]] = {
+        "J3": lambda: growth_rows(sizes) + idle_rows(sizes),
+        "T8": lambda: planner_rows(nodes, options.addresses),
+        "T9": lambda: life_rows(options.random_runs),
+        "SDK": lambda: sdk_rows(options.clouds),
+        "FW": lambda: change_rows(options.objects) + framework_rows(options.objects),
+        "WH": webhook_rows,
+        "IP": lambda: allocator_rows(options.live),
+        "MI": lambda: claim_rows(options.objects),
+        "EI": lambda: decision_rows(options.objects) + service_rows(options.objects, options.rest),
+        "DA": lambda: danm_reclaim_rows(options.endpoints),
+        "DW": lambda: danm_webhook_rows(options.endpoints),
+        "EL": lambda: lab_rows(options.held, options.outage, options.rest),
+        "NA": lambda: endpoints_rows(options.objects),
+    }
+    asked = (measure for family, measure in families.items() if family in options.rows)
+    return [row for measure in asked for row in measure()]
 
 
 def _on_a_cluster(cloud: Cloud, options: Options) -> list[Row]:

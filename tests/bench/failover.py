@@ -27,7 +27,7 @@ CHANGE_SECONDS = 5.0
 """How long each change takes: L of the target."""
 FULL = 250
 """The addresses that the clouds' targets are for."""
-TAINT = "karpenter.sh/disrupted"
+TAINT = "aws-node-termination-handler/spot-itn"
 _WORKERS = CoreSettings.model_fields["cloud_calls"].default
 
 

@@ -228,8 +228,8 @@ def _add_allocation(cluster: EmbeddedCluster, options: Options, cloud: EmulatedC
     cluster.apply(CRD.read_text(encoding="utf-8"))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
     cluster.service_account_token(ACCOUNT)
-    cluster.apply([*_granted(cluster_role("moorage-core", RULES))])
-    cluster.apply([*_granted(role("moorage-core", RULES))])
+    cluster.apply([*granted(cluster_role("moorage-core", RULES))])
+    cluster.apply([*granted(role("moorage-core", RULES))])
     spec = {
         "reservedIPs": [*map(ip_text, range(options.addresses))],
         "workloadRef": {"kind": "Deployment", "name": "edge", "namespace": "default"},
@@ -241,12 +241,12 @@ def _add_allocation(cluster: EmbeddedCluster, options: Options, cloud: EmulatedC
     cluster.apply([kind | {"metadata": {"name": "edge"}, "spec": spec}])
 
 
-def _granted(rules: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A role with its binding to the controller's account."""
-    place = {} if rules["kind"] == "ClusterRole" else {"namespace": NAMESPACE}
+def granted(rules: dict[str, Any], full_name: str = ACCOUNT) -> Iterator[dict[str, Any]]:
+    """A role with its binding to an account."""
+    namespace, account = full_name.split("/")
+    place = {} if rules["kind"] == "ClusterRole" else {"namespace": namespace}
     name = rules["metadata"]["name"]
     yield rules | {"metadata": {"name": name, **place}}
-    namespace, account = ACCOUNT.split("/")
     yield {
         "apiVersion": rules["apiVersion"],
         "kind": f"{rules['kind']}Binding",

@@ -12,6 +12,7 @@ from .rows import FAMILIES
 
 MOST_ADDRESSES = 512  # of one NetIPAllocation
 MOST_BY_DEFAULT = 500
+MOST_LIVE = 8_000_000  # one row has every other address of a /8
 PODS_PER_NODE = 20
 MOST_FEW_MOVES = 5
 MOST_HANDOVERS = 3
@@ -28,10 +29,15 @@ the seed's way at the same size, verdict. Nothing is taken from an earlier run.
   T9  addresses lost or doubled in random runs       T10 labels and pods lost to a failing API
   J3  how the planner's cost grows with the cluster  SDK what cloud SDKs that are not used cost
   FW  the framework beside the API server's limit    WH  what a webhook server answers
+  IP  an allocator with a million live addresses     MI  addresses for machines: a burst, a restart
+  EI  external addresses: decisions, a burst         EL  external addresses on nodes: fail-over
+  NA  Services over secondary networks: start, changes, restart
+  DA  addresses of danm: a node is fenced; a start   DW  the admission service of danm
 
 T1 to T7, T10 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the cloud
 emulated in a process of its own, and the real controller under its own rights; T1 does so again
-with a tenth of the nodes. T9 is a simulation. A missed target is told, not an error.
+with a tenth of the nodes. T9 is a simulation. EL has agents in network namespaces, which needs
+root. A missed target is told, not an error.
 """
 _EPILOG = """\
 Sizes below the default are for trying the tool out; the targets are meant for the default.
@@ -58,6 +64,11 @@ class Options:
     storm: int
     random_runs: int
     objects: int
+    endpoints: int
+    live: int
+    rest: int
+    held: int
+    outage: int
     rows: frozenset[str]
     json: Path
 
@@ -97,6 +108,11 @@ def parse(argv: Sequence[str] | None = None) -> Options:
         storm=given.storm,
         random_runs=given.random_runs,
         objects=given.objects,
+        endpoints=given.endpoints,
+        live=given.live,
+        rest=given.rest,
+        held=given.held,
+        outage=given.outage,
         rows=rows,
         json=given.json,
     )
@@ -119,6 +135,8 @@ def _complaint(options: Options) -> str:
     """Why these sizes are invalid, ``""``: they are valid."""
     if options.addresses > MOST_ADDRESSES:
         return f"--addresses: one NetIPAllocation has at most {MOST_ADDRESSES}"
+    if options.live > MOST_LIVE:
+        return f"--live: at most {MOST_LIVE} in a /8"
     # T7 alone moves half of the addresses at once.
     needed = options.addresses + max(options.most_moves, options.addresses // 2)
     if options.nodes < needed:
@@ -147,6 +165,11 @@ def _parser() -> Parser:
     count("--storm", 20, "seconds for which all calls to the cloud fail, in four ways")
     count("--random-runs", 10_000, "simulated lives of a small cluster")
     count("--objects", 10_000, "objects of the controller that measures the framework")
+    count("--endpoints", 50_000, "DanmEps, and pods, that the admission service of danm knows")
+    count("--live", 1_000_000, "live addresses of the allocator")
+    count("--rest", 30, "seconds for which the controller of external addresses is watched at rest")
+    count("--held", 500, "external addresses on the nodes of the lab")
+    count("--outage", 60, "seconds for which the API server of the lab does not answer")
     parser.add_argument(
         "--cloud",
         default=",".join(CLOUDS),

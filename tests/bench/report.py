@@ -71,6 +71,9 @@ def write_json(path: Path, options: Options, rows: Sequence[Row]) -> None:
         "moves": options.moves,
         "storm": options.storm,
         "random_runs": options.random_runs,
+        "live": options.live,
+        "held": options.held,
+        "outage": options.outage,
         "machine": {
             "cpus": os.cpu_count(),
             "python": platform.python_version(),

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 FAMILIES = (
-    "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "J3", "SDK", "FW", "WH",
+    "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "J3", "SDK", "FW", "WH", "IP",
+    "MI", "EI", "EL", "NA", "DA", "DW",
 )  # fmt: skip
 # Those that a cluster, an emulated cloud and a running controller are needed for.
 ON_A_CLUSTER = frozenset({"T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T10"})
@@ -17,7 +18,11 @@ class How(StrEnum):
     """The source of the figure for the seed's way."""
 
     EXECUTED = "executed"
-    """Its steps, rewritten from their description, ran here on a cloud that records reads."""
+    """Its steps, rewritten from their description, ran here; a cloud it asks only
+    records reads."""
+    MEASURED = "measured"
+    """A program of its own, rewritten from their description, did the same work on the same cluster
+    in the same run."""
     COUNTED = "counted"
     """The same loops ran here at full length, with reads that are only counted."""
     MODELLED = "modelled"

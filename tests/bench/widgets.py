@@ -14,15 +14,16 @@ from moorage_api.crds import Definition, crd
 from moorage_api.wire import Wire
 from moorage_domain.conditions import Condition
 from moorage_domain.kinds import Kind
+from moorage_domain.owners import controller_uid
 from moorage_domain.plans import Finalizer, PlainStatus, Plan
+from moorage_domain.subject import Subject
 from moorage_kube.cache.store import Change, Index, Store
 from moorage_kube.client.client import ListQuery
 from moorage_kube.client.kinds import CONFIGMAPS, NODES
-from moorage_kube.manager.manager import Manager, Subjects
+from moorage_kube.manager.manager import Manager
 from moorage_kube.reconcile.logic import Pass
 from moorage_kube.reconcile.queue import WorkQueue
-from moorage_kube.writes.owners import controller_uid
-from moorage_kube.writes.subject import Subject
+from moorage_kube.writes.subjects import Subjects
 
 NAMESPACE = "bench"
 WIDGETS = Kind("bench.moorage.dev", "v1", "widgets", "Widget", namespaced=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from moorage_provider.protocol import Capabilities, MachineHolder, OtherHolder
 from moorage_testing.clouds.azure import ArmWorld
+from moorage_testing.clouds.gcp import GceWorld
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import World
 from moorage_testing.faults import Fault
@@ -23,13 +24,15 @@ class Wrong:
 
     Attributes:
         operations: names of its operations, as regular expressions.
-        refusals: status and code of refusals that may be retried.
+        refusals: status and code of refusals that may be retried, or end with a policy.
         late: error codes of accepted operations; empty = they never fail.
+        message: in all of them.
     """
 
     operations: tuple[str, ...]
     refusals: tuple[tuple[int, str], ...]
     late: tuple[str, ...] = ()
+    message: str = "injected"
 
 
 class EmulatedCloud:
@@ -39,6 +42,8 @@ class EmulatedCloud:
         self.emulator = emulator
         self.capabilities = capabilities
         self.faults = emulator.faults
+        self.policies = 0
+        """Every second one is found out only by an operation."""
         self._elsewhere: dict[str, str] = {}
 
     @property
@@ -51,6 +56,7 @@ class EmulatedCloud:
         """Empty the account."""
         self.faults.clear()
         self._elsewhere.clear()
+        self.end_restrictions()
         for ip in list(self.world.addresses()):
             self.world.remove_address(ip)
         for machine in self.world.instances():
@@ -80,7 +86,10 @@ class EmulatedCloud:
         if ip in self._elsewhere:
             return OtherHolder(self._elsewhere[ip])
         machine = self.world.holder(ip)
-        return MachineHolder(machine) if machine else None
+        if not machine:
+            return None
+        beside = "another interface" if self.world.is_beside(ip) else ""
+        return MachineHolder(machine, misplaced=beside)
 
     def assign(self, ip: str, holder: str | OtherHolder | None) -> None:
         """Change the holder of an address directly."""
@@ -93,6 +102,19 @@ class EmulatedCloud:
             self.world.disassociate(ip)
             self._elsewhere[ip] = self.world.associate_elsewhere(ip)
 
+    def assign_beside(self, ip: str, machine_id: str) -> None:
+        """Give an address to a machine on a second network interface."""
+        self._elsewhere.pop(ip, None)
+        self.world.associate_beside(ip, machine_id)
+
+    def add_interface(self, machine_id: str) -> None:
+        """Give a machine a second network interface."""
+        self.world.add_interface(machine_id)
+
+    def spoil(self, ip: str, *, spoiled: bool) -> None:
+        """Describe an address in a way that nobody understands, or not any more."""
+        self.world.spoil(ip, spoiled=spoiled)
+
     def terminate(self, machine_id: str) -> None:
         """Delete a machine."""
         if isinstance(self.world, ArmWorld):
@@ -100,6 +122,21 @@ class EmulatedCloud:
             self.world.terminate(machine_id, with_interface=True)
         else:
             self.world.terminate(machine_id)
+
+    def take_ipv4(self, machine_id: str) -> None:
+        """Leave a machine with IPv6 only."""
+        self.world.take_ipv4(machine_id)
+
+    def restrict_addresses(self, *machine_ids: str) -> None:
+        """Let a policy forbid public addresses to all but these machines, where it can."""
+        if isinstance(self.world, GceWorld):
+            self.policies += 1
+            self.world.restrict_addresses(*machine_ids, late=self.policies % 2 == 0)
+
+    def end_restrictions(self) -> None:
+        """Let every machine have a public address."""
+        if isinstance(self.world, GceWorld):
+            self.world.end_restrictions()
 
     def step(self) -> None:
         """Does nothing: real time passes."""
@@ -114,10 +151,11 @@ def some_fault(rng: random.Random, wrong: Wrong) -> Fault:
         case "after":
             return Fault(op=op, drop="after", times=times)
         case "late" if wrong.late:
-            return Fault(op=op, late=True, code=rng.choice(wrong.late), times=times)
+            code = rng.choice(wrong.late)
+            return Fault(op=op, late=True, code=code, message=wrong.message, times=times)
         case _:
             status, code = rng.choice(wrong.refusals)
-            return Fault(op=op, status=status, code=code, times=times)
+            return Fault(op=op, status=status, code=code, message=wrong.message, times=times)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,12 @@ KINDS = (
         Ec2Emulator,
         Wrong(
             ("DescribeAddresses", "DescribeInstances", "AssociateAddress", "DisassociateAddress"),
-            ((503, "RequestLimitExceeded"), (500, "InternalError"), (400, "IncorrectState")),
+            (
+                (503, "RequestLimitExceeded"),
+                (500, "InternalError"),
+                (400, "IncorrectState"),
+                (403, "UnauthorizedOperation"),
+            ),
         ),
     ),
     Kind(
@@ -58,8 +63,14 @@ KINDS = (
                 "instances[.]deleteAccessConfig",
                 "zoneOperations[.]wait",
             ),
-            ((403, "rateLimitExceeded"), (429, "rateLimitExceeded"), (503, "backendError")),
-            ("INTERNAL_ERROR", "RESOURCE_NOT_READY"),
+            (
+                (403, "rateLimitExceeded"),
+                (429, "rateLimitExceeded"),
+                (503, "backendError"),
+                (412, "conditionNotMet"),
+            ),
+            ("INTERNAL_ERROR", "RESOURCE_NOT_READY", "CONDITION_NOT_MET"),
+            "Constraint constraints/compute.vmExternalIpAccess violated for project 1.",
         ),
     ),
     Kind(
@@ -78,8 +89,9 @@ KINDS = (
                 (429, "RetryableErrorDueToAnotherOperation"),
                 (409, "AnotherOperationInProgress"),
                 (500, "InternalServerError"),
+                (403, "RequestDisallowedByPolicy"),
             ),
-            ("InternalServerError",),
+            ("InternalServerError", "RequestDisallowedByPolicy"),
         ),
     ),
 )
@@ -97,6 +109,10 @@ def cloud(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Emulate
             monkeypatch.setenv(name, value)
         module = importlib.import_module(f"moorage_provider_{kind.name}.provider")
         provider: Provider = module.create({"region": emulator.region})
+        if kind.name == "gcp":
+            # The provider's clock is the real one.
+            refused = importlib.import_module("moorage_provider_gcp.refused")
+            monkeypatch.setattr(refused, "REMEMBERED_SECONDS", 0.0)
         yield EmulatedCloud(emulator, provider.capabilities), provider
         assert emulator.violations == []
 
@@ -110,6 +126,8 @@ class CloudRun(Run):
 
         self._wrong = wrong
         self.gives_ephemeral = provider.name != "azure"
+        self.tells_interfaces = provider.name != "gcp"
+        self.oddities = () if provider.name == "azure" else ("take_ipv4",)
         super().__init__(seed, make)
 
     def cloud_fault(self) -> Fault:

@@ -15,7 +15,6 @@ from lab_clouds import AWS, CLOUDS, LabCloud
 
 from moorage_api.crds import crd
 from moorage_testing.cluster import EmbeddedCluster
-from moorage_testing.cluster.api import ApiError
 from moorage_testing.cluster.go_tool import ToolchainError
 from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.processes import Child, Run
@@ -24,9 +23,13 @@ from moorage_testing.processes import Child, Run
 LONGEST = (
     "test_core_cloud_crashes", "test_bench_runs", "test_soak", "test_core_crashes", "test_demo",
     "test_core_clouds", "test_core_scale", "test_core_observability", "test_core_scenarios",
+    "test_node_agent", "test_external_ip_failover", "test_external_ip_seed",
 )  # fmt: skip
 # Their tests share nothing but the control plane of the process.
-APART = ("test_core_crashes", "test_core_scale", "test_demo", "test_end", "test_leadership")
+APART = (
+    "test_core_crashes", "test_core_scale", "test_demo", "test_end", "test_leadership",
+    "test_node_agent", "test_soak",
+)  # fmt: skip
 # Fixtures that are dear and made once for several tests.
 SHARED = ("all_clouds", "core")
 
@@ -79,10 +82,7 @@ def _nothing_left() -> Iterator[None]:
     yield
     for cluster in _clusters:
         for raw in cluster.request("GET", GROUP)["items"]:
-            path = f"{GROUP}/{raw['metadata']['name']}"
-            with contextlib.suppress(ApiError):  # gone meanwhile
-                cluster.request("PATCH", path, {"metadata": {"finalizers": None}})
-                cluster.request("DELETE", path)
+            cluster.remove(f"{GROUP}/{raw['metadata']['name']}")
 
 
 @pytest.fixture(scope="module")

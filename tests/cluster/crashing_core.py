@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import moorage_core.mutations
+import moorage_core.carry_out
 from moorage_core.__main__ import main
 from moorage_core.act import Actor
 from moorage_core.actions import Mutate, Reread
@@ -36,11 +36,12 @@ def dying(call: Callable[..., Awaitable[Any]], what: str) -> Callable[..., Await
 
 
 if __name__ == "__main__":
-    # A Mutate action only begins a mutation; the change is there when the mutation has ended.
+    # A Mutate action only begins a mutation; the change is there when the mutation has ended. A
+    # move of two steps is two.
     Actor.act = dying(Actor.act, "write")  # type: ignore[method-assign, assignment]  # on purpose
     # The one request of each write of finalizer or status; most passes make none.
     ObjectWriter._patch = dying(ObjectWriter._patch, "write")  # type: ignore[method-assign, assignment]  # on purpose
-    moorage_core.mutations.carry_out = dying(  # type: ignore[assignment]  # on purpose
-        moorage_core.mutations.carry_out, "mutation"
+    moorage_core.carry_out.carry_out = dying(  # type: ignore[assignment]  # on purpose
+        moorage_core.carry_out.carry_out, "mutation"
     )
     main()

@@ -1,6 +1,5 @@
 """An example controller: a ConfigCopy keeps a ConfigMap of its own name equal to another one."""
 
-import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,12 +11,14 @@ from moorage_api.crds import Definition
 from moorage_api.wire import FIXED, Wire
 from moorage_domain.admission import AdmissionRequest, Allowed, Decision, Denied
 from moorage_domain.kinds import Kind
+from moorage_domain.owners import controller_uid
 from moorage_domain.plans import Finalizer, PlainStatus, Plan
 from moorage_domain.rbac import MANAGER_RULES, WEBHOOK_CERTIFICATE_RULES, PolicyRule
+from moorage_domain.subject import Subject
 from moorage_kube.cache.store import Index, Store
 from moorage_kube.client.client import Target
 from moorage_kube.client.kinds import CONFIGMAPS
-from moorage_kube.manager.manager import Manager, Subjects
+from moorage_kube.manager.manager import Manager
 from moorage_kube.manager.process import run
 from moorage_kube.manager.settings import ElectedSettings, load
 from moorage_kube.manager.webhooks import WebhookSettings, serve_webhooks
@@ -26,8 +27,7 @@ from moorage_kube.reconcile.queue import WorkQueue
 from moorage_kube.reconcile.reason_events import reason_event
 from moorage_kube.webhook.webhook import Webhook
 from moorage_kube.writes.children import ChildWriter
-from moorage_kube.writes.owners import controller_uid
-from moorage_kube.writes.subject import Subject
+from moorage_kube.writes.subjects import Subjects
 
 
 class CopySpec(Wire):
@@ -147,4 +147,4 @@ def setup(manager: Manager) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(load(ExampleSettings), setup))
+    raise SystemExit(run(load(ExampleSettings), setup))

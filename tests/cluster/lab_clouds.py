@@ -23,6 +23,7 @@ class LabCloud:
         elsewhere: what makes an address one of another location.
         changes: cloud mutations until an address that moves is bound again.
         afterwards: mutations after that, which give the old node its own address again.
+        lends: whether nodes have addresses of their own, which they give up for a reserved one.
     """
 
     name: str
@@ -31,6 +32,7 @@ class LabCloud:
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     changes: int = 1
     afterwards: int = 0
+    lends: bool = True
 
     def start(self) -> HttpEmulator[Any]:
         """An emulator, not running yet."""
@@ -47,5 +49,7 @@ class LabCloud:
 
 AWS = LabCloud("aws", "Ec2Emulator", "203.0.113", {"border_group": "eu-west-1-wl1-ber-wlz-1"})
 GCP = LabCloud("gcp", "GceEmulator", "198.51.100", {"region": "us-east1"}, changes=3, afterwards=1)
-AZURE = LabCloud("azure", "ArmEmulator", "192.0.2", {"location": "brazilsouth"}, changes=2)
+AZURE = LabCloud(
+    "azure", "ArmEmulator", "192.0.2", {"location": "brazilsouth"}, changes=2, lends=False
+)
 CLOUDS = (AWS, GCP, AZURE)

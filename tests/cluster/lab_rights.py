@@ -1,13 +1,14 @@
-"""The core controller's rights as the chart installs them, admission policies included."""
+"""The rights of controllers as the chart installs them, admission policies included."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from helm import Helm, Object
+from helm import Helm, Object, Values
 
 from moorage_testing.cluster import EmbeddedCluster
 
@@ -22,13 +23,20 @@ _KINDS = (
 def grant(
     cluster: EmbeddedCluster, full_name: str, *, any_lease: bool = False, clean_up: bool = False
 ) -> None:
-    """Give a ServiceAccount what a release in its namespace gives it, and hold it to that.
+    """Give the core's ServiceAccount what a release in its namespace gives it, and no more.
 
     ``any_lease``: besides, it may lead by a Lease of any name, so that no test waits for the Lease
     of another one. Pods of the namespace ``default`` may be evicted.
     """
     namespace, account = full_name.split("/")
-    objects = copy.deepcopy(_release(namespace, account, clean_up=clean_up))
+    values = {
+        "fullnameOverride": account,
+        # Its own: the Lease of all installations is in another one.
+        "config": {"leaseNamespace": namespace},
+        "policies": {"settledTaints": [PENDING]},
+        "cleanUp": {"enabled": clean_up},
+    }
+    objects = rights(namespace, {"core": values})
     for one in objects:
         for rule in one.get("rules", ()) if any_lease and one["kind"] == "Role" else ():
             rule.pop("resourceNames", None)
@@ -36,13 +44,13 @@ def grant(
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": evictable}, *objects])
 
 
+def rights(namespace: str, values: Values) -> list[Object]:
+    """The objects of a release with these values that say what its accounts may do."""
+    return copy.deepcopy(_rendered(namespace, json.dumps(values)))
+
+
 @functools.cache
-def _release(namespace: str, account: str, *, clean_up: bool) -> list[Object]:
-    core = {
-        "fullnameOverride": account,
-        "policies": {"settledTaints": [PENDING]},
-        "cleanUp": {"enabled": clean_up},
-    }
+def _rendered(namespace: str, values: str) -> list[Object]:
     with TemporaryDirectory() as folder:
-        objects = Helm("helm3", Path(folder)).render({"core": core}, namespace=namespace)
+        objects = Helm("helm3", Path(folder)).render(json.loads(values), namespace=namespace)
     return [one for one in objects if one["kind"] in _KINDS]

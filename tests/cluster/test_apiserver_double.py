@@ -180,7 +180,11 @@ async def pods_and_nodes(talk: Dialogue) -> None:
     pod = await client.create(PODS, body)
     one = Target("p", space, "eviction")
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction"} | meta("p", space)
-    other = eviction | {"deleteOptions": {"preconditions": {"uid": "other"}}}
+    # Without a version the API server tries such an eviction again for ten seconds, which is just
+    # as long as the client waits for an answer.
+    version = pod["metadata"]["resourceVersion"]
+    wrong = {"uid": "other", "resourceVersion": version}
+    other = eviction | {"deleteOptions": {"preconditions": wrong}}
     await talk.say("evict another uid", client.create_under(PODS, one, other))
     right = eviction | {"deleteOptions": {"preconditions": {"uid": pod["metadata"]["uid"]}}}
     await talk.say("evict", client.create_under(PODS, one, right))

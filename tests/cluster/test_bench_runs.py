@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -29,6 +30,7 @@ LIFE_ROWS = {"T9a", "T9b"}
 PLANNER_ROWS = {"J3a", "J3b", "J3c", "J3d", "J3e"}
 SDK_ROWS = {"SDKa", "SDKb"}
 WEBHOOK_ROWS = {"WHa", "WHb"}
+ALLOCATOR_ROWS = {"IPa", "IPb", "IPc", "IPd", "IPe", "IPf"}
 # By cloud: mutations of a move, reads of a resync, lists that it must be made of.
 COUNTS = {
     "aws": (1, 1, {"DescribeAddresses"}),
@@ -168,17 +170,21 @@ def test_the_seed_s_loops_are_those_of_its_source(reports: Mapping[str, Report])
 
 def test_without_a_row_that_needs_it_no_cluster_is_started(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "bench.json"
-    arguments = ("--rows", "j3,sdk,t9,wh", "--nodes", "100", "--random-runs", "100")
+    arguments = (
+        "--rows", "j3,sdk,t9,wh,ip", "--nodes", "100", "--random-runs", "100", "--live", "2000",
+    )  # fmt: skip
     done = bench(*arguments, "--json", str(path))
     assert done.returncode == 0, done.stderr
     assert "control plane" not in done.stderr
     rows = {row["id"]: row for row in json.loads(path.read_text())["rows"]}
-    assert rows.keys() == PLANNER_ROWS | SDK_ROWS | LIFE_ROWS | WEBHOOK_ROWS
+    assert rows.keys() == PLANNER_ROWS | SDK_ROWS | LIFE_ROWS | WEBHOOK_ROWS | ALLOCATOR_ROWS
     assert {rows[row]["measured"] for row in LIFE_ROWS} == {0}
     assert "100 runs, seeds from 0" in rows["T9a"]["note"]
     # The seed's reads grow with almost the cube of the cluster.
     assert 2 < rows["J3a"]["seed"]["value"] < 3
     assert rows["SDKa"]["measured"] == 0
+    # An allocator is measured beside others with as many addresses, and beats them even at 2,000.
+    assert all(rows[row]["ratio"] > 1 for row in ALLOCATOR_ROWS)
 
 
 def test_the_framework_is_measured_beside_a_bare_loop(tmp_path: Path) -> None:
@@ -189,6 +195,56 @@ def test_the_framework_is_measured_beside_a_bare_loop(tmp_path: Path) -> None:
     assert rows.keys() == {"FWa", "FWb", "FWc", "FWd", "FWe"}
     assert rows["FWd"]["measured"] == 0, "a restart with everything converged writes nothing"
     assert "160 writes" in rows["FWa"]["note"], "four for each object, and no more"
+
+
+def test_addresses_for_machines_are_measured(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    done = bench("--rows", "mi", "--objects", "40", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["id"]: row["measured"] for row in json.loads(path.read_text())["rows"]}
+    assert rows.keys() == {f"MI{letter}" for letter in "abcdefghijk"}
+    assert (rows["MIb"], rows["MIf"], rows["MIi"]) == (4, 0, 0)
+
+
+def test_the_admission_service_of_danm_is_measured(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    done = bench("--rows", "dw", "--endpoints", "400", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["id"]: row["measured"] for row in json.loads(path.read_text())["rows"]}
+    assert rows.keys() == {f"DW{letter}" for letter in "abcde"}
+    assert min(rows.values()) > 0
+
+
+def test_the_reclaim_controller_of_danm_is_measured(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    done = bench("--rows", "da", "--endpoints", "400", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["id"]: row["measured"] for row in json.loads(path.read_text())["rows"]}
+    assert rows.keys() == {f"DA{letter}" for letter in "abcd"}
+    assert rows["DAb"] >= 10, "each of the networks is written, and its bits are free"
+
+
+def test_external_addresses_are_measured(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    done = bench("--rows", "ei", "--objects", "40", "--rest", "3", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["id"]: row["measured"] for row in json.loads(path.read_text())["rows"]}
+    assert rows.keys() == {f"EI{letter}" for letter in "abcdefghi"}
+    assert (rows["EIf"], rows["EIi"]) == (0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+def test_external_addresses_on_nodes_are_measured(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    sizes = ("--held", "6", "--outage", "2", "--rest", "3")
+    done = bench("--rows", "el", *sizes, "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    rows = {row["id"]: row for row in json.loads(path.read_text())["rows"]}
+    assert rows.keys() == {f"EL{letter}" for letter in "abcdefgh"}
+    assert {rows[row]["measured"] for row in ("ELb", "ELd", "ELe")} == {0}
+    # The lease of the agent that was killed lasts five seconds from its last renewal.
+    assert rows["ELa"]["measured"] > 3
+    assert "in 1 fail-overs" in rows["ELa"]["note"]
 
 
 ASTRAY = """
@@ -216,18 +272,86 @@ def test_an_address_that_is_astray_or_forgotten_would_be_counted() -> None:
     assert done.stdout == "0 1 1\n"
 
 
+FIRST_VERSION = """
+import asyncio
+from moorage_endpoints.kinds import ENDPOINTS, SERVICES
+from moorage_kube.client.kinds import PODS
+from moorage_testing import virtual_time
+from moorage_testing.harness import Scenario, World
+from tests.bench import endpoints_cluster as made
+from tests.bench import endpoints_seed as seed
+
+async def start(client, world):
+    await seed.FirstVersion(client).run()
+
+def arrange(server):
+    for number, space in enumerate(("shop", "elsewhere")):
+        body = made.pod_body("web", space, {"app": "web"}, f"192.0.2.{number}")
+        server.put(PODS, "web", space, metadata=body["metadata"], spec=body["spec"])
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80, "protocol": "TCP"}]}
+    server.put(SERVICES, "web", "shop", metadata={"annotations": {seed.NETWORKS: "net"}}, spec=spec)
+    server.put(ENDPOINTS, "web", "shop")
+
+async def asked(world, change):
+    before = len(world.server.asked)
+    change()
+    await world.pass_time(60.0)
+    lately = [one.method + one.path.rpartition("shop/")[2] for one in world.server.asked[before:]]
+    print(lately.count("PUTendpoints/web"), lately.count("POSTevents"))
+
+async def main():
+    world = World(Scenario(start, arrange))
+    arrange(world.server)
+    await asked(world, world.begin)
+    change = {"metadata": {"labels": {"touched": "yes"}}}
+    await asked(world, lambda: world.server.patch(PODS, "web", change, "shop"))
+    await world.kill()
+    await asked(world, world.begin)
+    raw = world.server.find(ENDPOINTS, "web", "shop")
+    print(*(one["ip"] for one in raw["subsets"][0]["addresses"]))
+    await world.kill()
+    keys, waits = seed.Keys(), []
+    for _ in range(20):
+        begun = asyncio.get_running_loop().time()
+        keys.add("shop/web")
+        await keys.next()
+        waits.append(round(asyncio.get_running_loop().time() - begun, 3))
+    print(waits[0], waits[11], waits[14], waits[19])
+    bucket = seed.Bucket(10.0, 100.0)
+    print([round(bucket.take()) for _ in range(12_000)][-1])
+
+virtual_time.run(main())
+"""
+
+
+def test_the_first_version_of_endpoints_does_what_its_description_says() -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", FIRST_VERSION], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if line[:1].isdecimal()]
+    # Endpoints twice and four Events, for a change of no concern, too; once after a restart.
+    assert said[:3] == ["2 4", "2 4", "1 2"]
+    # Of a pod of another namespace, too.
+    assert said[3] == "192.0.2.0 192.0.2.1"
+    assert said[4] == "0.005 10.24 81.92 1000.0"
+    # 1,000 Services, as many Endpoints, and 10,000 pods.
+    assert said[5] == "1190"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
             ("--rows", "T12"),
-            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,J3,SDK,FW,WH",
+            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,J3,SDK,FW,WH,IP,",
         ),
         (("--cloud", "oci"), "--cloud: there is no cloud 'oci'; there are aws,gcp,azure"),
         (("--nodes", "0"), "argument --nodes: '0' is no whole number above 0"),
         (("--addresses", "513"), "--addresses: one NetIPAllocation has at most 512"),
         (("--nodes", "60", "--addresses", "50"), "--nodes: 60 are too few; 50 addresses and"),
         (("--pods", "10"), "--pods: every one of the 1000 nodes needs one of the workload's"),
+        (("--live", "9000000"), "--live: at most 8000000 in a /8"),
         (("--fast",), "unrecognized arguments: --fast"),
     ],
 )
@@ -242,6 +366,6 @@ def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], message
 def test_help_teaches_what_the_rows_are() -> None:
     done = bench("--help")
     assert done.returncode == 0
-    for family in (*(f"T{number}" for number in range(1, 11)), "J3", "SDK", "WH"):
+    for family in (*(f"T{number}" for number in range(1, 11)), "J3", "SDK", "WH", "IP", "EI", "EL"):
         assert f"  {family} " in done.stdout
     assert "--cloud gcp --nodes 100" in done.stdout

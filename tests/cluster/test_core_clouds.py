@@ -92,7 +92,7 @@ def test_b2_a_drained_node_is_left_in_as_few_changes_as_the_cloud_allows(lab: Co
     assert set(lab.labelled(pool)) == {target}
     whole = lab.cloud.changes + lab.cloud.afterwards
     wait_for(lambda: len(lab.changes(begun)) == whole, PATIENCE, f"{whole} changes in all")
-    expected = [target] if lab.cloud.afterwards else []
+    expected = [target] if lab.cloud.lends else []
     wait_for(
         lambda: restore_pending(lab, name, ip) == expected,
         PATIENCE,

@@ -13,7 +13,7 @@ from moorage_testing.faults import Fault
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 
-MOST_POINTS = 12
+MOST_POINTS = 20
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +38,6 @@ class Misplaced:
         self.node = self.pool.names[-1]
         self.app = ""
         self.uid = ""
-        lab.cluster.kubectl("label", "node", self.node, "stage=last")
 
     def allocate(self, **spec: Any) -> None:
         """An allocation that evicts, for the workload."""
@@ -46,12 +46,19 @@ class Misplaced:
         self.lab.allocate(self.pool, self.ips, **fields)
 
     def run(self, **selector: str) -> None:
-        """Have the pod run on the last node, which gets the labels that it selects."""
-        wanted = {"pool": self.pool.label, "stage": "last"} | selector
-        self.app = self.lab.workload(self.pool, node_selector=wanted)
+        """Have the pod run on the last node, which gets the labels that it selects.
+
+        It may run on each of them: an address comes to none that its workload cannot run on.
+        """
+        others = self.pool.names[:-1]
+        for name in others:
+            self.lab.cordon(name)
+        self.app = self.lab.workload(self.pool, node_selector={"pool": self.pool.label} | selector)
         for key, value in selector.items():
             self.lab.cluster.kubectl("label", "node", self.node, f"{key}={value}")
         (self.uid,) = wait_for(self.pods, PATIENCE, "the pod to run")
+        for name in others:
+            self.lab.cordon(name, on=False)
 
     def bound(self, **spec: Any) -> str:
         """Allocate; wait until the address is bound and no other node says that it has one."""
@@ -95,6 +102,16 @@ class Misplaced:
         """How many evictions the controller asked for, of any pod, however they were answered."""
         return _sum(r'kube_requests_total\{.*resource="pods/eviction"', self._metrics())
 
+    def refused(self) -> int:
+        """How many evictions the controller counts as refused."""
+        return _sum(r'moorage_core_evictions_total\{.*outcome="refused"', self._metrics())
+
+    def events_of_pod(self) -> list[str]:
+        """What Events about the pod say of refused evictions."""
+        selector = f"reason=EvictionRefused,involvedObject.uid={self.uid}"
+        raw = self.lab.cluster.kubectl("get", "events", "--field-selector", selector, "-o", "json")
+        return [str(one["message"]) for one in json.loads(raw)["items"]]
+
     def deletions(self) -> int:
         """How many objects the controller deleted, of any kind."""
         return _sum(r'kube_requests_total\{.*verb="delete"', self._metrics())
@@ -111,6 +128,10 @@ def _sum(pattern: str, metrics: str) -> int:
     """The sum of all series whose line contains the pattern."""
     lines = [line for line in metrics.splitlines() if re.search(pattern, line)]
     return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines)
+
+
+def _if_true(condition: dict[str, Any]) -> str:
+    return str(condition["message"]) if condition.get("status") == "True" else ""
 
 
 @pytest.fixture
@@ -176,7 +197,7 @@ def _node_of(lab: CoreLab, app: str, label: str) -> str:
     return names[0] if len(names) == 1 else ""
 
 
-def test_i1_a_refused_eviction_is_reported_tried_again_and_never_forced(
+def test_harm_26_i1_a_refused_eviction_is_reported_tried_again_and_never_forced(
     lab: CoreLab, misplaced: Misplaced
 ) -> None:
     misplaced.run(**SELECTOR)
@@ -189,7 +210,16 @@ def test_i1_a_refused_eviction_is_reported_tried_again_and_never_forced(
             "the Event",
         )
         assert f"pod default/{misplaced.app}-" in message
-        assert "disruption budget" in message
+        assert f"The disruption budget {pdb} needs 1 healthy pods and has 1 currently" in message
+        at_pod = wait_for(misplaced.events_of_pod, PATIENCE, "the Event at the pod")
+        assert f"The disruption budget {pdb} " in at_pod[0]
+        said = wait_for(
+            lambda: _if_true(lab.condition(misplaced.name, "EvictionRefused")),
+            PATIENCE,
+            "the condition",
+        )
+        assert f"The disruption budget {pdb} " in said
+        assert misplaced.refused() > 0
         asked = misplaced.asked()
         wait_for(lambda: misplaced.asked() > asked, PATIENCE, "the eviction to be tried again")
         assert misplaced.pods() == {misplaced.uid}

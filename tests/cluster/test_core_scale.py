@@ -104,7 +104,7 @@ class Failover:
             slow = Fault(op="AssociateAddress", delay_seconds=seconds, times=times)
             self.lab.emulator.faults.inject(slow)
         for node in self.leaving:
-            self.lab.taint(node, "karpenter.sh/disrupted")
+            self.lab.taint(node, "aws-node-termination-handler/spot-itn")
 
     def holders(self) -> dict[str, str]:
         """The node of each address, by the cloud."""

@@ -6,8 +6,8 @@ import random
 
 from example_controller import COPIES, LABEL, ExampleSettings, setup
 
+from moorage_domain.owners import controller_uid
 from moorage_kube.client.kinds import CONFIGMAPS
-from moorage_kube.writes.owners import controller_uid
 from moorage_testing.apiserver import ApiServer
 from moorage_testing.harness import (
     Scenario,

@@ -1,4 +1,4 @@
-"""The soak runs cut down to two minutes and stays clean; bad options are refused."""
+"""The soaks run cut down to minutes and stay clean; bad options are refused."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--minutes", "2", "--nodes", "60", "--pods", "200", "--addresses", "20")
+CLAIMS = ("--part", "machines", "--minutes", "1.2", "--claims", "200", "--churn-every", "0.5")
 SECONDS = 500
 
 
@@ -38,6 +39,17 @@ def test_two_minutes_of_trouble_leave_all_clean(cluster: object, tmp_path: Path)
     assert [one["killed"] for one in reported["processes"]] == [True] * 4 + [False] * 2
 
 
+@pytest.mark.timeout(SECONDS + 60)
+def test_soak_chaos_of_claims(cluster: object, tmp_path: Path) -> None:
+    del cluster  # as above
+    path = tmp_path / "soak.json"
+    done = soak(*CLAIMS, "--kill-every", "15", "--memory", "0.3", "--json", str(path))
+    assert path.exists(), done.stderr[-3000:]
+    reported = json.loads(path.read_text())
+    assert reported["verdict"] == "clean", done.stdout
+    assert (reported["claims"], reported["errors"], reported["kills"]) == (200, 0.05, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -47,6 +59,8 @@ def test_two_minutes_of_trouble_leave_all_clean(cluster: object, tmp_path: Path)
         (("--nodes", "520"), "--nodes: 500 addresses need 530 at least"),
         (("--pods", "10"), "--pods: every one of the 1000 nodes needs one of the workload's"),
         (("--minutes", "3"), "--kill-every: 2 kills in 120 s are too few; 3 at least"),
+        (("--claims", "40000"), "--claims: the pool has room for 30000"),
+        (("--part", "dns"), "argument --part: invalid choice: 'dns'"),
         (("--cloud", "oci"), "argument --cloud: invalid choice: 'oci'"),
     ],
 )

@@ -3,64 +3,95 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from moorage_core.settings import CoreSettings
 from moorage_kube.manager.settings import CommonSettings
+
+from .parts import PARTS, Part
 
 Schema = dict[str, Any]
 
-SETTINGS: Mapping[str, type[CommonSettings]] = {"core": CoreSettings}
-"""The controllers that have a chart, with their settings."""
-
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 # The chart says these itself: who the process is, and where it runs.
-_NOT_VALUES = {"config", "kubeconfig", "lease_namespace"}
+_NOT_VALUES = {"config", "kubeconfig"}
 # The kubelet and Prometheus must know it: it is never just any free one.
 _NARROWER = {
     "metrics_port": {"minimum": 1, "description": "Port of /healthz, /readyz and /metrics."}
 }
-_KEPT = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+# Nothing leads an agent, and NetworkPolicies do not reach pods in the network of their node.
+_NOT_OF_AGENTS = {"replicas", "spreadOver", "podDisruptionBudget", "networkPolicy"}
+_KEPT = ("type", "minLength", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 
 def umbrella(root: Path) -> Schema:
     """The schema of charts/moorage, with those of its parts inside: none is valid only alone."""
     parts: Schema = {"global": _read(root, "global")}
-    for name in SETTINGS:
-        parts[name] = _toggled(part(root, name), on=True, what=f"The controller moorage-{name}.")
+    for one in PARTS.values():
+        what = f"The controller {one.settings.prog}."
+        parts[one.key] = _toggled(part(root, one), on=one.on, what=what)
     crds_text = "The CustomResourceDefinitions, which stay when the release goes."
     parts["crds"] = _toggled(crds(), on=True, what=crds_text)
     return {"$schema": _DRAFT} | _strict(parts | {"lib": {"type": "object"}})
 
 
-def part(root: Path, name: str) -> Schema:
+def part(root: Path, one: Part) -> Schema:
     """The schema of one controller's chart."""
     text = (root / "charts" / "schema" / "controller.yaml").read_text("utf-8")
-    common = yaml.safe_load(text.replace("moorage/PART", f"moorage/{name}"))
-    own = _read(root, name)
-    values = {**_before(common, "resources"), "config": config(SETTINGS[name]), **own, **common}
-    return {"$schema": _DRAFT} | _strict(values | _given())
+    common = yaml.safe_load(text.replace("moorage/PART", f"moorage/{one.name}"))
+    if one.agent:
+        common = {key: value for key, value in common.items() if key not in _NOT_OF_AGENTS}
+    own = _read(root, one.name)
+    if one.webhook is not None:
+        said = "Settings of the admission service, as `{} webhook --help` explains them."
+        settings = _settings(one, one.webhook, said.format(one.settings.prog))
+        # Its answers have no workers.
+        settings["properties"].pop("workers")
+        own["webhook"]["properties"]["config"] = settings
+    # What the part says itself stands for what all say.
+    values = {**_before(common, "resources"), "config": config(one), **own, **(common | own)}
+    # By it the chart of the kinds learns that this part is on.
+    exports = {} if one.on or not one.kinds else {"exports": {"type": "object"}}
+    return {"$schema": _DRAFT} | _strict(values | _given() | exports)
 
 
 def crds() -> Schema:
-    """The schema of the chart of CRDs, which has no values."""
-    return {"$schema": _DRAFT} | _strict(_given())
+    """The schema of the chart of CRDs: whether those of parts that are off by default are there."""
+    optional = {
+        one.key: {
+            "type": "boolean",
+            # What stands in values.yaml of a subchart would win over what the part says.
+            "default": None,
+            "description": f"Whether the kinds of {one.name} are; null: where that part is on.",
+        }
+        for one in PARTS.values()
+        if one.kinds and not one.on
+    }
+    return {"$schema": _DRAFT} | _strict(optional | _given())
 
 
-def config(settings: type[CommonSettings]) -> Schema:
+def config(one: Part) -> Schema:
     """The settings of a process, as they are checked at its start."""
+    described = f"Settings of the controller, as `{one.settings.prog} --help` explains them."
+    return _settings(one, one.settings, described)
+
+
+def _settings(one: Part, settings: type[CommonSettings], described: str) -> Schema:
     stated = settings.model_json_schema(by_alias=False)["properties"]
     fields = {
         camel(name): _setting(field) | _NARROWER.get(name, {})
         for name, field in stated.items()
-        if name not in _NOT_VALUES
+        if name not in _NOT_VALUES | one.not_values and not _is_own_namespace(name, field)
     }
-    described = f"Settings of the controller, as `{settings.prog} --help` explains them."
     return _strict(fields) | {"description": described}
+
+
+def _is_own_namespace(name: str, field: Schema) -> bool:
+    """Where the Lease is in the namespace of the pods, which the chart knows."""
+    return name == "lease_namespace" and not field["default"]
 
 
 def leaves(schema: Schema, prefix: str = "") -> Iterator[tuple[str, Schema]]:

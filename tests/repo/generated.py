@@ -9,34 +9,26 @@ import sys
 import tempfile
 import textwrap
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from moorage_api.__main__ import main as write_crds
 
 from . import tables
 from .chart_files import chart_files
+from .parts import PARTS
 
 ROOT = Path(__file__).parents[2]
 
-TABLES: Mapping[str, Callable[[], str]] = {
-    "cases": tables.cases,
-    "fields": tables.fields,
-    "status": tables.status,
-    "reasons": tables.reason_rows,
-    "settings": tables.settings,
-    "metrics": tables.metrics,
-    "rights": tables.rights,
-    "values": tables.values,
-}
 _PROMETHEUS_RULE = """\
 # Made from rules.yaml by ./nox -s sync. Do not edit by hand.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
-  name: moorage-core
+  name: moorage-{part}
   labels:
-    app: moorage-core
+    app: moorage-{part}
 spec:
 """
 _MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -47,7 +39,7 @@ _PIN = re.compile(r'"(moorage-[a-z-]+(?:\[[a-z,]+\])?)==[^"]*"')
 def generated(root: Path) -> dict[Path, str]:
     """The expected text of every generated file, by path."""
     texts = _pins(root) | _image_tags(root) | _readmes(root)
-    return texts | _crds(root) | _prometheus_rule(root) | chart_files(root)
+    return texts | _crds(root) | _prometheus_rules(root) | chart_files(root)
 
 
 def stale(root: Path) -> list[Path]:
@@ -113,20 +105,30 @@ def _version(root: Path) -> str:
 
 def _readmes(root: Path) -> dict[Path, str]:
     readmes = (*root.glob("packages/*/README.md"), *root.glob("charts/*/README.md"))
-    paths = (path for path in readmes if _MARKED.search(_text(path)))
-    return {path: _MARKED.sub(_fill, _text(path)) for path in paths}
+    texts = {path: _text(path) for path in readmes}
+    return {
+        path: _MARKED.sub(partial(_fill, path.parent.name), text)
+        for path, text in texts.items()
+        if _MARKED.search(text)
+    }
 
 
-def _prometheus_rule(root: Path) -> dict[Path, str]:
-    """The alerts as the object that the Prometheus operator reads."""
-    _, groups, rules = _text(root / "dashboards" / "rules.yaml").partition("groups:\n")
-    text = _PROMETHEUS_RULE + textwrap.indent(groups + rules, "  ")
-    return {root / "dashboards" / "prometheusrule.yaml": text}
+def _prometheus_rules(root: Path) -> dict[Path, str]:
+    """The alerts of each part as the object that the Prometheus operator reads."""
+    found = {}
+    for part in PARTS:
+        folder = root / "dashboards" / part
+        _, groups, rules = _text(folder / "rules.yaml").partition("groups:\n")
+        text = _PROMETHEUS_RULE.format(part=part) + textwrap.indent(groups + rules, "  ")
+        found[folder / "prometheusrule.yaml"] = text
+    return found
 
 
-def _fill(match: re.Match[str]) -> str:
+def _fill(folder: str, match: re.Match[str]) -> str:
+    """A table; those in the README of a package are about the part of its name."""
     begin, name, end = match.groups()
-    return f"{begin}{TABLES[name]()}{end}"
+    made = tables.OF_ALL[name]() if name in tables.OF_ALL else tables.OF_PARTS[name](PARTS[folder])
+    return f"{begin}{made}{end}"
 
 
 if __name__ == "__main__":

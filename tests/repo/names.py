@@ -1,4 +1,4 @@
-"""Names that documents may use: fields of our kind, values of the chart."""
+"""Names that documents may use: fields of our kinds, values of the chart."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from moorage_api.crds import crd
-from moorage_api.netipallocation import DEFINITION
+from moorage_api.crds import Definition, crd
 
 from .chart_schema import leaves, umbrella
 from .files import ROOT
+from .parts import PARTS
 
 
-def fields() -> set[str]:
-    """Every path of the CRD's schema, whole and below ``spec``."""
-    (version,) = crd(DEFINITION)["spec"]["versions"]
+@cache
+def fields() -> frozenset[str]:
+    """Every path of the CRDs' schemas, whole and below ``spec``."""
+    return frozenset(
+        name for part in PARTS.values() for kind in part.kinds for name in _fields_of(kind)
+    )
+
+
+def _fields_of(kind: Definition) -> set[str]:
+    (version,) = crd(kind)["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]
-    parts = {name: schema["properties"][name] for name in ("spec", "status")}
+    parts = {
+        name: schema["properties"][name]
+        for name in ("spec", "status")
+        if name in schema["properties"]
+    }
     whole = set(_paths({"properties": parts}, ""))
     return whole | {path.removeprefix("spec.") for path in whole}
 

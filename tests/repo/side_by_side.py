@@ -1,6 +1,7 @@
 """Runs sessions of nox side by side; what each printed stays together, failures come at the end.
 
-``python tests/repo/side_by_side.py --jobs 2 lint types -- -x``; what follows -- goes to each.
+``python tests/repo/side_by_side.py --jobs 3 cluster*2 lint -- -x``: cluster counts as two of the
+three that may run at once; what follows -- goes to each.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A command and the word for it."""
+    """A command and the word for it.
+
+    Attributes:
+        places: how many it counts as, of those that may run at once.
+    """
 
     name: str
     argv: tuple[str, ...]
+    places: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,27 @@ class Outcome:
 class Running:
     """The processes at work, so that nothing outlives an interrupt."""
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: int) -> None:
         self._guard = threading.Lock()
+        self._jobs = self._free = jobs
+        self._came_free = threading.Condition()
         self._processes: set[subprocess.Popen[str]] = set()
         self._over = False
 
     def run(self, task: Task) -> Outcome:
-        """Run a task to its end."""
+        """Run a task to its end, as soon as there is room for it."""
+        places = min(task.places, self._jobs)
+        with self._came_free:
+            self._came_free.wait_for(lambda: self._free >= places)
+            self._free -= places
+        try:
+            return self._run(task)
+        finally:
+            with self._came_free:
+                self._free += places
+                self._came_free.notify_all()
+
+    def _run(self, task: Task) -> Outcome:
         begun = time.monotonic()
         with self._guard:
             if self._over:
@@ -79,7 +99,7 @@ class Running:
 
 def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
     """Run tasks, at most ``jobs`` at once, begun in their order; each outcome when it is there."""
-    running = Running()
+    running = Running(jobs)
     with ThreadPoolExecutor(jobs) as pool, _ended_by_errors(running):
         futures: list[Future[Outcome]] = [pool.submit(running.run, task) for task in tasks]
         for future in as_completed(futures):
@@ -129,13 +149,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("names", nargs="+")
     options = parser.parse_args(arguments[:cut])
-    tasks = [
-        Task(name, (sys.executable, "-m", "nox", "-s", name, *arguments[cut:]))
-        for name in options.names
-    ]
+    tasks = [_task(name, arguments[cut:]) for name in options.names]
     # Ends like Ctrl-C: what runs is ended first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return report(run_all(tasks, options.jobs), sys.stdout)
+
+
+def _task(word: str, more: Sequence[str]) -> Task:
+    """Of ``name`` or ``name*places``."""
+    name, _, places = word.partition("*")
+    argv = (sys.executable, "-m", "nox", "-s", name, *more)
+    return Task(name, argv, int(places or 1))
 
 
 if __name__ == "__main__":

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import fields as attributes
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-
 from moorage_api.crds import crd
-from moorage_api.netipallocation import DEFINITION
-from moorage_core.caches import Caches
 from moorage_core.decide import address
-from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
-from moorage_core.rbac import RULES
-from moorage_core.reasons import ALL
-from moorage_core.scopes import Scopes
-from moorage_core.settings import CoreSettings
-from moorage_kube.manager.settings import environment_names
-from moorage_kube.telemetry.metrics import (
-    ControllerMetrics,
-    ProcessMetrics,
-    controller_metrics,
-    leader_metric,
-    process_metrics,
-)
-from moorage_provider.protocol import Provider
+from moorage_domain.taints import KNOWN_TAINTS
+from moorage_kube.manager.settings import CommonSettings, environment_names
 
 from .chart_schema import leaves, umbrella
+from .parts import Part
 
 Row = tuple[str, ...]
 
@@ -50,34 +32,47 @@ def _code(*words: str) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-def cases() -> str:
+def cases(part: Part) -> str:
     """The drawn table of an address, from the code that decides."""
+    del part
     _, _, drawn = (address.__doc__ or "").partition("\n\n")
     return f"```text\n{drawn.strip()}\n```\n"
 
 
-def reason_rows() -> str:
-    """Every reason of the core controller."""
+def reason_rows(part: Part) -> str:
+    """Every reason of a controller."""
     rows = (
         (_code(one.name), "Warning" if one.warning else "Normal", one.meaning)
-        for one in ALL.values()
+        for one in part.reasons
     )
     return table(("reason", "Event", "meaning"), rows)
 
 
-def settings() -> str:
-    """Every setting of the core controller."""
+def settings(part: Part) -> str:
+    """Every setting of a controller."""
+    return _settings(part.settings)
+
+
+def webhook_settings(part: Part) -> str:
+    """Every setting of an admission service that is a process of its own."""
+    if part.webhook is None:
+        raise LookupError(f"{part.name} has no such process")
+    return _settings(part.webhook)
+
+
+def _settings(of: type[CommonSettings]) -> str:
     rows = []
-    for name, field in CoreSettings.model_fields.items():
+    for name, field in of.model_fields.items():
         flag = "--" + name.replace("_", "-")
-        default = "" if field.default in (None, "") else _code(str(field.default))
+        given = "" if field.default in (None, "") else _code(str(field.default))
+        default = "required" if field.is_required() else given
         names = _code(*environment_names(name, field))
         rows.append((_code(flag), names, default, field.description or ""))
     return table(("flag", "environment", "default", "meaning"), rows)
 
 
-def rights() -> str:
-    """Every RBAC rule of the core controller."""
+def rights(part: Part) -> str:
+    """Every RBAC rule of a controller."""
     rows = (
         (
             right.group or "core",
@@ -86,68 +81,23 @@ def rights() -> str:
             "its namespace" if right.namespaced else "cluster",
             right.why,
         )
-        for right in RULES
+        for right in part.all_rules
     )
     return table(("group", "resources", "verbs", "where", "why"), rows)
 
 
-def series() -> list[tuple[str, str, Row, str]]:
-    """Name, type, labels and meaning of every series of the core controller.
-
-    Those of Python and the process are left out, as is the label ``cluster``.
-    """
-    process = process_metrics(CoreSettings.prog)
-    registry = process.registry
-    standard = controller_metrics(registry, "core")
-    leader = leader_metric(registry, CoreSettings.prog)
-    own = core_metrics(registry, None)
-    gauges = Gauges(Caches(), Scopes(_no_provider, _nobody), lambda: True, None)
-    replica = Replica("", "", lambda: True, registry, None)
-    collected = itertools.chain(gauges.read(), replica.read())
-    return sorted(
-        itertools.chain(
-            _registered(process), _registered(standard), [_described(leader)], _registered(own),
-            _read(collected),
-        )
-    )  # fmt: skip
-
-
-def metrics() -> str:
-    """Every series of the core controller."""
+def metrics(part: Part) -> str:
+    """Every series of a controller."""
     return table(
         ("series", "type", "labels", "meaning"),
-        ((_code(name), kind, _code(*labels), text) for name, kind, labels, text in series()),
+        ((_code(name), kind, _code(*labels), text) for name, kind, labels, text in part.series()),
     )
 
 
-def _registered(
-    holder: ProcessMetrics | ControllerMetrics | CoreMetrics,
-) -> Iterator[tuple[str, str, Row, str]]:
-    for attribute in attributes(holder):
-        one = getattr(holder, attribute.name)
-        if isinstance(one, MetricWrapperBase):
-            yield _described(one)
-
-
-def _described(one: MetricWrapperBase) -> tuple[str, str, Row, str]:
-    (described,) = one.describe()
-    ending = "_total" if described.type == "counter" else ""
-    name = described.name + ending
-    return name, described.type, tuple(one._labelnames), described.documentation
-
-
-def _read(collected: Iterable[Metric]) -> Iterator[tuple[str, str, Row, str]]:
-    for one in collected:
-        if isinstance(one, GaugeMetricFamily):
-            yield one.name, one.type, one._labelnames, one.documentation
-
-
-def _no_provider(name: str, region: str) -> Provider:
-    raise LookupError(f"no cloud is needed to list the series: {name} {region}")
-
-
-def _nobody(_: Iterable[str]) -> None:
-    """Nothing is read, so nothing changes."""
+def taints() -> str:
+    """Every taint whose meaning is known."""
+    rows = ((_code(one.key), _code(one.taint_class), one.source) for one in KNOWN_TAINTS)
+    return table(("taint", "says", "set by"), rows)
 
 
 def values() -> str:
@@ -159,22 +109,22 @@ def values() -> str:
     return table(("value", "default", "meaning"), rows)
 
 
-def fields() -> str:
-    """Every field of the spec of NetIPAllocation."""
-    spec = _schema()["spec"]
+def fields(part: Part) -> str:
+    """Every field of the spec of the kind that people write."""
+    spec = _schema(part)["spec"]
     head = ("field of `spec`", "type", "default", "meaning")
     return table(head, (_field_row(*one) for one in _walk(spec, "")))
 
 
-def status() -> str:
-    """Every field of the status of NetIPAllocation."""
+def status(part: Part) -> str:
+    """Every field of its status."""
     rows = ((_code(path), _type(one), one.get("description", ""))
-            for path, one, _ in _walk(_schema()["status"], ""))  # fmt: skip
+            for path, one, _ in _walk(_schema(part)["status"], ""))  # fmt: skip
     return table(("field of `status`", "type", "meaning"), rows)
 
 
-def _schema() -> dict[str, Any]:
-    (version,) = crd(DEFINITION)["spec"]["versions"]
+def _schema(part: Part) -> dict[str, Any]:
+    (version,) = crd(part.kinds[0])["spec"]["versions"]
     properties: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]
     return properties
 
@@ -203,3 +153,18 @@ def _type(one: dict[str, Any]) -> str:
     if one["type"] == "object" and "additionalProperties" in one:
         return f"map to {one['additionalProperties']['type']}s"
     return str(one["type"])
+
+
+OF_PARTS: Mapping[str, Callable[[Part], str]] = {
+    "cases": cases,
+    "fields": fields,
+    "status": status,
+    "reasons": reason_rows,
+    "settings": settings,
+    "webhook_settings": webhook_settings,
+    "metrics": metrics,
+    "rights": rights,
+}
+"""The tables in the README of a part, by their names."""
+OF_ALL: Mapping[str, Callable[[], str]] = {"values": values, "taints": taints}
+"""Those of all parts together."""

@@ -11,16 +11,20 @@ from typing import Any
 import yaml
 from e2e.images.build import programs, version
 
+from moorage_danm.kinds import GROUPS
+
 from .files import ROOT, blocks, code_spans, documents, shown
 from .names import fields, is_value, toggles
+from .parts import PARTS
 
 CHART = ROOT / "charts" / "moorage"
 _MANIFEST = re.compile(r"<<'YAML'\n(.*?)^YAML$", re.DOTALL | re.MULTILINE)
 _HELM = re.compile(r"^helm .*$", re.MULTILINE)
-_VALUE = re.compile(r"(?:core|global|crds)(?:\.[A-Za-z]+)+")
+_KEYS = "|".join(("global", "crds", *(part.key for part in PARTS.values())))
+_VALUE = re.compile(rf"(?:{_KEYS})(?:\.[A-Za-z]+)+")
 _FILE = re.compile(r".*\.(?:tar|yaml|tpl)")
 _IMAGE = re.compile(r"\b([\w.-]+)/moorage/([\w-]+):([\w.]+)")
-_TOGGLE = re.compile(r"^\| \w+ \| `(\w+\.enabled)` \| on \|", re.MULTILINE)
+_TOGGLE = re.compile(r"^\| ([\w-]+) \| `(\w+\.enabled)` \| (on|off) \|", re.MULTILINE)
 _KIND = re.compile(r"\b[a-z]+\.netinfra\.darkbrains\.com\b")
 
 
@@ -34,12 +38,19 @@ def wrong_words(command: list[str]) -> Iterator[str]:
     """Charts, templates of them and values that do not exist."""
     for before, word in pairwise(command):
         if before == "--show-only":
-            if not (CHART / word).is_file():
+            if not (CHART / _folder(word)).is_file():
                 yield word
         elif before.startswith("--set"):
             yield from (key for key in _keys(word) if not is_value(key))
         elif word.startswith("charts/") and not (ROOT / word / "Chart.yaml").is_file():
             yield word
+
+
+def _folder(template: str) -> str:
+    """Helm names a template by the key of its part, which is an alias of the folder's name."""
+    for part in PARTS.values():
+        template = template.replace(f"charts/{part.key}/", f"charts/{part.name}/")
+    return template
 
 
 def _keys(assignments: str) -> list[str]:
@@ -52,7 +63,8 @@ def wrong_values(text: str) -> list[str]:
     """Values in backticks that the chart does not have."""
     spans = {span.partition(":")[0].partition("=")[0] for span in code_spans(text)}
     named = {span for span in spans if _VALUE.fullmatch(span) and not _FILE.fullmatch(span)}
-    return sorted(name for name in named if not is_value(name))
+    # An API group of others that begins as the key of a part does.
+    return sorted(name for name in named - {*GROUPS} if not is_value(name))
 
 
 def wrong_images(text: str) -> list[str]:
@@ -120,11 +132,13 @@ def test_the_install_of_the_readme_is_one_that_is_looked_at() -> None:
 
 
 def test_every_part_is_in_the_tables_with_its_toggle() -> None:
+    parts = {
+        (part.name, f"{part.key}.enabled", "on" if part.on else "off") for part in PARTS.values()
+    }
+    assert {toggle for _, toggle, _ in parts} | {"crds.enabled"} == toggles()
     for path in (ROOT / "README.md", CHART / "README.md"):
-        rows = re.findall(
-            r"^\| \w+ \| `(\w+\.enabled)` \| on \|", path.read_text("utf-8"), re.MULTILINE
-        )
-        assert set(rows) == toggles(), shown(path)
+        rows = _TOGGLE.findall(path.read_text("utf-8"))
+        assert set(rows) == parts | {("crds", "crds.enabled", "on")}, shown(path)
 
 
 def test_what_does_not_exist_is_noticed() -> None:

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from .files import (
@@ -29,6 +30,7 @@ TEXTS = [*documents(), *python_files()]
 _ROOMS = {shown(path).partition("/")[0] for path in repository_files()}
 
 
+@cache
 def resolves(dotted: str) -> bool:
     """Whether a module, or something in one, has this name."""
     parts = dotted.split(".")
@@ -55,6 +57,7 @@ def names_without_a_thing(text: str) -> list[str]:
     return sorted(name for name in named if not resolves(name))
 
 
+@cache
 def sessions() -> set[str]:
     """The sessions of the noxfile."""
     tree = ast.parse((ROOT / "noxfile.py").read_text("utf-8"))

@@ -17,9 +17,9 @@ from moorage_kube.telemetry.metrics import ProbedRegistry
 from moorage_testing.prometheus import alerts
 
 from .files import ROOT
-from .tables import series
+from .series import of_core as series
 
-DASHBOARDS = ROOT / "dashboards"
+DASHBOARDS = ROOT / "dashboards" / "core"
 
 # Without the label `cluster`, which every one has where CLUSTER_NAME is set.
 METRICS = [
@@ -89,8 +89,8 @@ ALERTS = [
 ]
 
 PANELS = [
-    "Leader", "Ready", "Healthy", "CRDs", "Reserved", "Unattached", "Leader Election History",
-    "Controller Pods Status", "CRD Status Overview",
+    "Leader", "Ready", "Healthy", "Allocations", "Reserved", "Unattached",
+    "Leader Election History", "Controller Pods Status", "CRD Status Overview",
 ]  # fmt: skip
 
 

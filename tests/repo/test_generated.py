@@ -12,7 +12,9 @@ from moorage_kube.manager.lifecycle import ACTION_SECONDS, EVENTS_SECONDS
 from moorage_kube.manager.process import CLOSED_SECONDS
 
 from .files import ROOT
-from .generated import TABLES, stale, write
+from .generated import stale, write
+from .parts import PARTS
+from .tables import OF_ALL, OF_PARTS
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_generated_files_are_up_to_date() -> None:
 
 
 def test_a_changed_crd_is_stale_until_it_is_rewritten(copy: Path) -> None:
-    (crd,) = (copy / "crds").iterdir()
+    crd = copy / "crds" / "netipallocations.netinfra.darkbrains.com.yaml"
     good = crd.read_text("utf-8")
     crd.write_text(good.replace("Cluster", "Namespaced"), "utf-8")
     assert stale(copy) == [crd]
@@ -79,9 +81,9 @@ def test_a_table_edited_by_hand_is_stale(copy: Path) -> None:
 
 
 def test_a_changed_alert_reaches_the_object_of_the_operator(copy: Path) -> None:
-    rules = copy / "dashboards" / "rules.yaml"
+    rules = copy / "dashboards" / "core" / "rules.yaml"
     rules.write_text(rules.read_text("utf-8").replace("for: 10m", "for: 15m"), "utf-8")
-    made = copy / "dashboards" / "prometheusrule.yaml"
+    made = copy / "dashboards" / "core" / "prometheusrule.yaml"
     shipped = copy / "charts" / "moorage" / "charts" / "core" / "files" / "rules.yaml"
     assert write(copy) == [shipped, made]
     assert shipped.read_text("utf-8") == rules.read_text("utf-8")
@@ -107,8 +109,10 @@ def test_a_new_version_reaches_every_chart(copy: Path) -> None:
         assert {chart["version"], chart.get("appVersion", "9.8.7"), *needed} == {"9.8.7"}
 
 
-def test_the_grace_of_a_pod_is_longer_than_that_of_its_actions() -> None:
-    values = yaml.safe_load((ROOT / "charts/moorage/charts/core/values.yaml").read_text("utf-8"))
+@pytest.mark.parametrize("part", PARTS)
+def test_the_grace_of_a_pod_is_longer_than_that_of_its_actions(part: str) -> None:
+    chart = ROOT / "charts" / "moorage" / "charts" / part
+    values = yaml.safe_load((chart / "values.yaml").read_text("utf-8"))
     needed = ACTION_SECONDS + EVENTS_SECONDS + CLOSED_SECONDS
     assert values["terminationGracePeriodSeconds"] >= needed
 
@@ -122,7 +126,23 @@ def test_prose_around_a_table_is_left_alone(copy: Path) -> None:
 
 
 def test_every_table_is_shown_somewhere() -> None:
-    readmes = (*ROOT.glob("packages/*/README.md"), *ROOT.glob("charts/*/README.md"))
-    texts = [path.read_text("utf-8") for path in readmes]
-    missing = {name for name in TABLES if not any(f"generated: {name} -->" in t for t in texts)}
-    assert not missing
+    texts = {path.parent.name: path.read_text("utf-8") for path in ROOT.glob("*/*/README.md")}
+    shown = {name for name in OF_PARTS for part in PARTS if _mark(name) in texts[part]}
+    assert shown == OF_PARTS.keys()
+    assert [
+        name for name in OF_ALL if not any(_mark(name) in text for text in texts.values())
+    ] == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_controller_has_tables_of_what_people_look_up(part: str) -> None:
+    text = (ROOT / "packages" / part / "README.md").read_text("utf-8")
+    needed = ["reasons", "settings", "metrics", "rights"]
+    # Kinds of others have their fields from others.
+    needed += ["fields"] if PARTS[part].kinds else []
+    needed += ["webhook_settings"] if PARTS[part].webhook else []
+    assert [name for name in needed if text.count(_mark(name)) != 1] == []
+
+
+def _mark(name: str) -> str:
+    return f"<!-- generated: {name} -->"

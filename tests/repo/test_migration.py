@@ -9,22 +9,28 @@ from pathlib import Path
 import pytest
 
 from moorage_api.crds import crd
-from moorage_api.netipallocation import DEFINITION
 from moorage_core import reasons
 from moorage_core.decide import node_labels as marks
 from moorage_core.decide.conditions import rejected
 from moorage_core.metrics import VERSION_VARIABLE
 from moorage_core.model import Phase
 from moorage_core.projections import FINALIZER, FORCE_ANNOTATION
-from moorage_core.settings import CoreSettings
-from moorage_kube.manager.settings import environment_names
+from moorage_danm import names as danm_names
+from moorage_danm.webhook import first_version
+from moorage_domain.subject import DRY_RUN_ANNOTATION
+from moorage_endpoints import names as endpoints
+from moorage_endpoints.nads import names as nads
+from moorage_external_ip.placement.leases import AGENT_LABEL
+from moorage_external_ip.service import wish
+from moorage_external_ip.settings import ExternalIpSettings
+from moorage_kube.manager.settings import CommonSettings, environment_names
 from moorage_kube.reconcile.dry_run import CONDITION as DRY_RUN_CONDITION
-from moorage_kube.writes.subject import DRY_RUN_ANNOTATION
+from moorage_machine_ipam import projections as ipam
 from moorage_testing.prometheus import alerts
 
 from .files import ROOT, code_spans
 from .names import fields, is_value
-from .tables import series
+from .parts import PARTS
 from .test_first_version import ALERTS, FIELDS, METRICS, VARIABLES
 
 FOLDER = ROOT / "docs" / "migration"
@@ -61,16 +67,60 @@ OLD = {
             "node_selector",
         )),
     },
+    "from-machine-ipam-controller.md": {
+        "spec.address-cidr", "spec.prefix", "spec.gateway", "spec.nameserver",
+        "ip-range-cidr", "prefix", "nameserver", "default-gateway", "lifecycle-hook",
+        "ipv4-range-cidr", "ipv6-range-cidr", "ipv4-prefix", "ipv6-prefix", "ipv4-gateway",
+        "ipv6-gateway", "KUBECONFIG", "mapi-static-ip-controller", "machine-ipam-controllers",
+        "ADDRESS_CIDR", "PREFIX", "GATEWAY", "THIRD_OCTET",
+    },
+    "from-danm-static-ip-controller.md": {
+        "/mutate", "/status.html", "NotReady", "danm.k8s.io/interfaces", "kube-system",
+        "kube-public",
+        *(f"--{name}" for name in first_version.FLAGS),
+    },
+    "from-external-ip-controller.md": {
+        "spec.cidr", "spec.ranges", "spec.allocated", "spec.nodeName", "spec.link", "Revision",
+        "ipnode", "ip-pool-name", "ServiceReference", "external-ip: auto", "spec.externalIPs",
+        "type: LoadBalancer", "scheduler", "claimcontroller", "naivecontroller", "HOST_INTERFACE",
+        "ipclaim-scheduler", "ipcontroller=", "replicaCount", "image.repository",
+        "scheduler.network_mask", "controller.interface", "ippool.cidr", "ippool.ranges",
+        *(f"--{name}" for name in (
+            "iface", "mask", "nodefilter", "hostname", "kubeconfig", "monitor", "hb", "resync",
+            "logtostderr", "v", "leader-elect", "leader-elect-lease-duration",
+            "leader-elect-renew-deadline", "leader-elect-retry-period",
+        )),
+    },
+    "from-net-attach-def-controller.md": {
+        "k8s.v1.cni.cncf.io/networks", "k8s.v1.cni.cncf.io/networks-status", "--master",
+        "--kubeconfig", "--logtostderr", "kube-net-attach-def-controller",
+        "secondary-endpoints-controller", "Updated to use network",
+        "multiple network selections in the service spec are not supported", "/validate",
+        "/isolate", "-ignore-namespaces", "network_attachment_definition_instances",
+        "network_attachment_definition_enabled_instance_up",
+    },
 }  # fmt: skip
+# Of the part that takes over; all others are the core's.
+TAKES_OVER = {
+    "from-machine-ipam-controller.md": "machine-ipam",
+    "from-external-ip-controller.md": "external-ip",
+    "from-net-attach-def-controller.md": "endpoints",
+    "from-danm-static-ip-controller.md": "danm",
+}
 
 # Kubernetes' own names, and those of the two other projects' objects.
-OTHERS = {"spec.providerID", "hostNetwork"}
+OTHERS = {
+    "spec.providerID", "hostNetwork", "preCreate", "preProvision", "addressesFromPools",
+    "IPAddressClaim", "IPAddress", "spec.externalIPs", "spec.podCIDRs", "namespaceSelector",
+}  # fmt: skip
 
 _FLAG = re.compile(r"--[a-z][a-z0-9-]*")
 _FIELD = re.compile(r"[a-z]\w*(?:\[\])?(?:\.[a-z]\w*(?:\[\])?)*")
 _CAMEL = re.compile(r"(?:[A-Z]+[a-z]+)+")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-_SERIES = re.compile(r"(?:netipallocation|moorage_core)_\w+")
+_SERIES = re.compile(
+    r"(?:netipallocation|moorage_(?:core|machine_ipam|external_ip|node_agent|endpoints|danm))_\w+"
+)
 _OWN_NAME = re.compile(r"moorage\.dev/[\w-]*\w")
 
 
@@ -125,12 +175,36 @@ def choices(schema: object) -> Iterator[str]:
 def words() -> set[str]:
     """Every CamelCase word of ours: reasons, phases, conditions, choices."""
     conditions = {one.type for one in rejected(reasons.INVALID_SPEC, "")} | {DRY_RUN_CONDITION}
-    alert_names = {alert.name for alert in alerts(ROOT / "dashboards" / "rules.yaml")}
-    return {*reasons.ALL, *Phase, *conditions, *choices(crd(DEFINITION)), *alert_names}
+    rules = (ROOT / "dashboards" / part / "rules.yaml" for part in PARTS)
+    alert_names = {alert.name for path in rules for alert in alerts(path)}
+    reason_names = {one.name for part in PARTS.values() for one in part.reasons}
+    kinds = [crd(kind) for part in PARTS.values() for kind in part.kinds]
+    kind_names = {one.kind.name for part in PARTS.values() for one in part.kinds}
+    return {
+        *kind_names,
+        "Revision",
+        *reason_names,
+        *Phase,
+        *conditions,
+        *choices(kinds),
+        *alert_names,
+    }
+
+
+def settings() -> Iterator[type[CommonSettings]]:
+    """Those of every process."""
+    for part in PARTS.values():
+        yield part.settings
+        if part.webhook is not None:
+            yield part.webhook
+
+
+_OF_HELM = {"--force-conflicts"}
 
 
 def flags() -> set[str]:
-    return {"--" + name.replace("_", "-") for name in CoreSettings.model_fields}
+    names = (name for one in settings() for name in one.model_fields)
+    return {"--" + name.replace("_", "-") for name in names} | _OF_HELM
 
 
 def variables() -> set[str]:
@@ -140,7 +214,8 @@ def variables() -> set[str]:
     )
     names = (
         name
-        for field, about in CoreSettings.model_fields.items()
+        for one in settings()
+        for field, about in one.model_fields.items()
         for name in environment_names(field, about)
     )
     return {*names, VERSION_VARIABLE, *_VARIABLE.findall(readmes)}
@@ -159,8 +234,12 @@ def empty_promises(text: str) -> set[str]:
     spans = promised(text)
     own = {
         DRY_RUN_ANNOTATION, FINALIZER, FORCE_ANNOTATION, marks.IP_LABEL, marks.OWNER_ANNOTATION,
+        ipam.FINALIZER, ipam.POOL_FINALIZER, ipam.REQUEST_ANNOTATION, wish.SHARING_ANNOTATION,
+        ExternalIpSettings.model_fields["load_balancer_class"].default, AGENT_LABEL,
+        nads.FINALIZER, nads.ALLOW_DELETE, endpoints.NETWORKS, endpoints.MODE, endpoints.SELECTOR,
+        danm_names.FINALIZER, danm_names.WANTED,
     }  # fmt: skip
-    known_series = {name for name, _, _, _ in series()}
+    known_series = {one[0] for part in PARTS.values() for one in part.series()}
     return {
         *{s for s in spans if _FLAG.fullmatch(s)} - flags(),
         *{s for s in spans if looks_like_a_field(s) and not is_value(s)} - fields(),
@@ -194,7 +273,8 @@ def test_every_name_of_ours_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_page_is_linked_from_the_readme_of_the_controller(path: Path) -> None:
-    readme = (ROOT / "packages" / "core" / "README.md").read_text("utf-8")
+    part = TAKES_OVER.get(path.name, "core")
+    readme = (ROOT / "packages" / part / "README.md").read_text("utf-8")
     assert f"(../../docs/migration/{path.name})" in readme
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from .files import ROOT
@@ -42,13 +43,26 @@ def test_as_many_run_at_once_as_may(tmp_path: Path) -> None:
     assert {outcome.output for outcome in run_all(tasks, 2)} == {"met\n"}
 
 
+def test_what_counts_as_two_leaves_less_room_for_others(tmp_path: Path) -> None:
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    alone = MEETING.replace("60", "1")
+    tasks = [replace(python("one", alone, one, two), places=2), python("two", MEETING, two, one)]
+    assert [outcome.output for outcome in run_all(tasks, 2)] == ["alone\n", "met\n"]
+
+
+def test_nothing_waits_for_more_room_than_there_is() -> None:
+    (outcome,) = run_all([replace(python("big", "print('ran')"), places=9)], 2)
+    assert outcome.output == "ran\n"
+
+
 def test_one_at_a_time_keeps_the_order() -> None:
     tasks = [python(name, "print('said')") for name in ("c", "a", "b")]
     assert [outcome.name for outcome in run_all(tasks, 1)] == ["c", "a", "b"]
 
 
 def test_all_that_was_written_is_kept_with_its_exit_status() -> None:
-    text = "import sys; print('x' * 10**6); sys.exit('no')"
+    # Flushed: what the kernel has not taken at once would come after what stderr gets.
+    text = "import sys; print('x' * 10**6, flush=True); sys.exit('no')"
     (outcome,) = run_all([python("big", text)], 1)
     assert outcome.status == 1
     assert outcome.output.count("x") == 10**6

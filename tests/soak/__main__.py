@@ -1,26 +1,33 @@
-"""Soak the core controller and say whether it stayed clean: ``python -m tests.soak --help``."""
+"""Soak a controller and say whether it stayed clean: ``python -m tests.soak --help``."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from tests.bench.report import say
 
-from .churn import Disturbance, drawn
-from .options import parse
-from .pool import opened
+from .claims import opened_claims
+from .core import opened_core
+from .options import Options, parse
 from .report import CLEAN, keep_logs, table, verdict, write_json
 from .rows import rows
+from .scene import Scene
 from .trial import Trial
+
+SCENES: dict[str, Callable[[Options], AbstractContextManager[Scene]]] = {
+    "core": opened_core,
+    "machines": opened_claims,
+}
 
 
 def main() -> int:
     """Run; 1 unless all is clean."""
     options = parse()
-    in_stock = drawn(options).count(Disturbance.REPLACE)
-    with opened(options, in_stock) as pool:
-        trial = Trial.of(pool, options)
+    with SCENES[options.part](options) as scene:
+        trial = Trial.of(scene, options)
         try:
             asyncio.run(trial.run())
             figures = rows(trial)

@@ -12,9 +12,20 @@ from .samples import Sample
 _PARTS = 4
 # A leader is measured by its last samples.
 _LAST_SECONDS = 10.0
-# Pools keep connections that are used now and then: this many, and a task for each, are no growth.
-# A leak grows with every event, of which there are hundreds.
-_KEPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """What pools keep once it was needed: that is no growth.
+
+    Attributes:
+        threads: of a process whose pools are full.
+        connections: that are used now and then, with a task for each. A leak grows with every
+            event, of which there are hundreds.
+    """
+
+    threads: int
+    connections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +77,16 @@ class Growth:
         """The relative growth of memory, 0.1 = a tenth."""
         return self.late.rss_mib / self.early.rss_mib - 1
 
-    def grown(self, pooled_threads: int) -> list[str]:
-        """Figures whose later minimum exceeds their earlier maximum and what pools keep.
-
-        Threads of pools are started on demand and stay: this many are no growth.
-        """
+    def grown(self, pooled: Pooled) -> list[str]:
+        """Figures whose later minimum exceeds their earlier maximum and what pools keep."""
         early, late = self.early, self.late
-        threads = max(early.threads.most, pooled_threads)
+        threads = max(early.threads.most, pooled.threads)
         return [
             what
             for what, least, most in (
-                ("descriptors", late.fds.least, early.fds.most + _KEPT),
+                ("descriptors", late.fds.least, early.fds.most + pooled.connections),
                 ("threads", late.threads.least, threads),
-                ("tasks", late.tasks.least, early.tasks.most + _KEPT),
+                ("tasks", late.tasks.least, early.tasks.most + pooled.connections),
             )
             if least > most
         ]

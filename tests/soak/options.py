@@ -19,20 +19,31 @@ T = TypeVar("T")
 ROOM = 30
 # The first leader differs from the others; of the rest, the first is compared with the last.
 FEWEST_KILLS = 3
+PARTS = ("core", "machines")
+# Half of a /16: the other half is for what was released a moment ago.
+MOST_CLAIMS = 30_000
 
 _DESCRIPTION = """\
-Lets two controllers, one leading and one standing by, keep reserved addresses on nodes while nodes
-come, go, drain and fall silent, the cloud fails a share of all calls, and whoever leads is killed
-again and again; then, in the last part, without kills. Somebody else looks on and judges: no
-address is ever in two places, none is lost, all are bound when it is over, and no process grows.
+Lets two controllers, one leading and one standing by, live through trouble while a share of all
+calls fails and whoever leads is killed again and again; then, in the last part, without kills.
+Somebody else looks on and judges: no address is ever in two places, none is lost, all are bound
+when it is over, and no process grows.
+
+  core      keeps reserved addresses on nodes, which come, go, drain and fall silent; calls of the
+            cloud fail
+  machines  gives addresses to claims, which come, go and are replaced, while their pool is edited
+            and their IPAddresses are deleted; calls of the API server fail
 """
 _EPILOG = """\
 The exit code is 1 unless the verdict is "clean".
 
   half an hour at full size:  python -m tests.soak
+  the same of claims:         python -m tests.soak --part machines
   ten minutes, smaller:       python -m tests.soak --minutes 10 --nodes 300 --addresses 150
   two minutes, as in CI:      python -m tests.soak --minutes 2 --nodes 60 --pods 200 \\
                                   --addresses 20 --kill-every 20 --memory 0.3
+  of claims, as in CI:        python -m tests.soak --part machines --minutes 1.2 --claims 200 \\
+                                  --kill-every 15 --churn-every 0.5 --memory 0.3
 """
 
 
@@ -42,14 +53,18 @@ class Options:
 
     Attributes:
         minutes: from the moment when all addresses are bound to the end of all disturbances.
-        errors: share of the cloud's calls that fail.
+        part: what is soaked.
+        claims: of machines.
+        errors: share of calls that fail.
         kill_seconds: between two kills of the leader.
-        churn_seconds: between two disturbances of nodes.
+        churn_seconds: between two disturbances.
         calm: share of the time, at the end, without kills.
         memory: share by which the memory of similar processes may differ.
     """
 
+    part: str
     minutes: float
+    claims: int
     nodes: int
     pods: int
     addresses: int
@@ -88,7 +103,9 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     parser = _parser()
     given = parser.parse_args(argv)
     options = Options(
+        part=given.part,
         minutes=given.minutes,
+        claims=given.claims,
         nodes=given.nodes,
         pods=given.pods or given.nodes * PODS_PER_NODE,
         addresses=given.addresses,
@@ -108,6 +125,8 @@ def parse(argv: Sequence[str] | None = None) -> Options:
 
 def _complaint(options: Options) -> str:
     """Why these sizes are invalid, ``""``: they are valid."""
+    if options.claims > MOST_CLAIMS:
+        return f"--claims: the pool has room for {MOST_CLAIMS}"
     if options.addresses > MOST_ADDRESSES:
         return f"--addresses: one NetIPAllocation has at most {MOST_ADDRESSES}"
     if options.nodes < options.addresses + ROOM:
@@ -130,13 +149,14 @@ def _parser() -> Parser:
         parser.add_argument(name, type=kind, default=default, metavar="N", help=help_text)
 
     number("--minutes", _positive, 30.0, "how long there is trouble")
-    number("--nodes", positive, 1000, "nodes, all of one pool")
-    number("--addresses", positive, 500, f"reserved addresses, at most {MOST_ADDRESSES}")
-    number("--errors", _share, 0.05, "share of the cloud's calls that fail")
+    number("--nodes", positive, 1000, "core: nodes, all of one pool")
+    number("--addresses", positive, 500, f"core: reserved addresses, at most {MOST_ADDRESSES}")
+    number("--claims", positive, 10_000, f"machines: claims, at most {MOST_CLAIMS}")
+    number("--errors", _share, 0.05, "share of calls that fail")
     number("--memory", _share, 0.1, "share by which memory may differ; minutes need more")
     number("--kill-every", _positive, 60.0, "seconds between two kills of whoever leads")
-    number("--churn-every", _positive, 3.0, "seconds between two things that happen to nodes")
-    number("--seed", int, 1, "of what happens to which node")
+    number("--churn-every", _positive, 3.0, "seconds between two disturbances")
+    number("--seed", int, 1, "of what happens when, and to whom")
     parser.add_argument(
         "--calm",
         type=_share,
@@ -148,9 +168,12 @@ def _parser() -> Parser:
         "--pods",
         type=positive,
         metavar="N",
-        help=f"pods, spread over the nodes (default {PODS_PER_NODE} for each node)",
+        help=f"core: pods, spread over the nodes (default {PODS_PER_NODE} for each node)",
     )
-    parser.add_argument("--cloud", choices=CLOUDS, default="aws", help="default %(default)s")
+    cloud = "core: which one (default %(default)s)"
+    parser.add_argument("--cloud", choices=CLOUDS, default="aws", help=cloud)
+    part = "what is soaked (default %(default)s)"
+    parser.add_argument("--part", choices=PARTS, default=PARTS[0], help=part)
     return parser
 
 

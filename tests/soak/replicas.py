@@ -5,31 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import psutil
-from tests.bench.fleet import Fleet
 
 from moorage_testing.cluster.control_plane import free_ports
 from moorage_testing.processes import Child
 from moorage_testing.waiting import wait_for_async
 
 from .samples import Sample
+from .scene import Site
 
-PROGRAM = Path(__file__).with_name("counted_core.py")
-# Shorter than the defaults, so that the next leader has time before it is killed.
-LEASE_FLAGS = ("--lease-duration", "10", "--lease-renew-deadline", "8", "--lease-retry", "1")
 # The time limit for a new leader, also on a busy machine.
 TAKEOVER_SECONDS = 60.0
 _TASKS = re.compile(r"^soak_asyncio_tasks (\S+)$", re.MULTILINE)
-_LEADS = re.compile(r"^moorage_core_leader 1(?:\.0)?$", re.MULTILINE)
-_CALLS = re.compile(
-    r'^moorage_core_cloud_api_requests_total\{.*outcome="(\w+)".*\} (\S+)$', re.MULTILINE
-)
+_LEADS = re.compile(r"^moorage_\w+_leader(?:\{.*\})? 1(?:\.0)?$", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -39,14 +31,16 @@ class Replica:
     Attributes:
         child: its process.
         port: of its metrics.
+        counted: the calls that count, in its metrics.
         samples: in order.
-        calls: outcome -> calls to the cloud's API with this outcome, from the last sample.
+        calls: outcome -> calls with this outcome, from the last sample.
         killed: the soak killed it while it led.
         missed: it ended by itself, and this was reported.
     """
 
     child: Child
     port: int
+    counted: re.Pattern[str]
     samples: list[Sample] = field(default_factory=list)
     calls: dict[str, float] = field(default_factory=dict)
     killed: bool = False
@@ -73,7 +67,7 @@ class Replica:
             return
         self.samples.append(sample)
         self.calls = {}
-        for outcome, count in _CALLS.findall(text):
+        for outcome, count in self.counted.findall(text):
             self.calls[outcome] = self.calls.get(outcome, 0.0) + float(count)
 
 
@@ -82,12 +76,12 @@ class Replicas:
     """All controllers of the soak.
 
     Attributes:
-        fleet: where they run.
+        site: where they run.
         all: in the order of their start.
         complaints: unexpected events.
     """
 
-    fleet: Fleet
+    site: Site
     all: list[Replica] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -104,10 +98,9 @@ class Replicas:
 
     def start(self) -> Replica:
         """Start one more; does not wait for it."""
-        name, port = f"core-{next(self._numbers)}", free_ports(1)[0]
-        command = self.fleet.command(name, port, *LEASE_FLAGS)
-        command = replace(command, argv=[sys.executable, str(PROGRAM), *command.argv[3:]])
-        replica = Replica(self.fleet.run.start(command), port)
+        name, port = f"replica-{next(self._numbers)}", free_ports(1)[0]
+        child = self.site.run.start(self.site.command(name, port))
+        replica = Replica(child, port, self.site.calls)
         self.all.append(replica)
         return replica
 
@@ -116,7 +109,7 @@ class Replicas:
         found: list[Replica] = []
 
         async def leads() -> bool:
-            holder = await asyncio.to_thread(self.fleet.lease_holder)
+            holder = await asyncio.to_thread(self.site.lease_holder)
             found[:] = [one for one in self.alive if one.child.name == holder]
             return bool(found)
 

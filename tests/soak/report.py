@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .rows import Row
+from .judged import Row
 from .trial import Trial
 
 CLEAN = "clean"
@@ -44,11 +44,9 @@ def write_json(trial: Trial, rows: Sequence[Row]) -> None:
     options = trial.options
     content = {
         "verdict": verdict(rows),
-        "cloud": options.cloud.name,
+        "part": options.part,
         "minutes": options.minutes,
-        "nodes": options.nodes,
-        "pods": options.pods,
-        "addresses": options.addresses,
+        **trial.scene.sizes(),
         "errors": options.errors,
         "kills": options.kills,
         "seed": options.seed,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from .growth import over_generations, over_time
+from .growth import Pooled, over_generations, over_time
 from .samples import Sample
 
-POOLED = 15
+POOLED = Pooled(threads=15, connections=4)
 FLAT = Sample(0.0, leads=True, rss_mib=100.0, fds=16, threads=7, tasks=45)
 
 
