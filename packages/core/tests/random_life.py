@@ -29,8 +29,7 @@ WORKLOADS = [Workload(kind, "default", "web") for kind in ("Deployment", "Daemon
 
 def in_memory(rng: random.Random) -> Simulation:
     """A memory cloud of a random kind."""
-    capabilities = rng.choice((ONE_CALL, TWO_STEPS))
-    steps = rng.choice((0, 0, 1, 3))
+    capabilities, steps = rng.choice((ONE_CALL, TWO_STEPS)), rng.choice((0, 0, 1, 3))
     return Simulation(
         MemoryCloud(capabilities, operation_steps=steps, frees_on_termination=rng.random() < 0.7)
     )
@@ -95,6 +94,7 @@ class Run(RandomNodes):
         self.simulation.allocate(
             name, *chosen, retain=retain, settled_taint=TAINT,
             evict_misplaced=self.rng.random() < 0.7, workload=self.rng.choice(WORKLOADS),
+            drain_timeout=(None, 0.0, 20.0, 300.0)[int(self.simulation.now) % 4],
         )  # fmt: skip
         self.excuse_pending_restores()
 

@@ -59,6 +59,9 @@ class Memory:
 class SimulatedCluster:
     """Nodes, allocations and a memory cloud."""
 
+    drain_timeout = 0.0
+    """The administrator's, for allocations that name no workload."""
+
     def __init__(self, cloud: MemoryCloud | None = None, provider: Provider | None = None) -> None:
         self.cloud = cloud or MemoryCloud(ONE_CALL)
         self.provider: Provider = provider or MemoryProvider(self.cloud)

@@ -85,6 +85,7 @@ class Simulation(SimulatedCluster):
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
+            drain_timeout=self.drain_timeout,
             pods_go=self.pods_go,
             shares_label=self.shares_label,
             in_flight={ip: one.mutate for ip, one in self.clockwork.flights.items()},

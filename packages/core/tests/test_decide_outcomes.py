@@ -136,7 +136,7 @@ def test_a_failure_is_reported_counted_and_not_repeated_before_its_time() -> Non
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("mutation", set(Mutation) - {Mutation.RESTORE})
+@pytest.mark.parametrize("mutation", sorted(set(Mutation) - {Mutation.RESTORE}))
 def test_another_node_is_tried_at_once_where_there_is_a_choice(mutation: Mutation) -> None:
     ended = outcome(mutation, errors.MachineUnfit("stopped"), "uid-n2", 30.0)
     after = record_outcome(ON_ITS_WAY, ended, NOW)

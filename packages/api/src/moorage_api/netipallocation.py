@@ -32,6 +32,7 @@ MAX_ADDRESSES = 512
 # Those that are no longer listed stay until they are released.
 _MAX_RECORDS = 4 * MAX_ADDRESSES
 _MAX_SELECTOR = 64
+MAX_DRAIN_SECONDS = 30 * 86400
 _MAX_PREFERENCES = 32
 
 _IS_PRIVATE = (
@@ -138,6 +139,12 @@ class Failover(Wire):
         description="What an address waits for on a node that is cordoned, being deleted or scaled"
         " down: the workload's pods to leave (all pods but those of DaemonSets where no workload is"
         " named, or it is a DaemonSet), all pods to leave, or nothing.",
+    )
+    drain_timeout_seconds: Annotated[int, Field(ge=0, le=MAX_DRAIN_SECONDS)] | None = Field(
+        default=None,
+        description="How long pods may hold an address on such a node; then it moves although they"
+        " still run there. 0: as long as they run. Absent: the same where a workload is named; else"
+        " the controller's --drain-timeout, an hour by default, since then any pod holds it.",
     )
 
 
@@ -266,6 +273,10 @@ class AddressStatus(Wire):
     next_attempt: Timestamp | None = Field(default=None, description="Not tried again before.")
     observed_at: Timestamp | None = Field(
         default=None, description="When the cloud was read that this rests on."
+    )
+    held_since: Timestamp | None = Field(
+        default=None,
+        description="Since when pods have held it on its node, which is to be emptied.",
     )
     since: Timestamp = Field(
         default="", description="When its phase, reason, node or message last changed."

@@ -1,4 +1,4 @@
-"""Records as this process believes them: none holds it up because another clock was ahead."""
+"""Records as this process believes them: no time in them rests on a clock that was set wrong."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class BelievedRecords:
     def __init__(self) -> None:
         self._waits: Waits[tuple[str, float]] = Waits(LONGEST_BACKOFF_SECONDS)
         """Addresses, each with the ``nextAttempt`` of its record."""
+        self._holds: dict[str, dict[tuple[str, float], tuple[float, float]]] = {}
+        """Addresses that pods hold in a drain, each with its ``heldSince`` -> uptime at which this
+        process first saw that, and the seconds it had lasted then, by allocation."""
         self._moved: dict[str, dict[AddressRecord, AddressRecord]] = {}
         """Records of a clock that was ahead -> as they are believed, by allocation."""
 
@@ -36,6 +39,7 @@ class BelievedRecords:
         ``now`` is in epoch seconds, ``uptime`` in seconds of a clock that nobody can set.
         """
         records = self._in_our_time(name, records, now)
+        records = self._held_in_our_time(name, records, now, uptime)
         ahead = [(r.ip, r.next_attempt) for r in records if r.next_attempt > now]
         over = self._waits.over(name, ahead, uptime)
         if not over:
@@ -47,11 +51,27 @@ class BelievedRecords:
     def forget(self, name: str) -> None:
         """The allocation is gone."""
         self._waits.forget(name)
+        self._holds.pop(name, None)
         self._moved.pop(name, None)
 
     def __len__(self) -> int:
         """Of how many allocations anything is remembered."""
-        return max(len(self._waits), len(self._moved))
+        return max(len(self._waits), len(self._moved), len(self._holds))
+
+    def _held_in_our_time(
+        self, name: str, records: tuple[AddressRecord, ...], now: float, uptime: float
+    ) -> tuple[AddressRecord, ...]:
+        """A clock that is set meanwhile makes no hold longer or shorter."""
+        before, holds = self._holds.pop(name, {}), {}
+        for record in records:
+            if since := record.held_since:
+                key = (record.ip, since)
+                holds[key] = before.get(key) or (uptime, max(0.0, now - since))
+        if not holds:
+            return records
+        self._holds[name] = holds
+        began = {key: now - (age + uptime - at) for key, (at, age) in holds.items()}
+        return tuple(_held(r, began.get((r.ip, r.held_since), 0.0)) for r in records)
 
     def _in_our_time(
         self, name: str, records: Sequence[AddressRecord], now: float
@@ -76,4 +96,12 @@ def _moved_to(record: AddressRecord, now: float) -> AddressRecord:
         observed_at=record.observed_at - by,
         since=max(0.0, record.since - by),
         next_attempt=max(0.0, record.next_attempt - by),
+        held_since=max(0.0, record.held_since - by),
     )
+
+
+def _held(record: AddressRecord, since: float) -> AddressRecord:
+    """The record with the moment its hold began; the very same where that is so already."""
+    if abs(record.held_since - since) <= SAME_CLOCK_SECONDS:
+        return record
+    return replace(record, held_since=float(int(since)))

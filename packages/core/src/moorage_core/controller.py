@@ -172,6 +172,7 @@ class Core:
         assumed = Assumed()
         observer = Observer(caches, self.scopes, self.mutations, assumed)
         observer.dry_run = self._settings.dry_run
+        observer.drain_timeout = self._settings.drain_timeout
         manager.add_controller(
             "core",
             CoreLogic(manager, observer, self._triggers, self._metrics),

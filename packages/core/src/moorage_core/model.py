@@ -89,6 +89,8 @@ class AddressRecord:
         restore_pending: nodes that gave up their own public address for this one, and get one
             again when this one has left them.
         last_failure: why the last of the ``attempts`` failed, ``""`` = none did.
+        held_since: epoch seconds since when pods have held it on the node that it is to leave,
+            0 = none did. It stays while a move from there is tried.
     """
 
     ip: str
@@ -106,6 +108,7 @@ class AddressRecord:
     handle: str = ""
     restore_pending: tuple[NodeReference, ...] = ()
     last_failure: str = ""
+    held_since: float = 0.0
 
     def __hash__(self) -> int:
         # Hundreds are looked up in each pass: what tells them apart is enough.
@@ -166,6 +169,8 @@ class Allocation:
     not_ready_after: float = 40.0
     gone_after: float = 60.0
     drain: DrainMode = DrainMode.WORKLOAD_GONE
+    drain_timeout: float | None = None
+    """How long pods may hold an address in a drain, 0 = for ever, ``None`` = it is not said."""
     deleting: bool = False
     finalizer: bool = False
     force_release: bool = False
@@ -274,6 +279,7 @@ class Observed:
         busy: names of nodes where the workload's pods run; all pods but those of DaemonSets where
             no workload is named, or the named one is a DaemonSet or does not exist.
         workload_missing: a workload is named and does not exist.
+        drain_timeout: the administrator's ``Allocation.drain_timeout`` where no workload is named.
         running: the pods that make a node busy, or crowded where all count, by its name.
         pods_go: where the workload's pods may run, ``None`` = that is not known.
         shares_label: the workload's pods ask for a node with an address, whichever it is.
@@ -320,6 +326,7 @@ class Observed:
     conflicts: Mapping[str, str] = field(default_factory=dict)
     busy: Collection[str] = ()
     workload_missing: bool = False
+    drain_timeout: float = 0.0
     running: Mapping[str, Sequence[RunningPod]] = field(default_factory=dict)
     pods_go: PodPlacement | None = None
     shares_label: bool = False

@@ -47,6 +47,8 @@ class Observer:
         """Names of nodes that a plan still being carried out gives away."""
         self.dry_run = False
         """Whether no allocation at all may change anything."""
+        self.drain_timeout = 0.0
+        """How long pods hold an address in a drain where no workload is named; 0 = for ever."""
         self.label_errors: dict[str, str] = {}
         """Why the API server refused the labels, or one taint less, of a node, by its name."""
         self.counts = PodCounts(caches.pods)
@@ -95,6 +97,7 @@ class Observer:
             conflicts=conflicts,
             busy=busy,
             workload_missing=missing,
+            drain_timeout=self.drain_timeout,
             running=RunningPods(self.caches, allocation),
             pods_go=self.caches.pods_go(allocation.workload),
             shares_label=self.caches.shares_label(allocation.workload),

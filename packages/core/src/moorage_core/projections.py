@@ -254,6 +254,7 @@ def _from_spec(spec: NetIPAllocationSpec) -> Allocation:
         not_ready_after=float(failover.not_ready_seconds),
         gone_after=float(failover.node_gone_seconds),
         drain=DrainMode(failover.drain),
+        drain_timeout=_optional(failover.drain_timeout_seconds),
         evict_misplaced=spec.evict_misplaced_pods,
         settled_taint=spec.settled_taint,
         ignore_exclude_label=spec.placement.ignore_exclude_label,
@@ -262,6 +263,10 @@ def _from_spec(spec: NetIPAllocationSpec) -> Allocation:
             for one in spec.placement.preferred_labels
         ),
     )
+
+
+def _optional(seconds: int | None) -> float | None:
+    return None if seconds is None else float(seconds)
 
 
 def _nameless(**fields: Any) -> Allocation:  # noqa: ANN401  # its own fields
@@ -303,6 +308,7 @@ def record_from_wire(entry: AddressStatus) -> AddressRecord:
         next_attempt=_seconds(entry.next_attempt),
         observed_at=_seconds(entry.observed_at),
         since=_seconds(entry.since),
+        held_since=_seconds(entry.held_since),
     )
 
 

@@ -33,6 +33,13 @@ DRAINED = Reason(
     "The node is cordoned, being deleted, tainted by a scale-down, excluded by its label, or left"
     " the pool, and nothing holds the address back.",
 )
+DRAIN_TIMED_OUT = Reason(
+    "DrainTimedOut",
+    "The node must give the address up, and pods have held it there as long as they may"
+    " (failover.drainTimeoutSeconds, or --drain-timeout where no workload is named). It moves"
+    " although they still run there; the message names them.",
+    warning=True,
+)
 NODE_NOT_READY = Reason(
     "NodeNotReady",
     "The node is NotReady. It may recover; once that has lasted failover.notReadySeconds, without a"

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from moorage_api.netipallocation import MAX_DRAIN_SECONDS
 from moorage_kube.manager.settings import ElectedSettings, also, in_group
 
 
@@ -48,4 +49,16 @@ class CoreSettings(ElectedSettings):
         le=300,
         description="Seconds after which one call to a cloud is given up.",
         json_schema_extra=in_group("cloud"),
+    )
+    drain_timeout: float = Field(
+        3600.0,
+        ge=0,
+        le=MAX_DRAIN_SECONDS,
+        description=(
+            "Seconds for which pods may hold an address on a node that is drained, where the"
+            " allocation names no workload, so that any pod counts, and no"
+            " failover.drainTimeoutSeconds; then it moves although they still run there. 0: as"
+            " long as they run."
+        ),
+        json_schema_extra=in_group("addresses"),
     )

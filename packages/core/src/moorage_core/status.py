@@ -99,6 +99,7 @@ def _as_wire(record: AddressRecord) -> dict[str, Any]:
         "lastFailure": record.last_failure[:MESSAGE_LENGTH] or None,
         "nextAttempt": _time(record.next_attempt),
         "observedAt": _time(record.observed_at),
+        "heldSince": _time(record.held_since),
         "since": _time(record.since) or "",
     }
     return {name: value for name, value in entry.items() if value is not None}

@@ -12,6 +12,7 @@ on a node, beside it     fit                             put in its place     Mi
 on a node                NotReady, not yet for long      stay                 NodeNotReady
 on a node                NotReady with most of the pool  stay                 MassNotReady
 on a node                emptied*, workload still there  stay                 WorkloadRunning
+on a node                emptied*, held too long by pods move to a free node  DrainTimedOut
 on a node                emptied*, pods not counted yet  count them
 on a node                emptied* and drained            move to a free node  Drained
 on a node                NotReady for too long           move to a free node  NodeNotReady
@@ -44,6 +45,7 @@ from moorage_core.decide.case import (
     reference_to,
     settle,
 )
+from moorage_core.decide.drain_timeout import held_since, moves_at, timed_out, until_timeout
 from moorage_core.decide.gone_node import wait_for_gone_node
 from moorage_core.decide.moments import clock, epoch, steady
 from moorage_core.decide.no_target import stay_without_target
@@ -210,9 +212,9 @@ def hold_while_workload_runs(case: Case) -> Step | None:
     if (draining := _draining(case)) is None:
         return None
     node, leave = draining
-    if not (pods := pods_left(case.observed, node)):
+    if not (pods := pods_left(case.observed, node)) or until_timeout(case, node) == 0:
         return None
-    message = f"{leave.message}; {pods}"
+    message = f"{leave.message}; {pods}{moves_at(case, node)}"
     if patience(node, case.observed):
         return _wait_for_recovery(case, node, f"{message}; it is")
     return _hold(case, node, message)
@@ -223,12 +225,14 @@ def count_pods_of_drained_node(case: Case) -> Step | None:
     if (draining := _draining(case)) is None:
         return None
     node, leave = draining
+    if until_timeout(case, node) == 0:
+        return None  # whatever runs there
     match case.observed.counted.get(node.name):
         case None:
             return Step(case.record, count=node.name, wait=0.0)
         case False:
             message = f"{leave.message}; pods run there that the watch has not told of yet"
-            return _hold(case, node, message, BEHIND_SECONDS)
+            return _hold(case, node, f"{message}{moves_at(case, node)}", BEHIND_SECONDS)
         case True:
             return None
 
@@ -279,9 +283,7 @@ def _why(case: Case, target: Node) -> Why:
     record = case.record
     match case.holder:
         case OnNode(node, misplaced):
-            text = f"it is on {misplaced} of node {node.name}, not on the node's own address"
-            leave = why_leave(node, case.observed) or Leave(reasons.MISPLACED, text, gentle=False)
-            return Why(leave.reason, leave.message)
+            return _why_off_node(case, node, misplaced)
         case OnGone(node_ref):
             return Why(reasons.NODE_GONE, f"the Node object {node_ref.name} is gone")
         case Nobody() if record.phase is Phase.BOUND and record.node_ref == reference_to(target):
@@ -293,6 +295,15 @@ def _why(case: Case, target: Node) -> Why:
             return Why(reasons.FOREIGN, f"asking again whether {owner} belongs to a cluster")
         case Foreign(owner, _):
             return Why(reasons.MOVING, f"spec.foreignPolicy lets it be taken from {owner}")
+
+
+def _why_off_node(case: Case, node: Node, misplaced: str) -> Why:
+    """The same for an address that is on a node, perhaps beside its own private address."""
+    text = f"it is on {misplaced} of node {node.name}, not on the node's own address"
+    leave = why_leave(node, case.observed) or Leave(reasons.MISPLACED, text, gentle=False)
+    if leave.gentle and (held := timed_out(case, node)):
+        return Why(reasons.DRAIN_TIMED_OUT, f"{leave.message}; {held}")
+    return Why(leave.reason, leave.message)
 
 
 def _prepared(record: AddressRecord, target: Node) -> bool:
@@ -307,6 +318,7 @@ def _on(case: Case, node: Node, phase: Phase, reason: Reason, message: str) -> A
         case, reason, message,
         phase=phase, node_ref=reference_to(node), previous=None, operation="",
         attempts=0, last_failure="", next_attempt=0.0, cloud_ref=address_of(case).reference,
+        held_since=case.record.held_since if phase is Phase.HOLDING else 0.0,
     )  # fmt: skip
 
 
@@ -315,7 +327,7 @@ def _nowhere(case: Case, reason: Reason, message: str) -> AddressRecord:
     return changed(
         case, reason, message,
         phase=Phase.BLOCKED, node_ref=None, previous=None, operation="",
-        attempts=0, last_failure="", next_attempt=0.0,
+        attempts=0, last_failure="", next_attempt=0.0, held_since=0.0,
     )  # fmt: skip
 
 
@@ -333,7 +345,9 @@ def _draining(case: Case) -> tuple[Node, Leave] | None:
 
 def _hold(case: Case, node: Node, message: str, wait: float | None = None) -> Step:
     record = _on(case, node, Phase.HOLDING, reasons.WORKLOAD_RUNNING, message)
-    return restore(case, Step(record, wait=wait))
+    record = replace(record, held_since=held_since(case, node))
+    waits = (one for one in (wait, until_timeout(case, node)) if one is not None)
+    return restore(case, Step(record, wait=min(waits, default=None)))
 
 
 def _wait_for_recovery(case: Case, node: Node, subject: str) -> Step:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from moorage_core.model import AddressRecord, Observed
 
+_DAY_SECONDS = 86400.0
+
 
 def epoch(observed: Observed, uptime: float) -> float:
     """Epoch seconds of a moment of ``observed.uptime``'s clock."""
@@ -16,6 +18,13 @@ def epoch(observed: Observed, uptime: float) -> float:
 def clock(seconds: float) -> str:
     """Epoch seconds as the time of day, UTC, as in 02:38:12."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
+
+
+def moment(seconds: float, now: float) -> str:
+    """Epoch seconds as the time of day, UTC, with the date where it is a day away or more."""
+    if abs(seconds - now) < _DAY_SECONDS:
+        return clock(seconds)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def steady(record: AddressRecord, moment: float, message: Callable[[float], str]) -> str:
