@@ -27,6 +27,7 @@ from value_sets import (
 )
 
 from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL
+from moorage_core.settings import SETTLED_TAINTS
 from moorage_endpoints.nads import names as nads
 from moorage_machine_ipam.machine.hook_config import parse_hook_config
 
@@ -501,6 +502,22 @@ def test_policies_name_the_account_and_what_the_controller_writes(newest: Helm) 
     for key in (READY_LABEL, IP_LABEL, OWNER_ANNOTATION):
         assert all(key in text for text in texts)
     assert '["a/b"]' in texts[0]
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"), [(None, SETTLED_TAINTS), (["a/b", "c"], "a/b,c"), ([], "")]
+)
+def test_sec_01_the_controller_and_the_policies_know_the_same_taints(
+    newest: Helm, listed: list[str] | None, said: str
+) -> None:
+    values = only("core", {} if listed is None else {"policies": {"settledTaints": listed}})
+    objects = newest.render(values, namespace="ns")
+    (container,) = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {one["name"]: one.get("value") for one in container["env"]}
+    assert env["MOORAGE_SETTLED_TAINTS"] == said
+    policy = named(objects, "ValidatingAdmissionPolicy")["ns.moorage-core-nodes"]
+    (settled,) = (one for one in policy["spec"]["variables"] if one["name"] == "settled")
+    assert json.loads(settled["expression"]) == [one for one in said.split(",") if one]
 
 
 def test_an_agent_runs_on_every_node_in_the_network_of_the_node(newest: Helm) -> None:

@@ -113,6 +113,8 @@ PARTS: Mapping[str, Part] = {
             rules=core_rbac.RULES,
             reasons=tuple(core_reasons.ALL.values()),
             series=series.of_core,
+            # The policies need them, too: they are in policies.settledTaints.
+            not_values=frozenset({"settled_taints"}),
             clean_up={
                 "cleanUpRules": core_rbac.CLEAN_UP_RULES,
                 "deleteCrdsRules": core_rbac.DELETE_CRDS_RULES,

@@ -20,10 +20,14 @@ from core_builders import (
     record,
     until,
 )
+from core_builders import in_flight as begun
 
 from moorage_core import observe, reasons
+from moorage_core.actions import Mutate
 from moorage_core.caches import Caches, uptime
 from moorage_core.decide.address import LONGEST_BACKOFF_SECONDS
+from moorage_core.decide.allocation import decide
+from moorage_core.limits import Limits
 from moorage_core.model import (
     AddressRecord,
     Awaited,
@@ -39,6 +43,8 @@ from moorage_core.observe import Observer
 from moorage_core.pods import MisplacedPod
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.scopes import Scopes
+from moorage_core.status import AllocationStatus
+from moorage_domain.ranges import parse_range
 from moorage_kube.manager.plugins import PluginMissing
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_provider.errors import InvalidOptions
@@ -208,11 +214,47 @@ async def test_without_a_provider_nothing_is_read_and_the_field_is_named(setup: 
     setup.allocate("a", IP1)
     setup.observe()
     setup.allocate("a", IP1, spec={"cloud": {"provider": ""}})
-    unread = Unread(reasons.INVALID_SPEC, "spec.cloud.provider is empty")
+    problem = "spec.cloud.provider is empty: set it to aws, gcp, azure or another plug-in"
+    unread = Unread(reasons.INVALID_SPEC, problem)
     observed = setup.observe()
     assert observed.cloud_states == {IP1: unread}
     assert (observed.by_machine, observed.machine_of) == ({}, {})
     assert dict(setup.scopes.items()) == {}
+
+
+async def test_sec_02_a_cloud_stays_open_until_what_was_begun_there_has_ended(setup: Setup) -> None:
+    setup.allocate("a", IP1)
+    setup.observe()
+    in_flight = setup.observer.mutations.in_flight
+    in_flight |= begun(Mutation.MOVE)
+    setup.allocate("a", IP1, spec={"foreignPolicy": "Always"})
+    assert isinstance(setup.observe().cloud_states[IP1], Unread)
+    assert setup.scopes.of("a")
+    in_flight.clear()
+    setup.observe()
+    assert dict(setup.scopes.items()) == {}
+
+
+async def test_sec_02_what_is_allowed_no_longer_stays_where_it_is_and_is_asked_for_no_more(
+    setup: Setup,
+) -> None:
+    setup.observer.limits = Limits(addresses=(parse_range(IP2),))
+    setup.caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
+    setup.allocate("a", IP1, records=(record(IP1, "n1"),), finalizers=["moorage.dev/release"])
+    plan = decide(setup.observe())
+    assert plan.actions == ()
+    status = plan.status
+    assert isinstance(status, AllocationStatus)
+    (kept,) = status.records
+    assert (kept.phase, kept.reason) == (Phase.UNKNOWN, "InvalidSpec")
+    assert kept.node_ref == node_ref("n1")
+    meta = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["moorage.dev/release"]}
+    setup.allocate("a", IP1, records=(record(IP1, "n1"),), **meta)
+    plan = decide(setup.observe())
+    assert "cannot release yet: spec.reservedIPs asks for" in plan.message
+    assert "moorage.dev/force-release=true" in plan.message
+    assert not any(isinstance(action, Mutate) for action in plan.actions)
+    assert (setup.cloud.faults.calls, dict(setup.scopes.items())) == ((), {})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points, version
 import pytest
 
 from moorage_core.__main__ import main
+from moorage_core.model import ForeignPolicy
 from moorage_core.settings import CoreSettings
 from moorage_kube.manager.settings import load
 
@@ -73,6 +74,42 @@ def test_nonsense_is_refused_in_one_line_that_names_the_flag(
     assert ended.value.code == 2
     assert printed.startswith(f"moorage-core: {flag}: '{value}'")
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "why"),
+    [
+        ("--settled-taints", "a/b,x=y:NoSchedule", "'x=y:NoSchedule' is no taint key; write one"),
+        ("--allow-foreign-policy", "Sometimes", "'Never', 'IfUnmanaged' or 'Always'"),
+        ("--allow-providers", "asw", "no moorage.providers plug-in 'asw'; installed: "),
+        ("--allow-addresses", "203.0.113.0/33", '"203.0.113.0/33"'),
+        ("--allow-addresses", "203.0.113.9/24", '"203.0.113.9/24"'),
+        ("--allow-addresses", "203.0.113.0/24,eu", '"eu" is not an IP address: write one'),
+        ("--allow-nodes", "pool in a", "is no part of a label selector: write key=value"),
+    ],
+)
+def test_sec_02_limits_that_nobody_understands_are_refused_at_the_start(
+    flag: str, value: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        load(CoreSettings, [flag, value])
+    printed = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert printed.startswith(f"moorage-core: {flag}: '{value}' will not do: ")
+    assert why in printed
+    assert printed.count("\n") == 1
+
+
+def test_limits_are_read_from_lists_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOORAGE_SETTLED_TAINTS", "")
+    monkeypatch.setenv("MOORAGE_ALLOW_ADDRESSES", "203.0.113.0/24, 198.51.100.1-198.51.100.9,")
+    flags = ["--allow-regions", "eu-west-1 ,eu-west-3", "--allow-nodes", "pool in (a,b),!old"]
+    limits = load(CoreSettings, [*flags, "--allow-foreign-policy=Always"]).limits()
+    assert (limits.settled_taints, limits.providers) == ((), ())
+    assert limits.regions == ("eu-west-1", "eu-west-3")
+    assert list(map(str, limits.addresses)) == ["203.0.113.0/24", "198.51.100.1-198.51.100.9"]
+    assert str(limits.nodes) == "pool in (a,b),!old"
+    assert limits.foreign_policy is ForeignPolicy.ALWAYS
 
 
 def test_the_command_prints_its_version(

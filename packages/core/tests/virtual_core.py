@@ -28,7 +28,7 @@ Raw = dict[str, Any]
 
 @contextmanager
 def installed_plugin() -> Iterator[None]:
-    """An installed distribution that offers the memory cloud as provider ``memory``."""
+    """An installed distribution that offers the memory cloud, as ``memory`` and as ``other``."""
     with tempfile.TemporaryDirectory() as folder:
         metadata = Path(folder) / "memory_plugin-1.0.dist-info"
         metadata.mkdir()
@@ -37,6 +37,7 @@ def installed_plugin() -> Iterator[None]:
         )
         (metadata / "entry_points.txt").write_text(
             "[moorage.providers]\nmemory = moorage_testing.clouds.memory:create\n"
+            "other = moorage_testing.clouds.memory:create\n"
         )
         sys.path.insert(0, folder)
         importlib.invalidate_caches()
@@ -49,9 +50,9 @@ def installed_plugin() -> Iterator[None]:
 class Lab:
     """One server, one cloud, one controller at a time; ``world.begin`` starts it."""
 
-    def __init__(self, cloud: MemoryCloud) -> None:
+    def __init__(self, cloud: MemoryCloud, settings: dict[str, str] | None = None) -> None:
         self.cloud = cloud
-        start = managed(CoreSettings.model_validate({}), setup)
+        start = managed(CoreSettings.model_validate(settings or {}), setup)
         self.world = World(Scenario(start, lambda _: None))
 
     @property
@@ -77,6 +78,10 @@ class Lab:
             self.cloud.add_address(ip)
         raw = raw_allocation(NAME, *ips, spec=spec)
         self.server.put(NETIPALLOCATIONS, NAME, metadata=raw["metadata"], spec=raw["spec"])
+
+    def edit(self, **spec: Any) -> None:
+        """Change the allocation as somebody does who may change nothing else."""
+        self.server.patch(NETIPALLOCATIONS, NAME, {"spec": spec})
 
     def delete(self) -> None:
         self.server.delete(NETIPALLOCATIONS, NAME)
@@ -147,8 +152,10 @@ class Lab:
         raise AssertionError(f"not within {within:g} s: {what}; {self.status()}")
 
 
-def play(story: Callable[[Lab], Awaitable[None]], cloud: MemoryCloud | None = None) -> None:
-    """Play a story in virtual time; the controller runs from its beginning."""
+def play(
+    story: Callable[[Lab], Awaitable[None]], cloud: MemoryCloud | None = None, **settings: str
+) -> None:
+    """Play a story in virtual time; the controller runs from its beginning with these settings."""
     cloud = cloud or MemoryCloud()
     with installed_plugin(), published(cloud):
-        play_story(lambda: Lab(cloud), story)
+        play_story(lambda: Lab(cloud, settings), story)

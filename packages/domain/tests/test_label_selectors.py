@@ -11,6 +11,7 @@ from moorage_domain.label_selectors import (
     Operator,
     Requirement,
     Selector,
+    is_label_key,
 )
 
 
@@ -83,3 +84,13 @@ def test_whatever_fits_has_one_of_the_pairs(
     selector = Selector(tuple(asked))
     if selector.pairs and selector.fits(labels):
         assert set(selector.pairs) & set(labels.items())
+
+
+@pytest.mark.parametrize("text", ["pending", "Not_ready.yet", f"a-1.example.com/{'x' * 63}"])
+def test_what_can_be_a_key_is_known(text: str) -> None:
+    assert is_label_key(text)
+
+
+@pytest.mark.parametrize("text", ["", "a b", "/x", "x/", "a/b/c", "-x", "x" * 64, "x=y:NoSchedule"])
+def test_what_can_be_no_key_is_known(text: str) -> None:
+    assert not is_label_key(text)

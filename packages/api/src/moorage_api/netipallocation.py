@@ -206,7 +206,8 @@ class NetIPAllocationSpec(Wire):
         default="Never",
         description="Whether an address may be taken from a machine that is no node of this"
         " cluster: never, if it belongs to no other cluster, or always. Load balancers and other"
-        " services are never touched.",
+        " services are never touched. More than Never only where the administrator allows it"
+        " (--allow-foreign-policy).",
     )
     placement: Placement = Field(default_factory=Placement)
     failover: Failover = Field(
@@ -224,7 +225,8 @@ class NetIPAllocationSpec(Wire):
         default="",
         description="Key of a taint with which nodes are registered, so that nothing runs there"
         " too early: it is taken off once the cloud shows an address on the node, whatever its"
-        " effect, and never put back; empty: none.",
+        " effect, and never put back; empty: none. Only one that the administrator lists"
+        " (--settled-taints).",
         json_schema_extra={"x-kubernetes-validations": _TAINT_KEY_RULES},
     )
 

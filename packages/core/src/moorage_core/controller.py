@@ -23,7 +23,7 @@ from moorage_core.priority import PrioritySemaphore
 from moorage_core.projections import FINALIZER, NOT_ENDED
 from moorage_core.report import Said, events, moves
 from moorage_core.scopes import Scopes
-from moorage_core.settings import CoreSettings
+from moorage_core.settings import PLUGINS, CoreSettings
 from moorage_core.status import AllocationStatus
 from moorage_core.triggers import Triggers
 from moorage_core.warmup import WarmUp
@@ -44,6 +44,7 @@ from moorage_kube.reconcile.logic import Pass
 from moorage_kube.reconcile.queue import WorkQueue
 from moorage_kube.reconcile.reason_events import condition_events
 from moorage_kube.writes.subjects import Subjects
+from moorage_provider.errors import InvalidOptions
 from moorage_provider.protocol import Provider
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,7 @@ logger = logging.getLogger(__name__)
 _TOLD = frozenset({WORKLOAD_MISSING, LABEL_SHARED})
 """Conditions that are worth an Event when they come or go."""
 
-_PLUGINS = "moorage.providers"
-_ABOUT_PLUGINS = "packages/provider/README.md#a-provider"
+_ABOUTPLUGINS = "packages/provider/README.md#a-provider"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
 _RUNNING_PODS = ListQuery(field_selector=f"spec.nodeName!=,{NOT_ENDED}")
 _METADATA = ListQuery(metadata_only=True)
@@ -139,6 +139,7 @@ class Core:
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self._settings = cast("CoreSettings", manager.settings)
+        self._limits = self._settings.limits()
         self.queue = WorkQueue()
         self.caches = Caches()
         self._metrics = core_metrics(manager.registry, self._settings.cluster_name)
@@ -173,6 +174,7 @@ class Core:
         observer = Observer(caches, self.scopes, self.mutations, assumed)
         observer.dry_run = self._settings.dry_run
         observer.drain_timeout = self._settings.drain_timeout
+        observer.limits = self._limits
         manager.add_controller(
             "core",
             CoreLogic(manager, observer, self._triggers, self._metrics),
@@ -186,10 +188,12 @@ class Core:
         manager.on_stopping.append(self._stop)
 
     def _create_provider(self, name: str, region: str) -> Provider:
-        factory = cast("Callable[[dict[str, str]], Provider]", load(_PLUGINS, name, _ABOUT_PLUGINS))
+        if why := self._limits.why_not_cloud(name, region):
+            raise InvalidOptions(why)
+        factory = cast("Callable[[dict[str, str]], Provider]", load(PLUGINS, name, _ABOUTPLUGINS))
         timeout = str(self._settings.cloud_timeout)
         provider = factory({"region": region, "timeout_seconds": timeout})
-        require(_PLUGINS, name, provider, Provider)
+        require(PLUGINS, name, provider, Provider)
         provider.fence = self._manager.election.fence
         provider.on_call = self._metrics.observer(name)
         return provider

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from moorage_core.pods import MisplacedPod, RunningPod
+from moorage_domain.label_selectors import Selector
 from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
-from moorage_domain.scheduling import PodPlacement
+from moorage_domain.scheduling import EVERY_NODE, PodPlacement
 from moorage_provider.errors import CloudError
 from moorage_provider.protocol import Capabilities, CloudAddress
 
@@ -177,6 +178,8 @@ class Allocation:
     dry_run: bool = False
     evict_misplaced: bool = False
     settled_taint: str = ""
+    allowed_nodes: Selector = EVERY_NODE
+    """What a node must meet besides, by the administrator's word."""
     ignore_exclude_label: bool = False
     preferred: tuple[Preference, ...] = ()
 

@@ -13,6 +13,7 @@ from moorage_core.caches import Caches, uptime
 from moorage_core.counts import PodCounts
 from moorage_core.evicting import Evictions
 from moorage_core.holders import Outranked, RestorePending, Taken, claim_of
+from moorage_core.limits import Limits
 from moorage_core.machines import Machines
 from moorage_core.model import (
     ONE_CALL,
@@ -45,6 +46,8 @@ class Observer:
         self.mutations = mutations
         self.assumed = assumed
         """Names of nodes that a plan still being carried out gives away."""
+        self.limits = Limits()
+        """What no allocation may go beyond."""
         self.dry_run = False
         """Whether no allocation at all may change anything."""
         self.drain_timeout = 0.0
@@ -65,7 +68,7 @@ class Observer:
             self.scopes.unwant(name)
             self.believed.forget(name)
             return None
-        allocation = view.allocation
+        allocation = self.limits.applied_to(view.allocation)
         if self.dry_run:
             allocation = replace(allocation, dry_run=True)
         busy, missing = self.caches.busy_nodes(allocation.workload)
@@ -166,18 +169,34 @@ class Observer:
     def _cloud_states(
         self, allocation: Allocation, addresses: set[str]
     ) -> tuple[Scope | None, Mapping[str, CloudState]]:
-        if not allocation.provider or not addresses:
-            self.scopes.unwant(allocation.name)
-            unread = Unread(reasons.INVALID_SPEC, "spec.cloud.provider is empty")
-            return None, dict.fromkeys(addresses, unread)
+        """Nothing is asked of a cloud for what cannot be carried out, or is not allowed."""
+        problem = "" if allocation.deleting else allocation.problem
+        if not problem and not allocation.provider:
+            problem = "spec.cloud.provider is empty"
+        refused = {ip: problem or self.limits.why_not_address(ip) for ip in addresses}
+        unread: dict[str, CloudState] = {
+            ip: Unread(reasons.INVALID_SPEC, why) for ip, why in refused.items() if why
+        }
+        asked = addresses - unread.keys()
+        if not asked:
+            self._unwant(allocation.name, addresses)
+            return None, unread
         try:
-            scope = self.scopes.want(allocation, addresses)
+            scope = self.scopes.want(allocation, asked)
         except PluginError as error:
-            unread = Unread(reasons.PROVIDER_MISSING, str(error))
-            return None, dict.fromkeys(addresses, unread)
+            missing = Unread(reasons.PROVIDER_MISSING, str(error))
+            return None, unread | dict.fromkeys(asked, missing)
         except CloudError as error:
-            return None, dict.fromkeys(addresses, Unread(reasons.INVALID_SPEC, str(error)))
-        return scope, {ip: scope.cloud_state(ip) for ip in addresses}
+            return None, unread | dict.fromkeys(asked, Unread(reasons.INVALID_SPEC, str(error)))
+        return scope, unread | {ip: scope.cloud_state(ip) for ip in asked}
+
+    def _unwant(self, name: str, addresses: set[str]) -> None:
+        """Read no more for an allocation, once what was begun for it has ended.
+
+        A client that is closed half way through a move would leave its address with nobody.
+        """
+        if not addresses & self.mutations.in_flight.keys():
+            self.scopes.unwant(name)
 
     def _machines_of(self, scope: Scope) -> Machines:
         """The machines of all nodes as this cloud names them, the same in all its regions."""

@@ -94,7 +94,13 @@ CONFLICT = Reason(
     "Conflict", "An older allocation lists the same address, and the oldest wins.", warning=True
 )
 INVALID_ADDRESS = Reason("InvalidAddress", "The text is no public IP address.", warning=True)
-INVALID_SPEC = Reason("InvalidSpec", "The spec cannot be carried out as it is.", warning=True)
+INVALID_SPEC = Reason(
+    "InvalidSpec",
+    "The spec cannot be carried out as it is, or asks for more than the administrator allows: the"
+    " message names the field, its value and the setting. Until it is corrected, its addresses stay"
+    " where they are, and no cloud is called for them.",
+    warning=True,
+)
 PROVIDER_MISSING = Reason(
     "ProviderMissing",
     "The cloud plug-in that spec.cloud.provider names is absent or unfit. Correct the name, or add"

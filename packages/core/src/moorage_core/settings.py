@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from moorage_api.netipallocation import MAX_DRAIN_SECONDS
+from moorage_core.limits import Limits
+from moorage_core.model import ForeignPolicy
+from moorage_domain.label_selectors import Selector, is_label_key
+from moorage_domain.ranges import AddressRange, parse_range
+from moorage_kube.manager.plugins import PluginMissing, require_installed
 from moorage_kube.manager.settings import ElectedSettings, also, in_group
+
+PLUGINS = "moorage.providers"
+SETTLED_TAINTS = "moorage.dev/address-pending,example.com/address-pending,kubeip.com/not-ready"
+"""Keys that our documents name, and kubeip's; none of them says anything but that."""
 
 
 class CoreSettings(ElectedSettings):
@@ -16,7 +25,7 @@ class CoreSettings(ElectedSettings):
 
     prog: ClassVar[str] = "moorage-core"
     version: ClassVar[str] = version("moorage-core")
-    plugin_groups: ClassVar[tuple[str, ...]] = ("moorage.providers",)
+    plugin_groups: ClassVar[tuple[str, ...]] = (PLUGINS,)
     description: ClassVar[str] = (
         "Keeps reserved cloud addresses on healthy nodes: every NetIPAllocation lists addresses, a"
         " pool of nodes and the workload that needs them. An address leaves a node only when the"
@@ -62,3 +71,99 @@ class CoreSettings(ElectedSettings):
         ),
         json_schema_extra=in_group("addresses"),
     )
+    settled_taints: str = Field(
+        SETTLED_TAINTS,
+        description=(
+            "Keys of taints that spec.settledTaint may name, separated by commas; no other taint"
+            " is taken off a node. Empty: none is."
+        ),
+        json_schema_extra=in_group("allocations"),
+    )
+    allow_foreign_policy: Literal["Never", "IfUnmanaged", "Always"] = Field(
+        "Never",
+        description="The most that spec.foreignPolicy may ask for.",
+        json_schema_extra=in_group("allocations"),
+    )
+    allow_providers: str = Field(
+        "",
+        description=(
+            "Clouds that allocations may name, separated by commas; no other one is called."
+            " Empty: all that are installed."
+        ),
+        json_schema_extra=in_group("allocations"),
+    )
+    allow_regions: str = Field(
+        "",
+        description=(
+            "Regions that allocations must name one of, separated by commas; no other one is"
+            " called. Empty: all."
+        ),
+        json_schema_extra=in_group("allocations"),
+    )
+    allow_addresses: str = Field(
+        "",
+        description=(
+            "Networks, ranges or single addresses that allocations may list addresses of, separated"
+            " by commas; no other address is read or moved. Empty: all."
+        ),
+        json_schema_extra=in_group("allocations"),
+    )
+    allow_nodes: str = Field(
+        "",
+        description=(
+            "Label selector that nodes must match to get an address, whatever spec.nodeSelector"
+            " says; an address that others brought to another node stays there. Empty: all."
+        ),
+        json_schema_extra=in_group("allocations"),
+    )
+
+    @field_validator("settled_taints")
+    @classmethod
+    def _taints_are_keys(cls, text: str) -> str:
+        for key in _parts(text):
+            if not is_label_key(key):
+                raise ValueError(f"{key!r} is no taint key; write one like example.com/pending")
+        return text
+
+    @field_validator("allow_providers")
+    @classmethod
+    def _providers_are_installed(cls, text: str) -> str:
+        for name in _parts(text):
+            try:
+                require_installed(PLUGINS, name)
+            except PluginMissing as error:
+                raise ValueError(str(error)) from error
+        return text
+
+    @field_validator("allow_addresses")
+    @classmethod
+    def _addresses_are_ranges(cls, text: str) -> str:
+        _ranges(text)
+        return text
+
+    @field_validator("allow_nodes")
+    @classmethod
+    def _nodes_are_selected(cls, text: str) -> str:
+        Selector.parse(text)
+        return text
+
+    def limits(self) -> Limits:
+        """What no allocation may go beyond."""
+        return Limits(
+            settled_taints=_parts(self.settled_taints),
+            foreign_policy=ForeignPolicy(self.allow_foreign_policy),
+            providers=_parts(self.allow_providers),
+            regions=_parts(self.allow_regions),
+            addresses=_ranges(self.allow_addresses),
+            nodes=Selector.parse(self.allow_nodes),
+        )
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """The entries of a list with commas; an empty text has none."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
+def _ranges(text: str) -> tuple[AddressRange, ...]:
+    """Raises ``ValueError`` for what is no list of ranges."""
+    return tuple(map(parse_range, _parts(text)))

@@ -44,10 +44,16 @@ def labels_of(selector: Iterable[tuple[str, str]]) -> str:
 
 def pool_of(allocation: Allocation) -> str:
     """The nodes an allocation names, as in "pool=edge in zone a"; ``""`` = every node."""
-    labels = labels_of(allocation.selector)
+    labels = ",".join(filter(None, (labels_of(allocation.selector), _allowed(allocation))))
     zones = ", ".join(sorted(allocation.zones))
     kind = "zones" if len(allocation.zones) > 1 else "zone"
     return " ".join(filter(None, (labels, f"in {kind} {zones}" if zones else "")))
+
+
+def _allowed(allocation: Allocation) -> str:
+    """What the administrator asks of nodes besides; ``""`` = nothing."""
+    allowed = str(allocation.allowed_nodes)
+    return f"{allowed} (--allow-nodes)" if allowed else ""
 
 
 def nodes_that(names: Sequence[str], what: str) -> str:

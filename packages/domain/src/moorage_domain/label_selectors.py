@@ -104,6 +104,11 @@ class Selector:
         return cls(tuple(_requirements(text)) if text.strip() else ())
 
 
+def is_label_key(text: str) -> bool:
+    """Whether Kubernetes takes the text as the key of a label, or of a taint."""
+    return _KEY.fullmatch(text) is not None
+
+
 def _requirements(text: str) -> Iterator[Requirement]:
     for part in _BETWEEN.split(text):
         yield _requirement(part.strip())

@@ -1,7 +1,11 @@
-{{/* What the core controller's pods have beside what all have: how to reach the clouds. */}}
+{{/* What the core controller's pods have beside what all have: taints, and how to reach the clouds. */}}
 {{- define "moorage.core.pod" -}}
 {{- $clouds := .Values.clouds -}}
 env:
+  {{- with .Values.policies }}
+  - name: MOORAGE_SETTLED_TAINTS
+    value: {{ join "," .settledTaints | quote }}
+  {{- end }}
   {{- include "moorage.core.variables" (dict
     "AWS_REGION" $clouds.aws.region
     "AWS_ENDPOINT_URL_EC2" $clouds.aws.endpoint

@@ -134,11 +134,11 @@ def block_absent(case: Case) -> Step | None:
 def leave_foreign_alone(case: Case) -> Step | None:
     """What others hold is theirs."""
     match case.holder:
-        case Foreign(owner, machine):
+        case Foreign(owner, machine, why):
             policy = case.observed.allocation.foreign
             if machine and policy is not ForeignPolicy.NEVER:
                 return None
-            message = f"{owner} has it, and is no node of this cluster"
+            message = f"{owner} has it, and {why}"
             return restore(case, Step(_nowhere(case, reasons.FOREIGN, message)))
         case _:
             return None

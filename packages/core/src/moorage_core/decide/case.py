@@ -47,11 +47,13 @@ class Foreign:
 
     Attributes:
         owner: who, for people.
-        machine: it is a machine, not a load balancer or another service.
+        machine: it is a machine from which it may be taken, where the spec asks for that.
+        why: why it is left alone, for people.
     """
 
     owner: str
     machine: bool
+    why: str = "is no node of this cluster"
 
 
 Holder: TypeAlias = Nobody | OnNode | OnGone | Foreign
@@ -118,11 +120,22 @@ def locate(record: AddressRecord, cloud_state: CloudState, observed: Observed) -
     if not isinstance(holder, MachineHolder):
         return Foreign(holder.description, machine=False)
     if (name := observed.by_machine.get(holder.machine_id)) is not None:
-        return OnNode(observed.nodes[name], holder.misplaced)
+        node, allowed = observed.nodes[name], observed.allocation.allowed_nodes
+        if allowed.fits(node.labels) or _is_recorded(node, record):
+            return OnNode(node, holder.misplaced)
+        # What we have not put there is somebody else's.
+        return Foreign(f"node {name}", machine=False, why=f"does not match --allow-nodes {allowed}")
     for node_ref in (record.node_ref, record.previous):
         if node_ref and observed.machine_of.get(node_ref.provider_id) == holder.machine_id:
             return OnGone(node_ref)
     return Foreign(f"machine {holder.machine_id}", machine=True)
+
+
+def _is_recorded(node: Node, record: AddressRecord) -> bool:
+    """Whether the record says that the address was brought to this node, or is."""
+    return any(
+        ref is not None and ref.uid == node.uid for ref in (record.node_ref, record.previous)
+    )
 
 
 def changed(case: Case, reason: Reason, message: str, **fields: Any) -> AddressRecord:  # noqa: ANN401  # fields of Record, checked by replace

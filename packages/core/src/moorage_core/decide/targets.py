@@ -35,8 +35,10 @@ class Leave:
 
 def in_pool(node: Node, allocation: Allocation) -> bool:
     """Whether the allocation names this node at all."""
-    return node.matches(allocation.selector) and (
-        not allocation.zones or node.zone in allocation.zones
+    return (
+        node.matches(allocation.selector)
+        and (not allocation.zones or node.zone in allocation.zones)
+        and allocation.allowed_nodes.fits(node.labels)
     )
 
 

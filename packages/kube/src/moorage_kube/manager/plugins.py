@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 
 class PluginError(LookupError):
@@ -31,10 +31,7 @@ def load(group: str, name: str, docs: str = "") -> object:
     Raises :class:`PluginMissing` (naming what is installed, and what was probably meant),
     :class:`PluginConflict`, and whatever the import of the plug-in raises.
     """
-    offered = entry_points(group=group)
-    found = [point for point in offered if point.name == name]
-    if not found:
-        raise PluginMissing(_missing(group, name, {point.name for point in offered}, docs))
+    found = require_installed(group, name, docs)
     if len(found) > 1:
         owners = ", ".join(sorted(point.dist.name if point.dist else "?" for point in found))
         msg = (
@@ -44,6 +41,18 @@ def load(group: str, name: str, docs: str = "") -> object:
         raise PluginConflict(msg)
     plugin: object = found[0].load()
     return plugin
+
+
+def require_installed(group: str, name: str, docs: str = "") -> tuple[EntryPoint, ...]:
+    """The entry points ``name`` of ``group``, of which nothing is imported.
+
+    Raises :class:`PluginMissing` where there is none; ``docs`` as for :func:`load`.
+    """
+    offered = entry_points(group=group)
+    found = tuple(point for point in offered if point.name == name)
+    if not found:
+        raise PluginMissing(_missing(group, name, {point.name for point in offered}, docs))
+    return found
 
 
 def require(group: str, name: str, made: object, protocol: type) -> None:
