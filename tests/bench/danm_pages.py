@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from aiohttp import web
 Raw = dict[str, Any]
 NAMESPACE, NETWORK, GROUP = "shop", "net", "danm.k8s.io"
 PAGE = 50
+_BOOKMARK = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"10"}}}\n'
 _FILLER = {f"E{number}": "v" * 20 for number in range(40)}
 
 
@@ -106,8 +108,11 @@ async def main() -> None:
     async def listed(request: web.Request) -> web.StreamResponse:
         if request.query.get("watch"):
             response = web.StreamResponse()
-            await response.prepare(request)
-            await asyncio.sleep(3600.0)
+            with contextlib.suppress(ConnectionResetError):  # nobody watches any more
+                await response.prepare(request)
+                # The real one answers at once; here no header is sent before the first line.
+                await response.write(_BOOKMARK)
+                await asyncio.sleep(3600.0)
             return response
         # As for the real one, a kind of the other group of DANM is another kind.
         plural = request.path.rpartition("/")[2]

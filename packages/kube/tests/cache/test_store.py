@@ -158,6 +158,19 @@ def test_a_list_from_a_server_set_back_to_a_backup_counts_whole(store: Store[Vie
     assert store.get("a") == View("east")
 
 
+def test_the_list_after_that_of_a_backup_is_a_usual_one(store: Store[View]) -> None:
+    store.replace_all([raw("a", 100)])
+    from_backup = Listing(store)
+    from_backup.add([raw("a", 5)], "50")
+    from_backup.finish()
+    listing = Listing(store)
+    store.update_known(raw("a", 60, "south"))
+    listing.add([raw("a", 5)], "55")
+    listing.finish()
+    # It was written after the list's moment.
+    assert store.get("a") == View("south")
+
+
 def test_a_list_from_a_backup_counts_though_all_that_is_held_is_older(store: Store[View]) -> None:
     store.replace_all([raw("a", 80, "south")])
     store.reached("100")

@@ -56,6 +56,7 @@ class Store(Generic[T]):
         self._versions: dict[str, tuple[int, str]] = {}  # resourceVersion and uid
         self._listeners: list[Callable[[Change[T]], None]] = []
         self._reached = 0
+        self._newest = 0
         self.synced = False
         """Whether the store has been complete at least once."""
 
@@ -92,9 +93,9 @@ class Store(Generic[T]):
 
     @property
     def newest_version(self) -> int:
-        """The highest :meth:`version` of what is held; 0 = nothing is held."""
-        # Of fifty thousand objects a generator would hold everybody else up for 20 ms.
-        return max(self._versions.values(), default=(0, ""))[0]
+        """The highest :meth:`version` of what was held since it last went back; 0 = nothing was."""
+        # Kept up: to look through fifty thousand objects holds everybody else up for 20 ms.
+        return self._newest
 
     @property
     def shown_version(self) -> int:
@@ -121,6 +122,7 @@ class Store(Generic[T]):
             return
         old = self._values.get(key)
         self._versions[key] = (version, meta.get("uid", ""))
+        self._newest = max(self._newest, version)
         if old != new:
             self._values[key] = new
             self._notify(Change(key, old, new))
@@ -148,9 +150,14 @@ class Store(Generic[T]):
         """The watch has shown everything up to this version."""
         self._reached = max(self._reached, version_number(resource_version))
 
-    def restart_at(self, resource_version: str | None) -> None:
-        """A whole list has shown everything up to this version, which may lie back in time."""
+    def restart_at(self, resource_version: str | None, *, set_back: bool = False) -> None:
+        """A whole list has shown everything up to this version.
+
+        With ``set_back`` that lies back in time: what was held before means nothing any more.
+        """
         self._reached = version_number(resource_version)
+        if set_back:
+            self._newest = max(self._versions.values(), default=(0, ""))[0]
 
     def forget(self, key: str, uid: str = "") -> None:
         """The object is gone; with ``uid`` only that very one: a successor stays."""
@@ -209,7 +216,7 @@ class Listing(Generic[T]):
             is_later = 0 < self._moment < self._store.version(key)
             if self._set_back or not is_later:
                 self._store.forget(key)
-        self._store.restart_at(self._version)
+        self._store.restart_at(self._version, set_back=self._set_back)
         self._store.synced = True
 
 

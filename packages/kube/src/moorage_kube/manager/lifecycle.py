@@ -18,6 +18,7 @@ from moorage_kube.client.errors import KubeError
 from moorage_kube.election.lease import LeadershipLost, LeaseElection
 from moorage_kube.election.none import NoElection
 from moorage_kube.election.strategy import Election
+from moorage_kube.manager import garbage
 from moorage_kube.manager.manager import Manager, Setup
 from moorage_kube.manager.settings import CommonSettings, ElectedSettings, new_identity
 from moorage_kube.manager.shutdown import leave_within
@@ -145,6 +146,7 @@ class Lifecycle:
                 group.create_task(_relist(informer) if fresh else informer.listed.wait())
         for on_leading in manager.on_leading:
             await on_leading()
+        garbage.settle()
         if self._stopping:
             # Stopped while it took over: nothing may begin that nobody would wait for.
             return
