@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from moorage_core.caches import Caches
+from moorage_core.caches import OF_THIS_PROCESS, Caches
 from moorage_core.decide.allocation import decide
 from moorage_core.model import AddressRecord, Awaited, NodeReference, Phase
 from moorage_core.mutations import PendingMutations
@@ -106,6 +106,11 @@ def _node(number: int, *, cordoned: bool = False) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _written(name: str, record: AddressRecord) -> dict[str, Any]:
+    """An entry of an allocation's status as the controller itself wrote it."""
+    return OF_THIS_PROCESS.on(f"uid-{name}", record_to_wire(record))
+
+
 def _allocation(number: int, ip: str) -> dict[str, Any]:
     name, node = _name(number), f"node-{number:05}"
     ref = NodeReference(node, f"uid-{node}", MemoryCloud.provider_id(f"vm-{number:05}"))
@@ -118,5 +123,5 @@ def _allocation(number: int, ip: str) -> dict[str, Any]:
         "spec": {
             "reservedIPs": [ip], "nodeSelector": {"pool": name}, "cloud": {"provider": "memory"},
         },
-        "status": {"observedGeneration": 1, "addresses": [record_to_wire(record)]},
+        "status": {"observedGeneration": 1, "addresses": [_written(name, record)]},
     }  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from moorage_api.netipallocation import MAX_ADDRESSES
-from moorage_core.caches import Caches
+from moorage_core.caches import OF_THIS_PROCESS, Caches
 from moorage_core.model import Observed
 from moorage_core.projections import FINALIZER
 from moorage_core.status import record_to_wire
@@ -131,5 +131,10 @@ def _raw_allocation(observed: Observed) -> dict[str, Any]:
             "nodeSelector": dict(allocation.selector),
             "cloud": {"provider": allocation.provider},
         },
-        "status": {"addresses": [record_to_wire(record) for record in observed.records]},
+        "status": {
+            "addresses": [
+                OF_THIS_PROCESS.on(allocation.uid, record_to_wire(record))
+                for record in observed.records
+            ]
+        },
     }  # fmt: skip

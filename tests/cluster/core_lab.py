@@ -90,6 +90,7 @@ class CoreLab:
             sys.executable, *program,
             "--kubeconfig", str(self.kubeconfig),
             "--lease-namespace", "moorage-system",
+            "--status-key-secret", f"{ACCOUNT}-status-key",
             "--metrics-port", "0", "--metrics-host", "127.0.0.1",
             *flags,
         ]  # fmt: skip

@@ -15,7 +15,7 @@ from moorage_testing.cluster import EmbeddedCluster
 # What the tests of the settled taint call it.
 PENDING = "example.com/address-pending"
 _KINDS = (
-    "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount",
+    "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret", "ServiceAccount",
     "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 )  # fmt: skip
 
@@ -39,7 +39,8 @@ def grant(
     objects = rights(namespace, {"core": values})
     for one in objects:
         for rule in one.get("rules", ()) if any_lease and one["kind"] == "Role" else ():
-            rule.pop("resourceNames", None)
+            if rule["resources"] == ["leases"]:
+                rule.pop("resourceNames", None)
     evictable = {"name": "default", "labels": {"moorage.dev/evictions": "allowed"}}
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": evictable}, *objects])
 

@@ -113,10 +113,12 @@ PARTS: Mapping[str, Part] = {
             rules=core_rbac.RULES,
             reasons=tuple(core_reasons.ALL.values()),
             series=series.of_core,
-            # The policies need them, too: they are in policies.settledTaints.
-            not_values=frozenset({"settled_taints"}),
+            # The policies need the taints, too: they are in policies.settledTaints. The Secret is
+            # the chart's own.
+            not_values=frozenset({"settled_taints", "status_key_secret"}),
             clean_up={
                 "cleanUpRules": core_rbac.CLEAN_UP_RULES,
+                "statusKeyRules": core_rbac.STATUS_KEY_RULES,
                 "deleteCrdsRules": core_rbac.DELETE_CRDS_RULES,
             },
         ),

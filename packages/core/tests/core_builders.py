@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from moorage_core.actions import Mutate
+from moorage_core.caches import OF_THIS_PROCESS
 from moorage_core.decide.targets import stands_for_machine
 from moorage_core.model import (
     AddressRecord,
@@ -143,7 +144,9 @@ def raw_allocation(
             "cloud": {"provider": "memory"},
             **(spec or {}),
         },
-        "status": {"addresses": [record_to_wire(one) for one in records]},
+        "status": {
+            "addresses": [OF_THIS_PROCESS.on(f"uid-{name}", record_to_wire(one)) for one in records]
+        },
     }
 
 

@@ -41,7 +41,7 @@ Write = Action | AddFinalizer | RemoveFinalizer | WriteStatus
 def subject_of(observed: Observed, conditions: tuple[Condition, ...] = ()) -> Subject:
     """The object as the reconciler's writer sees it."""
     allocation = observed.allocation
-    status = AllocationStatus.of(allocation, (), observed.records, 0).fields
+    status = AllocationStatus.of(observed, (), observed.records, 0).fields
     return Subject(
         name=allocation.name,
         namespace=None,

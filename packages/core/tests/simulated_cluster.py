@@ -12,13 +12,16 @@ from clockwork import Clockwork
 from loop_writes import Write
 
 from moorage_core.avoidance import Avoidance
+from moorage_core.caches import OF_THIS_PROCESS
 from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL
 from moorage_core.model import (
     AddressRecord,
     Allocation,
     Outcome,
 )
+from moorage_core.recorded import Reader
 from moorage_core.report import Said
+from moorage_core.status import record_to_wire
 from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
 from moorage_domain.scheduling import PodPlacement
@@ -176,6 +179,15 @@ class SimulatedCluster:
             for node in self.nodes.values()
             if node.labels.get(READY_LABEL) == "true"
         }
+
+
+def read_back(stored: Stored) -> tuple[AddressRecord, ...]:
+    """What a new process believes of what the one before has written."""
+    allocation = stored.allocation
+    entries = [OF_THIS_PROCESS.on(allocation.uid, record_to_wire(one)) for one in stored.records]
+    found = Reader(allocation.uid, set(allocation.addresses), OF_THIS_PROCESS).read(entries)
+    assert not found.doubts
+    return found.records
 
 
 _LOOP = asyncio.new_event_loop()

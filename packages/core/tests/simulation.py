@@ -16,7 +16,7 @@ from loop_writes import (
     carried_out,
     in_order,
 )
-from simulated_cluster import Memory, SimulatedCluster, Stored, run_in_loop
+from simulated_cluster import Memory, SimulatedCluster, Stored, read_back, run_in_loop
 
 from moorage_core.actions import (
     Action,
@@ -201,6 +201,8 @@ class Simulation(SimulatedCluster):
         """Lose all that only the process knew."""
         down = {n.uid: self.now for n in self.nodes.values() if not n.ready}
         self.memory = Memory(not_ready_since=down, began=self.now)
+        for stored in self.stored.values():
+            stored.records = read_back(stored)
         self.clockwork.crash()
 
     def _miss(self, node_ref: NodeReference | None) -> None:

@@ -30,8 +30,8 @@ from moorage_core.projections import (
     project_node,
     project_owned,
     project_pod,
-    record_from_wire,
 )
+from moorage_core.recorded import KEPT_BYTES, record_from_wire
 from moorage_core.status import record_to_wire
 from moorage_domain.nodes import Node
 from moorage_domain.taints import Taint
@@ -451,4 +451,4 @@ def test_many_updates_of_a_large_object_leave_no_more_than_the_limit() -> None:
                 "spec": {"reservedIPs": [], "nodeSelector": selector, "cloud": {}},
             }
         )
-    assert projections._wanted.used_bytes <= projections.KEPT_BYTES
+    assert projections._wanted.used_bytes <= KEPT_BYTES

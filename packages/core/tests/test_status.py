@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from core_builders import IP1, allocation, node_ref, record
+from core_builders import IP1, allocation, node_ref, observed_with, record
 
 from moorage_api.netipallocation import AddressStatus
 from moorage_core.model import AddressRecord, Phase
-from moorage_core.projections import record_from_wire
+from moorage_core.recorded import record_from_wire
 from moorage_core.status import AllocationStatus, node_names, record_to_wire
 from moorage_domain.conditions import Condition
 
@@ -21,7 +21,7 @@ FULL = AddressRecord(
 def test_the_fields_count_and_list_the_addresses() -> None:
     one = allocation(IP1, generation=3, invalid=(("10.0.0.1", "private"),))
     bound = record(IP1, "n1", since=60.0)
-    status = AllocationStatus.of(one, (READY,), (bound,), 1)
+    status = AllocationStatus.of(observed_with(one=one), (READY,), (bound,), 1)
     assert status.fields == {
         "reserved": 2,
         "bound": 1,

@@ -30,7 +30,7 @@ NETIPALLOCATIONS = Kind(
 # A status entry takes about 600 bytes, and etcd takes no object over 1.5 MiB.
 MAX_ADDRESSES = 512
 # Those that are no longer listed stay until they are released.
-_MAX_RECORDS = 4 * MAX_ADDRESSES
+MAX_RECORDS = 4 * MAX_ADDRESSES
 _MAX_SELECTOR = 64
 MAX_DRAIN_SECONDS = 30 * 86400
 _MAX_PREFERENCES = 32
@@ -280,6 +280,11 @@ class AddressStatus(Wire):
         default=None,
         description="Since when pods have held it on its node, which is to be emptied.",
     )
+    seal: Word | None = Field(
+        default=None,
+        description="By which the controller knows that it wrote this entry. Without it no more of"
+        " the entry is believed than spec.reservedIPs and the Nodes say themselves.",
+    )
     since: Timestamp = Field(
         default="", description="When its phase, reason, node or message last changed."
     )
@@ -299,7 +304,7 @@ class NetIPAllocationStatus(Wire):
         default=None,
         description="Which node has which address, for kubectl get -o wide; - = none has it.",
     )
-    addresses: Annotated[list[AddressStatus], Field(max_length=_MAX_RECORDS)] = Field(
+    addresses: Annotated[list[AddressStatus], Field(max_length=MAX_RECORDS)] = Field(
         default_factory=list,
         description="One entry per address.",
         # It has one writer, which writes it whole. As a map the API server would keep a third of

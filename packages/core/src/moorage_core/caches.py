@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 from functools import partial
+from typing import Any
 
 from moorage_core.decide.node_labels import label_ready, labelled
 from moorage_core.holders import Holders
@@ -21,9 +23,10 @@ from moorage_core.projections import (
     project_pod,
     project_workload,
 )
+from moorage_core.seal import Seal
 from moorage_domain.nodes import Node
 from moorage_domain.scheduling import PodPlacement
-from moorage_kube.cache.store import Change, Index, Store
+from moorage_kube.cache.store import Change, Index, Store, key_of
 
 _FORGET_GONE_AFTER = 86400.0
 
@@ -43,6 +46,8 @@ class NodeClocks:
         self.not_ready_since: dict[str, float] = {}
         self.gone_since: dict[str, float] = {}
         self.gone_zones: dict[str, str] = {}
+        self.gone_machines: dict[str, str] = {}
+        """Their ``spec.providerID``, of nodes that this process saw go."""
         nodes.subscribe(self._changed)
 
     def miss(self, uid: str) -> None:
@@ -57,9 +62,11 @@ class NodeClocks:
             self._forget_old(now)
             self.gone_since[old.uid] = now
             self.gone_zones[old.uid] = old.zone
+            self.gone_machines[old.uid] = old.provider_id
         if new is not None:
             self.gone_since.pop(new.uid, None)
             self.gone_zones.pop(new.uid, None)
+            self.gone_machines.pop(new.uid, None)
             if new.ready:
                 self.not_ready_since.pop(new.uid, None)
             else:
@@ -69,6 +76,7 @@ class NodeClocks:
         for uid in [u for u, t in self.gone_since.items() if now - t > _FORGET_GONE_AFTER]:
             del self.gone_since[uid]
             self.gone_zones.pop(uid, None)
+            self.gone_machines.pop(uid, None)
 
 
 class PodNodes:
@@ -183,11 +191,17 @@ def is_settled(view: AllocationView) -> bool:
     )
 
 
+OF_THIS_PROCESS = Seal(secrets.token_bytes(32))
+"""Where no key is given: what an earlier process wrote is not known for its own."""
+
+
 class Caches:
     """The stores of every kind the controller reads."""
 
     def __init__(self) -> None:
-        self.allocations: Store[AllocationView] = Store(project_allocation)
+        self.seal = OF_THIS_PROCESS
+        """Knows what this controller wrote into a status."""
+        self.allocations: Store[AllocationView] = Store(self._project_allocation)
         self.nodes: Store[Node] = Store(project_node)
         self.pods: Store[PodView] = Store(project_pod)
         self.replicasets: Store[OwnedView] = Store(project_owned)
@@ -256,6 +270,9 @@ class Caches:
         if owned is None:
             return []
         return self.misplaced.of_owners(self._pod_owners(workload.kind, owned.uid))
+
+    def _project_allocation(self, raw: dict[str, Any]) -> AllocationView:
+        return project_allocation(raw, self.seal, self.allocations.get(key_of(raw)))
 
     def _owned(self, workload: Workload) -> OwnedView | None:
         return self.workloads[workload.kind].get(f"{workload.namespace}/{workload.name}")

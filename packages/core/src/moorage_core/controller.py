@@ -10,7 +10,7 @@ from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core import reasons
 from moorage_core.act import Actor
 from moorage_core.actions import Action, Mutate
-from moorage_core.caches import Caches
+from moorage_core.caches import OF_THIS_PROCESS, Caches
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.shared_label import LABEL_SHARED
 from moorage_core.decide.workload_conditions import WORKLOAD_MISSING
@@ -20,14 +20,17 @@ from moorage_core.model import Mutation, Observed, Outcome
 from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
 from moorage_core.priority import PrioritySemaphore
-from moorage_core.projections import FINALIZER, NOT_ENDED
+from moorage_core.projections import FINALIZER, NOT_ENDED, AllocationView
 from moorage_core.report import Said, events, moves
 from moorage_core.scopes import Scopes
+from moorage_core.seal import Seal
 from moorage_core.settings import PLUGINS, CoreSettings
 from moorage_core.status import AllocationStatus
+from moorage_core.status_key import load_key
 from moorage_core.triggers import Triggers
 from moorage_core.warmup import WarmUp
 from moorage_domain.plans import Finalizer, Plan
+from moorage_kube.cache.informer import Informer, list_afresh
 from moorage_kube.client.client import ListQuery
 from moorage_kube.client.kinds import (
     DAEMONSETS,
@@ -51,6 +54,9 @@ logger = logging.getLogger(__name__)
 
 _TOLD = frozenset({WORKLOAD_MISSING, LABEL_SHARED})
 """Conditions that are worth an Event when they come or go."""
+
+_ONLY_EVENTS = frozenset({reasons.MOVED_BY_OTHERS.name, reasons.STATUS_NOT_BELIEVED.name})
+"""What no condition, and no line of the pass, says: when that is written it is over."""
 
 _ABOUTPLUGINS = "packages/provider/README.md#a-provider"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
@@ -100,8 +106,7 @@ class CoreLogic:
         if observed is None or plan is None or failure is not None:
             return
         for event in events(observed, plan, self._said):
-            if event.reason == reasons.MOVED_BY_OTHERS.name:
-                # It is where it may be, so that no condition, and no line of the pass, says it.
+            if event.reason in _ONLY_EVENTS:
                 extra = {"object": ended.key, "reason": event.reason}
                 logger.warning("%s: %s", ended.key, event.message, extra=extra)
             await self._events.publish(event)
@@ -165,6 +170,7 @@ class Core:
         """Have the manager run it."""
         manager, caches = self._manager, self.caches
         allocations = manager.informer(NETIPALLOCATIONS, caches.allocations, written_by_people=True)
+        self._know_own_writes(allocations)
         manager.informer(NODES, caches.nodes)
         manager.informer(REPLICASETS, caches.replicasets, _METADATA)
         for kind in (DEPLOYMENTS, STATEFULSETS, DAEMONSETS):
@@ -186,6 +192,19 @@ class Core:
         manager.run_always("warm-up", warm_up.run)
         manager.require("clouds", warm_up.check)
         manager.on_stopping.append(self._stop)
+
+    def _know_own_writes(self, allocations: Informer[AllocationView]) -> None:
+        """Before the first pass: take the key of the Secret, and read every status anew by it."""
+        place, caches = self._settings.status_key_secret, self.caches
+        caches.seal = OF_THIS_PROCESS
+
+        async def take_key() -> None:
+            if key := await load_key(self._manager.client, place):
+                caches.seal = Seal(key)
+                await list_afresh(allocations)
+
+        if place:
+            self._manager.on_leading.append(take_key)
 
     def _create_provider(self, name: str, region: str) -> Provider:
         if why := self._limits.why_not_cloud(name, region):

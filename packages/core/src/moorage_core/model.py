@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from moorage_core.pods import MisplacedPod, RunningPod
 from moorage_domain.label_selectors import Selector
@@ -238,6 +238,14 @@ class Outcome:
     must_record_first: bool = False
 
 
+class Sealing(Protocol):
+    """What makes an entry of a status one that this controller knows for its own."""
+
+    def on(self, uid: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The entry of an allocation with this uid, sealed."""
+        ...
+
+
 class UnderWay(Protocol):
     """A mutation under way, as far as decisions need to know it."""
 
@@ -309,6 +317,8 @@ class Observed:
         gone_zones: their zones, by node uid, of those that this process has known.
         observed_generation: ``status.observedGeneration`` as last written, 0 = never.
         working_seconds: for how long this process has been making passes.
+        seal: what is written into the status gets it; ``None`` = none.
+        doubts: what of the status is not believed, in plain words.
     """
 
     allocation: Allocation
@@ -351,3 +361,5 @@ class Observed:
     gone_zones: Mapping[str, str] = field(default_factory=dict)
     observed_generation: int = 0
     working_seconds: float = math.inf
+    seal: Sealing | None = None
+    doubts: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from moorage_core.model import (
 from moorage_core.mutations import PendingMutations
 from moorage_core.pods import MisplacedPod
 from moorage_core.projections import AllocationView
+from moorage_core.recorded import known_places
 from moorage_core.running import RunningPods
 from moorage_core.scopes import Scope, Scopes
 from moorage_domain.claims import winner
@@ -68,6 +69,9 @@ class Observer:
             self.scopes.unwant(name)
             self.believed.forget(name)
             return None
+        clocks = self.caches.clocks
+        recorded = known_places(view.recorded, self.caches.nodes.by_key, clocks.gone_machines)
+        view = replace(view, recorded=recorded)
         allocation = self.limits.applied_to(view.allocation)
         if self.dry_run:
             allocation = replace(allocation, dry_run=True)
@@ -117,11 +121,13 @@ class Observer:
             doubtful=mutations.avoidance.doubtful,
             restore_after=mutations.restore_after,
             restore_refused=mutations.restore_refused,
-            not_ready_since=self.caches.clocks.not_ready_since,
-            gone_since=self.caches.clocks.gone_since,
-            gone_zones=self.caches.clocks.gone_zones,
+            not_ready_since=clocks.not_ready_since,
+            gone_since=clocks.gone_since,
+            gone_zones=clocks.gone_zones,
             observed_generation=view.observed_generation,
             working_seconds=uptime() - self._first_pass,
+            seal=self.caches.seal,
+            doubts=recorded.doubts,
         )
 
     def strays(self) -> list[str]:

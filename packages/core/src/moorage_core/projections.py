@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from moorage_api.netipallocation import (
-    AddressStatus,
-    NetIPAllocationSpec,
-)
+from moorage_api.netipallocation import NetIPAllocationSpec
 from moorage_core.decide.node_labels import OWNER_ANNOTATION
 from moorage_core.model import (
     AddressRecord,
     Allocation,
     DrainMode,
     ForeignPolicy,
-    NodeReference,
-    Phase,
     Preference,
     Workload,
 )
 from moorage_core.pod_templates import asks_for_address, asks_for_any, placement_of
+from moorage_core.recorded import KEPT_BYTES, Reader, Recorded, seconds_of
+from moorage_core.seal import Seal
 from moorage_domain.addresses import InvalidAddress, public
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import Condition, from_wire
@@ -38,11 +33,6 @@ from moorage_domain.taints import Taint
 
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"
-KEPT_BYTES = 4 * 1024 * 1024
-"""Of JSON, in each cache of what was read; an entry of a status takes about 600.
-
-With them cost grows with changes and not with addresses.
-"""
 _ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _MIRROR = "kubernetes.io/config.mirror"
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
@@ -55,17 +45,22 @@ class AllocationView:
 
     Attributes:
         allocation: what is wanted.
-        records: ``status.addresses``.
+        recorded: ``status.addresses``, as far as it is believed.
         conditions: ``status.conditions``.
         observed_generation: ``status.observedGeneration``, 0 = never.
         subject: what writes to it need.
     """
 
     allocation: Allocation
-    records: tuple[AddressRecord, ...]
+    recorded: Recorded
     conditions: tuple[Condition, ...]
     observed_generation: int
     subject: Subject
+
+    @property
+    def records(self) -> tuple[AddressRecord, ...]:
+        """One for each address."""
+        return self.recorded.records
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +146,7 @@ def project_pod(raw: dict[str, Any]) -> PodView | None:
 
 def _terminating_since(meta: dict[str, Any]) -> float:
     """The deletion's time is that at which the pod will be killed."""
-    killed_at = _seconds(meta.get("deletionTimestamp"))
+    killed_at = seconds_of(meta.get("deletionTimestamp"))
     return max(0.0, killed_at - float(meta.get("deletionGracePeriodSeconds") or 0))
 
 
@@ -170,33 +165,40 @@ def project_workload(kind: str, raw: dict[str, Any]) -> OwnedView:
     return replace(owned, pods_go=placement_of(kind, pods), shares_label=asks_for_any(pods))
 
 
-def project_allocation(raw: dict[str, Any]) -> AllocationView:
-    """Cut a NetIPAllocation; one that an older CRD let through may carry ``problem``."""
+def project_allocation(
+    raw: dict[str, Any], seal: Seal | None = None, before: AllocationView | None = None
+) -> AllocationView:
+    """Cut a NetIPAllocation; one that an older CRD let through may carry ``problem``.
+
+    ``seal`` knows what this controller wrote; ``before`` is the object as it was seen last.
+    """
     status = raw.get("status") or {}
+    allocation = _allocation(raw)
+    same = before is not None and before.allocation.uid == allocation.uid
+    reader = Reader(
+        uid=allocation.uid,
+        listed={*allocation.addresses, *_texts(raw)},
+        seal=seal,
+        before=before.recorded if before and same else Recorded(),
+    )
     return AllocationView(
-        allocation=_allocation(raw),
-        records=_records(status.get("addresses") or ()),
+        allocation=allocation,
+        recorded=reader.read(status.get("addresses")),
         conditions=from_wire(status.get("conditions")),
-        observed_generation=status.get("observedGeneration") or 0,
+        observed_generation=_generation(status.get("observedGeneration")),
         subject=Subject.of(raw),
     )
 
 
-def _records(entries: Iterable[dict[str, Any]]) -> tuple[AddressRecord, ...]:
-    """Hundreds, of which one or two are not as they were the last time."""
-    records = (_record(orjson.dumps(entry)) for entry in entries)
-    return tuple(record for record in records if record)
+def _texts(raw: dict[str, Any]) -> list[str]:
+    """The listed addresses as they are written, of a spec that cannot be carried out as well."""
+    texts = (raw.get("spec") or {}).get("reservedIPs")
+    return [text for text in texts if isinstance(text, str)] if isinstance(texts, list) else []
 
 
-def _parsed_record(text: bytes) -> AddressRecord | None:
-    try:
-        return record_from_wire(AddressStatus.model_validate_json(text))
-    except ValidationError:
-        # Written by somebody else: what the cloud shows counts, and is recorded again.
-        return None
-
-
-_record = BoundedCache(_parsed_record, KEPT_BYTES, len)
+def _generation(value: object) -> int:
+    """The generation that a status answers; 0 = it does not say."""
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _allocation(raw: dict[str, Any]) -> Allocation:
@@ -282,44 +284,3 @@ def _workload(spec: NetIPAllocationSpec) -> Workload | None:
     if spec.deployment_ref:
         return Workload("Deployment", spec.deployment_ref.namespace, spec.deployment_ref.name)
     return None
-
-
-def record_from_wire(entry: AddressStatus) -> AddressRecord:
-    """A record from its entry in the status."""
-    known = entry.phase in Phase.__members__.values()
-    return AddressRecord(
-        ip=entry.ip,
-        phase=Phase(entry.phase) if known else Phase.PENDING,
-        reason=entry.reason,
-        message=entry.message,
-        node_ref=_node_ref(entry.node_name, entry.node_uid, entry.provider_id),
-        previous=_node_ref(
-            entry.previous_node, entry.previous_node_uid, entry.previous_provider_id
-        ),
-        cloud_ref=entry.cloud_ref or "",
-        operation=entry.operation or "",
-        handle=entry.handle or "",
-        restore_pending=tuple(
-            NodeReference(node.node_name, node.node_uid, node.provider_id)
-            for node in entry.owed or ()
-        ),
-        attempts=entry.attempts or 0,
-        last_failure=entry.last_failure or "",
-        next_attempt=_seconds(entry.next_attempt),
-        observed_at=_seconds(entry.observed_at),
-        since=_seconds(entry.since),
-        held_since=_seconds(entry.held_since),
-    )
-
-
-def _node_ref(name: str | None, uid: str | None, provider_id: str | None) -> NodeReference | None:
-    return NodeReference(name, uid or "", provider_id or "") if name else None
-
-
-def _seconds(text: str | None) -> float:
-    if not text:
-        return 0.0
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0

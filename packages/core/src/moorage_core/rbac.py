@@ -55,6 +55,16 @@ CLEAN_UP_RULES: tuple[PolicyRule, ...] = (
 )
 """What ``moorage-core clean-up`` needs besides."""
 
+STATUS_KEY_RULES: tuple[PolicyRule, ...] = (
+    PolicyRule(
+        group="",
+        resources=("secrets",),
+        verbs=("get", "patch"),
+        why="the key by which it knows what it wrote into a status; only the Secret of that",
+    ),
+)
+"""What it needs in its own namespace, of one Secret; the chart says which."""
+
 DELETE_CRDS_RULES: tuple[PolicyRule, ...] = (
     PolicyRule(
         group="apiextensions.k8s.io",

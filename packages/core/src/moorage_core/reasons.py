@@ -154,6 +154,13 @@ EVICTION_REFUSED = Reason(
     " else the message names, forbids its eviction. Tried again after 15 s. Said at the pod, too.",
     warning=True,
 )
+STATUS_NOT_BELIEVED = Reason(
+    "StatusNotBelieved",
+    "Somebody else than this controller wrote into the status, or it cannot be what it says."
+    " Nothing is done on the strength of that, and it is written anew. The message says what it"
+    " was; look who may edit netipallocations/status. Only an Event and a log line say so.",
+    warning=True,
+)
 RELEASING = Reason("Releasing", "The address is no longer wanted and is being taken off its node.")
 FORCE_RELEASED = Reason(
     "ForceReleased",

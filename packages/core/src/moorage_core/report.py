@@ -16,6 +16,8 @@ from moorage_kube.telemetry.events import Event
 
 EVENT_SECONDS = 3600.0
 """So long the API server keeps an Event, unless it is told otherwise."""
+_MOST_DOUBTS = 50
+_SHOWN = 3  # doubts in one message
 # Steps on the way that need no Event; the condition Progressing shows them.
 _QUIET = frozenset({"", reasons.VERIFYING.name, reasons.STALE.name})
 _THERE = frozenset({Phase.BOUND, Phase.HOLDING})
@@ -31,6 +33,7 @@ class Said:
 
     def __init__(self) -> None:
         self._said: dict[str, dict[tuple[str, str, str], float]] = {}
+        self._doubted: dict[str, dict[str, float]] = {}
 
     def is_new(self, observed: Observed, record: AddressRecord) -> bool:
         """Whether the reason of a record is to be said; it counts as said from now on."""
@@ -47,13 +50,32 @@ class Said:
         said[key] = now
         return True
 
+    def is_new_doubt(self, observed: Observed, doubt: str) -> bool:
+        """Whether what is not believed of a status is to be said; it counts as said from now on.
+
+        Whoever keeps changing it makes no flood of Events.
+        """
+        doubted = self._doubted.setdefault(observed.allocation.name, {})
+        now = observed.uptime
+        for text, at in list(doubted.items()):
+            if now - at >= EVENT_SECONDS or len(doubted) > _MOST_DOUBTS:
+                del doubted[text]
+        is_new = doubt not in doubted
+        doubted.setdefault(doubt, now)
+        return is_new
+
     def forget(self, name: str) -> None:
         """The allocation is gone."""
         self._said.pop(name, None)
+        self._doubted.pop(name, None)
 
 
 def events(observed: Observed, plan: Plan[Action], said: Said) -> Iterable[Event]:
     """The Events that the status written by this plan is worth."""
+    if doubts := [one for one in observed.doubts if said.is_new_doubt(observed, one)]:
+        more = f"; and {len(doubts) - _SHOWN} more" if len(doubts) > _SHOWN else ""
+        text = f"not believed of the status: {'; '.join(doubts[:_SHOWN])}{more}"
+        yield event(observed, reasons.STATUS_NOT_BELIEVED.name, text)
     if isinstance(plan.status, AllocationStatus):
         yield from _of_records(observed, plan.status.records, said)
     if plan.reason == reasons.FORCE_RELEASED.name and not observed.allocation.dry_run:

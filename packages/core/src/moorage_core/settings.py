@@ -59,6 +59,16 @@ class CoreSettings(ElectedSettings):
         description="Seconds after which one call to a cloud is given up.",
         json_schema_extra=in_group("cloud"),
     )
+    status_key_secret: str = Field(
+        "",
+        pattern="^([^/]+/[^/]+)?$",
+        description=(
+            "Secret, as namespace/name, with the key by which the controller knows what it wrote"
+            " into a status itself, also before a restart; where its data.key is absent it makes"
+            " one. Empty: a key that ends with the process."
+        ),
+        json_schema_extra=in_group("addresses"),
+    )
     drain_timeout: float = Field(
         3600.0,
         ge=0,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from moorage_core.model import AddressRecord, Allocation, Mutation, NodeReference, Phase
+from moorage_core.model import AddressRecord, Mutation, NodeReference, Observed, Phase, Sealing
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import MESSAGE_LENGTH, Condition
 
@@ -27,29 +27,36 @@ class AllocationStatus:
         records: ``status.addresses``.
         reserved: how many addresses are listed, good or bad.
         bound: how many addresses are where their workload can use them.
+        uid: of the allocation.
+        seal: goes on every entry; ``None`` = none does.
     """
 
     conditions: tuple[Condition, ...]
     records: tuple[AddressRecord, ...]
     reserved: int = 0
     bound: int = 0
+    uid: str = ""
+    seal: Sealing | None = None
 
     @classmethod
     def of(
         cls,
-        allocation: Allocation,
+        observed: Observed,
         conditions: tuple[Condition, ...],
         records: tuple[AddressRecord, ...],
         bound: int,
     ) -> Self:
         """The status of an allocation."""
+        allocation = observed.allocation
         reserved = len(allocation.addresses) + len(allocation.invalid)
-        return cls(conditions, records, reserved, bound)
+        return cls(conditions, records, reserved, bound, allocation.uid, observed.seal)
 
     @property
     def fields(self) -> Mapping[str, Any]:
         """All but the conditions, by their names on the wire."""
         addresses = [record_to_wire(record) for record in self.records]
+        if self.seal is not None:
+            addresses = [self.seal.on(self.uid, entry) for entry in addresses]
         return {
             "reserved": self.reserved,
             "bound": self.bound,

@@ -7,6 +7,7 @@ env:
     value: {{ join "," .settledTaints | quote }}
   {{- end }}
   {{- include "moorage.core.variables" (dict
+    "MOORAGE_STATUS_KEY_SECRET" (printf "%s/%s" (include "moorage.namespace" .) (include "moorage.name" (list . "-status-key")))
     "AWS_REGION" $clouds.aws.region
     "AWS_ENDPOINT_URL_EC2" $clouds.aws.endpoint
     "MOORAGE_GCP_PROJECT" $clouds.gcp.project

@@ -141,7 +141,7 @@ def _plan(
         message=ready.message,
         actions=tuple(actions),
         wait=_wait(observed, steps),
-        status=AllocationStatus.of(allocation, conditions_now, records, bound),
+        status=AllocationStatus.of(observed, conditions_now, records, bound),
         finalizer=None if allocation.deleting else Finalizer.PRESENT,
         assumes=node_names(records),
     )

@@ -39,7 +39,7 @@ def for_dry_run(observed: Observed, plan: Plan[Action]) -> Plan[Action]:
     return replace(
         plan,
         reason=reasons.DRY_RUN.name,
-        status=AllocationStatus.of(allocation, said, records, count_bound(records)),
+        status=AllocationStatus.of(observed, said, records, count_bound(records)),
         assumes=node_names(records),
     )
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from moorage_domain.kinds import Kind
 from moorage_kube.cache.store import Listing, Store, key_of, version_number
@@ -328,3 +328,15 @@ def _answer(waiters: list[asyncio.Future[None]], error: KubeError | None) -> Non
             waiter.set_result(None)
         else:
             waiter.set_exception(error)
+
+
+async def list_afresh(informer: Informer[Any]) -> None:
+    """List afresh, however long it takes: a leader that cannot reach the server soon is none."""
+    while True:
+        try:
+            await informer.relist()
+        except KubeError as error:
+            logger.warning("%s cannot be listed at takeover: %s", informer.name, error)
+            await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311  # spreads load only
+        else:
+            return

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
-from moorage_kube.cache.informer import Informer
+from moorage_kube.cache.informer import Informer, list_afresh
 from moorage_kube.cache.kopf_source import KopfSource
 from moorage_kube.client.client import Call, Client
 from moorage_kube.client.connection import Connection
-from moorage_kube.client.errors import KubeError
 from moorage_kube.election.lease import LeadershipLost, LeaseElection
 from moorage_kube.election.none import NoElection
 from moorage_kube.election.strategy import Election
@@ -143,7 +141,7 @@ class Lifecycle:
                 # Where it is not listed afresh it must have been once: a process that has just
                 # started knows nothing yet.
                 fresh = informer in manager.relisted
-                group.create_task(_relist(informer) if fresh else informer.listed.wait())
+                group.create_task(list_afresh(informer) if fresh else informer.listed.wait())
         for on_leading in manager.on_leading:
             await on_leading()
         garbage.settle()
@@ -220,18 +218,6 @@ class Lifecycle:
             explain(f"{name} ended: {error}")
         self.exit_code = 1
         self.stop_wanted.set()
-
-
-async def _relist(informer: Informer[Any]) -> None:
-    """List afresh, however long it takes: a leader that cannot reach the server soon is none."""
-    while True:
-        try:
-            await informer.relist()
-        except KubeError as error:
-            logger.warning("%s cannot be listed at takeover: %s", informer.name, error)
-            await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311  # spreads load only
-        else:
-            return
 
 
 def _synced(informer: Informer[Any]) -> Check:
