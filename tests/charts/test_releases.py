@@ -159,12 +159,13 @@ def test_uninstalling_leaves_the_kinds_and_takes_no_address_away(
         found = cluster.kubectl("get", "-f-", "--ignore-not-found", "-o", "name", stdin=manifest)
         return found.split()
 
-    only = {f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in ALL_CRDS}
-    wait_for(lambda: set(left()) == only, PATIENCE, "all but the CRDs to be gone")
+    key = "secret/moorage-core-status-key"
+    only = {f"customresourcedefinition.apiextensions.k8s.io/{name}" for name in ALL_CRDS} | {key}
+    wait_for(lambda: set(left()) == only, PATIENCE, "all but the CRDs and the key to be gone")
     kept = json.loads(cluster.kubectl("get", "nia", "kept", "-o", "json"))
     assert "deletionTimestamp" not in kept["metadata"]
     assert kept["metadata"]["finalizers"] == ["moorage.dev/release"]
-    assert cluster.kubectl("get", "secrets", "-n", namespace, "-o", "name") == ""
+    assert cluster.kubectl("get", "secrets", "-n", namespace, "-o", "name").split() == [key]
 
 
 def test_the_same_again_changes_nothing(

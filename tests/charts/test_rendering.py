@@ -168,7 +168,9 @@ def test_harm_20_releases_of_all_namespaces_lead_by_one_lease(newest: Helm) -> N
         objects = newest.render(values, namespace=namespace)
         pods = (named(objects, kind).values() for kind in ("Deployment", "Job", "Pod"))
         said = {_environment(one)["MOORAGE_LEASE_NAMESPACE"] for some in pods for one in some}
-        rights = [the(objects, "Role"), the(objects, "RoleBinding")]
+        # The other Role is about the Secret of the release.
+        there = [one for one in objects if not one["metadata"]["name"].endswith("-status-key")]
+        rights = [the(there, "Role"), the(there, "RoleBinding")]
         assert rights[1]["roleRef"]["name"] == rights[0]["metadata"]["name"]
         assert rights[1]["subjects"][0]["namespace"] == namespace
         names.add(rights[0]["metadata"]["name"])
@@ -566,6 +568,25 @@ def test_the_scheduler_reads_all_leases_of_agents_and_writes_its_own(newest: Hel
     assert subject["namespace"] == "ns"
 
 
+def test_sec_08_the_key_of_statuses_is_one_secret_that_the_controller_fills_and_no_release_takes(
+    helm: Helm,
+) -> None:
+    objects = helm.render(only("core"), namespace="ns")
+    secret = the(objects, "Secret")
+    assert not secret.keys() & {"data", "stringData"}
+    assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    name = secret["metadata"]["name"]
+    role, binding = (named(objects, kind)[name] for kind in ("Role", "RoleBinding"))
+    assert {one["metadata"]["namespace"] for one in (secret, role, binding)} == {"ns"}
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [name],
+         "verbs": ["get", "patch"]}
+    ]  # fmt: skip
+    assert _environment(the(objects, "Deployment"))["MOORAGE_STATUS_KEY_SECRET"] == f"ns/{name}"
+    others = [one for one in objects if one["kind"].endswith("Role") and one is not role]
+    assert "secrets" not in json.dumps([one["rules"] for one in others])
+
+
 def test_where_the_cluster_chooses_the_user_none_is_named(helm: Helm) -> None:
     spec = the(helm.render(SETS["any-user"]), "Deployment")["spec"]["template"]["spec"]
     profile = {"type": "RuntimeDefault"}
@@ -587,7 +608,7 @@ def test_the_readme_prints_a_clean_up_that_needs_no_release(helm: Helm) -> None:
     objects = printed_clean_up(helm, "core")
     assert sorted(one["kind"] for one in objects) == [
         "ClusterRole", "ClusterRole", "ClusterRoleBinding", "ClusterRoleBinding", "Job", "Role",
-        "RoleBinding", "ServiceAccount",
+        "Role", "RoleBinding", "RoleBinding", "Secret", "ServiceAccount",
     ]  # fmt: skip
     job = the(objects, "Job")
     assert job["metadata"]["name"] == "moorage-core-clean-up"

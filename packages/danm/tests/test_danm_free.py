@@ -227,3 +227,11 @@ def test_an_address_that_somebody_put_back_is_in_use_again() -> None:
     assert held.taken is not None
     del raw["metadata"]["finalizers"]
     assert endpoint_of(GROUP, raw).taken is None
+
+
+def test_sec_08_a_note_nested_without_end_is_read_as_one_that_says_nothing() -> None:
+    raw = raw_endpoint(taken=True)
+    raw["metadata"]["annotations"][RECLAIMED] = "[" * 100_000
+    taken = endpoint_of(GROUP, raw).taken
+    assert taken is not None
+    assert (taken.ip, taken.ip6) == ("", "")

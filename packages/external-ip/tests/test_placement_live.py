@@ -343,3 +343,7 @@ def test_what_a_lease_says_wrongly_is_not_believed(wrong: Any) -> None:
 def test_links_that_cannot_be_read_are_unknown_and_not_none(text: str) -> None:
     assert links_of(text) is None
     assert links_of("[]") == ()
+
+
+def test_sec_08_links_nested_without_end_are_unknown() -> None:
+    assert links_of("[" * 100_000) is None

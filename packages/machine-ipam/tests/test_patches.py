@@ -343,6 +343,10 @@ def test_what_is_no_note_of_a_hook_remembers_none(text: str) -> None:
     assert remembered_hook({}) is None
 
 
+def test_sec_08_a_note_nested_without_end_remembers_no_hook() -> None:
+    assert remembered_hook({HOOK_ANNOTATION: "[" * 100_000}) is None
+
+
 def test_a_machine_that_is_to_be_created_has_name_devices_and_hook() -> None:
     one = machine(metadata__resourceVersion=None, metadata__uid=None, metadata__name=None)
     one["metadata"] |= {"generateName": "worker-"}

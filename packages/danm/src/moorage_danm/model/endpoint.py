@@ -138,7 +138,7 @@ def _taken(text: object) -> Taken | None:
         return None
     try:
         said = as_map(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         said = {}
     return Taken(str(said.get("ip") or ""), str(said.get("ip6") or ""), str(said.get("why") or ""))
 

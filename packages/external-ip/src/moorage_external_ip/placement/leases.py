@@ -57,7 +57,7 @@ def links_of(text: str) -> tuple[Link, ...] | None:
     try:
         raw = json.loads(text)
         return tuple(_link(one) for one in raw[:_MOST_LINKS])
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -59,7 +59,7 @@ def remembered_hook(annotations: Mapping[str, object]) -> LifecycleHook | None:
     """The hook that we put on a Machine, by its annotations; ``None``: we put none there."""
     try:
         found = json.loads(str(annotations.get(HOOK_ANNOTATION) or "null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or not {"name", "owner"} <= found.keys():
         return None
