@@ -39,8 +39,12 @@ NEEDED = {
 }
 
 
-def role_text() -> str:
-    return files("moorage_provider_azure").joinpath("role.json").read_text()
+def role_text(name: str = "role.json") -> str:
+    return files("moorage_provider_azure").joinpath(name).read_text()
+
+
+def actions(name: str) -> set[str]:
+    return set(json.loads(role_text(name))["Actions"])
 
 
 async def test_the_role_grants_exactly_what_is_called(
@@ -79,3 +83,33 @@ def test_the_role_grants_no_more_than_it_names() -> None:
 
 def test_the_readme_shows_the_role() -> None:
     assert f"```json\n{role_text()}```" in README.read_text()
+
+
+def test_sec_02_three_roles_are_the_one_and_each_is_for_a_scope_of_its_own() -> None:
+    names = ("role-reads.json", "role-addresses.json", "role-nodes.json")
+    every = sorted(action for name in names for action in json.loads(role_text(name))["Actions"])
+    assert every == json.loads(role_text())["Actions"]
+    assert all(action.endswith("/read") for action in actions("role-reads.json"))
+    scopes = [scope for name in names for scope in json.loads(role_text(name))["AssignableScopes"]]
+    assert len(set(scopes)) == len(names)
+    for name in names:
+        assert f"```json\n{role_text(name)}```" in README.read_text()
+
+
+async def test_sec_02_only_interfaces_of_the_nodes_group_are_changed(
+    emulator: ArmEmulator, provider: AzureProvider
+) -> None:
+    ip = "198.51.100.7"
+    emulator.world.add_address(ip)
+    (machine,) = [await provider.machine(one.id) for one in emulator.world.add_instances(1)]
+    free = (await provider.snapshot((ip,)))[ip]
+    await settle(provider, (await provider.attach(free, machine, "attach")).handle)
+    held = (await provider.snapshot((ip,)))[ip]
+    await settle(provider, (await provider.detach(held, "detach")).handle)
+    reads = actions("role-reads.json")
+    changes = [call for call in emulator.faults.calls if not reads >= NEEDED[call.op]]
+    assert {call.op for call in changes} == {"networkInterfaces.createOrUpdate"}
+    (group,) = {call.params["group"] for call in changes}
+    assert f"/resourcegroups/{group}/" in machine.interface_id.lower()
+    asked = NEEDED["networkInterfaces.createOrUpdate"]
+    assert asked == actions("role-nodes.json") | actions("role-addresses.json")

@@ -26,12 +26,12 @@ NEEDED = {
 _HEAD = ("title:", "description:", "stage:", "includedPermissions:")
 
 
-def role_text() -> str:
-    return files("moorage_provider_gcp").joinpath("role.yaml").read_text()
+def role_text(name: str = "role.yaml") -> str:
+    return files("moorage_provider_gcp").joinpath(name).read_text()
 
 
-def granted() -> list[str]:
-    lines = role_text().splitlines()
+def granted(name: str = "role.yaml") -> list[str]:
+    lines = role_text(name).splitlines()
     return [line.removeprefix("  - ") for line in lines if not line.startswith(_HEAD)]
 
 
@@ -63,3 +63,11 @@ async def settle(provider: GcpProvider, operation: PendingMutation) -> None:
 
 def test_the_readme_shows_the_role() -> None:
     assert f"```yaml\n{role_text()}```" in README.read_text()
+
+
+def test_sec_02_two_roles_are_the_one_and_only_rights_on_instances_hang_on_the_condition() -> None:
+    nodes, addresses = granted("role-nodes.yaml"), granted("role-addresses.yaml")
+    assert sorted([*nodes, *addresses]) == granted()
+    assert {one for one in granted() if one.startswith("compute.instances.")} == set(nodes)
+    for name in ("role-nodes.yaml", "role-addresses.yaml", "condition-nodes.yaml"):
+        assert f"```yaml\n{role_text(name)}```" in README.read_text()
