@@ -37,3 +37,26 @@ def test_the_short_ids_of_old_instances_are_read() -> None:
 )
 def test_another_provider_id_is_no_instance(provider_id: str) -> None:
     assert instance_id(provider_id) is None
+
+
+@pytest.mark.parametrize(
+    "provider_id",
+    [
+        "AWS:///eu-west-1a/i-0123456789abcdef0",
+        "aws:///eu-west-1a/i-0123456789ABCDEF0",
+        "aws:///eu-west-1a/i-0123456789abcdef",  # of no length that EC2 gives
+        "aws:///eu-west-1a/i-012345678",
+        "aws:///eu-west-1a/eu-west-1b/i-0123456789abcdef0",
+        "aws:////i-0123456789abcdef0",
+        "aws:///-/i-0123456789abcdef0",
+        "aws:///../i-0123456789abcdef0",
+        "aws:///eu-west-1a/../i-0123456789abcdef0",
+        "aws:///eu-west-1a/i-0123456789abcdef0/",
+        "aws:///eu-west-1a/i-0123456789abcdef0\n",
+        "aws:///eu-west-1a/i-0123456789abcdef0?x",
+        "aws:///eu-west-1a/eni-0123456789abcdef0",
+        "aws:///eu-west-1a/vol-0123456789abcdef0",
+    ],
+)
+def test_sec_05_what_a_kubelet_spells_otherwise_is_no_instance(provider_id: str) -> None:
+    assert instance_id(provider_id) is None

@@ -97,3 +97,34 @@ def test_an_operation_of_this_subscription_is_followed(suffix: str) -> None:
 )
 def test_nothing_else_is_an_operation(handle: str) -> None:
     assert not identity.is_operation(handle, "0000-1")
+
+
+@pytest.mark.parametrize(
+    "provider_id",
+    [
+        f"AZURE://{MACHINE}",
+        f"azure://{MACHINE}/extensions/x",
+        f"azure://{MACHINE}?api-version=1",
+        f"azure://{MACHINE}#x",
+        f"azure://{MACHINE}\n",
+        f"azure://{MACHINE}%2f..",
+        f"azure:///{MACHINE}",
+        f"azure://{MACHINE[:-4]}..",
+        f"azure://{MACHINE[:-4]}.",
+        f"azure://{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/../virtualMachines/1",
+        f"azure:///subscriptions/../resourceGroups/g{MACHINE.removeprefix(GROUP)}",
+        f"azure:///subscriptions/0000-1/resourceGroups/..{MACHINE.removeprefix(GROUP)}",
+        f"azure:///subscriptions/0000-1/resourceGroups/a b{MACHINE.removeprefix(GROUP)}",
+        f"azure://{GROUP}/providers/Microsoft.Compute/disks/vm-1",
+        f"azure://{GROUP}/providers/Microsoft.ClassicCompute/virtualMachines/vm-1",
+        f"azure://{GROUP}/providers/MicrosoftxCompute/virtualMachines/vm-1",
+    ],
+)
+def test_sec_05_what_a_kubelet_spells_otherwise_is_no_machine(provider_id: str) -> None:
+    assert identity.machine_id(provider_id) is None
+
+
+def test_sec_05_every_name_that_azure_allows_is_a_machine() -> None:
+    for group, name in (("MC_a.b(1)-c", "aks-np_1-0"), ("g", "v"), ("Größe", "vm.1")):
+        machine = f"/subscriptions/0000-1/resourceGroups/{group}/providers/Microsoft.Compute"
+        assert identity.machine_id(f"azure://{machine}/virtualMachines/{name}")

@@ -113,7 +113,7 @@ async def test_a_region_hides_all_others(emulator: ArmEmulator, provider: AzureP
     await there.close()
 
 
-async def test_a_machine_of_another_subscription_is_not_asked_for(
+async def test_sec_05_a_machine_of_another_subscription_is_not_asked_for(
     emulator: ArmEmulator, provider: AzureProvider
 ) -> None:
     _, machine = await fresh(emulator, provider)

@@ -77,3 +77,26 @@ def test_a_link_to_anything_else_names_no_instance(path: str) -> None:
 def test_a_path_is_a_link_without_the_name_of_the_service() -> None:
     assert identity.path(LINK) == "p/zones/europe-west1-b/instances/vm-1"
     assert identity.path("something else") == "something else"
+
+
+@pytest.mark.parametrize(
+    "provider_id",
+    [
+        "GCE://my-project/europe-west1-b/vm",
+        "gce://My-Project/europe-west1-b/vm",
+        "gce://my-project/Europe-West1-B/vm",
+        "gce://..:my-project/europe-west1-b/vm",
+        "gce://.:my-project/europe-west1-b/vm",
+        "gce://example..com:my-project/europe-west1-b/vm",
+        "gce://my-project/europe-west1-b/..",
+        "gce://my-project/europe-west1-b/",
+        "gce://my-project/europe-west1-b/vm/",
+        "gce:///my-project/europe-west1-b/vm",
+        "gce://projects/my-project/zones/europe-west1-b/instances/vm",
+        "gce://my-project/europe-west1-b/disks/vm",
+        "gce://my-project/europe-west1-b/vm%2f..",
+        "gce://my-project/europe-west1-b/vm#x",
+    ],
+)
+def test_sec_05_what_a_kubelet_spells_otherwise_is_no_instance(provider_id: str) -> None:
+    assert identity.machine_id(provider_id) is None

@@ -328,6 +328,27 @@ async def test_an_address_of_another_project_fits_no_machine(
     assert f"{address.ip} is of project other" in reason
 
 
+async def test_sec_05_a_machine_of_another_project_is_not_asked_for(
+    emulator: GceEmulator, provider: GcpProvider
+) -> None:
+    _, machine = await fresh(emulator, provider)
+    since = len(emulator.faults.calls)
+    elsewhere = machine.machine_id.replace(PROJECT, "other-project")
+    with pytest.raises(MachineNotFound, match=f"no instance of project {PROJECT}"):
+        await provider.machine(elsewhere)
+    assert emulator.faults.ops(since) == ()
+
+
+async def test_a_project_set_by_its_number_has_the_machines_of_its_name(
+    emulator: GceEmulator, provider: GcpProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, machine = await fresh(emulator, provider)
+    monkeypatch.setenv("MOORAGE_GCP_PROJECT", "123456789")
+    by_number = create({"region": emulator.region})
+    assert (await by_number.machine(machine.machine_id)).machine_id == machine.machine_id
+    await by_number.close()
+
+
 async def test_a_global_address_fits_no_machine(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:

@@ -4,7 +4,11 @@ import re
 
 # The spellings in use: aws:///ZONE/i-x (cloud-provider-aws), aws://ZONE/i-x and aws:///i-x.
 # Fargate (aws:///ZONE/<task>/fargate-ip-...) and hybrid nodes have no instance, hence no match.
-_INSTANCE = re.compile(r"aws://(?:/?[a-z0-9-]+/|/)(?P<id>i-[0-9a-f]{8,17})")
+# A kubelet may write what it likes, so whatever is spelled otherwise names nothing: an id has 8
+# digits, or 17.
+_INSTANCE = re.compile(
+    r"aws://(?:/?[a-z0-9]+(?:-[a-z0-9]+)*/|/)(?P<id>i-(?:[0-9a-f]{8}|[0-9a-f]{17}))"
+)
 
 
 def instance_id(provider_id: str) -> str | None:

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import re
 
+# A kubelet may write what it likes, so the parts are what Azure lets people name: none has a dot at
+# its end, hence none is "..", and nothing in them has a meaning in a URL.
+_NAME = r"[\w](?:[-\w.]{0,78}[-\w])?"
+_GROUP = r"[-\w.()]{0,89}[-\w()]"
 _MACHINE = re.compile(
-    r"azure://(?P<id>/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.compute"
-    # The second part is there for instances of Uniform scale sets.
-    r"/(?:virtualmachinescalesets/[^/]+/)?virtualmachines/[^/]+)"
+    rf"/subscriptions/[0-9a-f-]{{1,36}}/resourcegroups/{_GROUP}/providers/microsoft\.compute"
+    # The first part is there for instances of Uniform scale sets.
+    rf"/(?:virtualmachinescalesets/{_NAME}/)?virtualmachines/{_NAME}"
 )
+_SCHEME = "azure://"
 _OPERATION = re.compile(
     r"/subscriptions/(?P<subscription>[^/?#]+)/providers/microsoft\.network"
     r"/locations/[a-z0-9-]+/operations/[a-z0-9-]+(?:\?[^#\s]*)?",
@@ -21,8 +26,9 @@ _OPERATION = re.compile(
 
 def machine_id(provider_id: str) -> str | None:
     """The id of the machine of a provider id; ``None``: not an Azure machine."""
-    match = _MACHINE.fullmatch(provider_id.lower())
-    return match["id"] if match else None
+    resource_id = provider_id.removeprefix(_SCHEME).lower()
+    is_machine = provider_id.startswith(_SCHEME) and _MACHINE.fullmatch(resource_id)
+    return resource_id if is_machine else None
 
 
 def is_uniform(resource_id: str) -> bool:

@@ -88,8 +88,11 @@ def beside(gce: Compute, address: CloudAddress) -> str:
 
 
 def machine(gce: Compute, machine_id: str) -> Machine:
-    """One instance, and whether its address is a reserved one."""
+    """One instance, and whether its address is a reserved one. Raises ``MachineNotFound``."""
     vm = _vm(machine_id)
+    # One of another project can hold no address; the number of a project says nothing of its name.
+    if vm.project != gce.project and not gce.project.isdecimal():
+        raise MachineNotFound(f"{machine_id} is no instance of project {gce.project}")
     row = gce.instance(vm)
     ip = mapping.nat_ip(mapping.interface(row, gce.interface))
     return mapping.machine(row, vm, gce.interface, reserved=_is_reserved(gce, vm, ip))

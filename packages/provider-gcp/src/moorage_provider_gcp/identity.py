@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 
 # The API's own patterns; a project may be in an organisation's domain.
-_PROJECT = r"(?P<project>(?:[-a-z0-9.]{1,255}:)?[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)"
+_DOMAIN = (
+    r"(?=[-a-z0-9.]{1,255}:)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)+"
+)
+_PROJECT = rf"(?P<project>(?:{_DOMAIN}:)?[a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?)"
 _NAME = r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _MACHINE = re.compile(rf"{_PROJECT}/(?P<zone>{_NAME})/(?P<name>{_NAME})")
 _OPERATION = re.compile(rf"{_PROJECT}/(?P<zone>{_NAME})/(?P<name>{_NAME}|[1-9][0-9]{{0,19}})")
