@@ -8,6 +8,7 @@ from typing import Any
 
 from moorage_core.caches import OF_THIS_PROCESS, Caches
 from moorage_core.decide.allocation import decide
+from moorage_core.decide.node_labels import labels_for
 from moorage_core.model import AddressRecord, Awaited, NodeReference, Phase
 from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
@@ -89,10 +90,7 @@ def _name(number: int) -> str:
 
 def _node(number: int, *, cordoned: bool = False) -> dict[str, Any]:
     name = f"node-{number:05}"
-    labels = {
-        "pool": _name(number), "ip.ready": "true",
-        "moorage.dev/ip": ip_text(number).replace(".", "-"),
-    }  # fmt: skip
+    labels = {"pool": _name(number)} | labels_for(ip_text(number))
     annotations = {"moorage.dev/owner": f"uid-{_name(number)}"}
     return {
         "metadata": {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from moorage_core.actions import LabelNode, Mutate
 from moorage_core.decide.allocation import decide
+from moorage_core.decide.node_labels import labels_for
 from moorage_core.model import Allocation, Observed, Present, Workload
 from moorage_core.status import AllocationStatus
 from moorage_domain.nodes import Node
@@ -170,8 +171,8 @@ def _as_written(observed: Observed) -> Observed:
     for action in plan.actions:
         match action:
             case LabelNode(node, ip):
-                labels = {"ip.ready": "true", "moorage.dev/ip": ip.replace(".", "-")}
-                marked = replace(node, labels={**node.labels, **labels}, owner="uid-edge")
+                labels = {**node.labels, **labels_for(ip)}
+                marked = replace(node, labels=labels, owner="uid-edge")
                 nodes[node.name] = marked
             case _:
                 raise AssertionError(f"not expected here: {action}")

@@ -66,7 +66,7 @@ def of_core() -> list[Series]:
     gauges = Gauges(Caches(), Scopes(_no_provider, _nobody), lambda: True, None)
     replica = Replica("", "", lambda: True, registry, None)
     collected = itertools.chain(gauges.read(), replica.read())
-    standard = _standard(process, CoreSettings.prog, "core")
+    standard = _standard(process, CoreSettings.prog, "core", "core-false-labels")
     return sorted((*standard, *_registered(own), *_read(collected)))
 
 

@@ -14,7 +14,7 @@ All of it goes on running. In another terminal:
 
   kubectl create -f {allocation}
   kubectl get netipallocations -w
-  kubectl get nodes -L ip.ready,moorage.dev/ip
+  kubectl get nodes -L moorage.node-restriction.kubernetes.io/ip
   kubectl -n {namespace} get pods -o wide
   kubectl uncordon {first_node}
 

@@ -7,7 +7,7 @@ from e2e.demo.core.options import Options
 from e2e.demo.rights import Object
 
 NAMESPACE = "demo"
-READY_LABEL = "ip.ready"
+READY_LABEL = "moorage.node-restriction.kubernetes.io/ip.ready"
 CONTROLLER = "moorage-core"
 
 

@@ -27,6 +27,14 @@ from moorage_provider.protocol import CloudAddress
 
 DEADLINE = 10.0
 IP1, IP2, IP3 = "203.0.113.10", "203.0.113.11", "203.0.113.12"
+PROTECTED = "moorage.node-restriction.kubernetes.io"
+MARKS = {
+    "ip.ready": "true",
+    "moorage.dev/ip": "203-0-113-10",
+    f"{PROTECTED}/ip.ready": "true",
+    f"{PROTECTED}/ip": "203-0-113-10",
+}
+"""The labels of a node that holds IP1."""
 NOW = 1_800_000_000.0
 UPTIME = 50_000.0  # far from NOW, so that mixing the clocks shows
 
@@ -91,18 +99,25 @@ def observed_with(*nodes: Node, one: Allocation | None = None, **fields: Any) ->
 def by_machine(
     nodes: Iterable[Node],
     machine_of: Mapping[str, str],
-    one: Allocation,
     records: tuple[AddressRecord, ...],
 ) -> dict[str, str]:
-    """Node names by machine id, as they count for an allocation."""
+    """Node names by machine id, as they count for an allocation with these records."""
+    machines = _of_machines(nodes, machine_of)
+    return {one: stands_for_machine(found, records).name for one, found in machines.items()}
+
+
+def shared_machines(nodes: Iterable[Node], machine_of: Mapping[str, str]) -> dict[str, list[str]]:
+    """Machine ids that several nodes name -> the names of these."""
+    machines = _of_machines(nodes, machine_of).items()
+    return {one: sorted(n.name for n in found) for one, found in machines if len(found) > 1}
+
+
+def _of_machines(nodes: Iterable[Node], machine_of: Mapping[str, str]) -> dict[str, list[Node]]:
     machines: dict[str, list[Node]] = {}
     for each in nodes:
         if machine_id := machine_of.get(each.provider_id):
             machines.setdefault(machine_id, []).append(each)
-    return {
-        machine_id: stands_for_machine(found, one, records).name
-        for machine_id, found in machines.items()
-    }
+    return machines
 
 
 def in_flight(

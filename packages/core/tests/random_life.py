@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -11,6 +12,7 @@ from random_nodes import NODES, TAINT, RandomNodes
 from simulation import Simulation
 
 from moorage_core.actions import Mutate, RemoveTaint
+from moorage_core.decide.node_labels import IP_LABELS, READY_LABELS
 from moorage_core.model import AddressRecord, Phase, Workload
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_provider.errors import CloudError, Denied, Throttled, Unavailable
@@ -59,6 +61,7 @@ class Run(RandomNodes):
                     self.move_by_hand, self.workload, self.recreate, self.run_pods, self.rename,
                     self.spoil_row, self.add_interface, self.misplace, self.forbid,
                     self.taint, self.lose_network, self.delete_slowly, self.lose_zone, self.exclude,
+                    self.lie, self.impersonate,
                 )
             )()  # fmt: skip
             self.pass_time(self.rng.choice((0, 1, 20, 90)))
@@ -311,20 +314,14 @@ class Run(RandomNodes):
         used |= {
             r.node_ref.name for s in simulation.stored.values() for r in s.records if r.node_ref
         }
-        busy = {
-            simulation.machine_of(node) for node in simulation.nodes.values() if node.name in used
-        }
-        # Of two objects of one machine, the one that stands for it may be starting.
-        starting = {
-            simulation.machine_of(node)
-            for node in simulation.nodes.values()
-            if node.ready and not self.is_usable(node)
-        }
-        alive = set(simulation.cloud.machine_ids) - busy - simulation.odd - starting
+        busy = self.machines(name for name in used if name)
+        # Of two objects of one machine nobody knows which it is: neither gets an address.
+        objects = Counter(map(simulation.machine_of, simulation.nodes.values()))
+        alive = {m for m in simulation.cloud.machine_ids if objects[m] == 1} - busy
         return [
             node.name
             for node in simulation.nodes.values()
-            if self.is_usable(node) and simulation.machine_of(node) in alive
+            if self.is_usable(node) and simulation.machine_of(node) in alive - simulation.odd
         ]  # fmt: skip
 
     def check_nothing_leaked(self) -> None:
@@ -398,3 +395,6 @@ class Run(RandomNodes):
         refs += [(r.ip, r.node_ref) for r in records if r.phase is Phase.HOLDING]
         kept = {ref.name for ip, ref in refs if ref and where(ip) == ref.name}
         assert settled <= set(self.simulation.labelled()) <= settled | kept
+        for labels in (node.labels for node in self.simulation.nodes.values()):
+            for keys in (READY_LABELS, IP_LABELS):
+                assert len({labels.get(key) for key in keys}) == 1, labels

@@ -7,6 +7,7 @@ import random
 from core_builders import tainted
 from simulation import Simulation
 
+from moorage_core.decide.node_labels import LABELS, labels_for
 from moorage_domain.nodes import EXCLUDE_LABEL, Node
 from moorage_domain.scheduling import PodPlacement, Toleration
 from moorage_provider.protocol import MachineHolder
@@ -105,6 +106,26 @@ class RandomNodes:
         if machine in self.simulation.cloud.machine_ids:
             self.simulation.add_node(missing[0], machine=machine, provider_id=old.provider_id)
             self.simulation.change_node(name, ready=self.rng.random() < 0.3)
+
+    def impersonate(self) -> None:
+        """A kubelet registers with the machine of another node, which goes on as it is."""
+        missing = [name for name in NODES if name not in self.simulation.nodes]
+        name = self.some_node()
+        if name and missing:
+            victim = self.simulation.nodes[name]
+            machine = self.simulation.machine_of(victim)
+            if machine in self.simulation.cloud.machine_ids:
+                provider_id = victim.provider_id
+                self.simulation.add_node(missing[0], machine=machine, provider_id=provider_id)
+
+    def lie(self) -> None:
+        """A kubelet says that its node has an address."""
+        if name := self.some_node():
+            node = self.simulation.nodes[name]
+            said = labels_for("203.0.113.10")
+            chosen = {key: said[key] for key in self.rng.sample(LABELS, self.rng.randint(1, 4))}
+            owner = self.rng.choice((node.owner, "", "uid-a", "uid-b", "uid-of-nobody"))
+            self.simulation.change_node(name, labels={**node.labels, **chosen}, owner=owner)
 
     def add(self, name: str) -> None:
         """A node on a new machine."""

@@ -56,6 +56,8 @@ class Memory:
     failures: dict[str, int] = field(default_factory=dict)
     gone_zones: dict[str, str] = field(default_factory=dict)
     said: Said = field(default_factory=Said)
+    labels_since: dict[str, float] = field(default_factory=dict)
+    labels_due: dict[str, float] = field(default_factory=dict)
     began: float = START
 
 
@@ -107,7 +109,8 @@ class SimulatedCluster:
         if machine not in self.cloud.machine_ids:
             provider_id = self.cloud.add_machine(machine, with_public_ip=with_public_ip)
         self._uids += 1
-        node = Node(name, f"uid-{name}-{self._uids}", provider_id)
+        uid, created = f"uid-{name}-{self._uids}", f"{self._uids:09}"
+        node = Node(name, uid, provider_id, created=created)
         self.nodes[name] = replace(node, **{"labels": {"pool": "a"}, **fields})
         return self.nodes[name]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import simulated_labels
 from accidents import ApiError
 from clockwork import GRACE_SECONDS, Flight
-from core_builders import by_machine
+from core_builders import by_machine, shared_machines
 from loop_writes import (
     AddFinalizer,
     RemoveFinalizer,
@@ -22,14 +23,13 @@ from moorage_core.actions import (
     Action,
     LabelNode,
     Mutate,
-    NodeChange,
     RemoveTaint,
     UnlabelNode,
 )
 from moorage_core.carry_out import Carrying, Hooks
 from moorage_core.decide.allocation import decide
-from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL, labelled
-from moorage_core.decide.outcomes import REFUSED, reason_for
+from moorage_core.decide.node_labels import labelled
+from moorage_core.decide.outcomes import REFUSED
 from moorage_core.model import (
     Allocation,
     CloudState,
@@ -44,14 +44,11 @@ from moorage_core.model import (
 from moorage_core.mutations import bug_of
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.report import events
-from moorage_core.scopes import state_of
-from moorage_domain.addresses import label_value
-from moorage_domain.claims import Claim, winner
 from moorage_domain.plans import Plan
 from moorage_provider.errors import CloudError, Unavailable
 
 
-class Simulation(SimulatedCluster):
+class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
     """Nodes, allocations and a memory cloud; ``settle`` runs the controller until it rests."""
 
     # The controller.
@@ -66,8 +63,8 @@ class Simulation(SimulatedCluster):
             texts |= {node_ref.provider_id for node_ref in node_refs if node_ref}
             self._miss(record.node_ref)
         machine_of = {text: m for text in texts if (m := self.provider.machine_id(text))}
-        conflicts = self._conflicts(name)
-        cloud_states = self._read(stored, conflicts)
+        conflicts = self.conflicts(name)
+        cloud_states = self.read(stored, conflicts)
         return Observed(
             allocation=stored.allocation,
             records=records,
@@ -76,12 +73,12 @@ class Simulation(SimulatedCluster):
             cloud_states=cloud_states,
             capabilities=self.cloud.capabilities,
             nodes=dict(self.nodes),
-            by_machine=by_machine(self.nodes.values(), machine_of, stored.allocation, records),
+            by_machine=by_machine(self.nodes.values(), machine_of, records),
             machine_of=machine_of,
+            shared_machines=shared_machines(self.nodes.values(), machine_of),
             owned=[n.name for n in self.nodes.values() if n.owner == stored.allocation.uid],
             taken=self._taken(name),
             restore_pending_elsewhere=self._restores_elsewhere(name),
-            strays=self._strays(),
             conflicts=conflicts,
             busy=frozenset(self.busy),
             crowded=frozenset(self.crowded),
@@ -174,12 +171,14 @@ class Simulation(SimulatedCluster):
             self._turn_to(at)
             for name in self.clockwork.ready(list(self.stored), self.now):
                 self.pass_over(name)
+            self.look_at_labels()
         self._turn_to(end)
 
     def _next(self) -> float:
         """When something happens next; a change that was made by hand is noticed here."""
         self.clockwork.changed(self._cluster())
-        return self.clockwork.next(self.stored, self.now, self._cloud())
+        cloud = self._cloud()
+        return min(self.clockwork.next(self.stored, self.now, cloud), self.labels_due())
 
     def _turn_to(self, now: float) -> None:
         before, self.now = self.now, max(self.now, now)
@@ -210,56 +209,9 @@ class Simulation(SimulatedCluster):
         if node_ref and (node is None or node.uid != node_ref.uid):
             self.memory.gone_since.setdefault(node_ref.uid, self.now)
 
-    def _read(self, stored: Stored, conflicts: Iterable[str]) -> dict[str, CloudState]:
-        held = {r.ip for r in stored.records if r.ours}
-        wanted = () if stored.allocation.deleting else stored.allocation.addresses
-        asked = sorted((held | set(wanted)) - set(conflicts))
-        if not asked:
-            return {}
-        try:
-            answer = run_in_loop(self.provider.snapshot(asked))
-        except CloudError as error:
-            unread = Unread(reason_for(error), f"cannot read the cloud: {error}")
-            return dict.fromkeys(asked, unread)
-        return {ip: state_of(answer.get(ip)) for ip in asked}
-
-    def _conflicts(self, name: str) -> dict[str, str]:
-        mine = self._claims(name)
-        conflicts = {}
-        for ip in mine:
-            asking = [
-                self.stored[other].allocation for other in self.stored if ip in self._claims(other)
-            ]
-            first = winner([Claim(one.created, one.uid, one.name) for one in asking])
-            if first and first.name != name:
-                conflicts[ip] = first.name
-        return conflicts
-
-    def _claims(self, name: str) -> set[str]:
-        stored = self.stored[name]
-        held = {r.ip for r in stored.records if r.ours}
-        return held | set(stored.allocation.addresses)
-
     def _restores_elsewhere(self, name: str) -> set[str]:
         others = [one for other, one in self.stored.items() if other != name]
         return {ref.provider_id for one in others for r in one.records for ref in r.restorable}
-
-    def _strays(self) -> list[str]:
-        for stored in self.stored.values():
-            fresh = stored.observed_generation == stored.allocation.generation
-            unsure = any(r.phase in (Phase.PENDING, Phase.UNKNOWN) for r in stored.records)
-            if not fresh or unsure or stored.allocation.problem:
-                return []
-        living = {stored.allocation.uid for stored in self.stored.values()}
-        held = {self.where(ip) for ip in self.cloud.holders}
-        held |= {r.node_ref.name for s in self.stored.values() for r in s.records if r.node_ref}
-        return [
-            node.name
-            for node in self.nodes.values()
-            if (node.owner or node.labels.get(READY_LABEL) == "true")
-            and node.owner not in living
-            and node.name not in held
-        ]
 
     def _misplaced(self, allocation: Allocation) -> list[MisplacedPod]:
         return [
@@ -289,14 +241,14 @@ class Simulation(SimulatedCluster):
         }
 
     def _act(self, name: str, action: Write) -> None:
-        stored = self.stored[name]
+        stored: Stored = self.stored[name]
         match action:
             case AddFinalizer():
                 stored.allocation = replace(stored.allocation, finalizer=True)
             case RemoveFinalizer():
                 del self.stored[name]
             case LabelNode() | UnlabelNode() | RemoveTaint():
-                self._change_node(action, stored.allocation.uid)
+                self.change_labels(action, stored.allocation.uid)
             case WriteStatus(records, conditions):
                 stored.records, stored.conditions = records, conditions
                 stored.observed_generation = stored.allocation.generation
@@ -307,21 +259,6 @@ class Simulation(SimulatedCluster):
             case _:
                 pass
         self.writes.append(action)
-
-    def _change_node(self, change: NodeChange, owner: str) -> None:
-        node = self.nodes.get(change.node.name)
-        if node is None or node.uid != change.node.uid:
-            return
-        match change:
-            case LabelNode(_, ip):
-                label_changes = {READY_LABEL: "true", IP_LABEL: label_value(ip)}
-                node = replace(node, labels={**node.labels, **label_changes}, owner=owner)
-            case UnlabelNode():
-                kept = {k: v for k, v in node.labels.items() if k not in (READY_LABEL, IP_LABEL)}
-                node = replace(node, labels=kept, owner="")
-            case RemoveTaint(_, key):
-                node = replace(node, taints=tuple(one for one in node.taints if one.key != key))
-        self.nodes[node.name] = node
 
     def _mutate(self, mutate: Mutate) -> None:
         """Begin it; of two that take their time, one is done at once and reported only later."""
@@ -387,7 +324,7 @@ class Simulation(SimulatedCluster):
             self.before(unlabel)
         except ApiError as error:
             raise Unavailable("the API server does not answer") from error
-        self._change_node(unlabel, move.allocation_uid)
+        self.change_labels(unlabel, move.allocation_uid)
         self.writes.append(unlabel)
         self.after(unlabel)
 

@@ -12,6 +12,7 @@ from core_builders import (
     ASKS,
     IP1,
     IP2,
+    MARKS,
     allocation,
     node_ref,
     observed_with,
@@ -51,7 +52,7 @@ N1 = "/api/v1/nodes/n1"
 P = "/api/v1/namespaces/default/pods/p"
 POD = MisplacedPod("default/p", "uid-p", "n1")
 KEY = "example.com/pending"
-LABELS = {"ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+LABELS = MARKS
 OWNED = {"moorage.dev/owner": "uid-a"}
 
 

@@ -318,39 +318,14 @@ def test_nodes_are_found_by_the_allocation_they_are_labelled_for() -> None:
     assert caches.nodes_by_owner.get("") == frozenset()
 
 
-def test_a_node_that_says_it_holds_an_address_of_nobody_is_a_stray() -> None:
-    caches = Caches()
-    caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
-    caches.nodes.apply(raw_node("n2", labels={"ip.ready": "true"}))
-    caches.nodes.apply(raw_node("n3", labels={"ip.ready": "false"}))
-    caches.nodes.apply(raw_node("n4"))
-    assert caches.strays.nodes == {"n1", "n2"}
-    caches.allocations.apply(raw_allocation("a", IP1))
-    assert caches.strays.nodes == {"n2"}
-    caches.nodes.apply(raw_node("n2", annotations={"moorage.dev/owner": "uid-a"}))
-    assert caches.strays.nodes == set()
-    caches.allocations.forget("a")
-    assert caches.strays.nodes == {"n1", "n2"}
-    caches.nodes.forget("n1")
-    assert caches.strays.nodes == {"n2"}
-
-
-def test_a_recreated_allocation_leaves_the_nodes_of_its_namesake_stray() -> None:
-    caches = Caches()
-    caches.nodes.apply(raw_node("n1", annotations={"moorage.dev/owner": "uid-a"}))
-    caches.allocations.apply(raw_allocation("a", IP1))
-    caches.allocations.apply(raw_allocation("a", IP1, uid="uid-again"))
-    assert caches.strays.nodes == {"n1"}
-
-
 def test_allocations_that_have_not_said_what_they_hold_are_unsettled() -> None:
     caches = Caches()
     caches.allocations.apply(raw_allocation("a", IP1))
-    assert caches.strays.unsettled == {"a"}
+    assert caches.unsettled.names == {"a"}
     settled = raw_allocation("a", IP1, records=(record(IP1, "n1"),))
     settled["status"]["observedGeneration"] = 1
     caches.allocations.apply(settled)
-    assert caches.strays.unsettled == set()
+    assert caches.unsettled.names == set()
     caches.allocations.apply(raw_allocation("b", IP2))
     caches.allocations.forget("b")
-    assert caches.strays.unsettled == set()
+    assert caches.unsettled.names == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,3 +163,25 @@ async def test_a_successor_goes_on_from_the_handle_of_the_first_step() -> None:
     assert (outcome.error, moves.where()) == (None, "vm-n2")
     assert moves.ops == ["detach", "attach"]
     assert moves.left == [], "they came off before the first step"
+
+
+@pytest.mark.parametrize(
+    ("marked", "whose"), [("theirs", "one of cluster theirs"), ("", "one of no cluster")]
+)
+async def test_sec_05_a_machine_of_another_cluster_is_unfit_before_anything_leaves(
+    moves: Moves, marked: str, whose: str
+) -> None:
+    moves.mutations.cluster = "ours"
+    moves.cloud.add_machine("vm-other", cluster=marked)
+    outcome = await moves.ends(replace(moves.move(), machine_id="vm-other"))
+    assert isinstance(outcome.error, MachineUnfit)
+    assert whose in outcome.error.message
+    assert "--cloud-cluster" in outcome.error.message
+    assert (moves.ops, moves.left, moves.where()) == ([], [], "vm-n1")
+
+
+async def test_sec_05_a_machine_that_is_marked_as_ours_is_fit(moves: Moves) -> None:
+    moves.mutations.cluster = "ours"
+    moves.cloud.add_machine("vm-ours", cluster="ours")
+    outcome = await moves.ends(replace(moves.move(), machine_id="vm-ours"))
+    assert (outcome.error, moves.where()) == (None, "vm-ours")

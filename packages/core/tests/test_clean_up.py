@@ -109,7 +109,7 @@ async def test_it_is_a_controller_itself() -> None:
     async with serve_with_client() as (_, client):
         manager = manager_for(client, delete_crds=True)
         setup(manager)
-        assert [one.name for one in manager.controllers] == ["core"]
+        assert [one.name for one in manager.controllers] == ["core", "core-false-labels"]
         assert "clean-up" in [one.name for one in manager.background]
 
 

@@ -36,7 +36,6 @@ from moorage_core.rbac import RULES
 from moorage_core.scopes import Scopes
 from moorage_core.settings import CoreSettings
 from moorage_core.status import AllocationStatus
-from moorage_core.triggers import Triggers
 from moorage_domain.errors import Disposition
 from moorage_domain.plans import Finalizer, Plan
 from moorage_kube.cache.kopf_source import KopfSource
@@ -240,7 +239,6 @@ class Passes:
     mutations: PendingMutations = field(init=False)
     observer: Observer = field(init=False)
     logic: CoreLogic = field(init=False)
-    triggered: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         cloud = MemoryCloud()
@@ -248,8 +246,7 @@ class Passes:
         self.metrics = core_metrics(self.registry, None)
         scopes = Scopes(lambda *_: MemoryProvider(cloud), lambda _: None)
         self.observer = Observer(self.caches, scopes, self.mutations, Assumed())
-        triggers = Triggers(self.caches, self.triggered.append)
-        self.logic = CoreLogic(self.manager, self.observer, triggers, self.metrics)
+        self.logic = CoreLogic(self.manager, self.observer, self.metrics)
 
     async def observe(self) -> Observed:
         observed = await self.logic.observe("a")
@@ -296,21 +293,6 @@ async def test_a_pass_is_counted_timed_and_reported(passes: Passes) -> None:
     name = "reconcile_duration_seconds_count"
     assert sample(passes.registry, name, crd_name="a") == 1
     assert await passes.events() == ["Bound"]
-
-
-async def test_the_end_of_one_triggers_those_in_whose_pool_it_left_a_label(passes: Passes) -> None:
-    labelled = {"pool": "a", "ip.ready": "true"}
-    passes.caches.nodes.apply(raw_node("n1", labels=labelled))
-    for name, phase in (("other", Phase.BOUND), ("a", Phase.PENDING)):
-        raw = raw_allocation(name, records=(AddressRecord(IP1, phase),))
-        raw["status"]["observedGeneration"] = 1
-        passes.caches.allocations.apply(raw)
-    await passes.end(status())
-    passes.triggered.clear()
-    passes.caches.allocations.forget("a")
-    assert passes.triggered == ["a"]
-    await passes.logic.report(Pass("a", None, None, None, 0.1))
-    assert passes.triggered == ["a", "other"]
 
 
 async def test_a_pass_that_failed_is_counted_and_remembers_everything(passes: Passes) -> None:
@@ -417,7 +399,7 @@ class Leader:
     async def working(self) -> AsyncIterator[None]:
         manager = self._manager
         self.core.add_to_manager()
-        (controller,) = manager.controllers
+        controller = next(one for one in manager.controllers if one.name == "core")
         tasks = [
             asyncio.create_task(manager.election.run(_nothing, _nothing)),
             asyncio.create_task(manager.events.run()),
@@ -496,8 +478,9 @@ async def test_two_controllers_share_nothing() -> None:
         managers = [manager_for(client) for _ in range(2)]
         for manager in managers:
             setup(manager)
-        (first,), (second,) = (manager.controllers for manager in managers)
-        assert first.queue is not second.queue
+        first, second = (manager.controllers for manager in managers)
+        assert [one.name for one in first] == ["core", "core-false-labels"]
+        assert len({id(one.queue) for one in (*first, *second)}) == len(first) + len(second)
 
 
 async def _nothing() -> None:

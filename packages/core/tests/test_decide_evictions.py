@@ -11,6 +11,7 @@ import pytest
 from core_builders import (
     IP1,
     IP2,
+    MARKS,
     UPTIME,
     allocation,
     in_flight,
@@ -41,7 +42,7 @@ from moorage_core.model import (
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_provider.protocol import CloudAddress, MachineHolder
 
-LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+LABELS = {"pool": "a"} | MARKS
 N1 = node("n1", labels=LABELS, owner="uid-a")
 N2, N3 = node("n2"), node("n3")
 POD, SECOND = MisplacedPod("default/p", "uid-p", "n2"), MisplacedPod("default/q", "uid-q", "n3")

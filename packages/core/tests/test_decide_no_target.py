@@ -111,14 +111,16 @@ def test_harm_23_many_nodes_of_one_kind_are_a_number() -> None:
     )
 
 
-def test_harm_23_of_two_objects_of_one_machine_the_other_is_named() -> None:
+def test_harm_23_of_two_objects_of_one_machine_each_names_the_other() -> None:
     simulation = edge("n1")
+    simulation.allocate("a", IP1, selector=EDGE)
+    simulation.settle()
     simulation.add_node("n0", labels={"pool": "edge"}, machine="vm-n1", ready=True)
     simulation.allocate("a", IP1, IP2, selector=EDGE)
     simulation.settle()
     free = message(simulation, IP2)
     assert free == (
-        "2 nodes match pool=edge, 0 free: 1 holds an address, n0 the same machine as n1"
+        "2 nodes match pool=edge, 0 free: n1 the same machine as n0, n0 the same machine as n1"
     )
 
 

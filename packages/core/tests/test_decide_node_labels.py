@@ -5,15 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, allocation, node, node_ref, observed_with, record
+from core_builders import (
+    IP1,
+    IP2,
+    MARKS,
+    PROTECTED,
+    node,
+    node_ref,
+    observed_with,
+    record,
+)
 from simulation import Simulation
 
 from moorage_core.actions import Action, LabelNode, UnlabelNode
-from moorage_core.decide.node_labels import label_changes, label_ready
-from moorage_core.model import Phase
+from moorage_core.decide.node_labels import label_changes, label_ready, labels_for
+from moorage_core.model import Phase, Present
 from moorage_domain.nodes import Node
+from moorage_provider.protocol import CloudAddress
 
-LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+LABELS = {"pool": "a"} | MARKS
 
 
 def ready_node(name: str, **fields: Any) -> Node:
@@ -76,35 +86,24 @@ def test_on_a_node_of_an_older_allocation_its_label_stays() -> None:
     assert label_changes(observed_with(ready_node("n1"), outranked={"n1"}), here) == ()
 
 
-# What the first version left behind.
-
-
-def stray(**fields: Any) -> Node:
-    return node("n3", **({"labels": {"pool": "a", "ip.ready": "true"}} | fields))
-
-
 @pytest.mark.parametrize("owner", ["", "uid-of-one-that-is-gone"])
-def test_a_label_nobody_answers_for_is_taken_off(owner: str) -> None:
-    n1, n3 = ready_node("n1"), stray(owner=owner)
-    here = (record(IP1, "n1"),)
-    assert label_changes(observed_with(n1, n3, strays=["n3"]), here) == (UnlabelNode(n3),)
-    assert label_changes(observed_with(n1, n3), here) == ()
+def test_false_labels_where_an_address_is_to_come_are_taken_off(owner: str) -> None:
+    n1 = ready_node("n1", owner=owner)
+    coming = (record(IP1, "n1", phase=Phase.ATTACHING),)
+    assert label_changes(observed_with(n1), coming) == (UnlabelNode(n1),)
+    left = (record(IP1, "n2", phase=Phase.ATTACHING, previous=node_ref("n1")),)
+    free = {IP1: Present(CloudAddress(IP1, "res-1", None))}
+    assert label_changes(observed_with(n1, cloud_states=free), left) == (UnlabelNode(n1),)
+    assert label_changes(observed_with(n1), left) == (), "it may not have left yet"
+    # Of another object of that name nothing is known, and another allocation's are its own.
+    namesake = (record(IP1, node_ref=node_ref("n1", "before"), phase=Phase.ATTACHING),)
+    assert label_changes(observed_with(n1), namesake) == ()
+    assert label_changes(observed_with(n1, taken={"n1": "b"}), coming) == ()
 
 
-def test_a_label_outside_the_pool_is_for_others_to_take_off() -> None:
-    assert label_changes(observed_with(stray(labels={"ip.ready": "true"}), strays=["n3"]), ()) == ()
-
-
-def test_with_a_bad_spec_no_stray_label_is_taken_off() -> None:
-    bad = allocation(IP1, problem="spec.x: bad")
-    assert label_changes(observed_with(stray(), one=bad, strays=["n3"]), ()) == ()
-
-
-def test_a_stray_label_where_the_address_is_becomes_the_right_one() -> None:
-    n3 = stray()
-    assert label_changes(observed_with(n3, strays=["n3"]), (record(IP1, "n3"),)) == (
-        LabelNode(n3, IP1),
-    )
+def test_a_label_where_the_address_is_becomes_the_right_one() -> None:
+    n3 = node("n3", labels={"pool": "a", "ip.ready": "true"})
+    assert label_changes(observed_with(n3), (record(IP1, "n3"),)) == (LabelNode(n3, IP1),)
 
 
 def test_taking_over_two_allocations_of_one_pool_takes_no_good_label_off() -> None:
@@ -124,7 +123,16 @@ def test_taking_over_two_allocations_of_one_pool_takes_no_good_label_off() -> No
     assert taken_off == []
 
 
+@pytest.mark.parametrize("missing", MARKS)
+def test_sec_04_a_node_without_one_of_the_labels_gets_them_all(missing: str) -> None:
+    labels = {key: value for key, value in LABELS.items() if key != missing}
+    n1 = ready_node("n1", labels=labels)
+    assert label_changes(observed_with(n1), (record(IP1, "n1"),)) == (LabelNode(n1, IP1),)
+    assert labels_for(IP1) == MARKS
+
+
 def test_only_the_value_true_is_ready() -> None:
+    assert label_ready(node("n1", labels={f"{PROTECTED}/ip.ready": "true"}))
     assert label_ready(node("n1", labels={"ip.ready": "true"}))
     assert not label_ready(node("n1", labels={"ip.ready": "false"}))
     assert not label_ready(node("n1"))

@@ -11,7 +11,6 @@ from core_builders import (
     IP2,
     UPTIME,
     allocation,
-    by_machine,
     node,
     node_ref,
     observed_with,
@@ -202,51 +201,6 @@ def test_no_two_addresses_get_one_node_and_none_waits_while_one_is_free(
     chosen = [found.name for ip in ips if (found := targets.pick(AddressRecord(ip)))]
     assert len(set(chosen)) == len(chosen) == min(len(ips), len(free))
     assert set(chosen) <= free
-
-
-def test_of_two_objects_for_one_machine_only_the_one_that_stands_for_it_gets_an_address() -> None:
-    machine_of = {"memory://vm-n1": "vm-1", "memory://vm-n2": "vm-1"}
-    observed = observed_with(
-        node("n1"), node("n2"), machine_of=machine_of, by_machine={"vm-1": "n2"}
-    )
-    targets = Targets(observed)
-    found = targets.pick(AddressRecord(IP1))
-    assert found
-    assert found.name == "n2"
-    assert targets.pick(AddressRecord(IP2)) is None
-
-
-@pytest.mark.parametrize(
-    ("other", "first"),
-    [
-        ({"ready": False}, True),
-        ({"labels": {"pool": "b"}}, True),
-        ({"unschedulable": True}, True),
-        ({"taints": tainted(SPOT)}, True),
-        ({"taints": tainted(KARPENTER)}, True),
-        ({"deleting": True}, True),
-        ({"network_unavailable": True}, True),
-        ({"taints": tainted("node.cilium.io/agent-not-ready")}, True),
-        ({"taints": tainted("dedicated")}, True),
-        ({"taints": tainted("dedicated:PreferNoSchedule")}, False),
-        ({}, False),
-        ({"ready": False, "labels": {}, "unschedulable": True}, True),
-    ],
-)
-def test_what_stands_for_a_machine_is_what_can_serve(other: dict[str, Any], *, first: bool) -> None:
-    n1, n2 = node("n1"), node("n2", **other)
-    machine_of = {n1.provider_id: "vm-1", n2.provider_id: "vm-1"}
-    for nodes in ((n1, n2), (n2, n1)):
-        found = by_machine(nodes, machine_of, allocation(IP1), ())
-        assert found == {"vm-1": "n1" if first else "n2"}
-
-
-def test_of_two_alike_the_one_where_the_address_was_put_stands_for_the_machine() -> None:
-    n1, n2 = node("n1", "node.cilium.io/agent-not-ready"), node("n2")
-    machine_of = {n1.provider_id: "vm-1", n2.provider_id: "vm-1"}
-    for name in ("n1", "n2"):
-        found = by_machine((n1, n2), machine_of, allocation(IP1), (record(IP1, name),))
-        assert found == {"vm-1": name}
 
 
 def test_a_new_node_under_the_name_of_the_old_one_can_take_its_address() -> None:

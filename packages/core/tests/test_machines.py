@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core_builders import IP1, allocation, raw_node
+from core_builders import raw_node
 
 from moorage_core.caches import Caches
 from moorage_core.machines import Machines
@@ -33,7 +33,7 @@ def test_nodes_are_found_by_machine_as_they_come_and_go() -> None:
     caches = Caches()
     found = machines(caches)
     caches.nodes.apply(raw_node("n1"))
-    assert found.nodes_for(allocation(IP1), ()) == {"vm-n1": "n1"}
+    assert found.nodes_for(()) == {"vm-n1": "n1"}
     caches.nodes.forget("n1")
-    assert found.nodes_for(allocation(IP1), ()) == {}
+    assert found.nodes_for(()) == {}
     assert len(found.ids) == 0

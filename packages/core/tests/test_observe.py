@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from core_builders import (
@@ -363,21 +363,6 @@ async def test_nodes_with_or_assumed_by_others_are_taken_but_not_our_own(
     assert setup.observe("b").taken == {"n1": "a", "n4": "a", "n3": "c"}
 
 
-def say(setup: Setup, name: str = "n1", owner: str = "") -> None:
-    """A node says that it holds an address."""
-    label_changes = {"labels": {"pool": "a", "ip.ready": "true"}}
-    annotations = {"annotations": {"moorage.dev/owner": owner}}
-    setup.caches.nodes.apply(raw_node(name, **cast("dict[str, Any]", label_changes | annotations)))
-
-
-def settle(setup: Setup, name: str = "a", *ips: str, **fields: Any) -> None:
-    """An allocation with a record of every address."""
-    waiting = tuple(AddressRecord(ip, Phase.WAITING, "NoEligibleNode") for ip in ips)
-    raw = raw_allocation(name, *ips, **({"records": waiting} | fields))
-    raw["status"]["observedGeneration"] = 1
-    setup.caches.allocations.apply(raw)
-
-
 async def test_a_wait_written_by_a_clock_that_was_ahead_ends(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,55 +382,6 @@ async def test_a_wait_written_by_a_clock_that_was_ahead_ends(
     assert len(setup.observer.believed) == 0
 
 
-@pytest.mark.parametrize("owner", ["", "uid-of-one-that-is-gone"])
-async def test_a_label_nobody_answers_for_is_a_stray_once_all_is_known(
-    setup: Setup, owner: str
-) -> None:
-    say(setup, owner=owner)
-    settle(setup, "a", IP1)
-    settle(setup, "b", IP2)
-    assert setup.observe().strays == []  # nothing was read yet
-    await setup.read("b")
-    assert list((await setup.read()).strays) == ["n1"]
-
-
-async def test_a_label_an_allocation_answers_for_is_no_stray(setup: Setup) -> None:
-    say(setup, "n1", "uid-b")
-    say(setup, "n2")
-    settle(setup, "a", IP1)
-    settle(setup, "b", IP2, records=(record(IP2, "n2"),))
-    await setup.read("b")
-    assert (await setup.read()).strays == []
-
-
-async def test_a_label_where_the_cloud_shows_an_address_is_no_stray(setup: Setup) -> None:
-    setup.cloud.assign(IP2, "vm-n1")
-    say(setup)
-    settle(setup, "a", IP1)
-    settle(setup, "b", IP2)
-    await setup.read("b")
-    assert (await setup.read()).strays == []
-
-
-@pytest.mark.parametrize(
-    "unsettled",
-    [
-        {"records": (AddressRecord(IP2),)},
-        {"records": (record(IP2, "n2", phase=Phase.UNKNOWN),)},
-        {"generation": 2},
-        {"spec": {"cloud": {"provider": ""}}},
-    ],
-)
-async def test_no_label_is_a_stray_while_an_allocation_may_yet_answer_for_it(
-    setup: Setup, unsettled: dict[str, Any]
-) -> None:
-    say(setup)
-    settle(setup, "a", IP1)
-    settle(setup, "b", IP2, **unsettled)
-    setup.observe("b")
-    assert (await setup.read()).strays == []
-
-
 async def test_a_node_with_an_older_ones_address_as_well_is_outranked(setup: Setup) -> None:
     held = {name: (record(ip, "n1"),) for name, ip in (("old", IP1), ("a", IP2), ("new", IP3))}
     for number, (name, records) in enumerate(held.items(), 1):
@@ -453,17 +389,6 @@ async def test_a_node_with_an_older_ones_address_as_well_is_outranked(setup: Set
     assert {name: "n1" in setup.observe(name).outranked for name in held} == {
         "old": False, "a": True, "new": True,
     }  # fmt: skip
-
-
-async def test_of_two_objects_for_one_machine_the_one_that_can_serve_counts(
-    setup: Setup,
-) -> None:
-    for name, cordoned, ready in (("x1", False, False), ("x2", True, True), ("x3", False, True)):
-        raw = raw_node(name, cordoned=cordoned, ready=ready)
-        raw["spec"]["providerID"] = "memory://vm-x"
-        setup.caches.nodes.apply(raw)
-        setup.allocate("a", IP1)
-        assert setup.observe().by_machine["vm-x"] == name
 
 
 async def test_a_refused_label_is_observed_while_its_node_is_there(setup: Setup) -> None:

@@ -484,7 +484,7 @@ def test_a_stray_ready_label_is_taken_off(simulation: Simulation) -> None:
     node = simulation.nodes["n3"]
     simulation.change_node("n3", labels={**node.labels, "ip.ready": "true"})
     simulation.allocate("a", IP1)
-    simulation.settle()
+    simulation.settle(seconds=30)
     assert simulation.labelled() == {"n1": "203-0-113-10"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, IP2, raw_owned
+from core_builders import IP1, IP2, PROTECTED, raw_owned
 from simulation import Simulation
 
 from moorage_core.caches import Caches
@@ -61,7 +61,7 @@ def test_harm_19_where_the_pool_does_not_tell_them_apart_the_address_does() -> N
     simulation.allocate("b", IP2, selector=(("pool", "a"),))
     simulation.settle()
     told = label_shared(simulation).message
-    assert told.endswith("Have them select moorage.dev/ip in (203-0-113-10), too")
+    assert told.endswith(f"Have them select {PROTECTED}/ip in (203-0-113-10), too")
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,10 @@ def required(*terms: list[dict[str, Any]]) -> dict[str, Any]:
         (required([READY, ONE]), False),
         (required([READY, ONE], [READY]), True),
         (required([{"key": "moorage.dev/ip", "operator": "Exists"}]), True),
+        ({"nodeSelector": {f"{PROTECTED}/ip.ready": "true"}}, True),
+        ({"nodeSelector": {f"{PROTECTED}/ip": "203-0-113-10"}}, False),
+        (required([{"key": f"{PROTECTED}/ip", "operator": "Exists"}]), True),
+        (required([{**ONE, "key": f"{PROTECTED}/ip"}]), False),
         ({"nodeSelector": {"ip.ready": "true"}} | required([ONE]), False),
     ],
 )

@@ -170,21 +170,6 @@ def test_a_change_that_makes_a_node_no_fitter_concerns_nobody_who_is_not_on_it(
     assert watched.keys == set()
 
 
-def test_a_label_nobody_answers_for_concerns_its_pool(watched: Watched) -> None:
-    watched.caches.nodes.apply(raw_node("n2", labels={"pool": "a", "ip.ready": "true"}))
-    assert watched.keys == {"a"}
-
-
-def test_a_new_stray_concerns_its_pool_once(watched: Watched) -> None:
-    watched.triggers.note_strays(["n2", "gone"])
-    assert watched.keys == {"a"}
-    watched.triggers.note_strays(["n2", "m1"])
-    assert watched.keys == {"b"}
-    watched.triggers.note_strays([])
-    watched.triggers.note_strays(["n2"])
-    assert watched.keys == {"a"}
-
-
 def test_a_node_that_changes_its_pool_concerns_both(watched: Watched) -> None:
     watched.allocate("a", IP1, IP2, records=(WAITING,))
     watched.allocate("b", IP3, pool="b", records=(WAITING,))

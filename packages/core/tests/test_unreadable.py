@@ -9,6 +9,7 @@ from core_builders import IP1, IP2, IP3, allocation, node, observed_with, record
 
 from moorage_core import reasons
 from moorage_core.decide.allocation import decide
+from moorage_core.decide.node_labels import labels_for
 from moorage_core.model import CloudState, Observed, Phase, Present, Unread
 from moorage_core.report import Said, events
 from moorage_core.status import AllocationStatus
@@ -21,8 +22,7 @@ UNREAD = Unread(reasons.UNAVAILABLE, WHY, AT)
 
 
 def labelled(name: str, ip: str) -> Any:
-    labels = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": ip.replace(".", "-")}
-    return node(name, labels=labels, owner="uid-a")
+    return node(name, labels={"pool": "a"} | labels_for(ip), owner="uid-a")
 
 
 def observed(**states: CloudState) -> Observed:

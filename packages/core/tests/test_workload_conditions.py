@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core_builders import IP1, allocation, node, observed_with, record
+from core_builders import IP1, MARKS, allocation, node, observed_with, record
 
 from moorage_core.decide.allocation import decide
 from moorage_core.model import Present, Workload
@@ -13,7 +13,7 @@ from moorage_domain.conditions import Condition
 from moorage_provider.protocol import CloudAddress, MachineHolder
 
 WEB = Workload("Deployment", "voice", "sip-proxy")
-LABELS = {"pool": "a", "ip.ready": "true", "moorage.dev/ip": "203-0-113-10"}
+LABELS = {"pool": "a"} | MARKS
 
 
 def condition(kind: str, *, dry_run: bool = False, **fields: Any) -> Condition:

@@ -217,9 +217,9 @@ class NetIPAllocationSpec(Wire):
     )
     evict_misplaced_pods: bool = Field(
         default=False,
-        description="Whether pods of the workload that select ip.ready or moorage.dev/ip, and run"
-        " on a node without it, are asked to leave by the Eviction API, as soon as an address of"
-        " this allocation is on another node. PodDisruptionBudgets are honoured.",
+        description="Whether pods of the workload that select a label of nodes with an address, and"
+        " run on a node without one, are asked to leave by the Eviction API, as soon as an address"
+        " of this allocation is on another node. PodDisruptionBudgets are honoured.",
     )
     settled_taint: Annotated[str, Field(max_length=LABEL_KEY_LENGTH)] = Field(
         default="",

@@ -17,12 +17,11 @@ from moorage_core.actions import (
     Reread,
     UnlabelNode,
 )
-from moorage_core.decide.node_labels import IP_LABEL, OWNER_ANNOTATION, READY_LABEL, labelled
+from moorage_core.decide.node_labels import LABELS, OWNER_ANNOTATION, labelled, labels_for
 from moorage_core.evicting import Evictor
 from moorage_core.model import Observed
 from moorage_core.observe import Observer
 from moorage_core.pods import EvictPod, MisplacedPod
-from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 from moorage_kube.client.client import Client, Target
 from moorage_kube.client.errors import (
@@ -56,7 +55,7 @@ class Actor:
         name = observed.allocation.name
         match action:
             case LabelNode() | UnlabelNode() | RemoveTaint():
-                await self._change_node(action, observed.allocation.uid)
+                await self.change_node(action, observed.allocation.uid)
             case EvictPod(pod):
                 await self._evict(pod, observed)
             case Mutate():
@@ -81,15 +80,15 @@ class Actor:
         if node.owner not in ("", move.allocation_uid):
             return  # another allocation's, and its labels stay
         try:
-            await self._change_node(UnlabelNode(node), move.allocation_uid)
+            await self.change_node(UnlabelNode(node), move.allocation_uid)
         except KubeError as error:
             message = (
                 f"the labels of node {node.name} cannot be taken off before the address leaves"
             )
             raise CloudUnavailable(f"{message}: {error}") from error
 
-    async def _change_node(self, change: NodeChange, owner: str) -> None:
-        """A node that refuses is reported, and holds up nothing else."""
+    async def change_node(self, change: NodeChange, owner: str) -> None:
+        """Change labels or a taint; a node that refuses is reported, and holds up nothing else."""
         name = change.node.name
         try:
             with contextlib.suppress(NotFound):  # a node that is gone needs no change
@@ -104,8 +103,7 @@ class Actor:
         target = Target(change.node.name)
         match change:
             case LabelNode(node, ip):
-                labels = {READY_LABEL: "true", IP_LABEL: label_value(ip)}
-                body = set_metadata(node.uid, labels, {OWNER_ANNOTATION: owner})
+                body = set_metadata(node.uid, labels_for(ip), {OWNER_ANNOTATION: owner})
                 return await self._client.patch(NODES, target, body)
             case UnlabelNode(node):
                 operations = _unlabel(node)
@@ -138,5 +136,5 @@ class Actor:
 
 def _unlabel(node: Node) -> list[dict[str, str]]:
     """Take our labels off, unless another allocation has put its own there meanwhile."""
-    labels = {key: node.labels[key] for key in (READY_LABEL, IP_LABEL) if key in node.labels}
+    labels = {key: node.labels[key] for key in LABELS if key in node.labels}
     return remove_metadata(labels, {OWNER_ANNOTATION: node.owner} if node.owner else {})

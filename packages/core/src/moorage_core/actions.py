@@ -122,5 +122,17 @@ class CountPods:
         return f"count the pods of {', '.join(self.node_names)}"
 
 
+@dataclass(frozen=True, slots=True)
+class AskMachine:
+    """Read the machine of a node from its cloud: whether it has an address of an allocation."""
+
+    reads_only: ClassVar[bool] = True
+
+    node: Node
+
+    def __str__(self) -> str:
+        return f"read the machine of node {self.node.name}"
+
+
 NodeChange: TypeAlias = LabelNode | UnlabelNode | RemoveTaint
 Action: TypeAlias = NodeChange | Mutate | Reread | Probe | CountPods | EvictPod

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 
-from moorage_core.decide.node_labels import label_ready, labelled
+from moorage_core.decide.node_labels import labelled
 from moorage_core.holders import Holders
 from moorage_core.model import Phase, Workload
 from moorage_core.pods import MisplacedPod
@@ -146,39 +146,22 @@ class Misplaced:
             self.nodes.discard(node_name)
 
 
-class Strays:
-    """Nodes that say they hold an address of an allocation that does not exist; kept up to date.
+class Unsettled:
+    """Allocations that may still have to say what they hold; kept up to date.
 
     Attributes:
-        nodes: their names.
-        unsettled: names of allocations that may still have to say what they hold.
+        names: their names.
     """
 
-    def __init__(self, nodes: Store[Node], allocations: Store[AllocationView]) -> None:
-        self.nodes: set[str] = set()
-        self.unsettled: set[str] = set()
-        self._nodes = nodes
-        self._labelled: Index[Node] = Index(nodes, _owners_said)
-        self._by_uid: Index[AllocationView] = Index(allocations, _uid_of)
-        nodes.subscribe(lambda change: self._check(change.key))
+    def __init__(self, allocations: Store[AllocationView]) -> None:
+        self.names: set[str] = set()
         allocations.subscribe(self._allocation_changed)
 
     def _allocation_changed(self, change: Change[AllocationView]) -> None:
         if change.new is None or is_settled(change.new):
-            self.unsettled.discard(change.key)
+            self.names.discard(change.key)
         else:
-            self.unsettled.add(change.key)
-        uids = {view.allocation.uid for view in (change.old, change.new) if view}
-        for uid in uids if len(uids) > 1 or None in (change.old, change.new) else ():
-            for node_name in self._labelled.get(uid):
-                self._check(node_name)
-
-    def _check(self, node_name: str) -> None:
-        node = self._nodes.get(node_name)
-        if node and any(not self._by_uid.get(owner) for owner in _owners_said(node)):
-            self.nodes.add(node_name)
-        else:
-            self.nodes.discard(node_name)
+            self.names.add(change.key)
 
 
 def is_settled(view: AllocationView) -> bool:
@@ -215,7 +198,7 @@ class Caches:
         self.nodes_by_owner: Index[Node] = Index(self.nodes, _owner_of)
         self.claims: Index[AllocationView] = Index(self.allocations, addresses_of)
         self.holders = Holders(self.allocations)
-        self.strays = Strays(self.nodes, self.allocations)
+        self.unsettled = Unsettled(self.allocations)
         self._replicasets_of: Index[OwnedView] = Index(self.replicasets, _controller_of)
         self._last_uids: dict[Workload, str] = {}
 
@@ -291,15 +274,6 @@ class Caches:
 
 def _owner_of(node: Node) -> Iterable[str]:
     return (node.owner,) if node.owner else ()
-
-
-def _owners_said(node: Node) -> Iterable[str]:
-    """The owner that a node names, ``""`` where it says that it holds an address of nobody."""
-    return (node.owner,) if node.owner or label_ready(node) else ()
-
-
-def _uid_of(view: AllocationView) -> Iterable[str]:
-    return (view.allocation.uid,)
 
 
 def _asks_on(pod: PodView) -> Iterable[str]:

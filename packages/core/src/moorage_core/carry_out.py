@@ -43,11 +43,13 @@ class Hooks:
         leaving: awaited once the target of a move was found fit, right before the address leaves;
             what it raises stops the move.
         attaching: awaited between the two steps of a move; gets the second one.
+        cluster: the cluster that a target must be marked with in its cloud; ``""`` = any, or none.
     """
 
     accepted: Callable[[Mutate, str], None] = _nobody_listens
     leaving: Callable[[Mutate], Awaitable[None]] = go_ahead
     attaching: Callable[[Mutate], Awaitable[None]] = go_ahead
+    cluster: str = ""
 
 
 class Carrying:
@@ -77,7 +79,9 @@ class Carrying:
 
     async def _take_off(self, move: Mutate) -> bool:
         provider, hooks, poll_seconds = self._provider, self._hooks, self._poll_seconds
-        if not move.handle and _must_record_first(move, await _find_fit(provider, move)):
+        if not move.handle and _must_record_first(
+            move, await _find_fit(provider, move, hooks.cluster)
+        ):
             return False
         # What fails from here on is no fault of the target.
         self.step = replace(move, mutation=Mutation.DETACH)
@@ -124,7 +128,7 @@ async def _begin(provider: Provider, mutate: Mutate, hooks: Hooks) -> PendingMut
     """Ask for it; ``None`` = an ephemeral address is in the way, which is not written down yet."""
     if mutate.mutation is Mutation.DETACH:
         return await provider.detach(mutate.address, mutate.request_id)
-    machine = await _find_fit(provider, mutate)
+    machine = await _find_fit(provider, mutate, hooks.cluster)
     if mutate.mutation is Mutation.RESTORE:
         has_one = bool(machine.public_ip)
         return PendingMutation() if has_one else await provider.restore(machine, mutate.request_id)
@@ -135,12 +139,13 @@ async def _begin(provider: Provider, mutate: Mutate, hooks: Hooks) -> PendingMut
     return await _call(provider, mutate, machine)
 
 
-async def _find_fit(provider: Provider, mutate: Mutate) -> Machine:
+async def _find_fit(provider: Provider, mutate: Mutate, cluster: str) -> Machine:
     """The target as it is now; raises where it cannot have the address, or nobody may take it."""
     if mutate.only_unmanaged:
         await _refuse_managed_holder(provider, mutate)
     machine = await provider.machine(mutate.machine_id)
     if mutate.mutation is not Mutation.RESTORE:
+        _refuse_other_cluster(machine, cluster)
         _refuse_unfit(provider, mutate, machine)
     return machine
 
@@ -200,6 +205,16 @@ async def _refuse_unpaid(provider: Provider, mutate: Mutate) -> None:
     machine = await provider.machine(mutate.machine_id)
     if machine.public_ip == mutate.ip:
         raise errors.Stale(f"{mutate.ip} came to machine {machine.machine_id} after all")
+
+
+def _refuse_other_cluster(machine: Machine, cluster: str) -> None:
+    """A kubelet may name any machine of the account as its own."""
+    if cluster and machine.cluster != cluster:
+        whose = f"cluster {machine.cluster}" if machine.cluster else "no cluster"
+        raise errors.MachineUnfit(
+            f"machine {machine.machine_id} is marked as one of {whose}, and --cloud-cluster is"
+            f" {cluster}"
+        )
 
 
 def _refuse_unfit(provider: Provider, mutate: Mutate, machine: Machine) -> None:

@@ -12,9 +12,11 @@ from moorage_core.act import Actor
 from moorage_core.actions import Action, Mutate
 from moorage_core.caches import OF_THIS_PROCESS, Caches
 from moorage_core.decide.allocation import decide
+from moorage_core.decide.one_machine import DUPLICATE
 from moorage_core.decide.shared_label import LABEL_SHARED
 from moorage_core.decide.workload_conditions import WORKLOAD_MISSING
 from moorage_core.evicting import Evictor
+from moorage_core.false_labels import FalseLabels, trigger_labelled
 from moorage_core.metrics import CoreMetrics, Gauges, Replica, core_metrics
 from moorage_core.model import Mutation, Observed, Outcome
 from moorage_core.mutations import PendingMutations
@@ -52,7 +54,7 @@ from moorage_provider.protocol import Provider
 
 logger = logging.getLogger(__name__)
 
-_TOLD = frozenset({WORKLOAD_MISSING, LABEL_SHARED})
+_TOLD = frozenset({WORKLOAD_MISSING, LABEL_SHARED, DUPLICATE})
 """Conditions that are worth an Event when they come or go."""
 
 _ONLY_EVENTS = frozenset({reasons.MOVED_BY_OTHERS.name, reasons.STATUS_NOT_BELIEVED.name})
@@ -67,16 +69,13 @@ _METADATA = ListQuery(metadata_only=True)
 class CoreLogic:
     """Observe, decide, act and report for one allocation; passes over one key never overlap."""
 
-    def __init__(
-        self, manager: Manager, observer: Observer, triggers: Triggers, metrics: CoreMetrics
-    ) -> None:
+    def __init__(self, manager: Manager, observer: Observer, metrics: CoreMetrics) -> None:
         self._events = manager.events
         self._observer = observer
-        self._triggers = triggers
         self._metrics = metrics
         publish = manager.events.publish
         evictor = Evictor(manager.client, observer.evictions, publish, metrics.count_eviction)
-        self._actor = Actor(manager.client, observer, evictor)
+        self.actor = Actor(manager.client, observer, evictor)
         self._said = Said()
 
     async def observe(self, key: str) -> Observed | None:
@@ -93,11 +92,10 @@ class CoreLogic:
 
     async def act(self, observed: Observed, action: Action) -> None:
         """Carry out one action."""
-        await self._actor.act(action, observed)
+        await self.actor.act(action, observed)
 
     async def report(self, ended: Pass[Observed, Action]) -> None:
         """Count the pass, and publish what is new; the conditions were written with the status."""
-        self._triggers.note_strays(self._observer.strays())
         failure, observed, plan = ended.failure, ended.observed, ended.plan
         cluster = self._metrics.cluster
         status = "success" if failure is None else "error"
@@ -155,8 +153,11 @@ class Core:
             accepted=lambda mutate: self.queue.add(mutate.allocation),
             taken_off=self._taken_off,
             priority=PrioritySemaphore(self._settings.cloud_calls),
+            cluster=self._settings.cloud_cluster,
         )
         self._triggers = Triggers(self.caches, self.queue.add)
+        self.labelled = WorkQueue()
+        trigger_labelled(self.caches, self.labelled.add)
         gauges = Gauges(
             self.caches,
             self.scopes,
@@ -181,13 +182,11 @@ class Core:
         observer.dry_run = self._settings.dry_run
         observer.drain_timeout = self._settings.drain_timeout
         observer.limits = self._limits
-        manager.add_controller(
-            "core",
-            CoreLogic(manager, observer, self._triggers, self._metrics),
-            self.queue,
-            Subjects(NETIPALLOCATIONS, caches.allocations, FINALIZER),
-            assumed,
-        )
+        logic = CoreLogic(manager, observer, self._metrics)
+        subjects = Subjects(NETIPALLOCATIONS, caches.allocations, FINALIZER)
+        manager.add_controller("core", logic, self.queue, subjects, assumed)
+        false_labels = FalseLabels(observer, logic.actor, manager.events.publish)
+        manager.add_controller("core-false-labels", false_labels, self.labelled)
         warm_up = WarmUp(allocations, self.scopes)
         manager.run_always("warm-up", warm_up.run)
         manager.require("clouds", warm_up.check)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Container, Iterator, Mapping
 from moorage_core.model import Allocation
 from moorage_core.projections import AllocationView
 from moorage_domain.claims import Claim
+from moorage_domain.nodes import Node
 from moorage_kube.cache.store import Index, Store
 from moorage_kube.reconcile.assumed import Assumed
 
@@ -31,6 +32,13 @@ class Holders:
     def on(self, node_name: str) -> frozenset[str]:
         """Names of allocations with an address on a node, coming to it or leaving it."""
         return self.by_node.get(node_name) | self.by_previous.get(node_name)
+
+    def lead_to(self, node: Node) -> bool:
+        """Whether a record names this very node, and not only one of its name."""
+        views = (self.allocations.get(name) for name in self.on(node.name))
+        records = (record for view in views if view for record in view.records)
+        refs = (ref for record in records for ref in (record.node_ref, record.previous))
+        return any(ref.uid == node.uid for ref in refs if ref)
 
 
 class Taken(Mapping[str, str]):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from moorage_core.decide.targets import stands_for_machine
-from moorage_core.model import AddressRecord, Allocation
+from moorage_core.model import AddressRecord
 from moorage_domain.nodes import Node
-from moorage_kube.cache.store import Index, Store
+from moorage_kube.cache.store import Change, Index, Store
 
 MachineId = Callable[[str], str | None]
 """The machine id behind a ``spec.providerID``; ``None`` = no machine of this cloud."""
@@ -33,17 +33,15 @@ class MachineIds(Mapping[str, str]):
 
 
 class NodesByMachine(Mapping[str, str]):
-    """Node names by machine id; of two objects for one machine, the one that stands for it."""
+    """Node names by machine id; of several objects for one machine, the one that stands for it."""
 
     def __init__(
         self,
         nodes: Store[Node],
         index: Index[Node],
-        allocation: Allocation,
         records: Iterable[AddressRecord],
     ) -> None:
-        self._nodes, self._index = nodes, index
-        self._allocation, self._records = allocation, tuple(records)
+        self._nodes, self._index, self._records = nodes, index, tuple(records)
         self._found: dict[str, str] = {}
         """A pass asks several times for the machine of each of its addresses."""
 
@@ -57,7 +55,7 @@ class NodesByMachine(Mapping[str, str]):
         nodes = [node for key in self._index.get(machine_id) if (node := self._nodes.get(key))]
         if not nodes:
             raise KeyError(machine_id)
-        return stands_for_machine(nodes, self._allocation, self._records).name
+        return stands_for_machine(nodes, self._records).name
 
     def __iter__(self) -> Iterator[str]:
         return (str(machine_id) for machine_id in self._index.by_index_key)
@@ -73,11 +71,28 @@ class Machines:
         self.ids = MachineIds(nodes, machine_id)
         """Machine ids by ``spec.providerID``."""
         self._nodes = nodes
+        self.shared: dict[str, Sequence[str]] = {}
+        """Machine ids that several Node objects name -> the names of these, in order."""
         self._by_machine: Index[Node] = Index(nodes, self._machine_of)
+        for found in self._by_machine.by_index_key:
+            self._note_shared(str(found))
+        nodes.subscribe(self._node_changed)
 
-    def nodes_for(self, allocation: Allocation, records: Iterable[AddressRecord]) -> NodesByMachine:
-        """Node names by machine id, as they count for one allocation."""
-        return NodesByMachine(self._nodes, self._by_machine, allocation, records)
+    def nodes_for(self, records: Iterable[AddressRecord]) -> NodesByMachine:
+        """Node names by machine id, as they count for an allocation with these records."""
+        return NodesByMachine(self._nodes, self._by_machine, records)
+
+    def _node_changed(self, change: Change[Node]) -> None:
+        for node in (change.old, change.new):
+            for machine_id in self._machine_of(node) if node else ():
+                self._note_shared(machine_id)
+
+    def _note_shared(self, machine_id: str) -> None:
+        names = self._by_machine.get(machine_id)
+        if len(names) > 1:
+            self.shared[machine_id] = sorted(names)
+        else:
+            self.shared.pop(machine_id, None)
 
     def _machine_of(self, node: Node) -> tuple[str, ...]:
         machine_id = self.ids.get(node.provider_id)

@@ -280,11 +280,11 @@ class Observed:
         nodes: every node, by name.
         by_machine: node names by machine id.
         machine_of: machine ids by ``spec.providerID``; a node without one cannot hold an address.
+        shared_machines: machine ids that several Node objects name -> the names of these, in order.
         owned: names of the nodes whose owner annotation is this allocation.
         taken: nodes that hold, or are to get, an address of *another* allocation -> its name.
         outranked: nodes in ``taken`` whose other allocation is older; its labels count there.
         restore_pending_elsewhere: providerIDs of nodes for which another allocation must restore.
-        strays: names of nodes that say they hold an address, and no allocation answers for it.
         label_errors: why the API server refused a node's labels, by node name.
         conflicts: addresses that an older allocation has -> its name.
         busy: names of nodes where the workload's pods run; all pods but those of DaemonSets where
@@ -330,11 +330,11 @@ class Observed:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     by_machine: Mapping[str, str] = field(default_factory=dict)
     machine_of: Mapping[str, str] = field(default_factory=dict)
+    shared_machines: Mapping[str, Sequence[str]] = field(default_factory=dict)
     owned: Collection[str] = ()
     taken: Mapping[str, str] = field(default_factory=dict)
     outranked: Container[str] = ()
     restore_pending_elsewhere: Container[str] = ()
-    strays: Collection[str] = ()
     label_errors: Mapping[str, str] = field(default_factory=dict)
     conflicts: Mapping[str, str] = field(default_factory=dict)
     busy: Collection[str] = ()

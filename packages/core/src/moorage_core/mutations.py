@@ -34,6 +34,7 @@ class PendingMutations:
         accepted: called with a mutation that the cloud has accepted and not ended at once.
         leaving: see :class:`Hooks`.
         taken_off: called with the second step of a move once the first is done.
+        cluster: see :class:`Hooks`.
     """
 
     fence: Callable[[], None]
@@ -42,6 +43,7 @@ class PendingMutations:
     accepted: Callable[[Mutate], None] = lambda _: None
     leaving: Callable[[Mutate], Awaitable[None]] = go_ahead
     taken_off: Callable[[Mutate], None] = lambda _: None
+    cluster: str = ""
     in_flight: dict[str, Mutate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     avoidance: Avoidance = field(default_factory=Avoidance)
@@ -124,7 +126,7 @@ class PendingMutations:
             await rate_limiter.wait(step.mutation)
             self.fence()
 
-        return Hooks(self._accepted, self.leaving, attaching)
+        return Hooks(self._accepted, self.leaving, attaching, self.cluster)
 
     def _accepted(self, mutate: Mutate, handle: str) -> None:
         """The cloud goes on without us now: have the status say so, for a successor."""

@@ -93,13 +93,13 @@ class Observer:
             capabilities=scope.provider.capabilities if scope else ONE_CALL,
             nodes=self.caches.nodes.by_key,
             uptime=uptime(),
-            by_machine=machines.nodes_for(allocation, view.records) if machines else {},
+            by_machine=machines.nodes_for(view.records) if machines else {},
             machine_of=machines.ids if machines else {},
+            shared_machines=machines.shared if machines else {},
             owned=self.caches.nodes_by_owner.get(allocation.uid),
             taken=taken,
             outranked=Outranked(self.caches.holders, allocation),
             restore_pending_elsewhere=RestorePending(self.caches.holders, name),
-            strays=self.strays(),
             label_errors={n: e for n, e in self.label_errors.items() if n in self.caches.nodes},
             conflicts=conflicts,
             busy=busy,
@@ -129,22 +129,6 @@ class Observer:
             seal=self.caches.seal,
             doubts=recorded.doubts,
         )
-
-    def strays(self) -> list[str]:
-        """Nodes that say they hold an address though no allocation answers for them.
-
-        The first version left such labels behind, and pods are scheduled there in vain. Given only
-        once every allocation is settled and every scope was read: unknown is never absent.
-        """
-        strays = self.caches.strays
-        if not strays.nodes or strays.unsettled or not self.scopes.all_read():
-            return []
-        held = self.scopes.holders()
-        return [
-            name
-            for name in strays.nodes
-            if not self.caches.holders.by_node.get(name) and not self._machine_ids(name) & held
-        ]
 
     def _addresses(self, view: AllocationView) -> set[str]:
         """What must be read: what is wanted, and what is not released yet."""
@@ -234,10 +218,20 @@ class Observer:
             for name in names
             if self.caches.holders.on(name)
             or name in self.assumed.tokens()
-            or self._machine_ids(name) & held
+            or self.machine_ids(name) & held
         }
 
-    def _machine_ids(self, node_name: str) -> set[str]:
+    def objects_of_machine(self, node_name: str) -> set[str]:
+        """Names of the Node objects of a node's machine, itself among them."""
+        ids = self.machine_ids(node_name)
+        found = (
+            one.shared.get(machine_id) or ()
+            for one in self._machines.values()
+            for machine_id in ids
+        )
+        return {node_name}.union(*found)
+
+    def machine_ids(self, node_name: str) -> set[str]:
         """The node's machine as the scopes in use would name it."""
         node = self.caches.nodes.get(node_name)
         provider_id = node.provider_id if node else ""

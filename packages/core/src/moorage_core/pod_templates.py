@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL
+from moorage_core.decide.node_labels import IP_LABELS, LABELS, READY_LABELS
 from moorage_domain.label_selectors import Operator, Requirement, Selector
 from moorage_domain.scheduling import NodeTerm, PodPlacement, Toleration
 
-# They follow the address, so they say nothing of where it may be.
-_OURS = (READY_LABEL, IP_LABEL)
 _OPERATORS = {one.value: one for one in Operator}
 # The DaemonSet controller adds them to its pods.
 _OF_EVERY_DAEMON = tuple(
@@ -21,7 +19,8 @@ _OF_EVERY_DAEMON = tuple(
 
 def placement_of(kind: str, spec: dict[str, Any]) -> PodPlacement:
     """From ``spec.template.spec`` of a workload; our own labels in it are left out."""
-    selector = {k: v for k, v in (spec.get("nodeSelector") or {}).items() if k not in _OURS}
+    # Our labels follow the address, so they say nothing of where it may be.
+    selector = {k: v for k, v in (spec.get("nodeSelector") or {}).items() if k not in LABELS}
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     tolerations = tuple(map(_toleration, spec.get("tolerations") or ()))
@@ -57,21 +56,25 @@ def _requirements(expressions: Iterable[dict[str, Any]]) -> Iterator[Requirement
     """Those that are understood: what is not excludes no node."""
     for one in expressions:
         operator = _OPERATORS.get(one.get("operator", ""))
-        if operator is not None and one.get("key") not in _OURS:
+        if operator is not None and one.get("key") not in LABELS:
             yield Requirement(one["key"], operator, frozenset(one.get("values") or ()))
 
 
 def asks_for_address(spec: dict[str, Any]) -> bool:
     """Whether the scheduler puts a pod only where our labels are; any other would come back."""
     selector = spec.get("nodeSelector") or {}
-    by_selector = selector.get(READY_LABEL) == "true" or IP_LABEL in selector
-    return by_selector or _every_term(spec, _asks_for_label)
+    by_selector = any(selector.get(key) == "true" for key in READY_LABELS)
+    return by_selector or _names_one(spec) or _every_term(spec, _asks_for_label)
 
 
 def asks_for_any(spec: dict[str, Any]) -> bool:
     """Whether any address will do for a pod that asks for one."""
-    certain = IP_LABEL in (spec.get("nodeSelector") or {}) or _every_term(spec, _asks_for_one)
+    certain = _names_one(spec) or _every_term(spec, _asks_for_one)
     return asks_for_address(spec) and not certain
+
+
+def _names_one(spec: dict[str, Any]) -> bool:
+    return any(key in (spec.get("nodeSelector") or {}) for key in IP_LABELS)
 
 
 def _every_term(spec: dict[str, Any], asks: Callable[[dict[str, Any]], bool]) -> bool:
@@ -85,9 +88,10 @@ def _every_term(spec: dict[str, Any], asks: Callable[[dict[str, Any]], bool]) ->
 def _asks_for_label(expression: dict[str, Any]) -> bool:
     key, operator, values = (expression.get(field) for field in ("key", "operator", "values"))
     if operator == "Exists":
-        return key in (READY_LABEL, IP_LABEL)
-    return operator == "In" and (key == IP_LABEL or (key == READY_LABEL and values == ["true"]))
+        return key in LABELS
+    ready = key in READY_LABELS and values == ["true"]
+    return operator == "In" and (key in IP_LABELS or ready)
 
 
 def _asks_for_one(expression: dict[str, Any]) -> bool:
-    return expression.get("key") == IP_LABEL and expression.get("operator") == "In"
+    return expression.get("key") in IP_LABELS and expression.get("operator") == "In"

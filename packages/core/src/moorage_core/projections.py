@@ -117,6 +117,7 @@ def project_node(raw: dict[str, Any]) -> Node:
         network_unavailable="NetworkUnavailable" in true,
         deleting="deletionTimestamp" in meta,
         taints=tuple(map(_taint, spec.get("taints") or ())),
+        created=meta.get("creationTimestamp") or "",
     )
 
 

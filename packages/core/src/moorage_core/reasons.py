@@ -28,6 +28,24 @@ WORKLOAD_MISSING = Reason(
     " DaemonSet.",
     warning=True,
 )
+DUPLICATE_PROVIDER_ID = Reason(
+    "DuplicateProviderID",
+    "Two Node objects name one machine: one is false, or was left behind when a node came back"
+    " under another name. No address comes to either; what is on the machine stays with the node"
+    " that had it first. Delete the Node object that is not this machine.",
+    warning=True,
+)
+FALSE_LABELS = Reason(
+    "FalseLabels",
+    "A node says that it holds an address, which it verifiably does not: its labels are taken off."
+    " Said at the node, as an Event. Find out who set them.",
+    warning=True,
+)
+DOUBTFUL_LABELS = Reason(
+    "DoubtfulLabels",
+    "A node says that it holds an address, and no allocation has recorded one there. Its labels"
+    " stay until it is certain that none is there. Only a log line says so.",
+)
 DRAINED = Reason(
     "Drained",
     "The node is cordoned, being deleted, tainted by a scale-down, excluded by its label, or left"

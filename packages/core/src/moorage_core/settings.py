@@ -52,6 +52,15 @@ class CoreSettings(ElectedSettings):
         description="Mutations of a cloud that may be under way at the same time.",
         json_schema_extra=in_group("cloud"),
     )
+    cloud_cluster: str = Field(
+        "",
+        description=(
+            "Name of this cluster as the tags or labels of its machines have it in the cloud, such"
+            " as kubernetes.io/cluster/NAME; a machine of another cluster, or of none, gets no"
+            " address. Empty: that is not compared."
+        ),
+        json_schema_extra=in_group("cloud"),
+    )
     cloud_timeout: float = Field(
         15.0,
         gt=0,

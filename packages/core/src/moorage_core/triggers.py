@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Set
 
 from moorage_core import reasons
 from moorage_core.caches import Caches, addresses_of
-from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL, label_ready
+from moorage_core.decide.node_labels import LABELS
 from moorage_core.model import Phase
 from moorage_core.projections import AllocationView, OwnedView, PodView
 from moorage_domain.nodes import Node
@@ -28,8 +28,8 @@ class Triggers:
         self._waiting: set[str] = set()
         """Allocations that wait for a node or an address of others."""
         self._not_at_rest: set[str] = set()
-        self._strays: frozenset[str] = frozenset()
         self._by_selector: Index[AllocationView] = Index(caches.allocations, _first_of_selector)
+        self._alike: Index[Node] = Index(caches.nodes, _tail_of)
         caches.allocations.subscribe(self._allocation_changed)
         caches.nodes.subscribe(self._node_changed)
         caches.pods.subscribe(self._pod_changed)
@@ -68,19 +68,17 @@ class Triggers:
         self._add_all(self._caches.holders.on(change.key))
         if _usable(change.old) != _usable(change.new):
             self._add_all(name for name in self._not_at_rest if self._selects(name, nodes))
-        if change.new is not None and label_ready(change.new) and not change.new.owner:
-            self._add_pools_of(nodes)
+        if _identity(change.old) != _identity(change.new):
+            self._add_all_of_one_machine(nodes)
         self._check_misplaced({change.key})
 
-    def note_strays(self, node_names: Iterable[str]) -> None:
-        """Say after each pass which nodes are strays now: whose pool a new one is in takes it up.
-
-        What makes one a stray may be the last read of another allocation, or its end.
-        """
-        before, self._strays = self._strays, frozenset(node_names)
-        for node_name in self._strays - before:
-            node = self._caches.nodes.get(node_name)
-            self._add_pools_of([node] if node else [])
+    def _add_all_of_one_machine(self, nodes: Iterable[Node]) -> None:
+        """Another Node object may stand for the machine of one of these, or does so no more."""
+        names = {n for node in nodes for tail in _tail_of(node) for n in self._alike.get(tail)}
+        others = [node for name in names if (node := self._caches.nodes.get(name))]
+        if len({node.name for node in (*others, *nodes)}) > 1:
+            self._add_all(name for node in others for name in self._caches.holders.on(node.name))
+            self._add_pools_of(others)
 
     def _add_pools_of(self, nodes: Collection[Node]) -> None:
         """Trigger the allocations whose selector matches one of these nodes."""
@@ -125,6 +123,18 @@ def _first_of_selector(view: AllocationView) -> tuple[tuple[str, str] | None]:
     return (selector[0] if selector else None,)
 
 
+def _identity(node: Node | None) -> tuple[str, str]:
+    return (node.uid, node.provider_id) if node else ("", "")
+
+
+def _tail_of(node: Node) -> Iterable[str]:
+    """The last part of ``spec.providerID``, the same in every spelling of a machine's id.
+
+    Machines may have it in common, such as a name in two zones; then too many are triggered.
+    """
+    return (node.provider_id.rpartition("/")[2].lower(),) if node.provider_id else ()
+
+
 def _claimed(view: AllocationView | None) -> set[str]:
     return addresses_of(view) if view else set()
 
@@ -133,8 +143,7 @@ def _usable(node: Node | None) -> tuple[object, ...]:
     """What decides whether a node can take an address; other changes concern nobody else."""
     if node is None:
         return ()
-    label_changes = (READY_LABEL, IP_LABEL)
-    labels = sorted(pair for pair in node.labels.items() if pair[0] not in label_changes)
+    labels = sorted(pair for pair in node.labels.items() if pair[0] not in LABELS)
     state = (node.ready, node.unschedulable, node.network_unavailable, node.deleting, node.taints)
     return (node.uid, node.zone, node.provider_id, *state, *labels)
 

@@ -27,6 +27,7 @@ class Node:
         network_unavailable: the condition NetworkUnavailable is True.
         deleting: its object is being deleted; a finalizer holds it.
         taints: all taints, in the order of the node; one key may be there twice.
+        created: when it was registered, as the API server wrote it; comparable as text.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Node:
     network_unavailable: bool = False
     deleting: bool = False
     taints: tuple[Taint, ...] = ()
+    created: str = ""
 
     @property
     def unremarkable(self) -> bool:

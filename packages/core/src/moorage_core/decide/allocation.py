@@ -21,6 +21,7 @@ from moorage_core.decide.dry_run import for_dry_run
 from moorage_core.decide.evictions import evictions, until_next
 from moorage_core.decide.let_go import let_go
 from moorage_core.decide.node_labels import label_changes
+from moorage_core.decide.one_machine import duplicate_condition
 from moorage_core.decide.outcomes import record_outcome
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.restore import hand_over
@@ -134,7 +135,11 @@ def _plan(
     actions.extend(evictions(observed, steps))
     if uncounted := tuple(sorted({step.count for step in steps if step.count})):
         actions.append(CountPods(uncounted))
-    conditions_now = (*conditions_now, *workload_conditions(observed))
+    conditions_now = (
+        *conditions_now,
+        *workload_conditions(observed),
+        duplicate_condition(observed),
+    )
     ready, bound = conditions_now[0], count_bound(reported)
     return Plan(
         reason=ready.reason,

@@ -10,8 +10,15 @@ from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 from moorage_provider.protocol import MachineHolder
 
-READY_LABEL = "ip.ready"  # the first version's; workloads select on it
+READY_LABEL = "ip.ready"  # the first version's; older workloads select on it
 IP_LABEL = "moorage.dev/ip"
+# Kubernetes' admission NodeRestriction lets no kubelet set labels under this prefix.
+_PROTECTED = "moorage.node-restriction.kubernetes.io"
+PROTECTED_READY_LABEL = f"{_PROTECTED}/ip.ready"
+PROTECTED_IP_LABEL = f"{_PROTECTED}/ip"
+READY_LABELS = (PROTECTED_READY_LABEL, READY_LABEL)
+IP_LABELS = (PROTECTED_IP_LABEL, IP_LABEL)
+LABELS = (*READY_LABELS, *IP_LABELS)
 OWNER_ANNOTATION = "moorage.dev/owner"
 
 _THERE = frozenset({Phase.BOUND, Phase.HOLDING})
@@ -42,7 +49,7 @@ def label_changes(
         untouched.update(_left_last(observed, record))
     unlabel = [
         UnlabelNode(node)
-        for node in _labelled(observed)
+        for node in _labelled(observed, records)
         if node.name not in wanted and node.name not in untouched
     ]
     label = [
@@ -80,30 +87,54 @@ def is_labelled(observed: Observed, record: AddressRecord) -> bool:
     return _is_labelled_for(node, record.ip, observed.allocation.uid)
 
 
+def labels_for(ip: str) -> dict[str, str]:
+    """The labels of a node that holds an address."""
+    return dict.fromkeys(READY_LABELS, "true") | dict.fromkeys(IP_LABELS, label_value(ip))
+
+
 def label_ready(node: Node) -> bool:
     """Whether the node says that it holds an address."""
-    return node.labels.get(READY_LABEL) == "true"
+    return any(node.labels.get(key) == "true" for key in READY_LABELS)
 
 
 def labelled(node: Node) -> bool:
     """Whether the node has a label of ours, whatever it says."""
-    return READY_LABEL in node.labels or IP_LABEL in node.labels
+    return any(key in node.labels for key in LABELS)
+
+
+def says_it_holds(node: Node) -> bool:
+    """Whether pods that want an address may be drawn to the node, or an owner is named."""
+    return label_ready(node) or bool(node.owner) or any(key in node.labels for key in IP_LABELS)
 
 
 def _is_labelled_for(node: Node, ip: str, owner: str) -> bool:
-    return (
-        label_ready(node) and node.labels.get(IP_LABEL) == label_value(ip) and node.owner == owner
-    )
+    right = all(node.labels.get(key) == value for key, value in labels_for(ip).items())
+    return right and node.owner == owner
 
 
-def _labelled(observed: Observed) -> list[Node]:
-    """Nodes that say they hold an address of this allocation, or one nobody answers for."""
-    strays = () if observed.allocation.problem else observed.strays
-    named = [observed.nodes[name] for name in (*observed.owned, *strays) if name in observed.nodes]
+def _labelled(observed: Observed, records: Iterable[AddressRecord]) -> list[Node]:
+    """Nodes that say they hold an address of this allocation, or are to get or give one up.
+
+    Of other nodes that say so falsely the labels are taken off by :mod:`moorage_core.false_labels`.
+    """
+    named_by = (ref for record in records for ref in (record.previous, record.node_ref))
+    refs = {ref.name: ref.uid for ref in named_by if ref}
+    named = (observed.nodes.get(name) for name in dict.fromkeys((*observed.owned, *refs)))
     return [
-        node for node in named if node.owner == observed.allocation.uid or _ours(node, observed)
+        node
+        for node in named
+        if node is not None
+        and (
+            node.owner == observed.allocation.uid
+            or (
+                labelled(node)
+                and refs.get(node.name) == node.uid
+                and not _of_others(node, observed)
+            )
+        )
     ]
 
 
-def _ours(node: Node, observed: Observed) -> bool:
-    return node.matches(observed.allocation.selector)
+def _of_others(node: Node, observed: Observed) -> bool:
+    """Whether another allocation has the node, whose labels these are."""
+    return node.name in observed.taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage_core import reasons
 from moorage_core.decide.free_nodes import why_no_pods
-from moorage_core.decide.node_labels import IP_LABEL, READY_LABEL
+from moorage_core.decide.node_labels import PROTECTED_IP_LABEL, READY_LABEL
 from moorage_core.model import Allocation, Observed
 from moorage_core.words import labels_of
 from moorage_domain.addresses import label_value
@@ -46,4 +46,4 @@ def _what_helps(allocation: Allocation, others: list[Node]) -> str:
         return pool
     values = [label_value(ip) for ip in allocation.addresses]
     more = ", ..." if len(values) > _SHOWN else ""
-    return f"{IP_LABEL} in ({', '.join(values[:_SHOWN])}{more})"
+    return f"{PROTECTED_IP_LABEL} in ({', '.join(values[:_SHOWN])}{more})"

@@ -13,7 +13,6 @@ from moorage_core.decide.mass_failure import mass_failure
 from moorage_core.model import AddressRecord, Allocation, NodeReference, Observed
 from moorage_domain.nodes import EXCLUDE_LABEL, Node
 from moorage_domain.reasons import Reason
-from moorage_domain.scheduling import FORBIDDING
 
 HOLDS = "hold an address"
 
@@ -42,28 +41,19 @@ def in_pool(node: Node, allocation: Allocation) -> bool:
     )
 
 
-def stands_for_machine(
-    nodes: Iterable[Node], allocation: Allocation, records: Iterable[AddressRecord]
-) -> Node:
+def stands_for_machine(nodes: Iterable[Node], records: Iterable[AddressRecord]) -> Node:
     """Of the Node objects of one machine, at least one, the one that stands for it.
 
-    A kubelet that comes back under another name leaves its old object behind. The one that can
-    serve this allocation counts; else an address would be moved from a machine to itself, for ever.
+    That is the one that a record names, else the one that has been there longest: a kubelet writes
+    its ``spec.providerID`` itself, so a later object may be a false one. It makes no difference how
+    the objects are: where the one that stands is cordoned or lost, what the machine holds moves on
+    to another machine, as without the second object. To neither anything new is given.
     """
     candidates = tuple(nodes)
     if len(candidates) == 1:
         return candidates[0]
-    placed = {record.node_ref.uid for record in records if record.node_ref}
-
-    def rank(node: Node) -> tuple[bool | str, ...]:
-        stays = not (node.leaving or _emptied(node, allocation))
-        usable = not _starting(node, allocation)
-        # Whatever the workload tolerates.
-        bare = not any(taint.effect in FORBIDDING for taint in node.taints)
-        placed_here = node.uid in placed
-        return node.ready, in_pool(node, allocation), stays, placed_here, usable, bare, node.name
-
-    return max(candidates, key=rank)
+    named = {record.node_ref.uid for record in records if record.node_ref}
+    return min(candidates, key=lambda node: (node.uid not in named, node.created, node.name))
 
 
 def why_leave(node: Node, observed: Observed) -> Leave | None:
@@ -168,11 +158,7 @@ class Targets:
         return same and self._has(node_ref.name) not in ("", ip)
 
     def can_use(self, node: Node) -> bool:
-        """Whether this node may have an address, if it was chosen before.
-
-        Two Node objects may be one machine. Only that one may which stands for it: by the other,
-        the machine would be given a second address, or its own again, for ever.
-        """
+        """Whether this node may have an address, if it was chosen before."""
         return in_pool(node, self._observed.allocation) and not self._why_unusable(node)
 
     def why_not(self, node: Node, record: AddressRecord) -> str:
@@ -200,10 +186,14 @@ class Targets:
         observed = self._observed
         if not node.unremarkable and (why := self._why_unfit(node)):
             return why
-        standing_for = observed.by_machine.get(observed.machine_of.get(node.provider_id, ""))
-        if standing_for is None:
+        machine_id = observed.machine_of.get(node.provider_id)
+        if machine_id is None:
             return "without a machine in this cloud"
-        return "" if standing_for == node.name else f"the same machine as {standing_for}"
+        # Which of them the machine is, nobody knows: both would say that the address is there.
+        others = [
+            name for name in observed.shared_machines.get(machine_id, ()) if name != node.name
+        ]
+        return f"the same machine as {', '.join(others)}" if others else ""
 
     def _why_unfit(self, node: Node) -> str:
         """What of the node itself keeps any address away, for people; ``""`` = nothing."""
@@ -282,14 +272,6 @@ class Targets:
     @cached_property
     def _free(self) -> FreeNodes:
         """The usable nodes nobody has; each leaves when it is given away."""
-        nodes, machine_of = self._observed.nodes, self._observed.machine_of
-        free = (node for node in filter(self.can_use, nodes.values()) if not self._has(node.name))
-        # Another object of the same machine may stand for it in another allocation.
-        machines = {machine_of.get(node.provider_id) for node in self._taken_nodes}
-        alone = (node for node in free if machine_of[node.provider_id] not in machines)
-        return FreeNodes((n for n in alone if not self._why_not_new(n)), self._observed)
-
-    @property
-    def _taken_nodes(self) -> Iterator[Node]:
-        """Nodes that hold or are given an address."""
-        return (node for node in self._observed.nodes.values() if self._has(node.name))
+        usable = filter(self.can_use, self._observed.nodes.values())
+        free = (node for node in usable if not self._has(node.name))
+        return FreeNodes((n for n in free if not self._why_not_new(n)), self._observed)
