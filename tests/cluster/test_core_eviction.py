@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from core_lab import CoreLab
+from lab_labels import draw
 from lab_rights import PENDING
 
 from moorage_testing.cluster import KubectlError
@@ -54,9 +55,8 @@ class Misplaced:
         for name in others:
             self.lab.cordon(name)
         self.app = self.lab.workload(self.pool, node_selector={"pool": self.pool.label} | selector)
-        for key, value in selector.items():
-            self.lab.cluster.kubectl("label", "node", self.node, f"{key}={value}")
-        (self.uid,) = wait_for(self.pods, PATIENCE, "the pod to run")
+        labels = [f"{key}={value}" for key, value in selector.items()]
+        (self.uid,) = draw(self.lab.cluster, self.node, labels, self.pods)
         for name in others:
             self.lab.cordon(name, on=False)
 

@@ -11,6 +11,7 @@ from core_lab import ACCOUNT, GROUP, CoreLab
 from lab_policies import Refusal, api_of, refusal_of
 from lab_rights import PENDING
 
+from moorage_core.decide.node_labels import IP_LABELS, READY_LABELS
 from moorage_testing.cluster import KubectlError, Pod
 from moorage_testing.waiting import PATIENCE, wait_for
 
@@ -59,9 +60,16 @@ def test_labels_of_others_it_may_not_take_off(lab: CoreLab, refusal: Refusal) ->
     assert "own labels" in refusal("PATCH", NODE_PATH, {"metadata": {"labels": {"zone": None}}})
 
 
+def test_sec_04_under_the_protected_prefix_it_may_set_its_own_labels_only(
+    refusal: Refusal,
+) -> None:
+    for key in ("moorage.node-restriction.kubernetes.io/a", "node-restriction.kubernetes.io/ip"):
+        assert "own labels" in refusal("PATCH", NODE_PATH, {"metadata": {"labels": {key: "b"}}})
+
+
 def test_its_own_labels_it_may_change(refusal: Refusal) -> None:
     for ready in ("true", None):
-        labels = {"ip.ready": ready, "moorage.dev/ip": "203-0-113-1"}
+        labels = dict.fromkeys(READY_LABELS, ready) | dict.fromkeys(IP_LABELS, "203-0-113-1")
         annotations = {"moorage.dev/owner": "uid"}
         body = {"metadata": {"labels": labels, "annotations": annotations}}
         assert refusal("PATCH", NODE_PATH, body) == ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from core_lab import CoreLab, Pool, log_lines
+from lab_labels import draw
 from lab_rights import grant
 
 from moorage_core.rbac import RULES
@@ -55,13 +56,13 @@ def test_every_right_is_used_and_none_is_missing(lab: CoreLab, core: Child) -> N
 
 def _run_where_no_address_will_be(lab: CoreLab, pool: Pool) -> str:
     """A workload that selects an address, with a pod on the last node; returns its name."""
-    lab.cluster.kubectl("label", "node", pool.names[-1], "ip.ready=true")
     app = lab.workload(pool, node_selector={"pool": pool.label, "ip.ready": "true"})
     path = f"/api/v1/namespaces/default/pods?labelSelector=app={app}-{pool.label}"
-    wait_for(
+    draw(
+        lab.cluster,
+        pool.names[-1],
+        ["ip.ready=true"],
         lambda: [p for p in lab.cluster.request("GET", path)["items"] if "nodeName" in p["spec"]],
-        PATIENCE,
-        "the pod to run",
     )
     return app
 
