@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from moorage_domain.conditions import condition_of
 from moorage_domain.families import Address
 from moorage_external_ip.caches import Caches
+from moorage_external_ip.claim.decide import CONDITION
 from moorage_external_ip.projections import CLAIM_KIND, Claim, NodeView, PoolView
 from moorage_external_ip.service.wish import Service
 from moorage_ipam.records import Record
@@ -48,22 +50,25 @@ class Triggers:
 
     def _service_changed(self, change: Change[Service]) -> None:
         self._queues.services.add(change.key)
-        for service in (change.old, change.new):
-            if service is not None:
-                self._queues.claims.add(*self._caches.claims_by_uid.get(service.subject.uid))
-        self._queues.claims.add(*self._caches.claims_by_seed.get(change.key))
+        if _used(change.old) != _used(change.new):
+            for service in (change.old, change.new):
+                if service is not None:
+                    self._queues.claims.add(*self._caches.claims_by_uid.get(service.subject.uid))
+            self._queues.claims.add(*self._caches.claims_by_seed.get(change.key))
         if change.old is None or change.new is None:
             # Who waits behind it may come first now, and the numbers of waiters change.
             for name in self._caches.pools.by_key:
                 self._use_changed(name)
 
     def _claim_changed(self, change: Change[Claim]) -> None:
-        self._queues.claims.add(change.key)
         both = [one for one in (change.old, change.new) if one is not None]
-        for claim in both:
+        # Where it is, and what agents say of it, is written by and for placement. Hundreds move at
+        # once, and are up the later the more passes there are between.
+        if _differ(both, _of_claims):
+            self._queues.claims.add(change.key)
+        for claim in both if _differ(both, _of_services) else ():
             self._queues.services.add(*(one.key for one in claim.uses), *claim.seed_services)
-        # Where it is, and what is said of it, concerns nobody who waits: most changes are of those.
-        if len({_given(claim) for claim in both}) == len(both):
+        if _differ(both, _given):
             for claim in both:
                 if claim.pool:
                     self._use_changed(claim.pool)
@@ -129,9 +134,36 @@ class Triggers:
         self._queues.pools.add_after(pool, COUNT_SECONDS + live / LIVE_PER_SECOND)
 
 
+def _used(service: Service | None) -> tuple[object, ...] | None:
+    """What claims that it uses say of a Service; its status says nothing new to them."""
+    return (service.subject.uid, service.use, service.health_port) if service else None
+
+
+def _differ(both: Sequence[Claim], of: Callable[[Claim], tuple[object, ...]]) -> bool:
+    """Whether it came, or went, or changed in what is looked at."""
+    return len(both) == 1 or of(both[0]) != of(both[1])
+
+
 def _given(claim: Claim) -> tuple[object, ...]:
     """Who has which address of which pool."""
     return claim.uses, claim.pool, claim.address, claim.subject.deleting
+
+
+def _of_claims(claim: Claim) -> tuple[object, ...]:
+    """What decisions about the claim's own fields, record and status rest on."""
+    return (
+        _given(claim), claim.subject.uid, claim.cidr, claim.made_for, claim.seed_services,
+        claim.placement, claim.interface, claim.interface_pattern, claim.ports, claim.health_ports,
+        claim.subject.dry_run, condition_of(claim.subject.status, CONDITION),
+    )  # fmt: skip
+
+
+def _of_services(claim: Claim) -> tuple[object, ...]:
+    """What decisions about the Services that use it rest on."""
+    return (
+        _given(claim), claim.subject.uid, claim.cidr, claim.made_for, claim.seed_services,
+        claim.ready, claim.taken,
+    )  # fmt: skip
 
 
 def _wanted(view: PoolView) -> tuple[object, ...]:
