@@ -6,8 +6,12 @@ from typing import Any
 
 from placement_lab import Lab, run
 
+from moorage_api.ipclaim import IPCLAIMS
 from moorage_external_ip.controller import setup
 from moorage_external_ip.kinds import SERVICES
+from moorage_testing.apiserver import Fault
+
+CLAIMS = "/apis/ipcontroller.ext/v1/ipclaims"
 
 
 def serve(lab: Lab, count: int) -> None:
@@ -24,6 +28,88 @@ def serve(lab: Lab, count: int) -> None:
 
 def looks(lab: Lab, controller: str) -> float:
     return lab.series(f"{controller}_reconciles_total", outcome="done") or 0.0
+
+
+def writes(lab: Lab, since: int = 0) -> list[str]:
+    return [one for one in lab.world.changes[since:] if "/leases" not in one]
+
+
+def test_a_new_claim_names_its_node_from_the_beginning() -> None:
+    async def play(lab: Lab) -> None:
+        lab.pool(cidr="10.0.0.0/24")
+        serve(lab, 30)
+        await lab.passes(5.0)
+        assert lab.spread() == {"n1": 10, "n2": 10, "n3": 10}
+        assert lab.series("placements_total", reason="Placed") == 30.0
+        assert not [one for one in writes(lab) if one.startswith(f"PATCH {CLAIMS}/")
+                    and not one.endswith("/status")]  # fmt: skip
+
+    run(play, process=setup)
+
+
+def test_a_new_claim_of_every_node_names_them_all_and_counts_as_placed_on_none() -> None:
+    async def play(lab: Lab) -> None:
+        lab.pool(cidr="10.0.0.0/24", placement="EveryNode")
+        serve(lab, 1)
+        await lab.passes(5.0)
+        (claim,) = lab.server.all_of(IPCLAIMS)
+        assert lab.every(claim["metadata"]["name"]) == ["n1", "n2", "n3"]
+        assert not [one for one in writes(lab) if one.startswith(f"PATCH {CLAIMS}/")
+                    and not one.endswith("/status")]  # fmt: skip
+        assert not lab.series("placements_total", reason="Placed")
+
+    run(play, process=setup)
+
+
+def test_a_service_costs_six_writes() -> None:
+    """Its record, its claim with the node, the record again, its status, the claim's twice."""
+
+    async def play(lab: Lab) -> None:
+        lab.pool(cidr="10.0.0.0/24")
+        await lab.passes(3.0)
+        begun = len(lab.world.changes)
+        serve(lab, 20)
+        await lab.passes(5.0)
+        ours = [one for one in writes(lab, begun) if "ipclaimpools" not in one]
+        assert len(ours) == 20 * 6
+
+    run(play, process=setup)
+
+
+def test_a_claim_whose_making_failed_counts_on_no_node() -> None:
+    async def play(lab: Lab) -> None:
+        lab.pool(cidr="10.0.0.0/24")
+        lab.server.faults.append(Fault("POST", path="/ipclaims", times=1000))
+        serve(lab, 1)
+        await lab.passes(0.5)
+        assert not lab.server.all_of(IPCLAIMS)
+        loads = [lab.series("node_addresses", node=name) for name in lab.agents]
+        assert loads == [0.0, 0.0, 0.0]
+
+    run(play, process=setup)
+
+
+def test_an_address_whose_claim_has_just_gone_gets_its_node_once_the_new_claim_is_there() -> None:
+    """The former node may not have let go yet, and would answer the probe of the new one."""
+
+    async def play(lab: Lab) -> None:
+        lab.pool(cidr="10.0.0.0/24")
+        serve(lab, 1)
+        await lab.passes(5.0)
+        (claim,) = lab.server.all_of(IPCLAIMS)
+        named: list[str | None] = []
+
+        def changed(change: Any) -> None:
+            if change.place.plural == "ipclaims" and change.before is None:
+                named.append(change.after["spec"].get("nodeName"))
+
+        lab.server.world.on_change.append(changed)
+        lab.server.delete(IPCLAIMS, claim["metadata"]["name"])
+        await lab.passes(2.0)
+        assert named == [None]
+        assert lab.on(claim["metadata"]["name"]) != ""
+
+    run(play, process=setup)
 
 
 def test_a_move_costs_no_pass_over_services_and_records() -> None:

@@ -107,7 +107,8 @@ class ExternalIp:
 
 def setup(manager: Manager) -> None:
     """Add everything to a manager."""
-    Placement(manager, _add_allocation(manager))
+    parts = _add_allocation(manager)
+    parts.services.create_claim = Placement(manager, parts.caches).first.create
 
 
 def allocation_alone(manager: Manager) -> None:
@@ -115,7 +116,7 @@ def allocation_alone(manager: Manager) -> None:
     _add_allocation(manager)
 
 
-def _add_allocation(manager: Manager) -> Caches:
+def _add_allocation(manager: Manager) -> ExternalIp:
     parts = ExternalIp(manager)
     caches, queues = parts.caches, parts.queues
     gauges = Gauges(caches, parts.upkeep.missing, lambda: manager.election.is_leader)
@@ -141,4 +142,4 @@ def _add_allocation(manager: Manager) -> Caches:
         Subjects(IPCLAIMPOOLS, caches.pools, POOL_FINALIZER),
     )
     manager.add_controller("external-ip-records", parts.upkeep, parts.upkeep.queue)
-    return caches
+    return parts

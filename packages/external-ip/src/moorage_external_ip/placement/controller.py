@@ -17,6 +17,7 @@ from moorage_external_ip.placement.act import Actor
 from moorage_external_ip.placement.caches import Caches
 from moorage_external_ip.placement.confirm import Confirm
 from moorage_external_ip.placement.decide import decide
+from moorage_external_ip.placement.first import FirstNode
 from moorage_external_ip.placement.kinds import ENDPOINT_SLICES
 from moorage_external_ip.placement.leases import SELECTOR
 from moorage_external_ip.placement.metrics import PlacementGauges, moves_counter
@@ -76,6 +77,8 @@ class Placement:
         gauges = PlacementGauges(caches, lambda: manager.election.is_leader)
         manager.registry.register(gauges.collector())
         self.placements = moves_counter(manager.registry)
+        placed = self.placements.labels(reasons.PLACED.name).inc
+        self.first = FirstNode(manager.client, caches, self.observer, placed, boot_seconds)
         logic = ClaimLogic(self)
         name = "external-ip-placement"
         manager.add_controller(name, logic, self.claims, claims, caches.assumed)

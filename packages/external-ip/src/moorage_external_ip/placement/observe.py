@@ -16,7 +16,7 @@ from moorage_external_ip.placement.model import (
     Observed,
 )
 from moorage_external_ip.placement.projections import view_of
-from moorage_external_ip.projections import Use
+from moorage_external_ip.projections import Claim, Use
 from moorage_external_ip.service.wish import Service
 
 
@@ -39,13 +39,21 @@ class Observer:
 
     def claim(self, key: str) -> Observed | None:
         """One claim; ``None`` = it is gone."""
-        caches, claim = self._caches, self._caches.claims.get(key)
+        claim = self._caches.claims.get(key)
         if claim is None:
             self._memory.forget(key)
             return None
-        found = [service for service in map(self._service, claim.uses) if service is not None]
         view = view_of(claim)
         view = replace(view, tried=self._memory.still_tried(key, view.tried))
+        return self._observed(claim, view)
+
+    def coming(self, claim: Claim) -> Observed:
+        """A claim that is about to be made, of an address that is reserved for it."""
+        return self._observed(claim, replace(view_of(claim), allocated=True))
+
+    def _observed(self, claim: Claim, view: ClaimView) -> Observed:
+        caches = self._caches
+        found = [service for service in map(self._service, claim.uses) if service is not None]
         return Observed(
             claim=view,
             nodes=caches.nodes.views,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from moorage_domain.conditions import condition_of
 from moorage_external_ip.placement.caches import Caches
 from moorage_external_ip.placement.endpoints import SliceView
 from moorage_external_ip.placement.model import Life, NodeView
+from moorage_external_ip.placement.projections import reporters_of
 from moorage_external_ip.projections import Claim, PoolView
 from moorage_external_ip.service.wish import Service
 from moorage_kube.cache.store import Change
 from moorage_kube.reconcile.queue import WorkQueue
 
-MOVING_SECONDS = 1.0
-"""How long the status of an address that was just given a node can wait."""
+MOVING_SECONDS = 3.0
+"""How long the status of an address that was just given a node can wait for the agent's word.
+
+An agent that gets hundreds at once holds its words back for a second or two.
+"""
 
 
 class Triggers:
@@ -31,13 +36,22 @@ class Triggers:
         caches.mirrors.subscribe(lambda change: mirrors.add(change.key))
 
     def _claim_changed(self, change: Change[Claim]) -> None:
-        old, new = change.old, change.new
-        if old is not None and new is not None and old.node_name != new.node_name:
-            # It is on its way. Those that still have no node come first, and soon its agent says
-            # that it has it: then one write says all.
+        if change.new is not None and self._is_on_its_way(change.old, change.new):
+            # Those that still have no node come first, and soon its agent says that it has it: then
+            # one write says all.
             self._claims.add_after(change.key, MOVING_SECONDS)
         else:
             self._claims.add(change.key)
+
+    def _is_on_its_way(self, old: Claim | None, new: Claim) -> bool:
+        """It was just given a node, and the agent has not said anything of it yet."""
+        if old is not None and old.node_name != new.node_name:
+            return True
+        node = self._caches.nodes.views.get(new.node_name)
+        if node is None or node.life is not Life.LIVE or new.node_label != node.name:
+            return False
+        is_new = not condition_of(new.subject.status, "Ready")
+        return is_new and (old is None or reporters_of(old) == reporters_of(new))
 
     def _pool_changed(self, change: Change[PoolView]) -> None:
         if change.old is not None and change.new and change.old.spec == change.new.spec:

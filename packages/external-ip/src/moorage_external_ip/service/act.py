@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, assert_never
 
 from moorage_api.ipclaim import IPCLAIMS, POOL_LABEL
@@ -53,6 +54,9 @@ class ServiceActor:
         # By uid of the Service: owners of records that were asked for, and may be there.
         self._asked: dict[str, set[str]] = {}
         self._first = FirstOfKey()
+        self.create_claim: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+        """Makes a claim; who places addresses has its node named from the beginning."""
+        self.create_claim = partial(client.create, IPCLAIMS)
 
     def unsure(self, uid: str) -> bool:
         """Whether an address may be reserved for a Service although no record shows it."""
@@ -173,7 +177,7 @@ class ServiceActor:
     async def _make_claims(self, service: Service) -> None:
         for record in self._caches.reserved_for(service.subject.uid):
             body = self._body(service, record)
-            self._caches.claims.take_created(await self._client.create(IPCLAIMS, body))
+            self._caches.claims.take_created(await self.create_claim(body))
         self._first.end(service.subject.uid)
 
     def _body(self, service: Service, record: Record) -> dict[str, Any]:
