@@ -126,3 +126,27 @@ def test_a_move_costs_no_pass_over_services_and_records() -> None:
         assert {name: looks(lab, name) for name in before} == before
 
     run(play, process=setup)
+
+
+def test_a_few_moves_have_an_event_each_and_the_rest_of_many_share_one() -> None:
+    async def play(lab: Lab) -> None:
+        lab.pool(cidr="10.0.0.0/24")
+        serve(lab, 90)
+        await lab.passes(5.0)
+        lab.agents["n1"].kill()
+        await lab.passes(12.0)
+        of_claims = [
+            one for one in lab.events("Moved") if one["involvedObject"]["kind"] == "IpClaim"
+        ]
+        assert len(of_claims) == 10
+        (of_node,) = [one for one in lab.events("Moved") if one not in of_claims]
+        assert (of_node["involvedObject"]["kind"], of_node["involvedObject"]["name"]) == (
+            "IpNode",
+            "n1",
+        )
+        assert of_node["involvedObject"]["uid"] == lab.mirror("n1")["metadata"]["uid"]
+        assert of_node["message"].startswith("20 more addresses move, to n")
+        assert "moves from n1, which is not live, to n" in of_node["message"]
+        assert lab.series("placements_total", reason="Moved") == 30.0
+
+    run(play, process=setup)

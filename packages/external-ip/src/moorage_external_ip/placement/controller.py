@@ -22,7 +22,14 @@ from moorage_external_ip.placement.kinds import ENDPOINT_SLICES
 from moorage_external_ip.placement.leases import SELECTOR
 from moorage_external_ip.placement.metrics import PlacementGauges, moves_counter
 from moorage_external_ip.placement.mirror import CreateMirror, MirrorObserved, decide_mirror
-from moorage_external_ip.placement.model import Life, NodeFilter, Observed, PlacementAction
+from moorage_external_ip.placement.model import (
+    Assign,
+    Life,
+    NodeFilter,
+    Observed,
+    PlacementAction,
+)
+from moorage_external_ip.placement.move_events import MoveEvents
 from moorage_external_ip.placement.observe import Choice, Observer
 from moorage_external_ip.placement.triggers import Triggers
 from moorage_external_ip.settings import ExternalIpSettings
@@ -74,6 +81,8 @@ class Placement:
         manager.run_always("leases of agents", caches.liveness.run)
         # The controller of claims writes DryRun: two writers would take turns.
         claims = Subjects(IPCLAIMS, shared.claims, dry_run="PlacementDryRun")
+        self.moves = MoveEvents(manager.events, self._mirror_uid)
+        manager.run_while_leading("Events of moves", self.moves.run)
         gauges = PlacementGauges(caches, lambda: manager.election.is_leader)
         manager.registry.register(gauges.collector())
         self.placements = moves_counter(manager.registry)
@@ -84,6 +93,10 @@ class Placement:
         manager.add_controller(name, logic, self.claims, claims, caches.assumed)
         mirrors = Subjects(IPNODES, caches.mirrors, has_generation=False)
         manager.add_controller("external-ip-nodes", MirrorLogic(self), self.nodes, mirrors)
+
+    def _mirror_uid(self, node: str) -> str:
+        mirror = self.caches.mirrors.get(node)
+        return mirror.subject.uid if mirror else ""
 
 
 def _choice(manager: Manager) -> Choice:
@@ -133,7 +146,11 @@ class ClaimLogic:
         if event.reason in _QUIET and not ended.failure and before not in reasons.WARNINGS:
             return
         warns = event.reason in reasons.WARNINGS or ended.failure is not None
-        await self._parts.events.publish(_typed(event, warns=warns))
+        event, move = _typed(event, warns=warns), _move(ended)
+        if move is None:
+            await self._parts.events.publish(event)
+        else:
+            await self._parts.moves.moved(event, *move)
 
 
 class MirrorLogic:
@@ -205,6 +222,17 @@ def _ready_reason(
 ) -> str | None:
     """The reason of the condition Ready before the pass; ``None`` = it had none."""
     return condition_of(ended.subject.status if ended.subject else None, "Ready").get("reason")
+
+
+def _move(ended: Pass[Observed, PlacementAction]) -> tuple[str, str] | None:
+    """The node that the address has left and the one it goes to; ``None`` = it has not moved."""
+    observed, plan = ended.observed, ended.plan
+    if observed is None or plan is None or plan.reason != reasons.MOVED.name:
+        return None
+    if ended.failure is not None or ended.dry_run:
+        return None
+    assigned = (action.node for action in plan.actions if isinstance(action, Assign))
+    return observed.claim.node, next(assigned, "")
 
 
 def _typed(event: Event, *, warns: bool) -> Event:
