@@ -14,10 +14,20 @@ from moorage_kube.reconcile.queue import WorkQueue
 from moorage_node_agent.model import NEVER, NodeState, State
 from moorage_node_agent.projections import View, view_of
 from moorage_node_agent.state import AgentState
-from moorage_node_agent.triggers import LASTING_SECONDS, NODE, Renewal, on_claims, on_states
+from moorage_node_agent.triggers import (
+    BURST_SECONDS,
+    LASTING_SECONDS,
+    MANY,
+    NODE,
+    Arrivals,
+    Renewal,
+    on_claims,
+    on_states,
+)
 from moorage_testing import virtual_time
 
 ANNOUNCED, PROBING = NodeState(State.ANNOUNCED), NodeState(State.PROBING)
+CONFLICT = NodeState(State.CONFLICT)
 
 
 class Case:
@@ -29,8 +39,9 @@ class Case:
         self.passes, self.statuses = WorkQueue(), WorkQueue()
         self.handled: list[tuple[str, float]] = []
         self.looked: list[float] = []
-        on_claims(self.claims, self.passes, self.statuses)
-        self.said = on_states(self.state, self.statuses)
+        arrivals = Arrivals()
+        on_claims(self.claims, self.passes, self.statuses, arrivals)
+        self.said = on_states(self.state, self.statuses, arrivals)
 
     def claim(self, number: int, version: int = 1, **spec: Any) -> str:
         name = f"10-0-0-{number}-24"
@@ -112,6 +123,45 @@ def test_what_is_let_go_of_is_said_at_once() -> None:
         case.said([name])
         await asyncio.sleep(1.0)
         assert case.handled == [(name, begun)]
+
+    run(test)
+
+
+async def a_burst(case: Case, count: int, state: NodeState) -> list[float]:
+    """Claims come within half a second, and each is up a moment later; when each was said."""
+    begun = asyncio.get_running_loop().time()
+    for number in range(count):
+        name = case.claim(number)
+        await asyncio.sleep(0.5 / count)
+        case.state.states = case.state.states | {name: state}
+        case.said([name])
+    await asyncio.sleep(5.0)
+    # The first ones came when nobody could know that many follow.
+    return [at - begun for _, at in case.handled if at - begun > 0.5]
+
+
+def test_that_addresses_are_up_is_said_after_the_last_of_hundreds_has_come() -> None:
+    async def test(case: Case) -> None:
+        said = await a_burst(case, 300, ANNOUNCED)
+        assert len({key for key, _ in case.handled}) == 300
+        assert len(said) == 300 - MANY + 1
+        assert min(said) >= BURST_SECONDS
+
+    run(test)
+
+
+def test_a_few_that_come_are_said_at_once() -> None:
+    async def test(case: Case) -> None:
+        await a_burst(case, MANY - 1, ANNOUNCED)
+        assert len({key for key, at in case.handled if at <= 0.5}) == MANY - 1
+
+    run(test)
+
+
+def test_trouble_is_said_at_once_while_hundreds_come() -> None:
+    async def test(case: Case) -> None:
+        await a_burst(case, 300, CONFLICT)
+        assert len({key for key, at in case.handled if at <= 0.5}) == 300
 
     run(test)
 

@@ -86,9 +86,9 @@ def setup(manager: Manager) -> None:
     settings = manager.settings
     if not isinstance(settings, NodeAgentSettings):
         raise TypeError("these are not the settings of the agent")
-    state, passes = AgentState(), WorkQueue()
+    state, passes, arrivals = AgentState(), WorkQueue(), triggers.Arrivals()
     # When hundreds of addresses come here, who moves them needs the API server more than we do.
-    statuses = WorkQueue(most_workers=2)
+    statuses = WorkQueue(most_workers=4)
     hands = Hands(state, settings.network_namespace)
     claims = Store(partial(view_of, settings.node_name))
     wanted = f"{NODE_LABEL} in ({settings.node_name},{EVERY_NODE})"
@@ -99,13 +99,13 @@ def setup(manager: Manager) -> None:
     namespace = settings.lease_namespace or manager.namespace
     lease = NodeLease(manager.client, settings, manager.identity, namespace, state)
     firewall = Firewall(hands.namespace)
-    reread = Rereading(informer, state, passes)
-    actor = Actor(hands, firewall, metrics, reread.ask, triggers.on_states(state, statuses))
+    said = triggers.on_states(state, statuses, arrivals)
+    actor = Actor(hands, firewall, metrics, Rereading(informer, state, passes).ask, said)
     observer = Observer(settings, hands, claims, proxy)
     reports = Reports(manager.client, manager.events, settings.node_name, state, claims)
     manager.add_controller("node-agent-addresses", NodeController(observer, actor, lease), passes)
     manager.add_controller("node-agent-status", reports, statuses)
-    triggers.on_claims(claims, passes, statuses)
+    triggers.on_claims(claims, passes, statuses, arrivals)
     policy = settings.policy()
     renewal = triggers.Renewal(state, passes, partial(actor.keep, policy), policy.refresh)
     manager.run_always("Lease", partial(lease.run, proxy, metrics, renewal))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from moorage_kube.cache.store import Change, Store
@@ -18,16 +19,45 @@ GATHER_SECONDS = 0.05
 """How long changes of claims are gathered for one pass."""
 LASTING_SECONDS = 1.0
 """A probe that takes longer is worth a word."""
+MANY = 16
+"""So many claims within :data:`LASTING_SECONDS` are a burst: others write the claims to come."""
+BURST_SECONDS = 2.0
+"""So long the word that an address is up waits in a burst."""
 
 
-def on_claims(claims: Store[View], passes: WorkQueue, statuses: WorkQueue) -> None:
+class Arrivals:
+    """Whether many claims are coming to this node just now.
+
+    Whoever moves hundreds of addresses here, off a node that is lost, has a write to do for each:
+    what is up already can be said when the last one is.
+    """
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=MANY)
+
+    def came(self) -> None:
+        """One more."""
+        self._times.append(asyncio.get_running_loop().time())
+
+    @property
+    def many(self) -> bool:
+        """Whether the last so many came within a moment, which is not over."""
+        if len(self._times) < MANY:
+            return False
+        return asyncio.get_running_loop().time() - self._times[0] < LASTING_SECONDS
+
+
+def on_claims(
+    claims: Store[View], passes: WorkQueue, statuses: WorkQueue, arrivals: Arrivals
+) -> None:
     """A claim that came, changed or went."""
 
     def changed(change: Change[View]) -> None:
         old, new = change.old, change.new
         if old is None:
+            arrivals.came()
             # Its first word comes with the next pass; this is for what the agent before has said.
-            statuses.add_after(change.key, LASTING_SECONDS)
+            statuses.add_after(change.key, BURST_SECONDS if arrivals.many else LASTING_SECONDS)
         else:
             statuses.add(change.key)
         if (old.claim if old else None) != (new.claim if new else None):
@@ -37,18 +67,23 @@ def on_claims(claims: Store[View], passes: WorkQueue, statuses: WorkQueue) -> No
     claims.subscribe(changed)
 
 
-def on_states(state: AgentState, statuses: WorkQueue) -> Callable[[Iterable[str]], None]:
+def on_states(
+    state: AgentState, statuses: WorkQueue, arrivals: Arrivals
+) -> Callable[[Iterable[str]], None]:
     """What is to be said of these claims has changed.
 
     A probe is over in a moment: it is said only where it lasts, so that an address that is taken
-    costs one write. While many move, the API server has others to answer.
+    costs one write. While many come, the API server has others to answer: that one is up can wait,
+    and trouble cannot.
     """
 
     def said(names: Iterable[str]) -> None:
         for name in names:
             now = state.states.get(name)
             if now is not None and now.state is State.PROBING:
-                statuses.add_after(name, LASTING_SECONDS)
+                statuses.add_after(name, BURST_SECONDS if arrivals.many else LASTING_SECONDS)
+            elif now is not None and now.state is State.ANNOUNCED and arrivals.many:
+                statuses.add_after(name, BURST_SECONDS)
             else:
                 statuses.add(name)
 
