@@ -244,6 +244,18 @@ def test_a_time_without_a_zone_is_that_of_the_api_server() -> None:
     virtual_time.run(main())
 
 
+def test_a_released_address_of_another_controller_is_left_to_that_one() -> None:
+    async def main() -> None:
+        owners = Owners()
+        released: dict[str, Any] = {"phase": "Quarantined", "since": "2020-01-01T00:00:00Z"}
+        others = owners.put(1, kind="Machine", **released)
+        assert await owners.look(others) == [], "only that one knows how long its pool has it rest"
+        (own,) = await owners.look(owners.put(2, **released))
+        assert owners.upkeep.decide(own).actions == (Action.DELETE,)
+
+    virtual_time.run(main())
+
+
 @pytest.mark.parametrize("many_gone", [False, True])
 def test_an_owner_that_was_seen_being_deleted_was_meant_to_go(many_gone: bool) -> None:  # noqa: FBT001 - a case
     plan = decide(observed(presence=Presence.GONE, owner_deleting=True, many_gone=many_gone))
@@ -265,7 +277,7 @@ class Owners:
         api: Any = None
         owners = {"Service": OwnerKind(lambda one: self.presence[one.name], self.is_gone)}
         allocations = Allocations(api, self.records, pools)
-        self.upkeep = Upkeep(self.records, allocations, owners, lambda _: 60.0)
+        self.upkeep = Upkeep(self.records, allocations, owners, lambda _: 60.0, ["Pod"])
 
     async def is_gone(self, owner: Owner) -> bool:
         raise AssertionError(owner)

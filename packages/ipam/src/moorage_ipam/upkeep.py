@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
@@ -206,11 +206,17 @@ class Upkeep:
         allocations: Allocations,
         owners: Mapping[str, OwnerKind],
         reuse_seconds: Callable[[Record], float],
+        kinds: Collection[str] = (),
     ) -> None:
+        """``owners``: by their kind; ``kinds``: of others whose records are looked after, too.
+
+        Records of all other owners are another controller's, which alone knows how long they rest.
+        """
         self.queue = WorkQueue()
         self._records = records
         self._allocations = allocations
         self._owners = owners
+        self._kinds = frozenset((*owners, *kinds))
         self._reuse_seconds = reuse_seconds
         # Records whose owner is gone, released ones, and reservations.
         self._gone_since = FirstSeen()
@@ -236,9 +242,9 @@ class Upkeep:
         self.queue.add(change.key)
 
     async def observe(self, key: str) -> Observed | None:
-        """One record, and whether its owner is there."""
+        """One record, and whether its owner is there; ``None``: it is gone, or another's."""
         record = self._records.get(key)
-        if record is None:
+        if record is None or (record.owner is not None and record.owner.kind not in self._kinds):
             return None
         presence = self._presence(record)
         if presence in _GONE and not record.owner_deleting:

@@ -65,7 +65,9 @@ class MachineIpam:
         owners = {CLAIM_KIND: OwnerKind(self._presence, self._is_gone)}
         if settings.hook_config or settings.watch_machines:
             owners[MACHINE_KIND] = self._add_machines(manager, settings, allocations)
-        self.upkeep = Upkeep(self.caches.records, allocations, owners, self._reuse_seconds)
+        # Released addresses of Machines come free also where nobody reads Machines any more.
+        also = (MACHINE_KIND,)
+        self.upkeep = Upkeep(self.caches.records, allocations, owners, self._reuse_seconds, also)
         self.observer = Observer(
             self.caches, allocations, self._due, has_clusters=settings.watch_clusters
         )
