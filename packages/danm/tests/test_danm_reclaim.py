@@ -560,6 +560,28 @@ def test_rec_demand_of_the_admission_service() -> None:
     play(story, trigger="demand")
 
 
+def test_sec_tenant_a_pod_of_another_namespace_has_no_address_freed_by_asking_for_it() -> None:
+    """The network is the whole cluster's, and the node may only be cut off."""
+    wide = {"clusterNetwork": "wide", "ip": "10.1.0.5"}
+
+    async def story(lab: Lab) -> None:
+        lab.net("wide", "10.1.0.0/28", kind="ClusterNetwork")
+        lab.pod("old", "a", wide)
+        await lab.started("old")
+        lab.die("a")
+        lab.unreachable("a")
+        lab.delete_pod("old", grace_seconds=0.0)
+        lab.pod("thief", "b", wide, namespace="evil")
+        await lab.run(900.0)
+        (endpoint,) = lab.endpoints("old")
+        assert endpoint["spec"]["Interface"]["Address"] == "10.1.0.5/28"
+        lab.pod("new", "b", wide)
+        await lab.run(90.0)
+        assert [one for one in lab.endpoints("old") if one["spec"]["Interface"]["Address"]] == []
+
+    play(story)
+
+
 def test_rec_eager_also_where_nothing_is_proved() -> None:
     async def story(lab: Lab) -> None:
         await with_old(lab)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from danm_admission_lab import AdmissionLab, play
-from danm_admission_objects import GROUP, NS, Danm, pod, review
+from danm_admission_objects import GROUP, IP, NET, NS, Danm, pod, review
 
-from moorage_danm.kinds import endpoints
+from moorage_danm.kinds import NetworkKind, endpoints
 from moorage_testing.apiserver import Fault
 
 DANMEPS = endpoints(GROUP)
@@ -51,6 +51,24 @@ def test_adm_sync_budget() -> None:
         assert lab.metric("demands_total", outcome="late") == 1
 
     play(story, dead, mode="sync")
+
+
+def test_sec_tenant_a_pod_of_another_namespace_has_nothing_freed() -> None:
+    def arrange(danm: Danm) -> None:
+        danm.network(kind=NetworkKind.CLUSTER_NETWORK)
+        danm.node("n1", "Unknown", "node.kubernetes.io/out-of-service")
+        danm.pod("web-1-old")
+        danm.endpoint(apiType="ClusterNetwork")
+
+    async def story(lab: AdmissionLab) -> None:
+        wanted = {"clusterNetwork": NET, "ip": IP}
+        thief = pod(wanted, namespace="evil")
+        assert await lab.warnings(review(thief, namespace="evil"))
+        assert lab.demanded() == {}
+        await lab.warnings(review(pod(wanted)))
+        assert list(lab.demanded()) == [ENDPOINT]
+
+    play(story, arrange, mode="sync")
 
 
 def test_a_demand_that_hangs_costs_no_more_than_the_time() -> None:

@@ -115,14 +115,21 @@ class Observer:
         )
 
     def _wanted_by(self, endpoint: Endpoint) -> tuple[Pod, ...]:
-        """Pods that cannot start without one of the addresses, and are no longer the old one."""
+        """Pods that cannot start without one of the addresses, and are no longer the old one.
+
+        One that takes the old one's place is of its namespace: in a network of the whole cluster
+        nobody else has an address freed by asking for it.
+        """
         if endpoint.network is None:
             return ()
         found = {
             pod.key: pod
             for address in endpoint.addresses
             for pod in self._caches.wanting(endpoint.network, address)
-            if pod.pending and pod.deletion is None and pod.uid != endpoint.pod_uid
+            if pod.pending
+            and pod.deletion is None
+            and pod.uid != endpoint.pod_uid
+            and pod.namespace == endpoint.namespace
         }
         return tuple(found.values())
 

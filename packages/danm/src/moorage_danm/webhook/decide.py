@@ -51,6 +51,7 @@ class Observed:
         networks: those of the interfaces that there are.
         template: it is no pod, but what pods are made of; who has an address today says nothing.
         shape: what is wrong with the workload.
+        namespace: that the pod is to be created in.
     """
 
     interfaces: tuple[Interface, ...] = ()
@@ -63,6 +64,7 @@ class Observed:
     networks: Mapping[NetworkRef, Network] = field(default_factory=dict)
     template: bool = False
     shape: tuple[str, ...] = ()
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Advice:
     Attributes:
         warnings: in full, the worst first.
         denial: the answer where enforcing; ``None``: nothing speaks against the pod for sure.
-        wanted: endpoints that the controller may be asked to free.
+        wanted: endpoints that the controller may be asked to free: of the pod's own namespace.
         findings: for metrics.
     """
 
@@ -110,7 +112,11 @@ def decide(observed: Observed, *, enforcing: bool = False) -> Advice:
     return Advice(
         warnings=warnings,
         denial=_denial(observed, rejected, held) if enforcing else None,
-        wanted=_unique(one.endpoint for _, one, standing in held if standing.may_be_freed),
+        wanted=_unique(
+            one.endpoint
+            for _, one, standing in held
+            if standing.may_be_freed and one.endpoint.namespace == observed.namespace
+        ),
         findings=(
             *repeat(INVALID, len(rejected)),
             *repeat(TEMPLATE, len(observed.shape)),

@@ -48,6 +48,7 @@ def _pod(
         holders={wish: caches.holders(wish, own) for wish in asked.wishes},
         being_freed=frozenset(filter(caches.is_being_freed, asked.wishes)),
         networks=_networks(caches, asked.wishes),
+        namespace=request.namespace,
     )
 
 
