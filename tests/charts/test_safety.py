@@ -85,7 +85,6 @@ def test_every_pod_is_as_safe_as_it_can_be(newest: Helm, name: str) -> None:
     assert pods
     for pod in pods:
         spec = pod["spec"]
-        assert spec["enableServiceLinks"] is False
         assert {"hostNetwork", "hostPID", "hostIPC"}.isdisjoint(spec)
         assert _mounted(spec).isdisjoint({"hostPath"})
         context = spec["securityContext"]
@@ -97,6 +96,12 @@ def test_every_pod_is_as_safe_as_it_can_be(newest: Helm, name: str) -> None:
         assert inner["readOnlyRootFilesystem"] is True
         assert "ALL" in inner["capabilities"]["drop"]
         assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_sec_10_no_pod_is_told_of_services_by_its_environment(newest: Helm, name: str) -> None:
+    pods = [pod for one in newest.render(SETS[name]) if (pod := pod_of(one))]
+    assert [pod for pod in pods if pod["spec"].get("enableServiceLinks") is not False] == []
 
 
 def test_an_agent_has_what_it_needs_for_the_network_of_its_node_and_no_more(newest: Helm) -> None:

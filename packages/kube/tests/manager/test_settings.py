@@ -110,6 +110,24 @@ def test_our_name_wins_over_the_name_of_before(monkeypatch: pytest.MonkeyPatch) 
     assert load(ExampleSettings, []).lease_name == "new"
 
 
+def test_sec_10_a_service_called_metrics_changes_no_setting_and_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever may make Services in the namespace would else have every pod refuse to start."""
+    default = load(ExampleSettings, []).metrics_port
+    monkeypatch.setenv("METRICS_SERVICE_HOST", "10.0.0.1")
+    for address in ("tcp://10.0.0.1:80", "udp://[2001:db8::1]:53"):
+        monkeypatch.setenv("METRICS_PORT", address)
+        settings = load(ExampleSettings, [])
+        assert settings.metrics_port == default
+        (said,) = settings.ineffective()
+        assert said.startswith(f"METRICS_PORT: '{address}' is the address of a Service")
+        assert "enableServiceLinks: false" in said
+    monkeypatch.setenv("METRICS_PORT", "8080")
+    settings = load(ExampleSettings, [])
+    assert (settings.metrics_port, settings.ineffective()) == (8080, [])
+
+
 def test_the_address_of_a_service_is_no_value_of_a_setting(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

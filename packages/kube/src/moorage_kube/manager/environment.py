@@ -54,6 +54,17 @@ def addresses_of_services(environment: Mapping[str, str]) -> set[str]:
     return {name for name in _of_services(environment) if "://" in environment[name]}
 
 
+def ignored(environment: Mapping[str, str], known: Iterable[str]) -> list[str]:
+    """One sentence about each known name that has the address of a Service, sorted by name."""
+    names = {name.upper() for name in known}
+    found = (one for one in addresses_of_services(environment) if one.upper() in names)
+    return [
+        f"{name}: {environment[name]!r} is the address of a Service, as the kubelet tells pods,"
+        " and is not read; set enableServiceLinks: false in the pod"
+        for name in sorted(found)
+    ]
+
+
 def _of_services(environment: Mapping[str, str]) -> set[str]:
     """What the kubelet sets in every pod of a namespace for a Service such as ``moorage-core``."""
     services = [name.removesuffix(_SERVICE) for name in environment if name.endswith(_SERVICE)]

@@ -124,11 +124,14 @@ class CommonSettings(BaseSettings):
     )
 
     def ineffective(self) -> list[str]:
-        """Of each setting that was given and changes nothing: its flag, and why."""
+        """Of each setting that was given and changes nothing: its flag or variable, and why."""
         return [
-            f"--{name.replace('_', '-')}: {type(self).model_fields[name].description}"
-            for name in sorted(self.model_fields_set)
-            if "without_effect" in _extra(type(self).model_fields[name])
+            *(
+                f"--{name.replace('_', '-')}: {type(self).model_fields[name].description}"
+                for name in sorted(self.model_fields_set)
+                if "without_effect" in _extra(type(self).model_fields[name])
+            ),
+            *environment.ignored(os.environ, _variables(type(self))),
         ]
 
     @classmethod
@@ -299,11 +302,14 @@ def _add_flag(
         group.add_argument(*flags, dest=name, default=None, metavar="VALUE", help=help_text)
 
 
+def _variables(cls: type[CommonSettings]) -> set[str]:
+    """The environment variables that set anything."""
+    fields = cls.model_fields.items()
+    return {name for key, field in fields for name in environment_names(key, field)}
+
+
 def _check_environment(cls: type[CommonSettings]) -> None:
-    known = (
-        name for key, field in cls.model_fields.items() for name in environment_names(key, field)
-    )
-    if found := environment.unknown(os.environ, known, cls.plugin_groups):
+    if found := environment.unknown(os.environ, _variables(cls), cls.plugin_groups):
         _refuse(cls, "; ".join(found))
 
 
