@@ -483,7 +483,8 @@ def test_policies_of_machine_ipam_know_the_pools_it_serves(newest: Helm) -> None
     aliases = "installer.openshift.io/IPPool/default-0=lab, example.com/Pool/b=c"
     values = only("machineIpam", {"config": {"poolAliases": aliases}})
     policies = named(newest.render(values, namespace="ns"), "ValidatingAdmissionPolicy")
-    assert policies.keys() == {f"ns.moorage-machine-ipam-{one}" for one in ("claims", "addresses")}
+    endings = ("claims", "addresses", "records", "names")
+    assert policies.keys() == {f"ns.moorage-machine-ipam-{one}" for one in endings}
     for one in policies.values():
         (condition,) = one["spec"]["matchConditions"]
         account = "system:serviceaccount:ns:moorage-machine-ipam"
@@ -496,7 +497,7 @@ def test_policies_name_the_account_and_what_the_controller_writes(newest: Helm) 
     values = {"core": {"serviceAccount": {"name": "it"}, "policies": {"settledTaints": ["a/b"]}}}
     policies = named(newest.render(values, namespace="ns"), "ValidatingAdmissionPolicy")
     ours = {name: one for name, one in policies.items() if not name.endswith("-kubelets")}
-    assert len(ours) == 3
+    assert len(ours) == 4
     for one in ours.values():
         (condition,) = one["spec"]["matchConditions"]
         assert condition["expression"].endswith("username == 'system:serviceaccount:ns:it'")

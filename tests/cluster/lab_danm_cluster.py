@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lab_logs import refused_rights
+from lab_rights import held
 from test_example_controller import bind
 
 from moorage_danm.kinds import GROUPS
@@ -177,7 +178,7 @@ def danm_lab(cluster: EmbeddedCluster) -> Iterator[DanmLab]:
     wait_for(lambda: _served(cluster), PATIENCE, "the kinds to be served")
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
     bind(cluster, namespace, RULES)
-    with Run.open() as run:
+    with held(cluster, namespace, "danm"), Run.open() as run:
         lab = DanmLab(cluster, run, namespace, kubeconfig)
         yield lab
         lab.stop()

@@ -15,6 +15,7 @@ from typing import Any
 
 from lab_logs import refused_rights
 from lab_pages import answer
+from lab_rights import held
 from test_example_controller import bind
 
 from moorage_endpoints import names
@@ -244,7 +245,7 @@ def opened(cluster: EmbeddedCluster) -> Iterator[EndpointsLab]:
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
     bind(cluster, namespace, ALL_RULES)
     cluster.add_nodes([Node(namespace, labels={names.ZONE_LABEL: "zone-a"})])
-    with Run.open() as run:
+    with held(cluster, namespace, "endpoints", config={"protectNads": "off"}), Run.open() as run:
         lab = EndpointsLab(cluster, run, namespace, kubeconfig)
         yield lab
         lab.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_logs import refused_rights
-from lab_rights import rights
+from lab_rights import rights, without_policies
 
 from moorage_endpoints.nads.names import FINALIZER, MARKER, NETWORKS
 from moorage_testing.cluster import ApiError, EmbeddedCluster, Pod
@@ -118,10 +118,7 @@ def nad_lab(cluster: EmbeddedCluster, *, policies: bool) -> Iterator[Lab]:
             log = child.log.read_text()
             assert refused_rights(log) == []
             assert "Traceback" not in log
-    policy_names = [f"{one['kind']}/{one['metadata']['name']}" for one in made
-                    if "Policy" in one["kind"]]  # fmt: skip
-    if policy_names:
-        cluster.kubectl("delete", *policy_names)
+    without_policies(cluster, made)
     for raw in cluster.request("GET", lab.path())["items"]:
         name = raw["metadata"]["name"]
         cluster.request("PATCH", lab.path(name), {"metadata": {"finalizers": None}})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab_rights import held
 from test_example_controller import bind
 
 from moorage_api.crds import crd
@@ -122,7 +123,8 @@ def machine_lab(cluster: EmbeddedCluster, config: Path, *start_lists: str) -> It
     cluster.apply([*ipam_crds(), crd(IPALLOCATION), crd(IPPOOL), machine_crd(*start_lists)])
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
     bind(cluster, namespace, ALL_RULES)
-    with Run.open() as run:
+    policies = held(cluster, namespace, "machineIpam", config={"watchMachines": True})
+    with policies, Run.open() as run:
         lab = MachineLab(cluster, run, namespace, kubeconfig, config)
         wait_for(lambda: _knows(lab, start_lists), PATIENCE, "the kind to be served")
         try:

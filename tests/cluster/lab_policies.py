@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,9 @@ from moorage_testing.cluster import ApiError, EmbeddedCluster
 from moorage_testing.cluster.api import Api
 
 SECONDS = 30.0
+GONE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "gone"}
+"""An owner that is not there: what names it is deleted by the garbage collector."""
+RECORDS = "/apis/moorage.dev/v1alpha1/ipallocations"
 Refusal = Callable[..., str]
 """Of a method, a path and a body: what the API server tells; empty where it is allowed."""
 
@@ -34,3 +38,18 @@ def refusal_of(api: Api) -> Refusal:
         return ""
 
     return asked
+
+
+def tried(refusal: Refusal, path: str) -> str:
+    """What is told to an account that writes an annotation of its own choice.
+
+    Another one each time: what was once let through would be no change, which is allowed.
+    """
+    return refusal("PATCH", path, {"metadata": {"annotations": {"tried": secrets.token_hex(4)}}})
+
+
+def record(name: str, address: str, kind: str) -> dict[str, Any]:
+    """An address that an owner of this kind has."""
+    owner = {"apiVersion": "example.com/v1", "kind": kind, "name": name, "uid": name}
+    body = {"apiVersion": "moorage.dev/v1alpha1", "kind": "IPAllocation"}
+    return body | {"metadata": {"name": name}, "spec": {"address": address, "owner": owner}}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from helm import Helm, Object, Values
 
@@ -37,6 +40,8 @@ def grant(
         "cleanUp": {"enabled": clean_up},
     }
     objects = rights(namespace, {"core": values})
+    if any_lease:
+        objects = [one for one in objects if not one["metadata"]["name"].endswith("-names")]
     for one in objects:
         for rule in one.get("rules", ()) if any_lease and one["kind"] == "Role" else ():
             if rule["resources"] == ["leases"]:
@@ -55,3 +60,31 @@ def _rendered(namespace: str, values: str) -> list[Object]:
     with TemporaryDirectory() as folder:
         objects = Helm("helm3", Path(folder)).render(json.loads(values), namespace=namespace)
     return [one for one in objects if one["kind"] in _KINDS]
+
+
+@contextlib.contextmanager
+def held(cluster: EmbeddedCluster, namespace: str, part: str, **values: Any) -> Iterator[None]:
+    """Hold the ServiceAccount ``example`` of a namespace to what a part needs, by its policies.
+
+    Its Lease may have any name. In ``values``, ``NAMESPACE`` stands for the namespace.
+    """
+    wanted = {"enabled": True, "fullnameOverride": "example", **values}
+    made = json.dumps(rights("NAMESPACE", {"core": {"enabled": False}, part: wanted}))
+    objects = [
+        one
+        for one in json.loads(made.replace("NAMESPACE", namespace))
+        if "Policy" in one["kind"] and not one["metadata"]["name"].endswith("-names")
+    ]
+    cluster.apply(objects)
+    try:
+        yield
+    finally:
+        without_policies(cluster, objects)
+
+
+def without_policies(cluster: EmbeddedCluster, objects: list[Object]) -> None:
+    """Take the policies among the objects of a release away again, so that they hold no other."""
+    names = [
+        f"{one['kind']}/{one['metadata']['name']}" for one in objects if "Policy" in one["kind"]
+    ]
+    cluster.kubectl("delete", *names)

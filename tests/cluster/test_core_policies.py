@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from core_lab import ACCOUNT, GROUP, CoreLab
-from lab_policies import Refusal, api_of, refusal_of
+from lab_policies import GONE, Refusal, api_of, refusal_of, tried
 from lab_rights import PENDING
 
 from moorage_core.decide.node_labels import IP_LABELS, READY_LABELS
@@ -29,12 +28,7 @@ def refusal(lab: CoreLab) -> Iterator[Refusal]:
     token = lab.cluster.service_account_token(ACCOUNT)
     asked = refusal_of(api_of(lab.cluster, token))
 
-    def abused() -> str:
-        # Another one each time: what was once let through would be no change, which is allowed.
-        tried = {"metadata": {"annotations": {"tried": secrets.token_hex(4)}}}
-        return asked("PATCH", NODE_PATH, tried)
-
-    wait_for(abused, PATIENCE, "the policies to be in force")
+    wait_for(lambda: tried(asked, NODE_PATH), PATIENCE, "the policies to be in force")
     yield asked
     lab.cluster.kubectl("delete", "node", NODE)
 
@@ -45,17 +39,21 @@ def refusal(lab: CoreLab) -> Iterator[Refusal]:
         ({"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}, "own labels"),
         ({"metadata": {"annotations": {"example.com/a": "b"}}}, "own annotation"),
         ({"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}, "may add no taint"),
+        ({"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}}, "may add no taint"),
         ({"spec": {"unschedulable": True}}, "nothing else of a node"),
         ({"metadata": {"finalizers": ["example.com/f"]}}, "nothing else of a node"),
+        # The garbage collector would delete the Node.
+        ({"metadata": {"ownerReferences": [GONE]}}, "nothing else of a node"),
     ],
+    ids=["label", "annotation", "taint", "no-execute", "cordon", "finalizer", "owner"],
 )
-def test_of_a_node_it_may_change_nothing_else(
+def test_sec_06_of_a_node_it_may_change_nothing_else(
     refusal: Refusal, body: dict[str, Any], said: str
 ) -> None:
     assert said in refusal("PATCH", NODE_PATH, body)
 
 
-def test_labels_of_others_it_may_not_take_off(lab: CoreLab, refusal: Refusal) -> None:
+def test_sec_06_labels_of_others_it_may_not_take_off(lab: CoreLab, refusal: Refusal) -> None:
     lab.cluster.kubectl("label", "node", NODE, "zone=a")
     assert "own labels" in refusal("PATCH", NODE_PATH, {"metadata": {"labels": {"zone": None}}})
 
@@ -75,7 +73,7 @@ def test_its_own_labels_it_may_change(refusal: Refusal) -> None:
         assert refusal("PATCH", NODE_PATH, body) == ""
 
 
-def test_only_a_taint_that_the_values_list_may_go(lab: CoreLab, refusal: Refusal) -> None:
+def test_sec_06_only_a_taint_that_the_values_list_may_go(lab: CoreLab, refusal: Refusal) -> None:
     pending = {"key": PENDING, "effect": "NoSchedule"}
     own = {"key": "example.com/own", "effect": "NoSchedule"}
     lab.cluster.request("PATCH", NODE_PATH, {"spec": {"taints": [pending, own]}})
@@ -91,7 +89,7 @@ def evict(refusal: Refusal, namespace: str) -> str:
     return refusal("POST", f"/api/v1/namespaces/{namespace}/pods/{NODE}/eviction", body)
 
 
-def test_pods_leave_only_namespaces_that_allow_it(lab: CoreLab, refusal: Refusal) -> None:
+def test_sec_06_pods_leave_only_namespaces_that_allow_it(lab: CoreLab, refusal: Refusal) -> None:
     for namespace in ("default", "kube-system"):
         lab.cluster.create_pods([Pod(NODE, node=NODE, namespace=namespace)])
     assert evict(refusal, "default") == ""
@@ -101,14 +99,20 @@ def test_pods_leave_only_namespaces_that_allow_it(lab: CoreLab, refusal: Refusal
     lab.cluster.kubectl("delete", "pod", NODE, "-n", "kube-system", "--wait=false")
 
 
-def test_of_an_allocation_it_may_change_finalizers_only(lab: CoreLab, refusal: Refusal) -> None:
+def test_sec_06_an_allocation_is_neither_changed_nor_let_go_by_force(
+    lab: CoreLab, refusal: Refusal
+) -> None:
     path = f"{GROUP}/{lab.allocate(lab.pool(0), ['203.0.113.9'], 'policed')}"
     abuses: list[dict[str, Any]] = [
         {"spec": {"reservedIPs": []}},
         {"metadata": {"labels": {"a": "b"}}},
+        {"metadata": {"annotations": {"moorage.dev/force-release": "true"}}},
+        {"metadata": {"finalizers": ["example.com/f"]}},
+        # The garbage collector would delete it, and so release its addresses.
+        {"metadata": {"ownerReferences": [GONE]}},
     ]
     for abuse in abuses:
-        assert "only change the finalizers" in refusal("PATCH", path, abuse)
+        assert "only change its own finalizer" in refusal("PATCH", path, abuse)
     for finalizers in (["moorage.dev/release"], None):
         assert refusal("PATCH", path, {"metadata": {"finalizers": finalizers}}) == ""
     lab.delete("policed")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from lab_logs import refused_rights
+from lab_rights import held
 from test_example_controller import bind
 
 from moorage_api import ipallocation, ipclaim, ipclaimpool, ipnode
@@ -116,7 +117,9 @@ def opened(cluster: EmbeddedCluster) -> Iterator[Lab]:
     wait_for(lambda: _served(cluster), PATIENCE, "the kinds to be served")
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
     bind(cluster, namespace, RULES)
-    with Run.open() as run:
+    config = {"loadBalancerClass": "example.com/NAMESPACE", "serveWithoutClass": False}
+    policies = held(cluster, namespace, "externalIp", config=config)
+    with policies, Run.open() as run:
         lab = Lab(cluster, run, namespace, kubeconfig)
         # Claims that others left would get records, and nobody would release them.
         lab.clear()

@@ -24,6 +24,10 @@ def granted(lab: Lab, *, clean_up: bool) -> tuple[str, ...]:
             "enabled": True,
             "fullnameOverride": ACCOUNT,
             "cleanUp": {"enabled": clean_up},
+            "config": {
+                "loadBalancerClass": lab.load_balancer_class,
+                "serveWithoutClass": False,
+            },
         },
     }
     lab.cluster.apply(rights(lab.namespace, values))

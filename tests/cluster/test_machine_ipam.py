@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lab_logs import refused_rights
+from lab_rights import held
 from test_example_controller import bind
 
 from moorage_api.crds import crd
@@ -137,7 +138,9 @@ def lab(cluster: EmbeddedCluster) -> Iterator[Lab]:
     wait_for(lambda: _served(cluster), PATIENCE, "the kinds to be served")
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
     bind(cluster, namespace, RULES)
-    with Run.open() as run:
+    # For test_rbac_minimal, which has Machines, too.
+    policies = held(cluster, namespace, "machineIpam", config={"watchMachines": True})
+    with policies, Run.open() as run:
         lab = Lab(cluster, run, namespace, kubeconfig)
         yield lab
         lab.stop()

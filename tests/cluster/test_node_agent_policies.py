@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lab_policies import Refusal, api_of, refusal_of
-from lab_rights import rights
+from lab_rights import rights, without_policies
 
 from moorage_api.crds import crd
 from moorage_api.ipclaim import DEFINITION as IPCLAIM
@@ -56,8 +56,7 @@ def account(cluster: EmbeddedCluster) -> Iterator[str]:
     cluster.kubectl(*patch)
     bound = ("--bound-object-kind=Pod", "--bound-object-name=agent")
     yield cluster.kubectl("create", "token", "agent", "-n", NAMESPACE, *bound).strip()
-    names = [f"{one['kind']}/{one['metadata']['name']}" for one in made if "Policy" in one["kind"]]
-    cluster.kubectl("delete", *names)
+    without_policies(cluster, made)
     cluster.kubectl("delete", "ipclaim", CLAIM)
     cluster.kubectl("delete", "node", NODE)
     cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from moorage_domain.addresses import InvalidAddress
 from moorage_domain.families import Family, parse_address
-from moorage_domain.ranges import AddressRange, RangeSet, parse_range, subnet_of
+from moorage_domain.ranges import AddressRange, RangeSet, parse_range, parse_ranges, subnet_of
 
 
 def range_set(*texts: str) -> RangeSet:
@@ -21,6 +21,21 @@ def range_set(*texts: str) -> RangeSet:
 
 def number(text: str) -> int:
     return parse_address(text).number
+
+
+def test_ranges_are_separated_by_commas() -> None:
+    texts = ["10.0.0.0/24", "10.1.0.1-10.1.0.9", "2001:db8::1"]
+    assert parse_ranges(", ".join(texts) + ",") == tuple(map(parse_range, texts))
+    assert parse_ranges("") == ()
+    with pytest.raises(InvalidAddress, match=r"10\.0\.0\.1/24"):
+        parse_ranges("10.0.0.0/24,10.0.0.1/24")
+
+
+def test_a_range_has_the_addresses_between_its_ends_and_no_others() -> None:
+    one = parse_range("10.0.0.1-10.0.0.9")
+    for text, inside in (("10.0.0.1", True), ("10.0.0.9", True), ("10.0.0.10", False),
+                         ("10.0.0.0", False), ("::a00:1", False)):  # fmt: skip
+        assert (parse_address(text) in one) is inside
 
 
 @pytest.mark.parametrize(

@@ -21,3 +21,8 @@ from moorage_endpoints.settings import EndpointsSettings
 )
 def test_the_default_mode(given: dict[str, object], mode: Mode) -> None:
     assert EndpointsSettings.model_validate(given).default_mode is mode
+
+
+def test_ranges_that_nobody_understands_are_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match=r"10\.1\.0\.1/24"):
+        EndpointsSettings.model_validate({"allow_addresses": "10.1.0.1/24"})

@@ -37,6 +37,24 @@ def test_na_32_conflict_409() -> None:
     play(story)
 
 
+def test_sec_tenant_a_service_leads_to_no_address_outside_of_what_is_allowed() -> None:
+    """A pod's owner writes its network status, and names the API server, a node, a neighbour."""
+
+    async def story(lab: Lab) -> None:
+        lab.service()
+        lab.pod("db-0", "10.1.0.1", "192.0.2.1")
+        lab.pod("db-1", "192.0.2.1")
+        await lab.settle()
+        assert lab.addresses() == ["10.1.0.1"]
+        (event,) = lab.events("NoAddressOnNetwork")
+        assert "192.0.2.1 is outside of --allow-addresses" in event["message"]
+        lab.attach("db-0", "10.1.1.1")
+        await lab.settle()
+        assert lab.addresses() == []
+
+    play(story, allow_addresses="10.1.0.0/24, 2001:db8::/64")
+
+
 def test_na_33_api_down_60s() -> None:
     async def story(lab: Lab) -> None:
         served(lab)

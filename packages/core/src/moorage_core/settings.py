@@ -11,7 +11,7 @@ from moorage_api.netipallocation import MAX_DRAIN_SECONDS
 from moorage_core.limits import Limits
 from moorage_core.model import ForeignPolicy
 from moorage_domain.label_selectors import Selector, is_label_key
-from moorage_domain.ranges import AddressRange, parse_range
+from moorage_domain.ranges import parse_ranges
 from moorage_kube.manager.plugins import PluginMissing, require_installed
 from moorage_kube.manager.settings import ElectedSettings, also, in_group
 
@@ -157,7 +157,7 @@ class CoreSettings(ElectedSettings):
     @field_validator("allow_addresses")
     @classmethod
     def _addresses_are_ranges(cls, text: str) -> str:
-        _ranges(text)
+        parse_ranges(text)
         return text
 
     @field_validator("allow_nodes")
@@ -173,7 +173,7 @@ class CoreSettings(ElectedSettings):
             foreign_policy=ForeignPolicy(self.allow_foreign_policy),
             providers=_parts(self.allow_providers),
             regions=_parts(self.allow_regions),
-            addresses=_ranges(self.allow_addresses),
+            addresses=parse_ranges(self.allow_addresses),
             nodes=Selector.parse(self.allow_nodes),
         )
 
@@ -181,8 +181,3 @@ class CoreSettings(ElectedSettings):
 def _parts(text: str) -> tuple[str, ...]:
     """The entries of a list with commas; an empty text has none."""
     return tuple(filter(None, (part.strip() for part in text.split(","))))
-
-
-def _ranges(text: str) -> tuple[AddressRange, ...]:
-    """Raises ``ValueError`` for what is no list of ranges."""
-    return tuple(map(parse_range, _parts(text)))

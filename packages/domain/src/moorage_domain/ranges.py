@@ -18,6 +18,10 @@ class AddressRange:
     first: int
     last: int
 
+    def __contains__(self, address: Address) -> bool:
+        """Whether an address is one of them."""
+        return address.family is self.family and self.first <= address.number <= self.last
+
     def __str__(self) -> str:
         host_bits = (self.last - self.first).bit_length()
         first = self.family.format(self.first)
@@ -48,6 +52,11 @@ def parse_range(text: str) -> AddressRange:
     if first.number > last.number:
         raise InvalidAddress(f'"{text}" ends before it begins: write {last}-{first}')
     return AddressRange(first.family, first.number, last.number)
+
+
+def parse_ranges(text: str) -> tuple[AddressRange, ...]:
+    """Ranges separated by commas; an empty text has none. Raises as :func:`parse_range`."""
+    return tuple(parse_range(one.strip()) for one in text.split(",") if one.strip())
 
 
 def subnet_of(address: Address, prefix: int) -> AddressRange:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from moorage_domain.label_selectors import Selector
+from moorage_domain.ranges import AddressRange
 from moorage_endpoints import names
 from moorage_endpoints.nads.names import MULTUS_NAMESPACE
 from moorage_endpoints.nads.projections import Nad, nad_of
-from moorage_endpoints.networks.status import Attachment, Malformed
+from moorage_endpoints.networks.status import Attachment, Malformed, within
 from moorage_endpoints.projections.others import (
     EndpointsView,
     endpoints_of,
@@ -38,12 +40,15 @@ class Caches:
     """All stores and indexes."""
 
     def __init__(
-        self, monotonic: Callable[[], float], multus_namespace: str = MULTUS_NAMESPACE
+        self,
+        monotonic: Callable[[], float],
+        multus_namespace: str = MULTUS_NAMESPACE,
+        allowed: Collection[AddressRange] = (),
     ) -> None:
-        """``monotonic`` is a clock that nobody can set; ``multus_namespace`` as in the settings."""
+        """``monotonic`` is a clock that nobody can set; the others are as in the settings."""
         self._monotonic = monotonic
         self.services: Store[Service] = Store(service_of)
-        self.pods: Store[Pod] = Store(partial(pod_of, multus_namespace=multus_namespace))
+        self.pods: Store[Pod] = Store(partial(_pod_of, multus_namespace, tuple(allowed)))
         self.slices: Store[Slice] = Store(slice_of)
         self.endpoints: Store[EndpointsView] = Store(endpoints_of)
         self.zones: Store[str] = Store(zone_of)
@@ -107,6 +112,14 @@ class Caches:
         elif old is not None and old.uid == new.uid and isinstance(old.attachments, tuple):
             until = self._monotonic() + KEPT_SECONDS
             self.kept[change.key] = Kept(new.uid, old.attachments, until)
+
+
+def _pod_of(
+    multus_namespace: str, allowed: tuple[AddressRange, ...], raw: Mapping[str, Any]
+) -> Pod:
+    """From a Pod; of its addresses in networks only the allowed ones are kept."""
+    pod = pod_of(raw, multus_namespace)
+    return replace(pod, attachments=within(pod.attachments, allowed)) if allowed else pod
 
 
 def _labels(pod: Pod) -> Iterator[Hashable]:

@@ -70,7 +70,8 @@ def hand_back_services(manager: Manager, settings: EndpointsSettings) -> Handing
 def _add_services(
     manager: Manager, settings: EndpointsSettings, target: Callable[[Service], Target]
 ) -> tuple[Caches, Observer]:
-    caches, queue = Caches(time.monotonic, settings.multus_namespace), WorkQueue()
+    caches = Caches(time.monotonic, settings.multus_namespace, settings.allowed)
+    queue = WorkQueue()
     observer = Observer(caches, target, time.monotonic)
     actor = Actor(manager.client, caches, observer)
     logic = ServiceLogic(observer, actor, manager.events)

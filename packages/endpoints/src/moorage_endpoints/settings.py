@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from moorage_domain.ranges import AddressRange, parse_ranges
 from moorage_endpoints.modes import Mode
 from moorage_endpoints.nads.settings import NadSettings
 from moorage_kube.manager.settings import ElectedSettings, in_group
@@ -38,6 +39,25 @@ class EndpointsSettings(ElectedSettings, WebhookSettings, NadSettings):
         " default addresses never show.",
         json_schema_extra=in_group("services"),
     )
+
+    allow_addresses: str = Field(
+        "",
+        description="Networks, ranges and single addresses, separated by commas, of which alone"
+        " endpoints are published. Whoever may edit pods can write their network status, and so"
+        " lead a Service to any address that is not kept out here. Empty: all.",
+        json_schema_extra=in_group("services"),
+    )
+
+    @field_validator("allow_addresses")
+    @classmethod
+    def _addresses_are_ranges(cls, text: str) -> str:
+        parse_ranges(text)
+        return text
+
+    @property
+    def allowed(self) -> tuple[AddressRange, ...]:
+        """Of which ranges endpoints are published; empty: of all."""
+        return parse_ranges(self.allow_addresses)
 
     @property
     def default_mode(self) -> Mode:

@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from moorage_domain.addresses import InvalidAddress
-from moorage_domain.ranges import AddressRange, parse_range
+from moorage_domain.ranges import AddressRange, parse_ranges
 from moorage_external_ip.placement.settings import PlacementSettings
 from moorage_kube.manager.go_flags import GoFlags
 from moorage_kube.manager.settings import ElectedSettings, in_group, without_effect
@@ -74,17 +73,9 @@ class ExternalIpSettings(ElectedSettings, PlacementSettings, GoFlags):
     @field_validator("reserved_cidrs")
     @classmethod
     def _cidrs_are_readable(cls, text: str) -> str:
-        _parsed(text)
+        parse_ranges(text)
         return text
 
     def reserved(self) -> tuple[AddressRange, ...]:
         """Networks of which no address is ever given."""
-        return _parsed(self.reserved_cidrs)
-
-
-def _parsed(text: str) -> tuple[AddressRange, ...]:
-    """Raises ``ValueError`` for what is no list of networks."""
-    try:
-        return tuple(parse_range(one.strip()) for one in text.split(",") if one.strip())
-    except InvalidAddress as error:
-        raise ValueError(str(error)) from error
+        return parse_ranges(self.reserved_cidrs)

@@ -19,23 +19,34 @@ labels:
 {{- end -}}
 
 {{/*
-A rule about Leases or Secrets is narrowed to the one in use: dict "rule" . "context" CONTEXT.
+A rule about objects whose names are known is narrowed to those: dict "rule" . "context" CONTEXT.
 
 A create request has no name to be told by, and what is listed is read under any name. A process without an election has
 no Lease that we could name.
 */}}
 {{- define "moorage.namedRules" -}}
-{{- $secret := printf "%s-tls" (include "moorage.webhookName" .context) -}}
-{{- $names := dict "secrets" $secret -}}
-{{- if hasKey .context.Values.config "leaseName" }}{{ $_ := set $names "leases" (include "moorage.lease" .context) }}{{ end -}}
-{{- $name := get $names (first .rule.resources) -}}
-{{- if $name -}}
-{{- $any := ternary (list "create" "get" "list" "watch") (list "create") (has "list" .rule.verbs) -}}
-{{- $named := list -}}
-{{- range .rule.verbs }}{{ if not (has . $any) }}{{ $named = append $named . }}{{ end }}{{ end -}}
-{{- $all := dict "apiGroups" .rule.apiGroups "resources" .rule.resources "verbs" $any -}}
-{{- toYaml (list $all (merge (dict "resourceNames" (list $name) "verbs" $named) .rule)) -}}
+{{- $names := get (include "moorage.knownNames" .context | fromYaml) (first .rule.resources) -}}
+{{- if $names -}}
+{{- $unnamed := ternary (list "create" "get" "list" "watch") (list "create") (has "list" .rule.verbs) -}}
+{{- $rules := list -}}
+{{- range $parts := list (list true nil) (list false $names) }}
+{{- $verbs := list -}}
+{{- range $.rule.verbs }}{{ if eq (has . $unnamed) (first $parts) }}{{ $verbs = append $verbs . }}{{ end }}{{ end -}}
+{{- $rule := dict "apiGroups" $.rule.apiGroups "resources" $.rule.resources "verbs" $verbs -}}
+{{- with last $parts }}{{ $_ := set $rule "resourceNames" . }}{{ end -}}
+{{- if $verbs }}{{ $rules = append $rules $rule }}{{ end -}}
+{{- end }}
+{{- toYaml $rules -}}
 {{- else -}}
 {{- toYaml (list .rule) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Of which objects of a kind the names are known. */}}
+{{- define "moorage.knownNames" -}}
+{{- $webhook := include "moorage.webhookName" . -}}
+{{- $configurations := list $webhook (printf "%s.%s" (include "moorage.namespace" .) $webhook) -}}
+{{- $names := dict "secrets" (list (printf "%s-tls" $webhook)) "mutatingwebhookconfigurations" $configurations -}}
+{{- if hasKey .Values.config "leaseName" }}{{ $_ := set $names "leases" (list (include "moorage.lease" .)) }}{{ end -}}
+{{- toYaml $names -}}
 {{- end -}}

@@ -18,7 +18,7 @@ kind: ClusterRole
 metadata:
   {{- include "moorage.clusterMetadata" $names | nindent 2 }}
 rules:
-  {{- toYaml (get $rights .cluster) | nindent 2 }}
+  {{- range get $rights .cluster }}{{ include "moorage.namedRules" (dict "rule" . "context" $context) | nindent 2 }}{{ end }}
 ---
 {{ include "moorage.clusterRoleBinding" $names }}
 {{- with get $rights .own }}
@@ -28,9 +28,7 @@ kind: Role
 metadata:
   {{- include "moorage.leaseMetadata" $names | nindent 2 }}
 rules:
-  {{- range . }}
-  {{- include "moorage.namedRules" (dict "rule" . "context" $context) | nindent 2 }}
-  {{- end }}
+  {{- range . }}{{ include "moorage.namedRules" (dict "rule" . "context" $context) | nindent 2 }}{{ end }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from moorage_domain.addresses import InvalidAddress
 from moorage_domain.families import Address, parse_address
+from moorage_domain.ranges import AddressRange
 from moorage_endpoints.networks.selection import Selection
 
 STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
@@ -61,6 +62,27 @@ def parse_status(text: str) -> tuple[Attachment, ...] | Malformed:
     if not isinstance(parsed, list):
         return Malformed(f"it is no list, but {type(parsed).__name__}")
     return tuple(_with_one_default(map(_attachment, parsed)))
+
+
+def within(
+    found: tuple[Attachment, ...] | Malformed | None, allowed: Collection[AddressRange]
+) -> tuple[Attachment, ...] | Malformed | None:
+    """The same with addresses of these ranges alone; without any range, with all.
+
+    Whoever may edit a pod can write its network status, and so name any address as the pod's.
+    """
+    if not allowed or found is None or isinstance(found, Malformed):
+        return found
+    return tuple(_within(one, allowed) for one in found)
+
+
+def _within(attachment: Attachment, allowed: Collection[AddressRange]) -> Attachment:
+    inside = tuple(one for one in attachment.addresses if any(one in each for each in allowed))
+    if len(inside) == len(attachment.addresses):
+        return attachment
+    outside = next(one for one in attachment.addresses if one not in inside)
+    problem = "" if inside else f"{outside} is outside of --allow-addresses"
+    return replace(attachment, addresses=inside, problem=attachment.problem or problem)
 
 
 def attached(
