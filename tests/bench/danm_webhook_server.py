@@ -47,7 +47,7 @@ async def main() -> None:
         tasks = [asyncio.create_task(one.run()) for one in manager.informers]
         for informer in manager.informers:
             await informer.listed.wait()
-        garbage.settle()  # once more, as at the takeover
+        garbage.keep_caches()  # as at the takeover
         await _serve(manager)
         for task in tasks:
             task.cancel()

@@ -126,6 +126,29 @@ def test_a_store_is_synced_only_when_a_list_is_whole(store: Store[View]) -> None
     assert store.synced
 
 
+def test_after_a_list_that_broke_off_the_next_one_knows_all_that_is_held(
+    store: Store[View],
+) -> None:
+    store.replace_all([raw("a"), raw("b"), raw("c")])
+    Listing(store).add([raw("a"), raw("d")], "10")
+    listing = Listing(store)
+    listing.add([raw("b"), raw("d")], "12")
+    listing.finish()
+    assert set(store.keys()) == {"b", "d"}
+
+
+def test_what_vanishes_while_a_list_is_on_its_way_may_still_be_shown_by_it(
+    store: Store[View],
+) -> None:
+    store.replace_all([raw("a"), raw("b")])
+    listing = Listing(store)
+    listing.add([raw("a")], "10")
+    store.forget("a")
+    store.forget("b")
+    listing.finish()
+    assert not len(store)
+
+
 def test_a_list_does_not_undo_what_was_written_while_it_was_on_its_way(store: Store[View]) -> None:
     store.replace_all([raw("a", 1), raw("b", 1)])
     listing = Listing(store)
@@ -257,7 +280,7 @@ def test_after_a_backup_the_watch_is_where_the_list_is(store: Store[View]) -> No
     store.reached("100")
     store.reached("99")
     assert store.shown_version == 100
-    store.restart_at("50")
+    store.end_list("50")
     store.take_created(raw("a", 51))
     assert "a" in store
 

@@ -15,9 +15,11 @@ from collections.abc import (
 )
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
+_Version: TypeAlias = tuple[int, str]
+"""The number of a resourceVersion, and the uid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ class Store(Generic[T]):
     def __init__(self, project: Callable[[dict[str, Any]], T | None]) -> None:
         self._project = project
         self._values: dict[str, T] = {}
-        self._versions: dict[str, tuple[int, str]] = {}  # resourceVersion and uid
+        self._versions: dict[str, _Version] = {}
+        # Held just as well, but not shown yet by the list that is under way.
+        self._unseen: dict[str, _Version] = {}
         self._listeners: list[Callable[[Change[T]], None]] = []
         self._reached = 0
         self._newest = 0
@@ -89,7 +93,8 @@ class Store(Generic[T]):
 
     def version(self, key: str) -> int:
         """The number of the object's resourceVersion; 0 = absent, or its age is unknown."""
-        return self._versions.get(key, (0, ""))[0]
+        held = self._held(key)
+        return 0 if held is None else held[0]
 
     @property
     def newest_version(self) -> int:
@@ -121,7 +126,7 @@ class Store(Generic[T]):
             self.forget(key)
             return
         old = self._values.get(key)
-        self._versions[key] = (version, meta.get("uid", ""))
+        self._hold(key, (version, meta.get("uid", "")))
         self._newest = max(self._newest, version)
         if old != new:
             self._values[key] = new
@@ -133,7 +138,7 @@ class Store(Generic[T]):
         The watch may have shown meanwhile that the object is gone, or that another one has its
         name: neither is undone by a late answer.
         """
-        held = self._versions.get(key_of(raw))
+        held = self._held(key_of(raw))
         if held is not None and held[1] == raw["metadata"].get("uid", ""):
             self.apply(raw)
 
@@ -150,24 +155,55 @@ class Store(Generic[T]):
         """The watch has shown everything up to this version."""
         self._reached = max(self._reached, version_number(resource_version))
 
-    def restart_at(self, resource_version: str | None, *, set_back: bool = False) -> None:
-        """A whole list has shown everything up to this version.
+    def begin_list(self) -> None:
+        """A list begins: nothing of what is held has been shown by it."""
+        # No copy: to touch fifty thousand keys holds everybody else up for 100 ms. Some are left
+        # where the last list broke off.
+        self._unseen = self._unseen | self._versions if self._unseen else self._versions
+        self._versions = {}
+
+    def show(self, key: str) -> None:
+        """The list under way shows it."""
+        held = self._unseen.pop(key, None)
+        if held is not None:
+            self._versions[key] = held
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The keys that the list under way has not shown."""
+        return tuple(self._unseen)
+
+    def end_list(self, resource_version: str | None, *, set_back: bool = False) -> None:
+        """A whole list has shown everything up to this version; what is held stays.
 
         With ``set_back`` that lies back in time: what was held before means nothing any more.
         """
+        self._versions |= self._unseen
+        self._unseen = {}
         self._reached = version_number(resource_version)
+        self.synced = True
         if set_back:
             self._newest = max(self._versions.values(), default=(0, ""))[0]
 
     def forget(self, key: str, uid: str = "") -> None:
         """The object is gone; with ``uid`` only that very one: a successor stays."""
-        held = self._versions.get(key)
+        held = self._held(key)
         if held is None or (uid and held[1] and held[1] != uid):
             return
-        del self._versions[key]
+        self._versions.pop(key, None)
+        self._unseen.pop(key, None)
         old = self._values.pop(key, None)
         if old is not None:
             self._notify(Change(key, old, None))
+
+    def _held(self, key: str) -> _Version | None:
+        return self._versions.get(key) or self._unseen.get(key)
+
+    def _hold(self, key: str, version: _Version) -> None:
+        place = self._unseen if key in self._unseen else self._versions
+        # A list shows most as they are: equal ones are not replaced, for the garbage collection.
+        if place.get(key) != version:
+            place[key] = version
 
     def replace_all(self, raws: Iterable[dict[str, Any]]) -> None:
         """Take the answer to a list: these are all objects there are."""
@@ -183,6 +219,8 @@ class Store(Generic[T]):
 class Listing(Generic[T]):
     """A list of a kind, taken into its store page by page; make it before the first page is asked.
 
+    One at a time. One that breaks off changes nothing of what the next one finds.
+
     A list shows all objects at one moment, its resourceVersion. What the store holds from
     after that moment (answers to our own writes) stays. A moment before what was held when the
     list was asked for means that the API server was set back to a backup: then the list counts
@@ -194,7 +232,7 @@ class Listing(Generic[T]):
         self._store = store
         # Also what was shown and is held no more: a quiet kind's objects may all be older.
         self._newest_before = max(store.newest_version, store.shown_version)
-        self._unseen = dict.fromkeys(store.keys())
+        store.begin_list()
         self._moment = 0
         self._version = ""
         self._set_back = False
@@ -206,18 +244,17 @@ class Listing(Generic[T]):
         self._set_back = 0 < self._moment < self._newest_before
         for raw in raws:
             key = key_of(raw)
-            self._unseen.pop(key, None)
+            self._store.show(key)
             overruled = self._set_back or self._store.version(key) <= self._moment
             self._store.apply(raw, even_older=overruled)
 
     def finish(self) -> None:
         """All pages are there: what none of them showed is gone, and the store is synced."""
-        for key in self._unseen:
+        for key in self._store.unseen:
             is_later = 0 < self._moment < self._store.version(key)
             if self._set_back or not is_later:
                 self._store.forget(key)
-        self._store.restart_at(self._version, set_back=self._set_back)
-        self._store.synced = True
+        self._store.end_list(self._version, set_back=self._set_back)
 
 
 class _One(Set[str]):

@@ -144,7 +144,7 @@ class Lifecycle:
                 group.create_task(list_afresh(informer) if fresh else informer.listed.wait())
         for on_leading in manager.on_leading:
             await on_leading()
-        garbage.settle()
+        garbage.keep_caches()
         if self._stopping:
             # Stopped while it took over: nothing may begin that nobody would wait for.
             return
