@@ -74,3 +74,27 @@ def test_harm_19_a_tls_context_is_left_out_wherever_a_text_goes() -> None:
     assert redacted(text) == "Cannot connect to host a:443 [refused]"
     key = f"ConnectionKey(host='a', port=443, is_ssl=True, ssl={context}, proxy=None)"
     assert redacted(key) == "ConnectionKey(host='a', port=443, is_ssl=True, proxy=None)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("BEARER abcdefgh0123", "BEARER ***"),
+        ("Basic abcdefgh0123", "Basic ***"),
+        ("eyJhbGciOiJSUzI1NiIs.eyJzdWIi.c2ln", "***"),
+        ("ya29.a0AfH6SMBx", "ya29.***"),
+        ("http://user:pa55@host", "http://user:***@host"),
+        ("SIG=abcdefgh0123", "SIG=***"),
+        ("Access_Token=abcdefgh0123", "Access_Token=***"),
+        ("ClientSecret=abcdefgh0123", "ClientSecret=***"),
+        ("Assertion=abcdefgh0123", "Assertion=***"),
+        ("PASSWORD=abcdefgh0123", "PASSWORD=***"),
+        ("to a ssl:<ssl.SSLContext object at 0x7f3a517885f0>", "to a"),
+    ],
+)
+def test_one_credential_alone_in_a_line_is_enough(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+def test_a_name_in_letters_that_only_look_alike_is_found() -> None:
+    assert redacted("pa\u017f\u017fword=abcdefgh0123") == "pa\u017f\u017fword=***"

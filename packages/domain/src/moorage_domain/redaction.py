@@ -30,11 +30,24 @@ _TLS_CONTEXT = re.compile(
 )
 
 
+# A part of whatever the patterns above find. Nearly every line of a log has none of them, and
+# looking for these takes a twentieth of the time that the patterns take.
+_HINTS = (
+    "bearer", "basic", "eyj", "ya29.", "://", "sig", "token", "secret", "assertion", "password",
+    "sslcontext",
+)  # fmt: skip
+
+
 def redacted(text: str) -> str:
     """``text`` with tokens, passwords of URLs, signatures and secret keys as ``***``.
 
     What no person can read, the address of a TLS context in memory, is left out.
     """
+    # Patterns that ignore case take some letters beyond ASCII for the same, and lower() does not.
+    if text.isascii():
+        lower = text.lower()
+        if not any(hint in lower for hint in _HINTS):
+            return text
     text = _TLS_CONTEXT.sub("", text)
     for pattern in _CREDENTIALS:
         text = pattern.sub(r"\1***", text)
