@@ -96,6 +96,28 @@ def test_the_answer_to_our_own_write_is_stored_at_once(store: Store[View]) -> No
     assert store.get("a") == View("south")
 
 
+def test_the_answer_to_our_own_write_is_not_cut_again_where_the_watch_shows_it() -> None:
+    cut: list[str] = []
+
+    def counting(raw: dict[str, Any]) -> View:
+        cut.append(raw["metadata"]["uid"])
+        return View(raw["zone"])
+
+    store = Store(counting)
+    store.take_created(raw("a", 5, "north"))
+    store.take_shown(raw("a", 5, "north"))
+    assert cut == ["uid-a"]
+    # Of a server that was set back: another object at that version.
+    store.take_shown(raw("a", 5, "south", "other"))
+    assert cut == ["uid-a", "other"]
+    assert store.get("a") == View("south")
+    # A list is always right.
+    listing = Listing(store)
+    listing.add([raw("a", 5, "west", "other")], "7")
+    listing.finish()
+    assert store.get("a") == View("west")
+
+
 def test_a_late_answer_does_not_bring_back_what_is_gone(store: Store[View]) -> None:
     store.apply(raw("a", 1))
     store.forget("a")

@@ -212,7 +212,7 @@ class Informer(Generic[T]):
 
     def _take(self, event: WatchEvent) -> None:
         if event.type in ("ADDED", "MODIFIED"):
-            self.store.apply(event.object)
+            self.store.take_shown(event.object)
         elif event.type == "DELETED":
             self.store.forget(key_of(event.object), event.object["metadata"].get("uid", ""))
         version = event.object["metadata"].get("resourceVersion", "")

@@ -132,6 +132,13 @@ class Store(Generic[T]):
             self._values[key] = new
             self._notify(Change(key, old, new))
 
+    def take_shown(self, raw: dict[str, Any]) -> None:
+        """Take what a watch shows, unless it is held: each write of our own is answered, too."""
+        version = version_number(raw["metadata"].get("resourceVersion"))
+        shown = (version, raw["metadata"].get("uid", ""))
+        if not version or self._versions.get(key_of(raw)) != shown:
+            self.apply(raw)
+
     def update_known(self, raw: dict[str, Any]) -> None:
         """Take the answer to a change of ours, if that very object is still held.
 
