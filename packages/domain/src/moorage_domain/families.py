@@ -55,8 +55,9 @@ class Family(enum.Enum):
 
     def format(self, number: int) -> str:
         """The canonical text of an address."""
-        if self is Family.IPV4:
-            return str(ipaddress.IPv4Address(number))
+        if self is _IPV4:
+            # Ten times as fast as ipaddress; a claim's address is written a dozen times.
+            return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         return str(ipaddress.IPv6Address(number))
 
 
@@ -87,6 +88,9 @@ def parse_address(text: str) -> Address:
         InvalidAddress: no address, a leading zero, a zone, or an IPv4-mapped address. The API
             server refuses mapped addresses, too: one machine would have two spellings.
     """
+    usual = _usual_ipv4(text)
+    if usual is not None:
+        return Address(_IPV4, usual)
     ip = parsed(text)
     number = int(ip)
     if isinstance(ip, ipaddress.IPv4Address):

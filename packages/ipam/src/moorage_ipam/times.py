@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def text_of(epoch: float) -> str:
@@ -13,6 +14,7 @@ def text_of(epoch: float) -> str:
         return ""
 
 
+@lru_cache(1024)  # a claim's and its pool's are asked for in every pass
 def epoch_of(text: str) -> float | None:
     """The time of a text in RFC 3339, in seconds since 1970; ``None``: it is none."""
     try:
