@@ -71,6 +71,10 @@ def test_an_owner_that_moves_takes_its_address_along() -> None:
     assert decide(observed(presence=Presence.MOVED)).actions == (Action.NOTE_MOVE,)
 
 
+def test_what_nobody_was_told_is_taken_back_at_once() -> None:
+    assert decide(observed(presence=Presence.UNTOLD)).actions == (Action.TAKE_BACK,)
+
+
 @pytest.mark.parametrize("gone", [0.0, 599.0])
 def test_an_owner_that_is_gone_with_its_cluster_may_still_come(gone: float) -> None:
     found = observed(presence=Presence.GONE_WITH_CLUSTER, gone_seconds=gone)

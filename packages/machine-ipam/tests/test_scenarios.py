@@ -10,8 +10,9 @@ from lab_claims import GATEWAY, NS, Lab, play
 
 from moorage_api.ipallocation import IPALLOCATIONS
 from moorage_api.ippool import IPPOOLS
+from moorage_machine_ipam.projections import FINALIZER
 from moorage_testing import virtual_time
-from moorage_testing.apiserver import Fault
+from moorage_testing.apiserver import Asked, Fault
 from moorage_testing.harness import World
 
 
@@ -650,6 +651,107 @@ def test_a_claim_that_goes_while_its_address_is_unknown_leaks_none_r5() -> None:
         await lab.settle()
         assert lab.records() == []
         assert lab.find_claim("a") is None
+
+    play(story)
+
+
+@pytest.mark.parametrize("drop", [None, "before", "after"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_claim_that_goes_before_its_finalizer_is_on_leaks_none_r5(
+    drop: Any,
+    again: bool,  # noqa: FBT001 - a case
+) -> None:
+    async def story(lab: Lab) -> None:
+        lab.pool()
+        await lab.settle()
+
+        def vanish(asked: Asked) -> None:
+            if asked.verb == "PATCH" and asked.path.endswith("/ipaddressclaims/a"):
+                lab.server.before.clear()
+                lab.delete_claim("a")
+                if again:
+                    lab.claim("a")
+
+        lab.server.before.append(vanish)
+        if drop:
+            lab.server.faults.append(Fault("POST", drop=drop, path="ipallocations"))
+        lab.claim("a")
+        await lab.settle()
+        # Nobody knew the address: it does not even rest.
+        assert len(lab.records()) == again
+        assert (lab.address("a") != "") is again
+        # Nor does its successor wait for anything.
+        assert lab.events("IPAddressClaim", "a") == []
+
+    play(story)
+
+
+def test_an_address_that_somebody_may_have_been_told_is_not_taken_back_r5() -> None:
+    async def story(lab: Lab) -> None:
+        lab.pool()
+        await lab.settle()
+        # That it is there, only the one who reads it knows.
+        lab.server.faults.append(Fault("POST", drop="after", path="/ipaddresses"))
+        lab.server.faults.append(Fault("WATCH", path="/ipaddresses", times=100))
+        await lab.server.end_watches()
+        await asyncio.sleep(0.5)
+        lab.claim("a")
+        await asyncio.sleep(0.5)
+        lab.server.remove(lab.claims, "a", NS)
+        await lab.settle()
+        assert lab.held("Bound") == {"192.168.100.2"}
+
+    play(story)
+
+
+def test_nor_is_one_that_another_replica_has_told_r5() -> None:
+    async def story(lab: Lab) -> None:
+        lab.pool()
+        await lab.settle()
+        lab.server.faults.append(Fault("PATCH", 503, path="/ipaddressclaims/a", times=100))
+        lab.claim("a")
+        await asyncio.sleep(0.5)
+        raw = lab.find_claim("a")
+        assert raw is not None
+        annotations = {"moorage.dev/claim-uid": raw["metadata"]["uid"]}
+        lab.put_address("a", "192.168.100.2", annotations=annotations)
+        await asyncio.sleep(0.5)
+        lab.server.remove(lab.claims, "a", NS)
+        await lab.settle()
+        assert lab.held("Bound") == {"192.168.100.2"}
+
+    play(story)
+
+
+def test_nobody_is_told_an_address_before_the_finalizer_is_on() -> None:
+    async def story(lab: Lab) -> None:
+        lab.pool()
+        await lab.settle()
+
+        def check(asked: Asked) -> None:
+            if asked.verb == "POST" and asked.path.endswith("/ipaddresses"):
+                raw = lab.find_claim("a")
+                assert raw is not None
+                assert raw["metadata"]["finalizers"] == [FINALIZER]
+
+        lab.server.before.append(check)
+        lab.server.faults.append(Fault("PATCH", 503, path="/ipaddressclaims/a", times=3))
+        lab.claim("a")
+        await lab.settle()
+        assert lab.address("a") == "192.168.100.2"
+
+    play(story)
+
+
+def test_the_finalizer_and_the_record_are_written_at_the_same_time() -> None:
+    async def story(lab: Lab) -> None:
+        lab.pool()
+        await lab.settle()
+        for verb, path in (("PATCH", "/ipaddressclaims/a"), ("POST", "/ipallocations")):
+            lab.server.faults.append(Fault(verb, 0, path=path, delay_seconds=2.0))
+        lab.claim("a")
+        await asyncio.sleep(3.0)
+        assert lab.address("a") == "192.168.100.2"
 
     play(story)
 

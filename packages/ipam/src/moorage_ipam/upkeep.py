@@ -52,6 +52,8 @@ class Presence(enum.Enum):
     """And so is its Cluster: both may live on in another cluster."""
     MOVED = "moved"
     """It was deleted because it lives on in another cluster."""
+    UNTOLD = "untold"
+    """It is gone, and nobody was told its address."""
     UNKNOWN = "unknown"
     """Its kind is not one of this process, or it is on its way to another cluster."""
 
@@ -104,6 +106,7 @@ class Action(enum.Enum):
     RELEASE_ORPHAN = "release the address of an owner that is gone"
     KEEP_ORPHAN = "keep the address of an owner that may live on elsewhere"
     END_RESERVATION = "give back an address whose owner has not come"
+    TAKE_BACK = "take back an address that nobody was told"
     NOTE_MOVE = "note that its owner took the address along"
 
     def __str__(self) -> str:
@@ -153,6 +156,18 @@ def end_reservations(observed: Observed) -> Decision | None:
     return Plan("NotCome", message, (Action.END_RESERVATION,), wait=_CONFIRM)
 
 
+def take_back_what_nobody_was_told(observed: Observed) -> Decision | None:
+    """An owner that went just when it was served: nobody can use the address, so it needs no rest.
+
+    It had no finalizer yet, so that it vanished without a word means nothing.
+    """
+    if observed.presence is not Presence.UNTOLD:
+        return None
+    message = f"{observed.record.owner} of {observed.record} went before it was told"
+    # The API server has the last word; where it says otherwise it is asked again.
+    return Plan("OwnerGone", message, (Action.TAKE_BACK,), wait=_CONFIRM)
+
+
 def release_orphans(observed: Observed) -> Decision | None:
     """An owner that vanished without a word has given its address up, once that is certain.
 
@@ -187,6 +202,7 @@ RULES = (
     keep_what_moved,
     free_after_its_delay,
     end_reservations,
+    take_back_what_nobody_was_told,
     release_orphans,
     keep,
 )
@@ -275,17 +291,23 @@ class Upkeep:
                 await self._allocations.delete(record)
             case Action.NOTE_MOVE:
                 await self._allocations.change(record, Phase.MOVED)
-            case Action.RELEASE_ORPHAN | Action.KEEP_ORPHAN:
+            case Action.RELEASE_ORPHAN | Action.KEEP_ORPHAN | Action.TAKE_BACK:
                 owner = record.owner
                 if owner is not None and await self._owners[owner.kind].is_gone(owner):
-                    is_kept = action is Action.KEEP_ORPHAN
-                    phase = Phase.MOVED if is_kept else Phase.QUARANTINED
-                    await self._allocations.change(record, phase)
+                    await self._end(record, action)
             case Action.END_RESERVATION:
                 owner = record.owner
                 has_come = self._owners[owner.kind].has_come if owner else None
                 if owner and has_come and not await has_come(owner, record.address):
                     await self._allocations.delete(record)
+
+    async def _end(self, record: Record, action: Action) -> None:
+        """End the use of an address whose owner is gone."""
+        if action is Action.TAKE_BACK:
+            await self._allocations.delete(record)
+        else:
+            phase = Phase.MOVED if action is Action.KEEP_ORPHAN else Phase.QUARANTINED
+            await self._allocations.change(record, phase)
 
     async def report(self, ended: Pass[Observed, Action]) -> None:
         """The log line is enough: records are no kind that people look at every day."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -14,10 +15,12 @@ from recording_api import WIDGETS, RecordingApi, raw_object
 
 from moorage_domain.conditions import Condition
 from moorage_domain.errors import Disposition, MendedElsewhere, MoorageError
+from moorage_domain.kinds import Kind
 from moorage_domain.plans import Finalizer, PlainStatus, Plan
 from moorage_domain.subject import DRY_RUN_ANNOTATION, Subject
 from moorage_kube.cache.store import Store
 from moorage_kube.client import errors as kube
+from moorage_kube.client.client import Target
 from moorage_kube.election.lease import LeadershipLost
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_kube.reconcile.logic import Failure, Pass
@@ -52,6 +55,13 @@ class Read:
     """An action that only reads."""
 
     reads_only: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An action that needs no finalizer."""
+
+    beside_finalizer: ClassVar[bool] = True
 
 
 @dataclass
@@ -166,6 +176,78 @@ async def test_finalizer_and_status_are_written_before_the_first_action_each_fen
     assert scene.api.objects[KEY]["metadata"]["finalizers"] == [FINALIZER]
     assert scene.conditions == {"Ready": ("False", "Working", "two steps to go")}
     assert scene.outcomes == {"done": 1.0}
+
+
+class Crossing(Scene):
+    """The finalizer is written only once the action has begun, and the action ends only then."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.begun, self.written = asyncio.Event(), asyncio.Event()
+        patch = self.api.patch
+
+        async def once_begun(kind: Kind, target: Target, body: dict[str, Any]) -> dict[str, Any]:
+            await self.begun.wait()
+            self.written.set()
+            return await patch(kind, target, body)
+
+        self.api.patch = once_begun  # type: ignore[method-assign]  # only its moment is another one
+
+    async def act(self, observed: str, action: object) -> None:
+        self.begun.set()
+        async with asyncio.timeout(5.0):
+            await self.written.wait()
+        await super().act(observed, action)
+
+
+BESIDE: Plan[object] = replace(WORK, actions=(Beside(), "second"), finalizer=Finalizer.PRESENT)
+
+
+async def test_an_action_that_needs_no_finalizer_is_carried_out_while_that_is_written() -> None:
+    scene = Crossing(plan=BESIDE)
+    assert await scene.reconcile() == 7.0
+    done = [one for one in scene.log if one != "fence"]
+    assert set(done[:2]) == {"finalizer", Beside()}
+    assert done[2:] == ["second", "report"]
+    assert scene.outcomes == {"done": 1.0}
+
+
+@pytest.mark.parametrize("broken", ["finalizer", Beside()])
+async def test_where_one_of_the_two_fails_the_other_is_finished_and_nothing_else_begun(
+    broken: object,
+) -> None:
+    scene = Crossing(plan=BESIDE)
+    scene.errors[broken] = kube_error(kube.Unavailable)
+    assert await scene.reconcile() is not None
+    (done,) = {"finalizer", Beside()} - {broken}
+    assert [one for one in scene.log if one != "fence"] == [done, "report"]
+    assert scene.reports[0].failure is not None
+    assert scene.reports[0].failure.cause is scene.errors[broken]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        replace(FULL, actions=(Beside(),), finalizer=Finalizer.PRESENT),
+        replace(WORK, actions=("first", Beside()), finalizer=Finalizer.PRESENT),
+    ],
+)
+async def test_no_action_overtakes_the_finalizer_where_something_else_comes_first(
+    plan: Plan[object],
+) -> None:
+    scene = Scene(plan=plan)
+    await scene.reconcile()
+    assert next(one for one in scene.log if one != "fence") == "finalizer"
+    assert scene.log.index(Beside()) > scene.log.index("finalizer") + 1
+
+
+async def test_a_fence_that_has_fallen_lets_neither_begin() -> None:
+    def fallen() -> None:
+        raise LeadershipLost("frozen")
+
+    scene = Scene(plan=BESIDE, fence=fallen)
+    await scene.reconcile()
+    assert scene.log == []
 
 
 async def test_the_finalizer_is_taken_off_after_everything_else() -> None:

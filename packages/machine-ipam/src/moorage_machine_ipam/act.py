@@ -6,12 +6,13 @@ from contextlib import suppress
 from typing import Any, assert_never
 
 from moorage_api.ippool import IPPOOLS
+from moorage_domain.errors import MoorageError
 from moorage_domain.kinds import Kind
 from moorage_domain.subject import Subject
 from moorage_ipam.allocations import Allocations, NoneFree
 from moorage_ipam.records import Owner, Phase, Record
 from moorage_kube.client.client import Client, Target
-from moorage_kube.client.errors import NotFound
+from moorage_kube.client.errors import NotFound, Unavailable
 from moorage_machine_ipam.actions import (
     Action,
     Allocate,
@@ -84,7 +85,16 @@ class Actor:
         )
 
     async def _allocate(self, claim: Claim) -> None:
-        await self._allocations.allocate(claim.pool_key, self.owner(claim))
+        uid = claim.subject.uid
+        self._caches.untold.add(uid)
+        try:
+            await self._allocations.allocate(claim.pool_key, self.owner(claim))
+        except Unavailable:
+            # It may have been done, and the record may appear once the claim is gone.
+            raise
+        except MoorageError:
+            self._caches.untold.discard(uid)
+            raise
 
     async def _take_over(self, claim: Claim, record: Record) -> None:
         pool = self._caches.given.get(claim.pool_key)
@@ -104,6 +114,7 @@ class Actor:
         pool = self._caches.given.get(claim.pool_key)
         if record is None or view is None or pool is None:
             raise NoneFree(f"what {claim.key} had is gone, or its pool changed")
+        self._caches.untold.discard(claim.subject.uid)
         references = self._owners(claim, view)
         made_for = {OWNER_ANNOTATION: claim.subject.uid}
         known = self._caches.addresses.get(claim.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from moorage_domain.families import Address
 from moorage_ipam.records import Phase, Record
@@ -11,7 +11,13 @@ from moorage_ipam.records import Phase, Record
 
 @dataclass(frozen=True, slots=True)
 class Allocate:
-    """Bind the next free address of the pool to the claim."""
+    """Bind the next free address of the pool to the claim.
+
+    Nobody is told before the finalizer is on. Where the claim goes without one, the record says
+    whose it was, and is taken back.
+    """
+
+    beside_finalizer: ClassVar[bool] = True
 
     def __str__(self) -> str:
         return "allocate an address"

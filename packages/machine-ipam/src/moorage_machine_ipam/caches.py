@@ -72,6 +72,11 @@ class Caches:
 
         Their IPAddresses, and they themselves, may be gone before anything was done about them.
         """
+        self.untold: set[str] = set()
+        """Uids of claims that were given an address of which nobody was told yet.
+
+        Such a claim may go without a finalizer of ours, and nobody can use what it was given.
+        """
         self.problems: dict[str, str] = {}
         """Why a pool gives nothing away, by its key."""
         self._named: dict[str, tuple[str, Address]] = {}
@@ -121,6 +126,8 @@ class Caches:
 
     def _address_changed(self, change: Change[IpAddress]) -> None:
         self._name(change.key, change.new)
+        if change.new is not None:
+            self.untold.discard(change.new.made_for)
         claim = self.claims.get(change.key)
         one = change.new or change.old
         if one is not None and one.moved and claim is not None:
@@ -142,6 +149,8 @@ class Caches:
         owner = change.old.owner if change.old else None
         if owner is not None:
             self._forget_move(owner.uid, owner.key)
+            if change.new is None:
+                self.untold.discard(owner.uid)
 
     def _forget_move(self, uid: str, key: str) -> None:
         """Once neither the claim nor a record of it is left."""

@@ -102,6 +102,8 @@ class MachineIpam:
             return Presence.THERE
         if owner.uid in self.caches.moved:
             return Presence.MOVED
+        if owner.uid in self.caches.untold:
+            return Presence.UNTOLD
         return Presence.NAMESAKE if claim is not None else self._without_claim(owner)
 
     def _without_claim(self, owner: Owner) -> Presence:

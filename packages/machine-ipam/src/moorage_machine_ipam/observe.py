@@ -56,7 +56,10 @@ class Observer:
         former = tuple(
             one
             for one in bound
-            if one.owner and one.owner.uid and one.owner.uid not in caches.moved
+            if one.owner
+            and one.owner.uid
+            and one.owner.uid not in caches.moved
+            and one.owner.uid not in caches.untold
         )
         requested, fits = self._requested(claim, pool)
         holders = self._records_of(pool, requested)

@@ -69,8 +69,11 @@ class Logic(Protocol[ObservedT, ActionT]):
     ``observe`` only reads; ``None`` means that the object is gone and there is nothing to do.
     ``decide`` is pure. ``act`` carries out one action of the plan about what was observed; it may
     be one that was done before. An action class with ``reads_only = True`` is carried out in a dry
-    run as well. ``report`` is called at the end of every pass that was not stale, for Events and
-    metrics; the reconciler writes status, finalizer and log line itself.
+    run as well. One with ``beside_finalizer = True`` that comes first in a plan without a status is
+    carried out while the finalizer is being written: what it does is found, and undone, also where
+    the object goes before it has the finalizer. ``report`` is called at the end of every pass that
+    was not stale, for Events and metrics; the reconciler writes status, finalizer and log line
+    itself.
     """
 
     async def observe(self, key: str) -> ObservedT | None: ...

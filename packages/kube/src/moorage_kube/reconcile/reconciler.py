@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -32,6 +33,17 @@ class SubjectGone(MoorageError):
     """The object was not there when its pass began, or vanished: nothing can be written to it."""
 
     disposition: ClassVar[Disposition] = Disposition.STALE
+
+
+def _begins_at_once(plan: Plan[Any], subject: Subject | None) -> bool:
+    """Whether the first action may be carried out while the finalizer is being written."""
+    return (
+        plan.finalizer is Finalizer.PRESENT
+        and plan.status is None
+        and subject is not None
+        and bool(plan.actions)
+        and bool(getattr(plan.actions[0], "beside_finalizer", False))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +146,30 @@ class Reconciler(Generic[ObservedT, ActionT]):
         writes = plan.status is not None or plan.finalizer is not None
         if writes and subject is None and self._guards.writer is not None:
             raise SubjectGone(f"{key} was not there when it was looked at")
-        subject = await self._write_finalizer(subject, plan, Finalizer.PRESENT)
+        actions = list(plan.actions)
+        if _begins_at_once(plan, subject):
+            subject = await self._begin(observed, plan, subject, actions.pop(0))
+        else:
+            subject = await self._write_finalizer(subject, plan, Finalizer.PRESENT)
         subject = await self._write_status(key, subject, plan)
-        for action in plan.actions:
+        for action in actions:
             self._guards.fence()
             await self._logic.act(observed, action)
         await self._write_finalizer(subject, plan, Finalizer.ABSENT)
+
+    async def _begin(
+        self, observed: ObservedT, plan: Plan[ActionT], subject: Subject | None, first: ActionT
+    ) -> Subject | None:
+        """The finalizer on, and beside it the first action; neither is left half done."""
+        self._guards.fence()
+        finalizer = self._write_finalizer(subject, plan, Finalizer.PRESENT)
+        action = self._logic.act(observed, first)
+        written, done = await asyncio.gather(finalizer, action, return_exceptions=True)
+        if isinstance(written, BaseException):
+            raise written
+        if isinstance(done, BaseException):
+            raise done
+        return written
 
     async def _write_finalizer(
         self, subject: Subject | None, plan: Plan[Any], wanted: Finalizer
