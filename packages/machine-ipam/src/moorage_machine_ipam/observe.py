@@ -150,6 +150,8 @@ class Observer:
         kept = pool.spec.kept.get(claim.subject.name)
         if kept is not None and not claim.requested:
             return Address(family, kept), True
+        if not claim.requested:
+            return None, False
         try:
             asked = parse_address(claim.requested)
         except InvalidAddress:

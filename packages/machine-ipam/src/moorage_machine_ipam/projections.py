@@ -259,6 +259,8 @@ def _machine(meta: Mapping[str, Any]) -> str:
 
 
 def _parsed(text: str) -> Address | None:
+    if not text:
+        return None
     try:
         return parse_address(text)
     except InvalidAddress:
