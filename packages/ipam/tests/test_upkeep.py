@@ -307,6 +307,8 @@ def test_a_record_is_looked_at_with_its_pool_and_its_owner() -> None:
     async def main() -> None:
         owners = Owners()
         key = owners.put(1)
+        assert owners.upkeep.queue.depth == 0, "its owner is there, and nothing is to be done"
+        owners.put(2, Presence.GONE)
         assert owners.upkeep.queue.depth == 1, "it is looked at as soon as it is there"
         record = owners.records.get(key)
         assert record is not None
@@ -328,6 +330,18 @@ def test_an_owner_that_comes_back_begins_anew() -> None:
             seconds.append(found.gone_seconds)
             await asyncio.sleep(50.0)
         assert seconds == [0.0, 50.0, 0.0, 0.0]
+
+    virtual_time.run(main())
+
+
+def test_an_owner_that_is_there_when_the_record_changes_begins_anew() -> None:
+    async def main() -> None:
+        owners = Owners()
+        key = owners.put(1, Presence.GONE)
+        await owners.look(key)
+        await asyncio.sleep(50.0)
+        owners.put(1, Presence.THERE, since="2027-01-15T07:59:51Z")
+        assert owners.upkeep.missing() == 0
 
     virtual_time.run(main())
 

@@ -255,6 +255,10 @@ class Upkeep:
             self._released_since.forget(change.key)
         if change.new is None or change.new.phase is not Phase.RESERVED:
             self._reserved_since.forget(change.key)
+        if change.new is not None and self._presence(change.new) is Presence.THERE:
+            # It is in use, and whoever sees its owner go has it looked at.
+            self._gone_since.forget(change.key)
+            return
         self.queue.add(change.key)
 
     async def observe(self, key: str) -> Observed | None:

@@ -49,23 +49,32 @@ class Leftovers:
         caches.addresses.subscribe(self._address_changed)
 
     def _address_changed(self, change: Change[IpAddress]) -> None:
-        if change.new is None:
+        if change.new is None or self._is_known(change.key, change.new):
+            # Whoever sees its claim go has it looked at.
             self._missing_since.forget(change.key)
         elif change.old is None or change.old.made_for != change.new.made_for:
             self.queue.add(change.key)
 
+    def _is_known(self, key: str, address: IpAddress) -> bool:
+        """Whether a claim of its name is there that made it, or wants it: then that sees to it.
+
+        One that wants it takes it over, however long it is paused: it was moved.
+        """
+        claim = self._caches.claims.get(key)
+        return claim is not None and (
+            claim.subject.uid == address.made_for or claim.pool == address.pool
+        )
+
     async def observe(self, key: str) -> Observed | None:
         """One IPAddress that we made, and whether its claim is there."""
-        address, claim = self._caches.addresses.get(key), self._caches.claims.get(key)
+        address = self._caches.addresses.get(key)
         if address is None or not address.made_for or address.subject.deleting:
             return None
         namespace = address.subject.namespace or ""
-        # One of its name that wants it takes it over, however long that is paused: it was moved.
-        known = claim is not None and (
-            claim.subject.uid == address.made_for or claim.pool == address.pool
-        )
         # The API server has the last word, and is asked only where the cache shows none.
-        if known or await self._is_there(namespace, address.subject.name, address.made_for):
+        if self._is_known(key, address) or await self._is_there(
+            namespace, address.subject.name, address.made_for
+        ):
             self._missing_since.forget(key)
             return None
         return Observed(address, self._missing_since.seconds(key, address.made_for))
