@@ -22,7 +22,7 @@ from moorage_provider.errors import (
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder
 from moorage_provider_aws.provider import THREADS, AwsProvider, create
 from moorage_testing.clouds.aws import Ec2Emulator, token_service
-from moorage_testing.faults import Fault
+from moorage_testing.faults import Call, Fault
 
 _numbers = itertools.count(1)
 
@@ -138,7 +138,56 @@ async def test_harm_13_an_endpoint_of_ec2_is_not_asked_for_credentials(
 ) -> None:
     since = len(emulator.faults.calls)
     assert await provider.snapshot(("198.51.100.250",)) == {}
-    assert emulator.faults.ops(since) == ("DescribeAddresses",)
+    assert set(emulator.faults.ops(since)) == {"DescribeAddresses"}
+
+
+async def test_harm_10_only_where_the_filter_does_not_find_one_all_addresses_are_listed(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    ours, _ = await fresh(emulator, provider)
+    filters = [{"Filter.1.Name": "public-ip", "Filter.1.Value.1": ours.ip}]
+    since = len(emulator.faults.calls)
+    assert await provider.snapshot((ours.ip,)) == {ours.ip: ours}
+    assert [_filters(call) for call in emulator.faults.calls[since:]] == filters
+    since = len(emulator.faults.calls)
+    assert await provider.snapshot((ours.ip, "198.51.100.250")) == {ours.ip: ours}
+    filters[0]["Filter.1.Value.2"] = "198.51.100.250"
+    assert [_filters(call) for call in emulator.faults.calls[since:]] == [*filters, {}]
+
+
+def _filters(call: Call) -> dict[str, str]:
+    return {name: text for name, text in call.params.items() if name.startswith("Filter")}
+
+
+async def test_harm_10_a_move_never_displaces_an_address_that_is_not_understood(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    address, machine = await fresh(emulator, provider)
+    await provider.attach(address, machine, "one")
+    held = (await provider.snapshot((address.ip,)))[address.ip]
+    _, target = await fresh(emulator, provider)
+    odd = f"192.0.2.{next(_numbers)}"
+    reference = emulator.world.add_address(odd)
+    emulator.world.associate(odd, target.machine_id)
+    emulator.world.spoil(odd)
+    with pytest.raises(InUse, match=f"already holds {reference}"):
+        await provider.move(held, target, "two")
+    assert emulator.world.holder(odd) == target.machine_id
+    emulator.world.spoil(odd, spoiled=False)
+
+
+async def test_harm_10_what_is_not_understood_when_it_is_read_again_is_outdated(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    address, machine = await fresh(emulator, provider)
+    await provider.attach(address, machine, "one")
+    held = (await provider.snapshot((address.ip,)))[address.ip]
+    _, target = await fresh(emulator, provider)
+    emulator.world.spoil(address.ip)
+    with pytest.raises(Stale, match="not understood"):
+        await provider.move(held, target, "two")
+    assert emulator.world.holder(address.ip) == machine.machine_id
+    emulator.world.spoil(address.ip, spoiled=False)
 
 
 @pytest.mark.usefixtures("web_identity")

@@ -15,6 +15,7 @@ from moorage_testing.clouds.memory import (
     MemoryCloud,
     MemoryProvider,
     broken,
+    misreading,
 )
 from moorage_testing.clouds.memory.contract import MemoryContractWorld
 from moorage_testing.contract import PATIENT_SECONDS, Failure, ProviderContract
@@ -44,28 +45,39 @@ class Case:
 
 AGAIN = {"again": "-again"}
 CASES = (
-    Case(broken.ClaimsEveryNode, "a_node_of_another_cloud_has_no_machine_id"),
-    Case(broken.ReportsEphemeralAddressesAsReserved, "a_machine_is_found_by_its_nodes_provider_id"),
-    Case(broken.ReportsDeletedMachinesAsOutages, "a_machine_that_is_gone_is_not_found"),
+    Case(misreading.ClaimsEveryNode, "a_node_of_another_cloud_has_no_machine_id"),
     Case(
-        broken.RaisesForAbsentAddresses, "a_free_address_has_no_holder_and_a_removed_one_is_absent"
+        misreading.ReportsEphemeralAddressesAsReserved,
+        "a_machine_is_found_by_its_nodes_provider_id",
+    ),
+    Case(misreading.ReportsDeletedMachinesAsOutages, "a_machine_that_is_gone_is_not_found"),
+    Case(
+        misreading.RaisesForAbsentAddresses,
+        "a_free_address_has_no_holder_and_a_removed_one_is_absent",
     ),
     Case(
-        broken.ReadsOnlyOneFamily,
+        misreading.ReadsOnlyOneFamily,
         "an_address_of_another_cloud_is_absent_and_the_others_are_read",
         {"foreign": "2001:db8::1"},
     ),
-    Case(broken.FailsOnOddRows, "harm_10_an_odd_row_spoils_its_own_address_only"),
-    Case(broken.ReadsOneByOne, "five_hundred_addresses_are_read_in_three_calls"),
-    Case(broken.ReadsTwice, "reading_no_addresses_makes_no_call"),
+    Case(misreading.FailsOnOddRows, "harm_10_an_odd_row_spoils_its_own_address_only"),
     Case(
-        broken.ReportsEndlessCredentialsAsExpiring,
+        misreading.TakesOddRowsForAbsent,
+        "harm_10_an_odd_row_asked_for_alone_is_unknown_and_never_absent",
+    ),
+    Case(misreading.ReadsOneByOne, "five_hundred_addresses_are_read_in_three_calls"),
+    Case(misreading.ReadsTwice, "reading_no_addresses_makes_no_call"),
+    Case(
+        misreading.ReportsEndlessCredentialsAsExpiring,
         "good_credentials_are_not_expiring_before_a_call_nor_after_it",
     ),
     Case(
-        broken.ChecksNothing, "a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason"
+        misreading.ChecksNothing,
+        "a_machine_where_the_address_cannot_be_used_is_refused_with_a_reason",
     ),
-    Case(broken.TakesIpv6ForIpv4, "harm_09_a_machine_of_ipv6_only_is_unfit_for_an_ipv4_address"),
+    Case(
+        misreading.TakesIpv6ForIpv4, "harm_09_a_machine_of_ipv6_only_is_unfit_for_an_ipv4_address"
+    ),
     Case(broken.ReportsMutationsItNeverMakes, "an_attached_address_is_on_the_machine"),
     Case(broken.RefusesItsOwnRepeats, "attaching_again_changes_nothing", AGAIN),
     Case(broken.StealsOnAttach, "attaching_again_changes_nothing", AGAIN),
@@ -101,6 +113,7 @@ CASES = (
     Case(broken.DisplacesOnMove, "a_move_never_removes_the_targets_reserved_address"),
     Case(broken.StealsOnAttach, "an_address_is_not_attached_before_it_is_detached"),
     Case(broken.StealsOnAttach, "attaching_never_removes_the_targets_reserved_address"),
+    Case(broken.StealsOnAttach, "harm_10_a_target_keeps_an_address_that_is_not_understood"),
     Case(broken.StealsOnAttach, "attaching_waits_for_the_target_to_be_prepared", {}, TWO_STEPS),
     Case(
         broken.ReportsAbsenceAsAnOutage,
@@ -173,7 +186,11 @@ CASES = (
         "a_call_that_fails_is_reported_once_with_the_name_of_its_error",
         {"failure": Failure.THROTTLED},
     ),
-    Case(broken.ReadsTwice, "a_step_takes_no_more_calls_than_the_world_says", {"step": "snapshot"}),
+    Case(
+        misreading.ReadsTwice,
+        "a_step_takes_no_more_calls_than_the_world_says",
+        {"step": "snapshot"},
+    ),
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from moorage_provider.errors import MachineNotFound, MachineUnfit
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.rows import text_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -29,6 +30,11 @@ def ip(row: AddressTypeDef) -> str:
     """The address of a row: an Elastic IP, a carrier's (Wavelength) or a customer's (Outposts)."""
     # Only one of them is there: a carrier's address has no PublicIp.
     return row.get("PublicIp") or row.get("CarrierIp") or row["CustomerOwnedIp"]
+
+
+def name_of(row: AddressTypeDef) -> str:
+    """An address for people: its text, or its id where the text is not understood."""
+    return text_of(row, ip) or row.get("AllocationId", "an address without a name")
 
 
 def address(row: AddressTypeDef, own: Mapping[str, Place]) -> CloudAddress:

@@ -23,7 +23,7 @@ from moorage_provider.protocol import (
     PendingMutation,
     UnknownHolder,
 )
-from moorage_provider.rows import understood
+from moorage_provider.rows import certain, text_of, understood
 from moorage_provider_aws import mapping
 from moorage_provider_aws.identity import instance_id
 
@@ -75,21 +75,12 @@ class AwsProvider(SdkProvider["Ec2"]):
         # An Elastic IP is an IPv4 address: EC2 has no reservation for any other, so those are
         # certainly absent and must not make the read of the rest fail.
         wanted = tuple(ip for ip in addresses if ":" not in ip)
-        chunks = [
-            wanted[start : start + ADDRESSES_PER_READ]
-            for start in range(0, len(wanted), ADDRESSES_PER_READ)
-        ]
         async with self._within("DescribeAddresses"):
-            if not chunks:
+            if not wanted:
                 await self._sdk.run(lambda _: None)
-            rows = await asyncio.gather(*(self._rows({"public-ip": chunk}) for chunk in chunks))
-            await self._learn_places(
-                {mapping.instance_of(row) for answer in rows for row in answer}
-            )
-        found: dict[str, CloudAddress] = {}
-        for chunk, answer in zip(chunks, rows, strict=True):
-            found |= understood(answer, chunk, mapping.ip, self._address)
-        return found
+            rows = await self._wanted_rows(wanted)
+            await self._learn_places(set(map(mapping.instance_of, rows)))
+        return understood(rows, wanted, mapping.ip, self._address)
 
     async def machine(self, machine_id: str) -> Machine:
         async with self._within(f"DescribeInstances of {machine_id}"):
@@ -130,14 +121,16 @@ class AwsProvider(SdkProvider["Ec2"]):
         async with self._within(f"AssociateAddress of {address.ip}"):
             # The call below would silently displace an address, so the target is read as late as
             # possible.
-            now, on_target = await asyncio.gather(self._reread(address), self._on_target(machine))
+            now, others = await asyncio.gather(
+                self._reread(address), self._others_on(machine, address)
+            )
             if _is_on(now, machine):
                 return PendingMutation()
             if now.token != address.token:
                 raise Stale(f"{address.ip} has changed hands since it was read", "AssociationId")
             if isinstance(now.holder, OtherHolder | UnknownHolder):
                 raise _held(now)
-            _refuse_occupied(address, machine, on_target)
+            _refuse_occupied(address, machine, others)
             _announce("move", address, machine.machine_id, request_id)
             await self._associate(address, machine, reassociate=True)
         return PendingMutation()
@@ -208,32 +201,46 @@ class AwsProvider(SdkProvider["Ec2"]):
             raise Stale(f"{now.ip} is on {now.holder.misplaced} by now", refusal.code) from refusal
         if now.holder is not None:
             raise _held(now) from refusal
-        _refuse_occupied(address, machine, await self._on_target(machine))
+        _refuse_occupied(address, machine, await self._others_on(machine, address))
         raise Stale(
             f"EC2 refuses {address.ip} as in use but describes nobody who has it yet", refusal.code
         ) from refusal
 
     async def _reread(self, address: CloudAddress) -> CloudAddress:
-        """The address as it is now. Raises ``AddressNotFound``."""
-        found = await self._read({"allocation-id": (address.reference,)})
-        if not found:
-            raise AddressNotFound(f"{address.reference} ({address.ip}) does not exist any more")
-        return found[0]
+        """The address as it is now. Raises ``AddressNotFound``, ``Stale``."""
+        rows = await self._rows({"allocation-id": (address.reference,)})
+        return certain(understood(rows, (address.ip,), mapping.ip, self._address), address)
 
-    async def _on_target(self, machine: Machine) -> list[CloudAddress]:
-        """The Elastic IPs, at most one, on a machine's own private address now."""
-        return await self._read(
+    async def _others_on(self, machine: Machine, address: CloudAddress) -> list[str]:
+        """The other Elastic IPs, at most one, on a machine's own private address now."""
+        rows = await self._rows(
             {
                 "network-interface-id": (machine.interface_id,),
                 "private-ip-address": (machine.private_ip,),
             }
         )
-
-    async def _read(self, filters: Mapping[str, Sequence[str]]) -> list[CloudAddress]:
-        return [self._address(row) for row in await self._rows(filters)]
+        others = (row for row in rows if row.get("AllocationId") != address.reference)
+        return [mapping.name_of(row) for row in others]
 
     def _address(self, row: AddressTypeDef) -> CloudAddress:
         return mapping.address(row, self._own)
+
+    async def _wanted_rows(self, wanted: Sequence[str]) -> list[AddressTypeDef]:
+        """The rows of these addresses, by a filter; all are listed where it does not find one.
+
+        It finds neither a customer's address nor a row with another text than is expected, so it
+        does not say that an address is absent.
+        """
+        chunks = [
+            wanted[start : start + ADDRESSES_PER_READ]
+            for start in range(0, len(wanted), ADDRESSES_PER_READ)
+        ]
+        answers = await asyncio.gather(*(self._rows({"public-ip": chunk}) for chunk in chunks))
+        rows = [row for answer in answers for row in answer]
+        if missing := set(wanted) - {text_of(row, mapping.ip) for row in rows}:
+            every = await self._rows({})
+            rows += [row for row in every if text_of(row, mapping.ip) in {None, *missing}]
+        return rows
 
     async def _learn_places(self, instance_ids: Collection[str]) -> None:
         """Read where the node's own private address is, once an instance: it never changes."""
@@ -281,19 +288,13 @@ def _is_on(address: CloudAddress, machine: Machine) -> bool:
     )
 
 
-def _refuse_occupied(
-    address: CloudAddress, machine: Machine, on_target: Sequence[CloudAddress]
-) -> None:
+def _refuse_occupied(address: CloudAddress, machine: Machine, others: Sequence[str]) -> None:
     """Raise ``InUse`` when the target holds another reserved address, which must stay."""
-    others = [other.ip for other in on_target if other.ip != address.ip]
-    if machine.public_ip_reserved and machine.public_ip != address.ip:
-        others.append(machine.public_ip)
-    if others:
-        raise InUse(
-            f"{machine.machine_id} already holds {others[0]}",
-            "Resource.AlreadyAssociated",
-            others[0],
-        )
+    before = machine.public_ip if machine.public_ip_reserved else ""
+    held = next(iter(others), "" if before == address.ip else before)
+    if held:
+        text = f"{machine.machine_id} already holds {held}"
+        raise InUse(text, "Resource.AlreadyAssociated", held)
 
 
 def _held(address: CloudAddress) -> InUse:

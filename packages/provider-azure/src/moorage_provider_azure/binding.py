@@ -23,7 +23,7 @@ from moorage_provider.protocol import (
     OtherHolder,
     UnknownHolder,
 )
-from moorage_provider.rows import ODD, understood
+from moorage_provider.rows import ODD, certain, understood
 from moorage_provider_azure import mapping
 from moorage_provider_azure.deleted import is_of_deleted
 from moorage_provider_azure.fitness import UNIFORM
@@ -216,12 +216,12 @@ def _is_free(arm: Arm, address: CloudAddress) -> bool:
     return now.holder is None
 
 
-def _reread(arm: Arm, address: CloudAddress) -> AzureAddress:
-    """The address as it is now. Raises ``AddressNotFound``."""
-    row = arm.address(address.reference)
-    interface_id = mapping.held_by_interface(row)
-    interface = _find(arm, interface_id) if interface_id else None
-    return mapping.address(row, {interface_id: interface} if interface else {})
+def _reread(arm: Arm, address: CloudAddress) -> CloudAddress:
+    """The address as it is now. Raises ``AddressNotFound``, ``Stale``."""
+    rows, wanted = [arm.address(address.reference)], (address.ip,)
+    interfaces = _interfaces(arm, set(_interface_ids(rows, wanted)))
+    found = understood(rows, wanted, mapping.ip, lambda row: mapping.address(row, interfaces))
+    return certain(found, address)
 
 
 def _find(arm: Arm, interface_id: str) -> NetworkInterface | None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from moorage_provider import rows
 from moorage_provider.errors import MachineUnfit
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
-from moorage_provider.rows import ODD
 from moorage_provider_azure.identity import interface_of, is_uniform, part
 
 if TYPE_CHECKING:
@@ -88,10 +88,7 @@ def ip(row: PublicIPAddress) -> str:
 
 def text_of(row: PublicIPAddress) -> str | None:
     """The address of a row, ``""``: it has none yet; ``None``: it is not understood."""
-    try:
-        return ip(row)
-    except ODD:
-        return None
+    return rows.text_of(row, ip)
 
 
 def held_by_interface(row: PublicIPAddress) -> str:

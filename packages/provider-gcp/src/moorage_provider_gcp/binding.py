@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moorage_provider.errors import (
-    AddressNotFound,
     CloudError,
     CredentialsRejected,
     Denied,
@@ -31,7 +30,7 @@ from moorage_provider.protocol import (
     OtherHolder,
     UnknownHolder,
 )
-from moorage_provider.rows import understood
+from moorage_provider.rows import certain, understood
 from moorage_provider_gcp import identity, mapping
 from moorage_provider_gcp.identity import InZone
 from moorage_provider_gcp.mapping import GcpAddress, GcpMachine
@@ -71,8 +70,12 @@ def snapshot(gce: Compute, addresses: Collection[str], region: str) -> Mapping[s
         return {}
     wanted = set(addresses)
     # We do not guess how Google spells an IPv6 address.
-    single = next((ip for ip in wanted if len(wanted) == 1 and ":" not in ip), "")
-    listed = gce.addresses(region, gce.project, single)
+    if len(wanted) == 1 and not any(":" in ip for ip in wanted):
+        listed = gce.addresses(region, gce.project, *wanted)
+        if found := understood(listed, wanted, mapping.ip, mapping.address):
+            return found
+        # No filter finds a row with another text than is expected, so this says nothing yet.
+    listed = gce.addresses(region, gce.project)
     return understood(listed, wanted, mapping.ip, mapping.address)
 
 
@@ -95,7 +98,8 @@ def machine(gce: Compute, machine_id: str) -> Machine:
         raise MachineNotFound(f"{machine_id} is no instance of project {gce.project}")
     row = gce.instance(vm)
     ip = mapping.nat_ip(mapping.interface(row, gce.interface))
-    return mapping.machine(row, vm, gce.interface, reserved=_is_reserved(gce, vm, ip))
+    reserved = _is_reserved(gce, machine_id, ip)
+    return mapping.machine(row, vm, gce.interface, reserved=reserved)
 
 
 def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
@@ -107,7 +111,7 @@ def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: st
     config, ip = mapping.access_config(nic), mapping.nat_ip(nic)
     if config is None or ip == address.ip:
         return ""
-    if _is_reserved(gce, vm, ip):
+    if _is_reserved(gce, target.machine_id, ip):
         raise InUse(f"{target.machine_id} already holds {ip}", "", ip)
     gce.denials.check()
     if not gce.denials.are_unlikely and _ask_first(gce, vm, address, request_id):
@@ -210,7 +214,7 @@ def _attach_ipv6(gce: Compute, address: CloudAddress, target: Machine, request_i
     if present == address.ip:
         return ""
     if present:
-        _refuse_occupied(gce, vm, present)
+        _refuse_occupied(gce, target, present)
     step = _Step(
         # Another fingerprint makes it another request.
         ("updateNetworkInterface", vm.name, address.ip, nic.fingerprint, request_id),
@@ -295,7 +299,7 @@ def _judge(gce: Compute, refusal: CloudError, address: CloudAddress, target: Mac
     nic = mapping.interface(row, gce.interface)
     present = mapping.ipv6(nic) if ":" in address.ip else mapping.nat_ip(nic)
     if present:
-        _refuse_occupied(gce, _exact(target), present)
+        _refuse_occupied(gce, target, present)
     if row.status != mapping.RUNNING:
         text = f"instance {target.machine_id} is {row.status}"
         raise MachineUnfit(text, row.status) from refusal
@@ -312,13 +316,12 @@ def _unexplained(refusal: CloudError) -> CloudError:
     return refusal
 
 
-def _refuse_occupied(gce: Compute, vm: InZone, ip: str) -> None:
+def _refuse_occupied(gce: Compute, target: Machine, ip: str) -> None:
     """Raise the error for an interface that has another address."""
-    if _is_reserved(gce, vm, ip):
-        raise InUse(f"the interface of {vm.zone}/{vm.name} already holds {ip}", "", ip)
-    raise MachineUnfit(
-        f"the interface of {vm.zone}/{vm.name} still has the ephemeral address {ip}", ""
-    )
+    where = f"the interface of {target.machine_id}"
+    if _is_reserved(gce, target.machine_id, ip):
+        raise InUse(f"{where} already holds {ip}", "", ip)
+    raise MachineUnfit(f"{where} still has the ephemeral address {ip}", "")
 
 
 def _is_on(gce: Compute, address: CloudAddress, target: Machine) -> bool:
@@ -338,16 +341,17 @@ def _is_free(gce: Compute, address: CloudAddress) -> bool:
     return now.holder is None
 
 
-def _is_reserved(gce: Compute, vm: InZone, ip: str) -> bool:
+def _is_reserved(gce: Compute, machine_id: str, ip: str) -> bool:
     """Whether an address of a machine is a reserved one."""
-    return bool(ip) and any(True for _ in gce.addresses(vm.region, vm.project, ip))
+    # Not by a filter, see ``snapshot``.
+    vm = _vm(machine_id)
+    rows = gce.addresses(vm.region, vm.project)
+    return bool(ip) and any(mapping.reserves(row, ip, machine_id) for row in rows)
 
 
-def _reread(gce: Compute, address: CloudAddress) -> GcpAddress:
-    """The address as it is now. Raises ``AddressNotFound``."""
-    for row in gce.addresses(address.location, gce.project, address.ip):
-        return mapping.address(row)
-    raise AddressNotFound(f"{address.reference} ({address.ip}) does not exist any more")
+def _reread(gce: Compute, address: CloudAddress) -> CloudAddress:
+    """The address as it is now. Raises ``AddressNotFound``, ``Stale``."""
+    return certain(snapshot(gce, (address.ip,), address.location), address)
 
 
 def _found(gce: Compute, target: Machine) -> Instance:

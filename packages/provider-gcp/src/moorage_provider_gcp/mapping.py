@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from moorage_provider.errors import MachineUnfit
 from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.rows import text_of
 from moorage_provider_gcp.identity import InZone, machine_id_of, path
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ class GcpMachine(Machine):
 def ip(row: Address) -> str:
     """The address itself, in canonical text; ``""``: it is being reserved and has none yet."""
     return str(ipaddress.ip_address(row.address)) if row.address else ""
+
+
+def reserves(row: Address, wanted: str, machine_id: str) -> bool:
+    """Whether a row reserves an address of an instance; one that is not understood may be its."""
+    text = text_of(row, ip)
+    return machine_id in map(machine_id_of, row.users) if text is None else text == wanted
 
 
 def address(row: Address) -> GcpAddress:

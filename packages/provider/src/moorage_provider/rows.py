@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from moorage_provider.errors import AddressNotFound, Stale
 from moorage_provider.protocol import CloudAddress, UnknownHolder
 
 RowT = TypeVar("RowT")
@@ -51,6 +52,30 @@ def understood(
     if nameless:
         found |= {ip: _unknown(ip, nameless) for ip in missing}
     return found
+
+
+def text_of(row: RowT, ip_of: Callable[[RowT], str]) -> str | None:
+    """The address of a row, ``""``: it has none yet; ``None``: it is not understood."""
+    try:
+        return ip_of(row)
+    except ODD:
+        return None
+
+
+def certain(
+    found: Mapping[str, AddressT | CloudAddress], address: CloudAddress
+) -> AddressT | CloudAddress:
+    """An address as it was read again, before or after it is changed.
+
+    Raises ``AddressNotFound``; ``Stale`` where the cloud describes it in a way that is not
+    understood, so that it is read as unknown before anything is decided.
+    """
+    now = found.get(address.ip)
+    if now is None:
+        raise AddressNotFound(f"{address.reference} ({address.ip}) does not exist any more")
+    if isinstance(now.holder, UnknownHolder):
+        raise Stale(now.holder.description)
+    return now
 
 
 def _odd(what: str, error: Exception) -> str:

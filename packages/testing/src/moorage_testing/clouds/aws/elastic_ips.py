@@ -150,6 +150,15 @@ def shown(eip: ElasticAddress) -> ElasticAddress:
     return row
 
 
+def filtered_as(eip: ElasticAddress) -> str | None:
+    """What the filter ``public-ip`` finds an address by; ``None``: it never finds it.
+
+    "The Elastic IP address, or the carrier IP address" (API reference), so not a customer's.
+    """
+    field: str = vars(eip).get(SHOWN_AS, "public_ip")
+    return eip.public_ip if field in ("public_ip", "carrier_ip") else None
+
+
 def find(backend: EC2Backend, **wanted: str) -> ElasticAddress | None:
     """The address with this attribute, such as ``allocation_id``; ``None`` = there is none."""
     for eip in backend.addresses:

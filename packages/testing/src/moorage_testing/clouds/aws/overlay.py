@@ -259,6 +259,8 @@ def _filter_value(eip: ElasticAddress, filter_name: str, method_name: str | None
         return elastic_ips.private_ip(eip)
     if filter_name == "instance-id":
         return _instance_id(eip)
+    if filter_name == "public-ip":
+        return elastic_ips.filtered_as(eip)
     return _ORIGINALS[ElasticAddress, "get_filter_value"](eip, filter_name, method_name)
 
 

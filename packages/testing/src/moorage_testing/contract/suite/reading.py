@@ -76,6 +76,21 @@ class ReadingContract:
         others = await provider.snapshot((missing, free))
         assert others[free].holder is None
         assert missing not in others or isinstance(others[missing].holder, UnknownHolder)
+        world.remove_address(odd)
+
+    async def test_harm_10_an_odd_row_asked_for_alone_is_unknown_and_never_absent(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        if not world.has_odd_rows:
+            pytest.skip("no row of this cloud can be odd")
+        machine, held = await attached(world, provider)
+        world.spoil(held.ip)
+        read_back = await provider.snapshot((held.ip,))
+        assert isinstance(read_back[held.ip].holder, UnknownHolder)
+        # Nor may anybody take it for an ephemeral one, which gives way to another.
+        assert (await provider.machine(machine.machine_id)).public_ip_reserved
+        world.give(held.ip, None)
+        world.remove_address(held.ip)
 
     async def test_five_hundred_addresses_are_read_in_three_calls(
         self, world: ContractWorld, provider: Provider

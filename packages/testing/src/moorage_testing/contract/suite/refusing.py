@@ -48,6 +48,21 @@ class RefusingContract:
             await done(provider, provider.attach(scene.free, scene.holder, fresh_request()))
         assert await unchanged(provider, scene)
 
+    async def test_harm_10_a_target_keeps_an_address_that_is_not_understood(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        if not world.has_odd_rows:
+            pytest.skip("no row of this cloud can be odd")
+        scene = await arranged(world, provider)
+        world.spoil(scene.held.ip)
+        with pytest.raises(InUse):
+            await done(provider, provider.attach(scene.free, scene.holder, fresh_request()))
+        now = await provider.machine(scene.holder.machine_id)
+        assert (bool(now.public_ip), now.public_ip_reserved) == (True, True)
+        assert (await read(provider, scene.free.ip)).holder is None
+        world.give(scene.held.ip, None)
+        world.remove_address(scene.held.ip)
+
     async def test_attaching_waits_for_the_target_to_be_prepared(
         self, world: ContractWorld, provider: Provider
     ) -> None:

@@ -1,0 +1,111 @@
+"""Providers of the memory cloud, each of which reads wrongly in one way; see ``broken``."""
+# ruff: noqa: ARG002 - the broken ones ignore arguments that the correct one uses
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from moorage_provider.errors import AddressNotFound, MachineNotFound, Unavailable
+from moorage_provider.protocol import CloudAddress, Machine, UnknownHolder
+from moorage_testing.clouds.memory.provider import MemoryProvider
+
+
+class ClaimsEveryNode(MemoryProvider):
+    """Claims nodes of other clouds."""
+
+    def machine_id(self, provider_id: str) -> str | None:
+        return super().machine_id(provider_id) or provider_id
+
+
+class ReportsEndlessCredentialsAsExpiring(MemoryProvider):
+    """Reports credentials without an end as expiring."""
+
+    def credentials_expiring(self) -> bool:
+        return True
+
+
+class ReportsEphemeralAddressesAsReserved(MemoryProvider):
+    """Reports an ephemeral address as a reserved one."""
+
+    async def machine(self, machine_id: str) -> Machine:
+        return replace(await super().machine(machine_id), public_ip_reserved=True)
+
+
+class ReportsDeletedMachinesAsOutages(MemoryProvider):
+    """Reports a deleted machine as an outage."""
+
+    async def machine(self, machine_id: str) -> Machine:
+        try:
+            return await super().machine(machine_id)
+        except MachineNotFound as error:
+            raise Unavailable(error.message) from error
+
+
+class RaisesForAbsentAddresses(MemoryProvider):
+    """Fails to read all addresses because one is missing."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses)
+        if missing := sorted(set(addresses) - found.keys()):
+            raise AddressNotFound(missing[0])
+        return found
+
+
+class ReadsOnlyOneFamily(MemoryProvider):
+    """Fails on IPv6."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        return await super().snapshot([str(ipaddress.IPv4Address(ip)) for ip in addresses])
+
+
+class FailsOnOddRows(MemoryProvider):
+    """Fails to read all addresses because one is not understood."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses)
+        if any(isinstance(one.holder, UnknownHolder) for one in found.values()):
+            raise Unavailable("there is an odd row")
+        return found
+
+
+class TakesOddRowsForAbsent(MemoryProvider):
+    """Reads an address that is not understood as one that does not exist."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses)
+        return {ip: a for ip, a in found.items() if not isinstance(a.holder, UnknownHolder)}
+
+
+class ReadsOneByOne(MemoryProvider):
+    """Makes one call for each address."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        found: dict[str, CloudAddress] = {}
+        for ip in addresses:
+            found.update(await super().snapshot((ip,)))
+        return found
+
+
+class ReadsTwice(MemoryProvider):
+    """Makes two calls where one is enough."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        await super().snapshot(addresses)
+        return await super().snapshot(addresses)
+
+
+class ChecksNothing(MemoryProvider):
+    """Allows every machine every address."""
+
+    def check(self, address: CloudAddress, machine: Machine) -> str | None:
+        return None
+
+
+class TakesIpv6ForIpv4(MemoryProvider):
+    """Fails by a bug on a machine without IPv4."""
+
+    async def machine(self, machine_id: str) -> Machine:
+        found = await super().machine(machine_id)
+        return replace(found, private_ip=str(ipaddress.IPv4Address(found.private_ip)))
