@@ -102,6 +102,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return cast("Kind", request.param)
 
 
+def trust_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the provider of GCP remember nothing for a time: its clock is the real one."""
+    monkeypatch.setattr("moorage_provider_gcp.refused.REMEMBERED_SECONDS", 0.0)
+    monkeypatch.setattr("moorage_provider_gcp.places.TRUSTED_SECONDS", 0.0)
+
+
 @pytest.fixture
 def cloud(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[EmulatedCloud, Provider]]:
     with kind.emulator() as emulator:
@@ -110,9 +116,7 @@ def cloud(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Emulate
         module = importlib.import_module(f"moorage_provider_{kind.name}.provider")
         provider: Provider = module.create({"region": emulator.region})
         if kind.name == "gcp":
-            # The provider's clock is the real one.
-            refused = importlib.import_module("moorage_provider_gcp.refused")
-            monkeypatch.setattr(refused, "REMEMBERED_SECONDS", 0.0)
+            trust_nothing(monkeypatch)
         yield EmulatedCloud(emulator, provider.capabilities), provider
         assert emulator.violations == []
 
@@ -126,7 +130,6 @@ class CloudRun(Run):
 
         self._wrong = wrong
         self.gives_ephemeral = provider.name != "azure"
-        self.tells_interfaces = provider.name != "gcp"
         self.oddities = () if provider.name == "azure" else ("take_ipv4",)
         super().__init__(seed, make)
 

@@ -10,7 +10,6 @@ from simulation import Simulation
 from moorage_core.decide.node_labels import LABELS, labels_for
 from moorage_domain.nodes import EXCLUDE_LABEL, Node
 from moorage_domain.scheduling import PodPlacement, Toleration
-from moorage_provider.protocol import MachineHolder
 
 NODES = [f"n{n}" for n in range(1, 6)]
 ODD = 0.1
@@ -32,15 +31,12 @@ class RandomNodes:
 
     Attributes:
         gives_ephemeral: the cloud gives a machine an ephemeral public address.
-        tells_interfaces: the cloud's list of addresses says which interface of a machine has one;
-            else a move by hand between two of one machine may go unnoticed.
         oddities: how the cloud's machines may be unable to have an address of IPv4.
         private: machines that never had a public address of their own.
         excused: addresses that may stay on a machine unwanted: retained, or put there by hand.
     """
 
     gives_ephemeral = True
-    tells_interfaces = True
     oddities: tuple[str, ...] = ("take_ipv4", "confuse")
 
     def __init__(self, rng: random.Random, simulation: Simulation) -> None:
@@ -192,8 +188,5 @@ class RandomNodes:
         cloud = self.simulation.cloud
         if cloud.machine_ids and cloud.holders:
             ip = self.rng.choice(sorted(cloud.holders))
-            holder, machine_id = cloud.holders[ip], self.rng.choice(sorted(cloud.machine_ids))
-            is_there = isinstance(holder, MachineHolder) and holder.machine_id == machine_id
-            if self.tells_interfaces or not is_there:
-                self.excused.add(ip)
-                cloud.assign_beside(ip, machine_id)
+            self.excused.add(ip)
+            cloud.assign_beside(ip, self.rng.choice(sorted(cloud.machine_ids)))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from moorage_provider.protocol import Provider
+from moorage_provider_gcp import places
 from moorage_provider_gcp.provider import create
 from moorage_testing.clouds.gcp import GceEmulator
 from moorage_testing.clouds.gcp.contract import ELSEWHERE, GcpContractWorld
@@ -18,6 +19,8 @@ class TestGcpProvider(ProviderContract):
         monkeypatch.delenv("MOORAGE_GCP_CREDENTIALS")
         for name, value in emulator.identity.items():
             monkeypatch.setenv(name, value)
+        # The provider's clock is the real one.
+        monkeypatch.setattr(places, "TRUSTED_SECONDS", 0.0)
         return GcpContractWorld(emulator)
 
     @pytest.fixture

@@ -104,6 +104,10 @@ CASES = (
         "harm_08_an_address_beside_the_nodes_own_is_put_in_its_place",
     ),
     Case(
+        misreading.RemembersTheInterface,
+        "harm_08_a_move_by_hand_between_two_interfaces_of_one_machine_is_noticed",
+    ),
+    Case(
         broken.StealsOnAttach,
         "harm_08_an_attachment_that_finds_it_beside_the_nodes_own_is_stale",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage_provider.base import SdkProvider
@@ -18,6 +17,7 @@ from moorage_provider.protocol import (
     PendingMutation,
 )
 from moorage_provider_gcp import binding, fitness, identity, settings
+from moorage_provider_gcp.places import Places
 
 if TYPE_CHECKING:
     from moorage_provider_gcp.compute import Compute
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 # The core lets 20 mutations be under way, each of which may occupy a thread that waits for it:
 # reads must not wait for those.
 THREADS = 32
-PLACES_PER_READ = 3
-"""Of so many holders it is looked up at once which of their interfaces has the address."""
-MOST_PLACES = 16_384
 
 VARIABLES = settings.VARIABLES
 """The variables with our prefix that are read here; any other is refused at the start."""
@@ -55,8 +52,7 @@ class GcpProvider(SdkProvider["Compute"]):
 
     def __init__(self, region: str, timeout_seconds: float) -> None:
         super().__init__(region, timeout_seconds)
-        self._in_place: set[tuple[str, str]] = set()
-        """Addresses and machines that have them on their own interface."""
+        self._places = Places()
 
     def machine_id(self, provider_id: str) -> str | None:
         return identity.machine_id(provider_id)
@@ -64,34 +60,9 @@ class GcpProvider(SdkProvider["Compute"]):
     async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
         async with self._within("the list of addresses"):
             found = await self._sdk.run(lambda gce: binding.snapshot(gce, addresses, self._region))
-            return await self._sdk.run(lambda gce: self._with_interfaces(gce, found))
-
-    def _with_interfaces(
-        self, gce: Compute, found: Mapping[str, CloudAddress]
-    ) -> Mapping[str, CloudAddress]:
-        """These addresses; of those on machines, which are on another interface than the own.
-
-        Each holder is looked at once, a few at a time: that is a call each.
-        """
-        if len(self._in_place) > MOST_PLACES:
-            self._in_place.clear()
-        doubtful = [
-            address
-            for ip, address in found.items()
-            if isinstance(address.holder, MachineHolder)
-            and (ip, address.holder.machine_id) not in self._in_place
-        ]
-        misplaced: dict[str, CloudAddress] = {}
-        for address in doubtful[:PLACES_PER_READ]:
-            holder = address.holder
-            if not isinstance(holder, MachineHolder):
-                continue
-            if where := binding.beside(gce, address):
-                moved = replace(holder, misplaced=where)
-                misplaced[address.ip] = replace(address, holder=moved)
-            else:
-                self._in_place.add((address.ip, holder.machine_id))
-        return {**found, **misplaced}
+            return await self._sdk.run(
+                lambda gce: self._places.shown(found, lambda one: binding.beside(gce, one))
+            )
 
     async def machine(self, machine_id: str) -> Machine:
         vm = identity.instance(machine_id)
@@ -120,8 +91,7 @@ class GcpProvider(SdkProvider["Compute"]):
             handle = await self._sdk.run(
                 lambda gce: binding.attach(gce, address, machine, request_id)
             )
-        # Who puts it on another interface afterwards must first take it off.
-        self._in_place.add((address.ip, machine.machine_id))
+        self._places.put(address.ip, machine.machine_id)
         return _accepted(handle)
 
     async def move(
@@ -135,7 +105,7 @@ class GcpProvider(SdkProvider["Compute"]):
     async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         if isinstance(address.holder, MachineHolder):
             _announce("detach", address.ip, address.holder.machine_id, request_id)
-            self._in_place.discard((address.ip, address.holder.machine_id))
+            self._places.taken(address.ip, address.holder.machine_id)
         async with self._within(f"instances.deleteAccessConfig for {address.ip}"):
             return _accepted(
                 await self._sdk.run(lambda gce: binding.detach(gce, address, request_id))

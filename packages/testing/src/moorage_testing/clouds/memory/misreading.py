@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from moorage_provider.errors import AddressNotFound, MachineNotFound, Unavailable
-from moorage_provider.protocol import CloudAddress, Machine, UnknownHolder
+from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, UnknownHolder
 from moorage_testing.clouds.memory.provider import MemoryProvider
 
 
@@ -109,3 +109,18 @@ class TakesIpv6ForIpv4(MemoryProvider):
     async def machine(self, machine_id: str) -> Machine:
         found = await super().machine(machine_id)
         return replace(found, private_ip=str(ipaddress.IPv4Address(found.private_ip)))
+
+
+class RemembersTheInterface(MemoryProvider):
+    """Looks only once which interface of a machine has an address."""
+
+    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses)
+        return {ip: _in_its_place(one) for ip, one in found.items()}
+
+
+def _in_its_place(address: CloudAddress) -> CloudAddress:
+    holder = address.holder
+    if not isinstance(holder, MachineHolder):
+        return address
+    return replace(address, holder=replace(holder, misplaced=""))

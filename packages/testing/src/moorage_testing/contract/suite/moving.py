@@ -98,3 +98,17 @@ class MovingContract:
         with pytest.raises((Stale, InUse)):
             await done(provider, provider.attach(free, machine, fresh_request()))
         assert (await provider.machine(machine.machine_id)).public_ip != free.ip
+
+    async def test_harm_08_a_move_by_hand_between_two_interfaces_of_one_machine_is_noticed(
+        self, world: ContractWorld, provider: Provider
+    ) -> None:
+        if not world.has_interfaces:
+            pytest.skip("a machine of this cloud has one interface")
+        machine, own = await attached(world, provider)
+        assert own.holder == MachineHolder(machine.machine_id, machine.interface_id)
+        world.give_beside(own.ip, machine.machine_id)
+        beside = (await read(provider, own.ip)).holder
+        assert isinstance(beside, MachineHolder)
+        assert (beside.machine_id, bool(beside.misplaced)) == (machine.machine_id, True)
+        world.give(own.ip, machine.machine_id)
+        assert (await read(provider, own.ip)).holder == own.holder
