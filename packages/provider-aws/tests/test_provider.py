@@ -155,6 +155,22 @@ async def test_harm_10_only_where_the_filter_does_not_find_one_all_addresses_are
     assert [_filters(call) for call in emulator.faults.calls[since:]] == [*filters, {}]
 
 
+async def test_harm_08_an_instance_that_no_list_shows_yet_is_asked_for_again(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    ip = f"192.0.2.{next(_numbers)}"
+    emulator.world.add_address(ip)
+    (instance,) = emulator.world.add_instances(1)
+    emulator.world.associate_beside(ip, instance.id)
+    emulator.world.unlist(instance.id)
+    holder = (await provider.snapshot((ip,)))[ip].holder
+    assert (isinstance(holder, MachineHolder) and holder.machine_id) == instance.id
+    emulator.world.unlist(instance.id, unlisted=False)
+    holder = (await provider.snapshot((ip,)))[ip].holder
+    assert isinstance(holder, MachineHolder)
+    assert holder.misplaced
+
+
 def _filters(call: Call) -> dict[str, str]:
     return {name: text for name, text in call.params.items() if name.startswith("Filter")}
 

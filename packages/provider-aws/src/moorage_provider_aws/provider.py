@@ -66,7 +66,6 @@ class AwsProvider(SdkProvider["Ec2"]):
     def __init__(self, region: str, timeout_seconds: float) -> None:
         super().__init__(region, timeout_seconds)
         self._own: dict[str, mapping.Place] = {}
-        self._asked: set[str] = set()
 
     def machine_id(self, provider_id: str) -> str | None:
         return instance_id(provider_id)
@@ -243,8 +242,11 @@ class AwsProvider(SdkProvider["Ec2"]):
         return rows
 
     async def _learn_places(self, instance_ids: Collection[str]) -> None:
-        """Read where the node's own private address is, once an instance: it never changes."""
-        unknown = sorted(set(instance_ids) - {""} - self._asked)
+        """Read where the node's own private address is, once an instance: it never changes.
+
+        An instance that EC2 does not describe yet is asked for again at the next read.
+        """
+        unknown = sorted(set(instance_ids) - {""} - self._own.keys())
         chunks = [
             unknown[start : start + ADDRESSES_PER_READ]
             for start in range(0, len(unknown), ADDRESSES_PER_READ)
@@ -253,15 +255,12 @@ class AwsProvider(SdkProvider["Ec2"]):
             rows = await self._sdk.run(lambda ec2, chunk=chunk: ec2.instances(chunk))  # type: ignore[misc]  # bound now
             for row in rows:
                 self._own[row["InstanceId"]] = mapping.own_place(row)
-            self._asked |= set(chunk)
 
     def _learn(self, machine: Machine) -> None:
         """What was read of a machine says the same."""
-        if len(self._asked) > MOST_INSTANCES:
-            self._asked.clear()
+        if len(self._own) > MOST_INSTANCES:
             self._own.clear()
         self._own[machine.machine_id] = machine.interface_id, machine.private_ip
-        self._asked.add(machine.machine_id)
 
     async def _rows(self, filters: Mapping[str, Sequence[str]]) -> list[AddressTypeDef]:
         return await self._sdk.run(lambda ec2: ec2.addresses(filters))

@@ -33,10 +33,12 @@ class Consistency:
     Attributes:
         stale_reads: this many reads after a change still show the old association.
         late: by allocation: the old row and how many reads will still show it.
+        unlisted: instances that lists do not show yet.
     """
 
     stale_reads: int = 0
     late: dict[str, tuple[ElasticAddress, int]] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
 
     def changing(self, eip: ElasticAddress) -> None:
         """Keep a row as it is now for outdated reads; called before it changes."""

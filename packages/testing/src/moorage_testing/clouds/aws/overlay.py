@@ -103,6 +103,13 @@ def _get_instance(backend: InstanceBackend, instance_id: str) -> Instance:
     raise InvalidInstanceIdError(instance_id)
 
 
+@_replaces(InstanceBackend, "all_reservations")
+def _all_reservations(backend: EC2Backend, filters: object = None) -> list[Any]:
+    found = _ORIGINALS[InstanceBackend, "all_reservations"](backend, filters)
+    hidden = elastic_ips.CONSISTENCY.unlisted
+    return [one for one in found if not any(each.id in hidden for each in one.instances)]
+
+
 @_replaces(ElasticIPAddresses, "associate_address")
 def _associate_address(response: ElasticIPAddresses) -> ActionResult:
     params: dict[str, Any] = response._get_params()  # noqa: SLF001 - moto's own handlers read it

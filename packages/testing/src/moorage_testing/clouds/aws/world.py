@@ -35,6 +35,7 @@ class Ec2World:
         self._backend: EC2Backend = ec2_backends[ACCOUNT][region]
         self._backend.reset()
         elastic_ips.CONSISTENCY.late.clear()
+        elastic_ips.CONSISTENCY.unlisted.clear()
         vpc = self._backend.create_vpc("10.0.0.0/16")
         gateway = self._backend.create_internet_gateway()
         self._backend.attach_internet_gateway(gateway.id, vpc.id)
@@ -151,6 +152,11 @@ class Ec2World:
         interface = self._backend.create_network_interface(subnet, "")
         instance.attach_eni(interface, len(instance.nics))
         return interface.id
+
+    def unlist(self, instance_id: str, *, unlisted: bool = True) -> None:
+        """Have lists not show an instance yet, or at last."""
+        hidden = elastic_ips.CONSISTENCY.unlisted
+        (hidden.add if unlisted else hidden.discard)(instance_id)
 
     def detach_gateway(self) -> None:
         """Cut the VPC off the internet."""
