@@ -24,6 +24,7 @@ def emulator(running: GceEmulator, monkeypatch: pytest.MonkeyPatch) -> GceEmulat
     running.faults.clear()
     running.operation_seconds = 0.0
     running.unreachable = ()
+    running.partial = {}
     running.world.set_ipv6_access("EXTERNAL")
     running.world.end_restrictions()
     for name in os.environ:

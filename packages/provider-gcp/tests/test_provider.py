@@ -228,6 +228,34 @@ async def test_a_region_that_does_not_answer_is_unknown_and_not_empty(
     await provider.close()
 
 
+WARNING = {"code": "UNREACHABLE", "message": "a part could not be read"}
+
+
+@pytest.mark.parametrize(
+    ("region", "partial"),
+    [
+        ("", {"unreachables": ["regions/us-east1"]}),
+        ("", {"warning": WARNING}),
+        ("europe-west1", {"warning": WARNING}),
+    ],
+)
+async def test_harm_10_a_list_that_says_it_is_not_whole_says_of_no_address_that_it_is_absent(
+    emulator: GceEmulator, region: str, partial: dict[str, object]
+) -> None:
+    emulator.partial = partial
+    provider = create({"region": region})
+    with pytest.raises(Unavailable, match="not whole"):
+        await provider.snapshot(("192.0.2.254",))
+    await provider.close()
+
+
+async def test_a_list_that_warns_of_nothing_but_being_empty_is_whole(
+    emulator: GceEmulator, provider: GcpProvider
+) -> None:
+    emulator.partial = {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "nothing here"}}
+    assert await provider.snapshot(("192.0.2.254",)) == {}
+
+
 async def test_an_address_of_a_forwarding_rule_is_described(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:

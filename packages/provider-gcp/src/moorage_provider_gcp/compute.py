@@ -140,14 +140,13 @@ class Compute:
         while token != "":
             query = {"project": project, "filter": wanted, "page_token": token or ""}
             page = self._page(query | {"max_results": PAGE_SIZE}, region)
-            lists = [page] if region else page.items.values()
-            for one in lists:
-                if one.warning.code not in ("", _EMPTY):
-                    raise Unavailable(
-                        f"GCP: a list of addresses is not whole: {one.warning.message}",
-                        one.warning.code,
-                    )
-                yield from one.items if region else one.addresses
+            _refuse_partial(page)
+            if region:
+                yield from page.items
+            else:
+                for one in page.items.values():
+                    _refuse_partial(one)
+                    yield from one.addresses
             token = page.next_page_token
 
     def _page(self, query: dict[str, Any], region: str) -> Any:  # noqa: ANN401 - the SDK's pagers hand on any field of the page
@@ -309,6 +308,15 @@ class Compute:
         seconds = max(min(self._attempt_seconds, deadline.left()), _SHORTEST_SECONDS)
         with _mapped(action, missing):
             return send(request, timeout=seconds, retry=None)
+
+
+def _refuse_partial(part: Any) -> None:  # noqa: ANN401 - a page of either list, or a part of one
+    """Raise ``Unavailable`` for a list, or the part of one region, that is not whole."""
+    unreachable = ", ".join(getattr(part, "unreachables", ()))
+    code = "UNREACHABLE" if unreachable else part.warning.code
+    if code not in ("", _EMPTY):
+        why = unreachable or part.warning.message
+        raise Unavailable(f"GCP: a list of addresses is not whole: {why}", code)
 
 
 def _refused_as_operation(

@@ -61,6 +61,7 @@ class GceEmulator(HttpEmulator[GceWorld]):
         operation_seconds: how long an operation takes, unless a fault sets it.
         wait_seconds: how long ``zoneOperations.wait`` waits at most.
         unreachable: regions that a list of all regions cannot read.
+        partial: what lists say besides what they have, such as ``unreachables`` or a ``warning``.
     """
 
     def __init__(self, *, port: int = 0, region: str = REGIONS[0]) -> None:
@@ -69,6 +70,7 @@ class GceEmulator(HttpEmulator[GceWorld]):
         self.operation_seconds = 0.0
         self.wait_seconds = _WAIT_SECONDS
         self.unreachable: tuple[str, ...] = ()
+        self.partial: Row = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -173,7 +175,7 @@ class GceEmulator(HttpEmulator[GceWorld]):
             "instances.deleteAccessConfig": self._change,
             "instances.updateNetworkInterface": self._change,
             "addresses.get": lambda a: project.address(a.params["region"], a.params["address"]),
-            "addresses.list": lambda a: lists.addresses(project, a.params["region"], a.query),
+            "addresses.list": self._addresses,
             "addresses.aggregatedList": self._all_addresses,
             "zoneOperations.get": self._operation,
             "zoneOperations.wait": self._operation,
@@ -182,13 +184,17 @@ class GceEmulator(HttpEmulator[GceWorld]):
     def _operation(self, parsed: _ParsedRequest) -> Row:
         return self._operations.get(parsed.params["zone"], parsed.params["operation"])
 
+    def _addresses(self, parsed: _ParsedRequest) -> Row:
+        found = lists.addresses(self._project, parsed.params["region"], parsed.query)
+        return found | self.partial
+
     def _all_addresses(self, parsed: _ParsedRequest) -> Row:
         scopes = ["global", *(f"regions/{region}" for region in REGIONS)]
         answer = lists.all_addresses(self._project, parsed.query, scopes)
         for region in self.unreachable:
             warning = {"code": "UNREACHABLE", "message": f"Scope 'regions/{region}' is down."}
             answer["items"][f"regions/{region}"] = {"warning": warning}
-        return answer
+        return answer | self.partial
 
     def _change(self, parsed: _ParsedRequest) -> Row:
         params, fault = parsed.params, parsed.fault
