@@ -256,6 +256,19 @@ async def test_a_list_that_warns_of_nothing_but_being_empty_is_whole(
     assert await provider.snapshot(("192.0.2.254",)) == {}
 
 
+async def test_an_access_config_without_an_address_makes_way_for_the_reserved_one(
+    emulator: GceEmulator, provider: GcpProvider
+) -> None:
+    free, _ = await fresh(emulator, provider)
+    (instance,) = emulator.world.add_instances(1)
+    emulator.world.lose_ephemeral_ip(instance.id)
+    machine = await provider.machine(instance.id)
+    assert (machine.running, machine.public_ip) == (True, "")
+    await done(provider, await provider.prepare(free, machine, "one"))
+    await done(provider, await provider.attach(free, machine, "one"))
+    assert emulator.world.public_ips(instance.id) == (free.ip,)
+
+
 async def test_an_address_of_a_forwarding_rule_is_described(
     emulator: GceEmulator, provider: GcpProvider
 ) -> None:

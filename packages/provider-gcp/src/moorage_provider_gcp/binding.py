@@ -104,7 +104,8 @@ def machine(gce: Compute, machine_id: str) -> Machine:
 
 def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: str) -> str:
     """Take the ephemeral address off a machine; return the operation's handle, ``""`` = done."""
-    if not target.public_ip or ":" in address.ip:
+    empty = isinstance(target, GcpMachine) and target.empty_config
+    if ":" in address.ip or not (target.public_ip or empty):
         return ""
     vm = _exact(target)
     nic = mapping.interface(_found(gce, target), gce.interface)
@@ -119,7 +120,7 @@ def prepare(gce: Compute, address: CloudAddress, target: Machine, request_id: st
 
     def is_bare() -> bool:
         nic = mapping.interface(_found(gce, target), gce.interface)
-        return mapping.nat_ip(nic) != ip
+        return mapping.access_config(nic) is None or mapping.nat_ip(nic) != ip
 
     name = config.name
     step = _Step(

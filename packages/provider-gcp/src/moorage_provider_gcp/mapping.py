@@ -48,11 +48,14 @@ class GcpMachine(Machine):
     Attributes:
         number: the numeric id, which another instance of the same name does not have. Mutations use
             it, so that the cloud refuses to change another instance.
+        empty_config: its interface has an access config without an address, which is in the way of
+            another one.
         no_ipv4: why its interface can hold no IPv4 address, ``""`` = it can.
         no_ipv6: the same for IPv6.
     """
 
     number: str = ""
+    empty_config: bool = False
     no_ipv4: str = ""
     no_ipv6: str = ""
 
@@ -124,6 +127,7 @@ def machine(row: Instance, vm: InZone, nic_name: str, *, reserved: bool) -> GcpM
         public_ip_reserved=reserved,
         cluster=_cluster(row.labels),
         number=str(row.id),
+        empty_config=access_config(nic) is not None and not public_ip,
         no_ipv4="it is of IPv6 only" if nic.stack_type == "IPV6_ONLY" else "",
         no_ipv6=_no_ipv6(nic),
     )

@@ -158,6 +158,11 @@ class GceWorld:
             for config in interface.get("accessConfigs", ()):
                 config.setdefault("natIP", self._project.new_ephemeral_ip())
 
+    def lose_ephemeral_ip(self, instance_id: str) -> None:
+        """Leave an instance the access config of its ephemeral address, without an address."""
+        for config in self._interface(instance_id).get("accessConfigs", ()):
+            config.pop("natIP", None)
+
     def set_status(self, instance_id: str, status: Status) -> None:
         """Put an instance in a state that the emulator itself skips."""
         self._instance(instance_id)["status"] = status
