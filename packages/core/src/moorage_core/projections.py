@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +27,7 @@ from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import Node
 from moorage_domain.owners import controller_of
 from moorage_domain.scheduling import PodPlacement
+from moorage_domain.shared_texts import shared
 from moorage_domain.subject import DRY_RUN_ANNOTATION, Subject
 from moorage_domain.taints import Taint
 
@@ -102,11 +102,11 @@ class OwnedView:
 def project_node(raw: dict[str, Any]) -> Node:
     """Cut a Node."""
     meta, spec = raw["metadata"], raw.get("spec", {})
-    labels = {sys.intern(k): sys.intern(v) for k, v in (meta.get("labels") or {}).items()}
+    labels = {shared(k): shared(v) for k, v in (meta.get("labels") or {}).items()}
     conditions = raw.get("status", {}).get("conditions") or ()
     true = {one["type"] for one in conditions if one["status"] == "True"}
     return Node(
-        name=sys.intern(meta["name"]),
+        name=shared(meta["name"]),
         uid=meta["uid"],
         provider_id=spec.get("providerID", ""),
         labels=labels,
@@ -124,7 +124,7 @@ def project_node(raw: dict[str, Any]) -> Node:
 def _taint(raw: dict[str, str]) -> Taint:
     """A taint; thousands of nodes have the same ones."""
     key, value, effect = (raw.get(field) or "" for field in ("key", "value", "effect"))
-    return Taint(sys.intern(key), sys.intern(value), sys.intern(effect))
+    return Taint(shared(key), shared(value), shared(effect))
 
 
 def project_pod(raw: dict[str, Any]) -> PodView | None:
@@ -137,8 +137,8 @@ def project_pod(raw: dict[str, Any]) -> PodView | None:
     owner = controller_of(meta)
     evictable = "deletionTimestamp" not in meta and asks_for_address(raw["spec"])
     return PodView(
-        node_name=sys.intern(node_name),
-        owner_uid=sys.intern(owner.get("uid", "")),
+        node_name=shared(node_name),
+        owner_uid=shared(owner.get("uid", "")),
         daemon=owner.get("kind") == "DaemonSet",
         uid=meta["uid"] if evictable else "",
         terminating_since=_terminating_since(meta),

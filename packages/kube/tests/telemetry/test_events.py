@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from moorage_domain.kinds import Kind
 from moorage_kube.client.client import Target
 from moorage_kube.client.errors import Forbidden, KubeError, NotFound
 from moorage_kube.client.kinds import NODES, PODS
-from moorage_kube.telemetry.events import Event, EventRecorder
+from moorage_kube.telemetry.events import _WRITTEN_LIMIT, Event, EventRecorder
 from moorage_testing import virtual_time
 
 NOTE = Event(PODS, "web-0", "shop", "uid-1", "Normal", "Bound", "10.0.0.1 is on eth0")
@@ -186,3 +187,32 @@ async def test_publishing_never_waits_even_when_nobody_writes(
         for _ in range(1001):
             await events.publish(NOTE)
     assert "is dropped: too many wait" in caplog.text
+
+
+async def test_sec_03_what_tenants_make_us_say_is_kept_no_longer_than_it_is_said() -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        tracemalloc.start()
+        try:
+            for number in range(200):
+                selector = f"{number}" + "x" * 100_000
+                await events.publish(replace(NOTE, message=f"no node matches {selector}"))
+            del selector
+            await events.flush(10.0)
+            server.created.clear()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert kept < 2 * 1024 * 1024  # of 20 MB that were said
+
+
+async def test_sec_03_events_of_invented_objects_are_remembered_up_to_a_number() -> None:
+    server = EventServer()
+    async with recorder(server) as events:
+        for number in range(3 * _WRITTEN_LIMIT):
+            await events.publish(replace(NOTE, name=f"invented-{number}"))
+            await events.flush(10.0)
+        assert len(events._written) <= _WRITTEN_LIMIT
+        await events.publish(replace(NOTE, name=f"invented-{3 * _WRITTEN_LIMIT - 1}"))
+        await events.flush(10.0)
+    assert len(server.patched) == 1  # the newest are still counted

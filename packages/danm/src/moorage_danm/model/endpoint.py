@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from sys import intern
 
 from moorage_danm.kinds import NetworkKind
 from moorage_danm.model.addresses import address_of
 from moorage_danm.model.network import NetworkRef, ref_to
 from moorage_danm.names import FINALIZER, RECLAIMED, WANTED
 from moorage_domain.families import Address
+from moorage_domain.shared_texts import shared
 from moorage_domain.wire import Raw, as_map
 from moorage_ipam.times import epoch_of
 
@@ -92,7 +92,7 @@ def endpoint_of(group: str, raw: Raw) -> Endpoint:
     interface = as_map(spec.get("Interface"))
     finalizers = tuple(map(str, meta.get("finalizers") or ()))
     annotations = as_map(meta.get("annotations"))
-    namespace = intern(str(meta.get("namespace") or ""))
+    namespace = shared(str(meta.get("namespace") or ""))
     taken = _taken(annotations.get(RECLAIMED))
     if taken is not None and FINALIZER not in finalizers and _has_address(interface):
         # Somebody has put an address back: it is in use again.
@@ -107,7 +107,7 @@ def endpoint_of(group: str, raw: Raw) -> Endpoint:
         deleting="deletionTimestamp" in meta,
         held=FINALIZER in finalizers,
         network=_network(spec, namespace),
-        host=intern(str(spec.get("Host") or "")),
+        host=shared(str(spec.get("Host") or "")),
         pod=str(spec.get("Pod") or ""),
         pod_uid=str(spec.get("PodUID") or ""),
         ip=_text(interface.get("Address")),
@@ -130,7 +130,7 @@ def _network(spec: Raw, namespace: str) -> NetworkRef | None:
         kind = NetworkKind(spec.get("apiType") or NetworkKind.DANM_NET.value)
     except ValueError:
         return None
-    return ref_to(kind, namespace, intern(str(name))) if name else None
+    return ref_to(kind, namespace, shared(str(name))) if name else None
 
 
 def _taken(text: object) -> Taken | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from sys import intern
 
 from moorage_danm.model.interfaces import (
     BadInterfaces,
@@ -13,6 +12,7 @@ from moorage_danm.model.interfaces import (
 )
 from moorage_danm.model.network import NetworkRef
 from moorage_domain.families import Address
+from moorage_domain.shared_texts import shared
 from moorage_domain.wire import Raw, as_map, as_maps
 from moorage_ipam.times import epoch_of
 
@@ -60,13 +60,13 @@ class Pod:
 def pod_of(raw: Raw) -> Pod:
     """The projection of a pod."""
     meta, spec, status = raw["metadata"], as_map(raw.get("spec")), as_map(raw.get("status"))
-    namespace = intern(str(meta.get("namespace") or ""))
+    namespace = shared(str(meta.get("namespace") or ""))
     return Pod(
         namespace=namespace,
         name=str(meta["name"]),
         uid=str(meta.get("uid") or ""),
         created=epoch_of(str(meta.get("creationTimestamp") or "")),
-        node=intern(str(spec.get("nodeName") or "")),
+        node=shared(str(spec.get("nodeName") or "")),
         deletion=_deletion(meta),
         tainted=_tainted(status),
         ended=_ended(status),

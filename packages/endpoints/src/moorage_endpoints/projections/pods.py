@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from moorage_domain.conditions import condition_of
+from moorage_domain.shared_texts import shared
 from moorage_endpoints.nads.names import MULTUS_NAMESPACE
 from moorage_endpoints.nads.projections import nads_of
 from moorage_endpoints.networks.status import Attachment, Malformed, status_of
@@ -66,13 +66,13 @@ def pod_of(raw: Mapping[str, Any], multus_namespace: str = MULTUS_NAMESPACE) -> 
     labels = meta.get("labels") or {}
     attachments = status_of(meta.get("annotations") or {})
     return Pod(
-        namespace=sys.intern(meta["namespace"]),
+        namespace=shared(meta["namespace"]),
         name=meta["name"],
         uid=meta.get("uid", ""),
         created=meta.get("creationTimestamp") or "",
-        labels={sys.intern(key): sys.intern(value) for key, value in labels.items()},
+        labels={shared(key): shared(value) for key, value in labels.items()},
         attachments=attachments,
-        node=sys.intern(spec.get("nodeName") or ""),
+        node=shared(spec.get("nodeName") or ""),
         ready=condition_of(status, "Ready").get("status") == "True",
         deleting="deletionTimestamp" in meta,
         finished=status.get("phase") in ("Succeeded", "Failed"),

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from moorage_domain.kinds import Kind
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 _MESSAGE_LIMIT = 1024  # of core/v1 Event, enforced by the API server
 _NAME_LIMIT = 253
 _WAITING_LIMIT = 1000
+_WRITTEN_LIMIT = 1000
 _SAME_SECONDS = 600.0
 
 
@@ -62,8 +63,9 @@ class EventApi(Protocol):
 class EventRecorder:
     """Writes Events one after the other; never raises and never holds its caller up.
 
-    The same event within ten minutes raises the ``count`` of the Event object. When more than a
-    thousand events wait, new ones are dropped and the log says so.
+    The same event within ten minutes raises the ``count`` of the Event object, as long as it is one
+    of the last thousand. When more than a thousand events wait, new ones are dropped and the log
+    says so. A message is cut before it is kept: those who write specs can make it very long.
     """
 
     def __init__(self, client: EventApi, component: str, instance: str = "") -> None:
@@ -75,8 +77,9 @@ class EventRecorder:
 
     async def publish(self, event: Event) -> None:
         """Put the event in the queue of those to be written."""
+        message = _cut(redacted(event.message))
         try:
-            self._waiting.put_nowait(event)
+            self._waiting.put_nowait(replace(event, message=message))
         except asyncio.QueueFull:
             logger.warning("Event %s of %s is dropped: too many wait", event.reason, event.name)
 
@@ -106,7 +109,7 @@ class EventRecorder:
             written.count += 1
             if await self._repeat(event, written):
                 return
-        self._forget_before(now - _SAME_SECONDS)
+        self._make_room(now - _SAME_SECONDS)
         body = self._body(event)
         await self._client.create(EVENTS, body, body["metadata"]["namespace"])
         self._written.pop(event, None)
@@ -122,11 +125,12 @@ class EventRecorder:
             return False
         return True
 
-    def _forget_before(self, moment: float) -> None:
+    def _make_room(self, moment: float) -> None:
+        """Forget what was written before a moment, and the oldest where there are too many."""
         # They stand in the order in which they were written.
         while self._written:
             first = next(iter(self._written))
-            if self._written[first].at >= moment:
+            if self._written[first].at >= moment and len(self._written) < _WRITTEN_LIMIT:
                 return
             del self._written[first]
 
@@ -151,7 +155,7 @@ class EventRecorder:
             | ({"namespace": event.namespace} if event.namespace else {}),
             "type": event.type,
             "reason": event.reason,
-            "message": _cut(redacted(event.message)),
+            "message": event.message,
             "source": {"component": self._component, "host": self._instance},
             "reportingComponent": self._component,
             "reportingInstance": self._instance,
