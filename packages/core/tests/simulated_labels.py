@@ -15,7 +15,7 @@ from moorage_core.decide.false_labels import LabelledNode
 from moorage_core.decide.node_labels import LABELS, labels_for, says_it_holds
 from moorage_core.decide.outcomes import reason_for
 from moorage_core.model import CloudState, Phase, Unread
-from moorage_core.scopes import state_of
+from moorage_core.scope import state_of
 from moorage_domain.claims import Claim, winner
 from moorage_domain.nodes import Node
 from moorage_provider.errors import CloudError

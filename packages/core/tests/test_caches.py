@@ -329,3 +329,16 @@ def test_allocations_that_have_not_said_what_they_hold_are_unsettled() -> None:
     caches.allocations.apply(raw_allocation("b", IP2))
     caches.allocations.forget("b")
     assert caches.unsettled.names == set()
+
+
+def test_sec_03_of_workloads_that_no_allocation_names_any_more_nothing_is_remembered() -> None:
+    caches = deployed()
+    for number in range(1000):
+        name = f"invented-{number}"
+        caches.workloads["Deployment"].apply(raw_owned(name, f"d-{number}"))
+        spec = {"workloadRef": {"kind": "Deployment", "name": name}}
+        caches.allocations.apply(raw_allocation("a", spec=spec, resourceVersion=str(number + 1)))
+        caches.busy_nodes(Workload("Deployment", "default", name))
+    assert list(caches._last_uids) == [Workload("Deployment", "default", "invented-999")]
+    caches.allocations.forget("a")
+    assert caches._last_uids == {}

@@ -485,3 +485,22 @@ async def test_two_controllers_share_nothing() -> None:
 
 async def _nothing() -> None:
     """Taking over or standing down asks for nothing here."""
+
+
+async def test_sec_03_a_hundred_allocations_that_are_gone_leave_no_series(passes: Passes) -> None:
+    def series() -> list[str]:
+        samples = (one for family in passes.registry.collect() for one in family.samples)
+        return [one.name for one in samples if "invented" in one.labels.get("crd_name", "")]
+
+    for number in range(100):
+        name = f"invented-{number}"
+        passes.caches.allocations.apply(raw_allocation(name, IP1))
+        observed = await passes.logic.observe(name)
+        assert observed is not None
+        plan = passes.logic.decide(observed)
+        await passes.logic.report(Pass(name, observed, plan, None, 0.0, dry_run=False))
+        assert series()
+        passes.caches.allocations.forget(name)
+        assert await passes.logic.observe(name) is None
+        await passes.logic.report(Pass(name, None, None, None, 0.0, dry_run=False))
+        assert series() == []

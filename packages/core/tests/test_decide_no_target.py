@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from core_builders import IP1, IP2, IP3, tainted
+from core_builders import (
+    IP1,
+    IP2,
+    IP3,
+    UPTIME,
+    allocation,
+    node,
+    node_ref,
+    observed_with,
+    record,
+    tainted,
+)
 from simulation import Simulation
 
-from moorage_core.model import ForeignPolicy, Phase
+from moorage_core.decide.allocation import decide
+from moorage_core.decide.targets import Targets
+from moorage_core.model import AddressRecord, ForeignPolicy, Phase, Present, Workload
+from moorage_core.status import AllocationStatus
+from moorage_domain.scheduling import ANY_POD
 from moorage_provider.errors import CloudError
+from moorage_provider.protocol import CloudAddress
 from moorage_testing.faults import Fault
 
 EDGE = (("pool", "edge"),)
@@ -167,3 +185,81 @@ def test_what_a_stranger_has_and_no_node_can_take_is_said_so() -> None:
     assert message(simulation) == (
         "machine stranger has it, and keeps it: 1 node matches pool=edge, 0 free: n1 cordoned"
     )
+
+
+class Counted(Mapping[str, str]):
+    """Counts how often something is looked up."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_by_key, self.lookups = values, Counter[str]()
+
+    def __getitem__(self, key: str) -> str:
+        self.lookups[key] += 1
+        return self.values_by_key[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_key)
+
+    def __len__(self) -> int:
+        return len(self.values_by_key)
+
+
+def test_sec_03_the_pool_is_looked_through_once_for_all_addresses_that_wait() -> None:
+    nodes = [node(f"n{number}") for number in range(200)]
+    ips = [f"203.0.113.{number}" for number in range(200)]
+    observed = observed_with(*nodes, one=allocation(*ips))
+    taken = Counted({one.name: "b" for one in nodes})
+    cloud_states = {ip: Present(CloudAddress(ip, f"res-{ip}", None)) for ip in ips}
+    decide(replace(observed, taken=taken, cloud_states=cloud_states))
+    assert max(taken.lookups.values()) <= 4  # two hundred times, each for every address
+
+
+def test_a_node_that_refused_one_address_is_counted_so_for_that_one_alone() -> None:
+    nodes = [node(name) for name in ("n1", "n2", "n3")]
+    observed = observed_with(
+        *nodes,
+        one=allocation(IP1, IP2, IP3),
+        records=(record(IP3, "n3"),),
+        cloud_states={ip: Present(CloudAddress(ip, f"res-{ip}", None)) for ip in (IP1, IP2, IP3)},
+        taken={"n1": "b"},
+        avoided={IP1: {"uid-n2": UPTIME + 60.0, "uid-n9": UPTIME + 60.0}},
+    )
+    targets = Targets(observed)
+    targets.assume("n3", IP3)
+    first = {why: list(names) for why, names in targets.why_none(AddressRecord(IP1)).items()}
+    assert first == {"hold an address": ["n1", "n3"], "refused it lately": ["n2"]}
+    assert dict(targets.why_none(AddressRecord(IP2))) == {
+        "hold an address": ["n1", "n3"],
+        "": ["n2"],
+    }
+    targets.pick(AddressRecord(IP2))
+    assert dict(targets.why_none(AddressRecord("203.0.113.99"))) == {
+        "hold an address": ["n1", "n2", "n3"]
+    }
+
+
+def test_sec_03_a_message_stays_short_whatever_selector_zones_and_taints_are() -> None:
+    labels = {f"{number:02}.example.com/{'k' * 60}": "v" * 63 for number in range(64)}
+    nodes = [
+        node(f"n{n}", f"{n:02}.example.com/{'t' * 60}", labels=labels, zone=f"z{n % 30:02}")
+        for n in range(100)
+    ]
+    one = allocation(
+        IP1,
+        selector=tuple(sorted(labels.items())),
+        zones=frozenset(f"z{number:02}" for number in range(30)),
+        workload=Workload("Deployment", "shop", "web"),
+    )
+    found = {IP1: Present(CloudAddress(IP1, "res-1", None))}
+    plan = decide(observed_with(*nodes, one=one, cloud_states=found, pods_go=ANY_POD))
+    assert isinstance(plan.status, AllocationStatus)
+    text = plan.status.records[0].message
+    assert " and 61 more labels in zones z00, z01, z02 and 27 more, 0 free: " in text
+    assert text.endswith(", 92 for other reasons")
+    assert len(text) < 3000
+
+
+def test_an_allocation_named_as_an_address_does_not_share_its_node() -> None:
+    observed = observed_with(node("n1"), taken={"n1": IP1})
+    assert Targets(observed).pick(AddressRecord(IP1)) is None
+    assert Targets(observed).has_other(node_ref("n1"), IP1)

@@ -410,3 +410,12 @@ async def test_an_outcome_is_observed_by_the_owner_of_the_address_and_by_whoever
     setup.allocate("a", IP1, IP3, records=(conflict,), **old("2"))
     assert setup.observe("old").outcomes == {IP1: done}
     assert setup.observe("a").outcomes == {}  # no record names IP3 yet
+
+
+async def test_sec_03_why_a_node_refused_its_labels_is_forgotten_with_the_node(
+    setup: Setup,
+) -> None:
+    setup.allocate("a", IP1)
+    setup.observer.label_errors |= {"n1": "no", "invented": "no"}
+    assert setup.observe().label_errors == {"n1": "no"}
+    assert setup.observer.label_errors == {"n1": "no"}

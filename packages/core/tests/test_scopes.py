@@ -12,9 +12,10 @@ from itertools import pairwise
 import pytest
 from core_builders import IP1, IP2, IP3, allocation, until
 
-from moorage_core import reasons
+from moorage_core import reasons, scopes
 from moorage_core.model import Absent, Awaited, CloudState, Present, Unread
-from moorage_core.scopes import Scope, Scopes
+from moorage_core.scope import Scope
+from moorage_core.scopes import Scopes
 from moorage_provider.errors import CloudError, Denied, InvalidOptions, Throttled, Unavailable
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 from moorage_testing.faults import Fault
@@ -509,9 +510,14 @@ async def test_a_scope_nobody_wants_is_not_read_any_more(opened: Opened) -> None
     assert len(opened.cloud.faults.calls) == count
 
 
-async def test_a_scope_nobody_wants_gives_its_provider_back(opened: Opened) -> None:
+async def test_a_scope_nobody_wants_gives_its_provider_back(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened.scopes.want(allocation(name="a"), {IP1})
     opened.scopes.unwant("a")
+    assert dict(opened.scopes.items()) == {}
+    monkeypatch.setattr(scopes, "IDLE_SECONDS", 0.0)
+    opened.scopes.tidy()
     await a_while()
     assert opened.providers["memory", ""].closed
 

@@ -9,7 +9,8 @@ from typing import Any
 from core_builders import IP1, IP2, allocation, until
 
 from moorage_core.model import Awaited, Present
-from moorage_core.scopes import Scope, Scopes
+from moorage_core.scope import Scope
+from moorage_core.scopes import Scopes
 from moorage_provider.errors import Unavailable
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 from moorage_testing.faults import Fault

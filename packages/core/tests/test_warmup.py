@@ -8,7 +8,9 @@ from core_builders import IP1, raw_allocation, until
 from moorage_api.netipallocation import NETIPALLOCATIONS
 from moorage_core import warmup
 from moorage_core.caches import Caches
-from moorage_core.scopes import Scopes
+from moorage_core.limits import Limits
+from moorage_core.regions import by_age
+from moorage_core.scopes import Region, Scopes
 from moorage_core.warmup import WarmUp
 from moorage_kube.cache.informer import Informer
 from moorage_provider.errors import InvalidOptions
@@ -28,7 +30,12 @@ async def test_the_clouds_that_allocations_name_are_made_ready(
             raise InvalidOptions("no region is set")
         return MemoryProvider(MemoryCloud())
 
-    caches, scopes = Caches(), Scopes(create, lambda _: None)
+    caches = Caches()
+
+    def named() -> list[Region]:
+        return by_age(caches.allocations.values(), Limits().why_not_cloud)
+
+    scopes = Scopes(create, lambda _: None, by_age=named)
     async with serve_with_client() as (_, client):
         informer = Informer(client, NETIPALLOCATIONS, caches.allocations)
         waiting = WarmUp(informer, scopes)

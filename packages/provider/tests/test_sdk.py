@@ -1,7 +1,10 @@
 """A blocking SDK runs in its own threads; its client is made late and recreated when refused."""
 
+import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -78,3 +81,38 @@ def test_every_finished_call_is_reported() -> None:
 def test_outcomes_are_spelled_as_metrics_are() -> None:
     assert outcome_of(CredentialsRejected("x")) == "credentials_rejected"
     assert outcome_of(Unavailable("x")) == "unavailable"
+
+
+async def test_sec_03_a_closed_client_is_kept_by_nobody() -> None:
+    sdk = Sdk("cloud_sec_03", Client, 1)
+    made = weakref.ref(await sdk.run(lambda client: client))
+    sdk.close()
+    await asyncio.to_thread(_joined, "cloud_sec_03")
+    gc.collect()
+    assert made() is None
+
+
+async def test_sec_03_a_client_that_is_made_too_late_is_closed() -> None:
+    begun, go_on, late = threading.Event(), threading.Event(), Client()
+
+    def connect() -> Client:
+        begun.set()
+        go_on.wait(10.0)
+        return late
+
+    sdk = Sdk("cloud", connect, 1)
+    call = asyncio.create_task(sdk.run(lambda _: None))
+    await asyncio.to_thread(begun.wait, 10.0)
+    sdk.close()
+    go_on.set()
+    await call
+    assert late.closed
+    assert sdk.client is None
+
+
+def _joined(name: str) -> None:
+    """Wait until no thread of this name is left."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(10.0)
+            assert not thread.is_alive()

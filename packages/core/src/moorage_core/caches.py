@@ -201,6 +201,14 @@ class Caches:
         self.unsettled = Unsettled(self.allocations)
         self._replicasets_of: Index[OwnedView] = Index(self.replicasets, _controller_of)
         self._last_uids: dict[Workload, str] = {}
+        self._by_workload: Index[AllocationView] = Index(self.allocations, _workload_of)
+        self.allocations.subscribe(self._forget_workload)
+
+    def _forget_workload(self, change: Change[AllocationView]) -> None:
+        """Of a workload that no allocation names any more nothing is remembered."""
+        workload = change.old.allocation.workload if change.old else None
+        if workload is not None and not self._by_workload.get(workload):
+            self._last_uids.pop(workload, None)
 
     def busy_nodes(self, workload: Workload | None) -> tuple[Collection[str], bool]:
         """Names of nodes where the workload's pods run, by the exact chain of owner uids.
@@ -274,6 +282,10 @@ class Caches:
 
 def _owner_of(node: Node) -> Iterable[str]:
     return (node.owner,) if node.owner else ()
+
+
+def _workload_of(view: AllocationView) -> Iterable[Workload]:
+    return (view.allocation.workload,) if view.allocation.workload else ()
 
 
 def _asks_on(pod: PodView) -> Iterable[str]:

@@ -23,6 +23,7 @@ from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.projections import FINALIZER, NOT_ENDED, AllocationView
+from moorage_core.regions import by_age
 from moorage_core.report import Said, events, moves
 from moorage_core.scopes import Scopes
 from moorage_core.seal import Seal
@@ -97,6 +98,8 @@ class CoreLogic:
     async def report(self, ended: Pass[Observed, Action]) -> None:
         """Count the pass, and publish what is new; the conditions were written with the status."""
         failure, observed, plan = ended.failure, ended.observed, ended.plan
+        if observed is None and failure is None:
+            return
         cluster = self._metrics.cluster
         status = "success" if failure is None else "error"
         self._metrics.reconciles.labels(*cluster, ended.key, status).inc()
@@ -146,7 +149,12 @@ class Core:
         self.queue = WorkQueue()
         self.caches = Caches()
         self._metrics = core_metrics(manager.registry, self._settings.cluster_name)
-        self.scopes = Scopes(self._create_provider, self._add_all)
+        self.scopes = Scopes(
+            self._create_provider,
+            self._add_all,
+            self._settings.cloud_regions,
+            lambda: by_age(self.caches.allocations.values(), self._limits.why_not_cloud),
+        )
         self.mutations = PendingMutations(
             fence=manager.election.fence,
             ended=self._ended,

@@ -48,8 +48,10 @@ class Taken(Mapping[str, str]):
         self._holders, self._assumed, self._name = holders, assumed, name
 
     def __getitem__(self, node_name: str) -> str:
-        others = self._holders.by_node.get(node_name) - {self._name}
-        others = others or self._assumed.by_others(node_name, self._name)
+        # Of thousands of nodes in one pass, and most have one holder, or none.
+        held = self._holders.by_node.by_index_key.get(node_name, ())
+        others = [name for name in held if name != self._name]
+        others = others or [*self._assumed.by_others(node_name, self._name)]
         if not others:
             raise KeyError(node_name)
         return min(others)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from moorage_core.model import Allocation, ForeignPolicy
-from moorage_core.words import addresses as some_of
+from moorage_core.words import first_of
 from moorage_domain.addresses import InvalidAddress
 from moorage_domain.families import parse_address
 from moorage_domain.label_selectors import Selector
@@ -113,7 +113,7 @@ def _is_in(ip: str, allowed: AddressRange) -> bool:
 def _refusal(field: str, value: str, flag: str, allowed: Sequence[str]) -> str:
     """Names the field, its value and the way out."""
     asked = f"asks for {value}" if value else "is empty"
-    listed = f"only {some_of(allowed)}" if allowed else "none"
+    listed = f"only {first_of(allowed)}" if allowed else "none"
     return (
         f"{field} {asked}, and the administrator allows {listed} ({flag}): change the field, or"
         " have that setting changed"

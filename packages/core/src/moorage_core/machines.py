@@ -52,7 +52,10 @@ class NodesByMachine(Mapping[str, str]):
         return found
 
     def _find(self, machine_id: str) -> str:
-        nodes = [node for key in self._index.get(machine_id) if (node := self._nodes.get(key))]
+        keys = self._index.by_index_key.get(machine_id, ())
+        if len(keys) == 1:
+            return next(iter(keys))
+        nodes = [node for key in keys if (node := self._nodes.get(key))]
         if not nodes:
             raise KeyError(machine_id)
         return stands_for_machine(nodes, self._records).name

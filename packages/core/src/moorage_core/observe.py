@@ -29,8 +29,10 @@ from moorage_core.pods import MisplacedPod
 from moorage_core.projections import AllocationView
 from moorage_core.recorded import known_places
 from moorage_core.running import RunningPods
-from moorage_core.scopes import Scope, Scopes
+from moorage_core.scope import Scope
+from moorage_core.scopes import Scopes, TooManyRegions
 from moorage_domain.claims import winner
+from moorage_domain.reasons import Reason
 from moorage_kube.manager.plugins import PluginError
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_provider.errors import CloudError
@@ -100,7 +102,7 @@ class Observer:
             taken=taken,
             outranked=Outranked(self.caches.holders, allocation),
             restore_pending_elsewhere=RestorePending(self.caches.holders, name),
-            label_errors={n: e for n, e in self.label_errors.items() if n in self.caches.nodes},
+            label_errors=self._label_errors(),
             conflicts=conflicts,
             busy=busy,
             workload_missing=missing,
@@ -129,6 +131,12 @@ class Observer:
             seal=self.caches.seal,
             doubts=recorded.doubts,
         )
+
+    def _label_errors(self) -> dict[str, str]:
+        """Those of nodes that are there; the others are forgotten."""
+        for name in [name for name in self.label_errors if name not in self.caches.nodes]:
+            del self.label_errors[name]
+        return dict(self.label_errors)
 
     def _addresses(self, view: AllocationView) -> set[str]:
         """What must be read: what is wanted, and what is not released yet."""
@@ -173,11 +181,9 @@ class Observer:
             return None, unread
         try:
             scope = self.scopes.want(allocation, asked)
-        except PluginError as error:
-            missing = Unread(reasons.PROVIDER_MISSING, str(error))
-            return None, unread | dict.fromkeys(asked, missing)
-        except CloudError as error:
-            return None, unread | dict.fromkeys(asked, Unread(reasons.INVALID_SPEC, str(error)))
+        except (PluginError, CloudError, TooManyRegions) as error:
+            why = Unread(_why_no_scope(error), str(error))
+            return None, unread | dict.fromkeys(asked, why)
         return scope, unread | {ip: scope.cloud_state(ip) for ip in asked}
 
     def _unwant(self, name: str, addresses: set[str]) -> None:
@@ -237,3 +243,13 @@ class Observer:
         provider_id = node.provider_id if node else ""
         found = (scope.machine_id(provider_id) for _, scope in self.scopes.items() if provider_id)
         return {machine_id for machine_id in found if machine_id}
+
+
+def _why_no_scope(error: Exception) -> Reason:
+    match error:
+        case PluginError():
+            return reasons.PROVIDER_MISSING
+        case TooManyRegions():
+            return reasons.TOO_MANY_REGIONS
+        case _:
+            return reasons.INVALID_SPEC

@@ -125,6 +125,13 @@ PROVIDER_MISSING = Reason(
     " the plug-in to the image.",
     warning=True,
 )
+TOO_MANY_REGIONS = Reason(
+    "TooManyRegions",
+    "As many regions of clouds are in use as --cloud-regions allows, and older allocations come"
+    " first: nothing is asked of this one. Delete allocations of other regions, or set the flag"
+    " higher.",
+    warning=True,
+)
 THROTTLED = Reason("Throttled", "The cloud asks for fewer calls; tried again later.", warning=True)
 LOCKED = Reason("Locked", "Another operation holds this resource; tried again later.")
 UNAVAILABLE = Reason(

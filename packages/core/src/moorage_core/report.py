@@ -10,7 +10,7 @@ from moorage_core.actions import Action
 from moorage_core.decide.conditions import troubled
 from moorage_core.model import AddressRecord, Mutation, Observed, Phase
 from moorage_core.status import AllocationStatus
-from moorage_core.words import addresses
+from moorage_core.words import first_of
 from moorage_domain.plans import Plan
 from moorage_kube.telemetry.events import Event
 
@@ -101,7 +101,7 @@ def _of_records(
             same = news.setdefault((record.reason, record.message, troubled(record)), [])
             same.append(record.ip)
     for (reason, message, warning), ips in news.items():
-        yield event(observed, reason, f"{addresses(ips)}: {message}", warning=warning)
+        yield event(observed, reason, f"{first_of(ips)}: {message}", warning=warning)
     for ip in sorted(before):
         message = f"{ip}: no longer held for this allocation"
         yield event(observed, reasons.RELEASED.name, message)

@@ -61,6 +61,16 @@ class CoreSettings(ElectedSettings):
         ),
         json_schema_extra=in_group("cloud"),
     )
+    cloud_regions: int = Field(
+        16,
+        ge=1,
+        le=1000,
+        description=(
+            "Regions of clouds that may be in use at the same time, each with a client of its own;"
+            " allocations of further ones say TooManyRegions."
+        ),
+        json_schema_extra=in_group("cloud"),
+    )
     cloud_timeout: float = Field(
         15.0,
         gt=0,

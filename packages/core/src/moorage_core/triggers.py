@@ -9,6 +9,7 @@ from moorage_core.caches import Caches, addresses_of
 from moorage_core.decide.node_labels import LABELS
 from moorage_core.model import Phase
 from moorage_core.projections import AllocationView, OwnedView, PodView
+from moorage_core.turns import Turns
 from moorage_domain.nodes import Node
 from moorage_kube.cache.store import Change, Index
 
@@ -28,6 +29,7 @@ class Triggers:
         self._waiting: set[str] = set()
         """Allocations that wait for a node or an address of others."""
         self._not_at_rest: set[str] = set()
+        self._turns: Turns[Node] = Turns(self._look)
         self._by_selector: Index[AllocationView] = Index(caches.allocations, _first_of_selector)
         self._alike: Index[Node] = Index(caches.nodes, _tail_of)
         caches.allocations.subscribe(self._allocation_changed)
@@ -40,9 +42,9 @@ class Triggers:
     def _allocation_changed(self, change: Change[AllocationView]) -> None:
         self._add(change.key)
         self._sort(change.key, change.new)
-        if _holds(change.old) != _holds(change.new):
+        if _holds(change.old) - _holds(change.new):
             # An address or a node may have become free for others.
-            self._add_all(self._waiting - {change.key})
+            self._turns.begin(self._waiting)
         old, new = _claimed(change.old), _claimed(change.new)
         for ip in old ^ new:
             self._add_all(self._caches.claims.get(ip))
@@ -67,7 +69,7 @@ class Triggers:
         nodes = [node for node in (change.old, change.new) if node is not None]
         self._add_all(self._caches.holders.on(change.key))
         if _usable(change.old) != _usable(change.new):
-            self._add_all(name for name in self._not_at_rest if self._selects(name, nodes))
+            self._turns.begin(self._not_at_rest, *nodes)
         if _identity(change.old) != _identity(change.new):
             self._add_all_of_one_machine(nodes)
         self._check_misplaced({change.key})
@@ -79,6 +81,11 @@ class Triggers:
         if len({node.name for node in (*others, *nodes)}) > 1:
             self._add_all(name for node in others for name in self._caches.holders.on(node.name))
             self._add_pools_of(others)
+
+    def _look(self, name: str, nodes: Collection[Node]) -> None:
+        """Trigger an allocation; where nodes are given, only if its selector matches one."""
+        if not nodes or self._selects(name, nodes):
+            self._add(name)
 
     def _add_pools_of(self, nodes: Collection[Node]) -> None:
         """Trigger the allocations whose selector matches one of these nodes."""
@@ -109,7 +116,7 @@ class Triggers:
     def _workload_changed(self, change: Change[OwnedView]) -> None:
         """Its pods may run elsewhere now, where a free node is."""
         self._owned_changed(change)
-        self._add_all(self._waiting)
+        self._turns.begin(self._waiting)
 
     def _check_misplaced(self, nodes: Set[str]) -> None:
         """Pods that ask for an address run where none is: somebody may want them to leave."""

@@ -12,7 +12,7 @@ AGAIN_SECONDS = 5.0
 
 
 class WarmUp:
-    """Keeps ready the providers that allocations name: to load an SDK takes seconds."""
+    """Keeps ready the providers that allocations name, no others: to load an SDK takes seconds."""
 
     def __init__(self, allocations: Informer[AllocationView], scopes: Scopes) -> None:
         self._allocations = allocations
@@ -20,14 +20,12 @@ class WarmUp:
         self._done = False
 
     async def run(self) -> None:
-        """Make them ready again and again; never ends by itself."""
+        """Make them ready, and close what nobody names, again and again; never ends by itself."""
         await self._allocations.listed.wait()
         while True:
-            views = self._allocations.store.values()
-            wanted = {(one.allocation.provider, one.allocation.region) for one in views}
-            for provider, region in wanted:
-                if provider:
-                    await self._scopes.make_ready(provider, region)
+            self._scopes.tidy()
+            for provider, region in self._scopes.named():
+                await self._scopes.make_ready(provider, region)
             self._done = True
             await asyncio.sleep(AGAIN_SECONDS)
 

@@ -38,14 +38,17 @@ def task(mutation: Mutation, ip: str, target: str, source: str = "") -> str:
 
 
 def labels_of(selector: Iterable[tuple[str, str]]) -> str:
-    """Labels as in "disk=ssd,pool=edge"."""
-    return ",".join(f"{key}={value}" for key, value in selector)
+    """Labels as in "disk=ssd,pool=edge", "a=1,b=1,c=1 and 9 more labels"."""
+    pairs = tuple(selector)
+    more = len(pairs) - _SHOWN
+    shown = ",".join(f"{key}={value}" for key, value in pairs[:_SHOWN])
+    return f"{shown} and {more} more label{'s' if more > 1 else ''}" if more > 0 else shown
 
 
 def pool_of(allocation: Allocation) -> str:
     """The nodes an allocation names, as in "pool=edge in zone a"; ``""`` = every node."""
     labels = ",".join(filter(None, (labels_of(allocation.selector), _allowed(allocation))))
-    zones = ", ".join(sorted(allocation.zones))
+    zones = first_of(sorted(allocation.zones))
     kind = "zones" if len(allocation.zones) > 1 else "zone"
     return " ".join(filter(None, (labels, f"in {kind} {zones}" if zones else "")))
 
@@ -57,11 +60,11 @@ def _allowed(allocation: Allocation) -> str:
 
 
 def nodes_that(names: Sequence[str], what: str) -> str:
-    """As in "n1, n2 cordoned", or "17 cordoned" where there are many."""
-    return f"{', '.join(names) if len(names) <= _SHOWN else len(names)} {what}"
+    """As in "n1, n2 cordoned", in order, or "17 cordoned" where there are many."""
+    return f"{', '.join(sorted(names)) if len(names) <= _SHOWN else len(names)} {what}"
 
 
-def addresses(ips: Sequence[str]) -> str:
+def first_of(names: Sequence[str]) -> str:
     """As in "203.0.113.1, 203.0.113.2, 203.0.113.3 and 9 more"."""
-    more = len(ips) - _SHOWN
-    return ", ".join(ips[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

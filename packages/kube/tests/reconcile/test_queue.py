@@ -437,3 +437,25 @@ def test_several_keys_are_added_at_once() -> None:
         assert worker.calls == [("a", 0.0), ("b", 0.0)]
 
     simulate(story)
+
+
+async def test_sec_03_handlers_that_never_wait_leave_others_their_turn() -> None:
+    queue, handled = WorkQueue(), 0
+    most, before = 0, 0
+
+    async def at_once(_: str) -> None:
+        nonlocal handled
+        handled += 1
+
+    async def beside() -> None:
+        nonlocal most, before
+        while handled < 10_000:
+            most, before = max(most, handled - before), handled
+            await asyncio.sleep(0)
+
+    queue.add(*(f"a{number}" for number in range(10_000)))
+    working = asyncio.create_task(queue.run(at_once, workers=2))
+    await beside()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert most <= 2  # one for each worker

@@ -8,20 +8,19 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.loaders import Loader, create_loader
 
 from moorage_provider import deadline
 from moorage_provider.errors import CredentialsRejected, InvalidOptions, MachineNotFound
 from moorage_provider.protocol import ApiCall
 from moorage_provider.sdk import observed
 from moorage_provider_aws.errors import RAISED_BY_BOTO, cloud_error
+from moorage_provider_aws.models import models
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
@@ -48,12 +47,6 @@ class Settings:
     region: str
     timeout_seconds: float
     connections: int
-
-
-@cache
-def _models(path: str | None) -> Loader:
-    """What AWS's services look like, for all regions: reading it again takes most of a second."""
-    return create_loader(path)
 
 
 class Ec2:
@@ -103,7 +96,7 @@ class Ec2:
         self.credentials_expiring = False
         with _mapped("the configuration"):
             core = botocore.session.get_session()
-            core.register_component("data_loader", _models(core.get_config_variable("data_path")))
+            core.register_component("data_loader", models(core.get_config_variable("data_path")))
             # As the session's default it also binds the calls to STS that fetch credentials.
             core.set_default_client_config(config)
             core.register("before-send", _check_deadline)

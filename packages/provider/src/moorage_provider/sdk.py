@@ -47,6 +47,7 @@ class Sdk(Generic[ClientT]):
         self._connect = connect
         self._connecting = threading.Lock()
         self._client: ClientT | None = None
+        self._closed = False
 
     async def run(self, call: Callable[[ClientT], T]) -> T:
         """Make a blocking call in one of the threads, under the caller's deadline."""
@@ -60,10 +61,13 @@ class Sdk(Generic[ClientT]):
         return self._client
 
     def close(self) -> None:
-        """Release threads and connections; calls under way end by their deadlines."""
+        """Release threads, connections and memory; calls under way end by their deadlines."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._client is not None:
-            self._client.close()
+        # Whoever still knows this object does not keep what the client takes.
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _blocking(self, call: Callable[[ClientT], T]) -> T:
         deadline.check()
@@ -79,9 +83,14 @@ class Sdk(Generic[ClientT]):
 
     def _connected(self) -> ClientT:
         with self._connecting:
-            if self._client is None:
-                self._client = self._connect()
-            return self._client
+            if self._client is not None:
+                return self._client
+            client = self._connect()
+            if self._closed:
+                client.close()
+            else:
+                self._client = client
+            return client
 
 
 @contextlib.contextmanager

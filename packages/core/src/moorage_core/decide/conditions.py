@@ -9,7 +9,7 @@ from moorage_core import reasons
 from moorage_core.decide.moments import clock
 from moorage_core.decide.node_labels import is_labelled
 from moorage_core.model import AddressRecord, Allocation, Mutation, Observed, Phase
-from moorage_core.words import addresses
+from moorage_core.words import first_of
 from moorage_domain.conditions import Condition, Status
 from moorage_domain.reasons import Reason
 
@@ -144,6 +144,6 @@ def _messages(records: Sequence[AddressRecord]) -> str:
     for record in records:
         ips_by_message.setdefault(record.message or "not looked at yet", []).append(record.ip)
     groups = list(ips_by_message.items())
-    texts = [f"{addresses(ips)}: {message}" for message, ips in groups[:_SHOWN]]
+    texts = [f"{first_of(ips)}: {message}" for message, ips in groups[:_SHOWN]]
     more = sum(len(ips) for _, ips in groups[_SHOWN:])
     return "; ".join(texts) + (f"; and {more} more" if more > 0 else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from moorage_core.model import Allocation, Observed
 from moorage_domain.nodes import Node
@@ -67,11 +68,17 @@ class FreeNodes:
         self._ranks: dict[Rank, dict[str, dict[str, Node]]] = {}
         """Nodes by name in order, by zone, by rank."""
         self._where: dict[str, tuple[Rank, str]] = {}
-        self._others = Counter(zone_of(name, observed.nodes) for name in observed.taken)
+        self._observed = observed
         for node in sorted(nodes, key=lambda node: node.name):
             rank = _rank(node, observed)
             self._ranks.setdefault(rank, {}).setdefault(node.zone, {})[node.name] = node
             self._where[node.name] = rank, node.zone
+
+    @cached_property
+    def _others(self) -> Counter[str]:
+        """How many nodes of each zone have an address of another allocation."""
+        observed = self._observed
+        return Counter(zone_of(name, observed.nodes) for name in observed.taken)
 
     def __contains__(self, name: str) -> bool:
         return name in self._where

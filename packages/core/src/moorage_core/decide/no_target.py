@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
 from moorage_core import reasons
 from moorage_core.decide.case import (
     Case,
@@ -18,6 +21,9 @@ from moorage_core.decide.restore import restore, until_lost_answer_is_over
 from moorage_core.decide.targets import HOLDS, why_leave
 from moorage_core.model import Phase
 from moorage_core.words import nodes_that, pool_of
+
+_REASONS_SHOWN = 8
+"""In one message: each node may bear a taint of its own."""
 
 
 def stay_without_target(case: Case) -> Step:
@@ -49,14 +55,20 @@ def why_none_is_free(case: Case) -> str:
         return f"no node matches {pool}" if pool else "the cluster has no node"
     matches = "matches" if len(matching) == 1 else "match"
     counted = f"{len(matching)} node{'' if len(matching) == 1 else 's'}"
-    groups: dict[str, list[str]] = {}
-    for node in matching:
-        groups.setdefault(case.targets.why_not(node, case.record), []).append(node.name)
-    holding = groups.pop(HOLDS, [])
-    held = [f"{len(holding)} {'holds' if len(holding) == 1 else 'hold'} an address"]
-    others = [nodes_that(sorted(names), why) for why, names in groups.items() if why]
-    found = ", ".join((held if holding else []) + others)
+    groups = case.targets.why_none(case.record)
+    holding = len(groups.get(HOLDS, ()))
+    held = [f"{holding} {'holds' if holding == 1 else 'hold'} an address"] if holding else []
+    others = {why: names for why, names in groups.items() if why not in (HOLDS, "")}
+    found = ", ".join([*held, *_shown(others)])
     return f"{counted} {matches} {pool}, 0 free: {found}" if pool else f"{counted}, 0 free: {found}"
+
+
+def _shown(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """As in "n2 NotReady", "n5 cordoned"; of very many reasons only the first."""
+    for why, names in islice(groups.items(), _REASONS_SHOWN):
+        yield nodes_that(names, why)
+    if more := sum(map(len, islice(groups.values(), _REASONS_SHOWN, None))):
+        yield f"{more} for other reasons"
 
 
 def _where(case: Case) -> str:

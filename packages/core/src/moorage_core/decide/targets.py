@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -127,11 +127,14 @@ class Targets:
         self._nodes_of: dict[str, list[str]] = {}
         self._zones: Counter[str] = Counter()
         """In how many nodes of each zone the allocation's addresses are, or will be."""
+        self._common: _WhyNone | None = None
+        """Of an address that nothing is known of; ``None`` = somebody got a node since."""
 
     def assume(self, node_name: str, ip: str) -> None:
         """Remember that a node holds, or will hold, an address."""
         if node_name not in self._assumed:
             self._assumed[node_name] = ip
+            self._common = None
             self._nodes_of.setdefault(ip, []).append(node_name)
             self._zones[zone_of(node_name, self._observed.nodes)] += 1
 
@@ -141,6 +144,7 @@ class Targets:
         if node is not None:
             self.assume(node.name, record.ip)
             self._free.take(node.name)
+            self._common = None
         return node
 
     def has_better(self, record: AddressRecord, node: Node) -> bool:
@@ -174,6 +178,34 @@ class Targets:
         if self._must_restore_first(node, record):
             return "first to get a public address of its own again"
         return "" if node.name in self._free else HOLDS
+
+    def why_none(self, record: AddressRecord) -> Mapping[str, Sequence[str]]:
+        """Names of the pool's nodes by :meth:`why_not`.
+
+        The pool is looked through once for all addresses that wait: hundreds may, for one of
+        thousands of nodes, and only a few nodes mean something else to one of them.
+        """
+        if self._common is None:
+            nobodys = AddressRecord("")
+            self._common = _WhyNone({n.name: self.why_not(n, nobodys) for n in self.pool})
+        common, nodes = self._common, self._observed.nodes
+        names = self._special_to(record) & common.by_name.keys()
+        own = {name: self.why_not(nodes[name], record) for name in names}
+        return common.except_for(own)
+
+    def _special_to(self, record: AddressRecord) -> set[str]:
+        """Names of the nodes that may mean something else to an address than to others."""
+        names = set(self._nodes_of.get(record.ip, ()))
+        for uid in self._observed.avoided.get(record.ip, {}):
+            names.add(self._pool_by_uid.get(uid, ""))
+        for machine, ip in self._restores_pending.items():
+            if ip == record.ip:
+                names.add(self._observed.by_machine.get(machine, ""))
+        return names
+
+    @cached_property
+    def _pool_by_uid(self) -> dict[str, str]:
+        return {node.uid: node.name for node in self.pool}
 
     @cached_property
     def pool(self) -> tuple[Node, ...]:
@@ -240,7 +272,9 @@ class Targets:
 
     def _has(self, node_name: str) -> str:
         """The address that a node holds or is given, or whose allocation has it; ``""`` = free."""
-        return self._observed.taken.get(node_name) or self._assumed.get(node_name, "")
+        other = self._observed.taken.get(node_name)
+        # An allocation may be called as if it were an address.
+        return f"NetIPAllocation {other}" if other else self._assumed.get(node_name, "")
 
     def _must_restore_first(self, node: Node, record: AddressRecord) -> bool:
         """Whether the node gave its own address up for another one, which has left it.
@@ -272,6 +306,31 @@ class Targets:
     @cached_property
     def _free(self) -> FreeNodes:
         """The usable nodes nobody has; each leaves when it is given away."""
-        usable = filter(self.can_use, self._observed.nodes.values())
-        free = (node for node in usable if not self._has(node.name))
+        usable = (node for node in self.pool if not self._has(node.name))
+        free = (node for node in usable if not self._why_unusable(node))
         return FreeNodes((n for n in free if not self._why_not_new(n)), self._observed)
+
+
+class _WhyNone:
+    """Why no node of a pool can have an address.
+
+    Attributes:
+        by_name: the reason, by the node's name, in the order of the pool.
+    """
+
+    def __init__(self, by_name: Mapping[str, str]) -> None:
+        self.by_name = by_name
+        self._groups = _grouped(by_name)
+
+    def except_for(self, own: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
+        """Names by reason, where these nodes have reasons of their own."""
+        if all(self.by_name[name] == why for name, why in own.items()):
+            return self._groups
+        return _grouped({**self.by_name, **own})
+
+
+def _grouped(by_name: Mapping[str, str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, why in by_name.items():
+        groups.setdefault(why, []).append(name)
+    return groups

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 EXIT_FAILED = 1
 LOGIN_SECONDS = 5.0
 """Between attempts to get credentials."""
+_LARGE_METADATA = frozenset({"annotations", "labels", "managedFields"})
 CLOSED_SECONDS = 1.0
 """How long the process may last once everything is closed."""
 
@@ -158,4 +159,6 @@ def _drop_large_parts(raw: dict[str, Any]) -> None:
     """
     for part in ("spec", "status"):
         raw.pop(part, None)
-    raw["metadata"].pop("managedFields", None)
+    # The source has the metadata as it was.
+    meta = raw["metadata"]
+    raw["metadata"] = {key: value for key, value in meta.items() if key not in _LARGE_METADATA}

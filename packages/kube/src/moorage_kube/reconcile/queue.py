@@ -129,6 +129,9 @@ class WorkQueue:
                 await self._handle(handler, key)
             finally:
                 self._done(key)
+            # A handler that found nothing to do never waited: thousands of such would hold up
+            # everybody else, and whoever renews the Lease.
+            await asyncio.sleep(0)
 
     async def _take(self) -> str:
         # Another worker may have come first.
