@@ -12,6 +12,7 @@ from moorage_testing.cluster import EmbeddedCluster, KubectlError, Node
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 
+PREFERENCE = f"{{weight: 1, matchLabels: {{{', '.join(f'k{n}: v' for n in range(43))}}}}}"
 MANIFEST = """
 apiVersion: netinfra.darkbrains.com/v1alpha1
 kind: NetIPAllocation
@@ -58,6 +59,10 @@ def test_g4_a_bad_list_is_refused_naming_field_and_value(
         (
             "placement: {preferredLabels: [{weight: 1, matchLabels: {}}]}",
             "spec.placement.preferredLabels[0].matchLabels",
+        ),
+        (
+            f"placement: {{preferredLabels: [{', '.join([PREFERENCE] * 3)}]}}",
+            "has more than 128 labels in all; use fewer or shorter entries",
         ),
     ],
 )

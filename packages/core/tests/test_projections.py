@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage_api.netipallocation import AddressStatus
-from moorage_core import projections
+from moorage_core.caches import Caches
 from moorage_core.model import (
     AddressRecord,
     Allocation,
@@ -31,7 +32,7 @@ from moorage_core.projections import (
     project_owned,
     project_pod,
 )
-from moorage_core.recorded import KEPT_BYTES, record_from_wire
+from moorage_core.recorded import record_from_wire
 from moorage_core.status import record_to_wire
 from moorage_domain.nodes import Node
 from moorage_domain.taints import Taint
@@ -437,18 +438,89 @@ def test_a_status_that_makes_no_sense_is_as_good_as_none() -> None:
     assert project_allocation(raw).records == ()
 
 
-def test_many_updates_of_a_large_object_leave_no_more_than_the_limit() -> None:
-    for number in range(60):
-        selector = {f"key-{number}": "x" * 1_000_000}
-        projections.project_allocation(
-            {
-                "metadata": {
-                    "name": "a",
-                    "uid": "u",
-                    "creationTimestamp": "",
-                    "resourceVersion": str(number),
-                },
-                "spec": {"reservedIPs": [], "nodeSelector": selector, "cloud": {}},
-            }
-        )
-    assert projections._wanted.used_bytes <= KEPT_BYTES
+def preference(labels: int) -> dict[str, Any]:
+    """One entry of ``preferredLabels``."""
+    return {"weight": 1, "matchLabels": {f"k{number}": "v" for number in range(labels)}}
+
+
+def large(number: int, length: int) -> dict[str, Any]:
+    """A version of one allocation with very many labels, short ones: they take most memory."""
+    selector = {f"{number}-{label}": "" for label in range(length)}
+    preferred = [{"weight": 1, "matchLabels": selector}]
+    spec = {"nodeSelector": {"pool": "a"}, "placement": {"preferredLabels": preferred}}
+    return raw_allocation("a", IP, spec=spec, resourceVersion=str(number + 1))
+
+
+def test_sec_03_versions_of_an_object_that_are_no_more_take_no_memory() -> None:
+    store = Caches().allocations
+    store.apply(large(0, 1))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(1, 5000):
+            store.apply(large(number, 60))
+        store.apply(large(5000, 1))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # All of it takes 48 MB; pydantic keeps a bounded number of short texts.
+    assert after - before < 4_000_000
+
+
+def test_sec_03_what_an_object_that_is_gone_said_goes_with_it() -> None:
+    store = Caches().allocations
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(5000):
+            store.apply(large(number, 60))
+            store.forget("a")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 4_000_000
+    assert len(store) == 0
+
+
+def test_a_spec_that_did_not_change_is_not_read_again() -> None:
+    raw = large(0, 3)
+    newer = raw | {"metadata": raw["metadata"] | {"generation": 7}}
+    first = project_allocation(raw)
+    again = project_allocation(newer, before=first)
+    assert again.allocation.generation == 7
+    assert again.allocation.preferred is first.allocation.preferred
+    assert again == project_allocation(newer)
+    other = project_allocation(large(1, 3), before=again)
+    assert other.allocation == project_allocation(large(1, 3)).allocation
+    assert other.allocation != again.allocation
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (
+            {"placement": {"preferredLabels": [preference(64), preference(64), preference(1)]}},
+            "spec.placement.preferredLabels: Value error, 129 labels in all; there may be 128",
+        ),
+        (
+            {"nodeSelector": {"k" * 1_000_000: "v"}},
+            f"spec.nodeSelector.{'k' * 64}.[key]: String should have at most 317 characters",
+        ),
+        (
+            {"nodeSelector": {f"k{number}": "v" for number in range(65)}},
+            "spec.nodeSelector: Dictionary should have at most 64 items after validation, not more",
+        ),
+    ],
+    ids=["preferences", "key", "labels"],
+)
+def test_sec_03_a_spec_that_an_older_schema_let_through_is_bounded_all_the_same(
+    spec: dict[str, Any], problem: str
+) -> None:
+    assert project_allocation(raw_allocation("a", IP, spec=spec)).allocation.problem == problem
+
+
+def test_the_largest_preferences_are_read() -> None:
+    spec = {"placement": {"preferredLabels": [preference(64), preference(64)]}}
+    view = project_allocation(raw_allocation("a", IP, spec=spec))
+    assert view.allocation.problem == ""
+    assert [len(one.labels) for one in view.allocation.preferred] == [64, 64]

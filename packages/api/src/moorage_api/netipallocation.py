@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from moorage_api.bounds import (
     LABEL_KEY_LENGTH,
@@ -34,6 +34,8 @@ MAX_RECORDS = 4 * MAX_ADDRESSES
 _MAX_SELECTOR = 64
 MAX_DRAIN_SECONDS = 30 * 86400
 _MAX_PREFERENCES = 32
+_MAX_PREFERRED_LABELS = 128
+"""In all preferences together: an object whose spec is as large as it can be is still small."""
 
 _IS_PRIVATE = (
     "[" + ", ".join(f"'{network}'" for network in NOT_PUBLIC) + "]"
@@ -82,6 +84,13 @@ _SELECTOR_RULES: list[JsonValue] = [
         f"has a key of more than {LABEL_KEY_LENGTH} characters, which no label has",
     ),
 ]
+_PREFERENCE_RULES: list[JsonValue] = [
+    rule(
+        f"self.map(one, one.matchLabels.size()).sum() <= {_MAX_PREFERRED_LABELS}",
+        f"has more than {_MAX_PREFERRED_LABELS} labels in all; use fewer or shorter entries",
+    ),
+]
+LabelKey = Annotated[str, Field(max_length=LABEL_KEY_LENGTH)]
 Address = Annotated[
     str, Field(max_length=39, json_schema_extra={"x-kubernetes-validations": _ADDRESS_RULES})
 ]
@@ -154,21 +163,32 @@ class PreferredLabels(Wire):
     weight: Annotated[int, Field(ge=1, le=100)] = Field(
         description="Weights of all entries that a node matches are added; the highest wins."
     )
-    match_labels: Annotated[dict[str, Label], Field(min_length=1, max_length=_MAX_SELECTOR)] = (
-        Field(
-            description="Labels that the node must have for it, at most 64.",
-            json_schema_extra={"x-kubernetes-validations": _SELECTOR_RULES},
-        )
+    match_labels: Annotated[
+        dict[LabelKey, Label], Field(min_length=1, max_length=_MAX_SELECTOR)
+    ] = Field(
+        description="Labels that the node must have for it, at most 64.",
+        json_schema_extra={"x-kubernetes-validations": _SELECTOR_RULES},
     )
+
+
+def _few_labels(preferences: list[PreferredLabels]) -> list[PreferredLabels]:
+    """As the schema has it: an object may be older than that."""
+    if (labels := sum(len(one.match_labels) for one in preferences)) > _MAX_PREFERRED_LABELS:
+        raise ValueError(f"{labels} labels in all; there may be {_MAX_PREFERRED_LABELS}")
+    return preferences
 
 
 class Placement(Wire):
     """Which of the free nodes of the pool an address comes to."""
 
-    preferred_labels: Annotated[list[PreferredLabels], Field(max_length=_MAX_PREFERENCES)] = Field(
+    preferred_labels: Annotated[
+        list[PreferredLabels], Field(max_length=_MAX_PREFERENCES), AfterValidator(_few_labels)
+    ] = Field(
         default_factory=list,
-        description="Nodes that are taken rather than others, at most 32 entries. An address that"
-        " is on a node stays there. Among equals addresses are spread over the zones.",
+        description="Nodes that are taken rather than others, at most 32 entries with 128 labels"
+        " together. An address that is on a node stays there. Among equals addresses are spread"
+        " over the zones.",
+        json_schema_extra={"x-kubernetes-validations": _PREFERENCE_RULES},
     )
     ignore_exclude_label: bool = Field(
         default=False,
@@ -188,7 +208,7 @@ class NetIPAllocationSpec(Wire):
     deployment_ref: DeploymentRef | None = Field(
         default=None, description="Deprecated: use workloadRef with kind Deployment."
     )
-    node_selector: Annotated[dict[str, Label], Field(max_length=_MAX_SELECTOR)] = Field(
+    node_selector: Annotated[dict[LabelKey, Label], Field(max_length=_MAX_SELECTOR)] = Field(
         default_factory=dict,
         description="Labels of the nodes that may hold an address, at most 64; empty: every node.",
         json_schema_extra={"x-kubernetes-validations": _SELECTOR_RULES},

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-_DROPPED = frozenset({"title", "$defs", "additionalProperties"})
+# A CRD has no "propertyNames": what bounds keys is a rule.
+_DROPPED = frozenset({"title", "$defs", "additionalProperties", "propertyNames"})
 
 
 def structural(model: type[BaseModel]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -19,10 +19,9 @@ from moorage_core.model import (
     Workload,
 )
 from moorage_core.pod_templates import asks_for_address, asks_for_any, placement_of
-from moorage_core.recorded import KEPT_BYTES, Reader, Recorded, seconds_of
+from moorage_core.recorded import Reader, Recorded, seconds_of
 from moorage_core.seal import Seal
 from moorage_domain.addresses import InvalidAddress, public
-from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import Node
 from moorage_domain.owners import controller_of
@@ -33,6 +32,8 @@ from moorage_domain.taints import Taint
 
 FINALIZER = "moorage.dev/release"
 FORCE_ANNOTATION = "moorage.dev/force-release"
+_SHOWN = 64
+"""Characters of a key in a message."""
 _ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _MIRROR = "kubernetes.io/config.mirror"
 NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
@@ -49,6 +50,7 @@ class AllocationView:
         conditions: ``status.conditions``.
         observed_generation: ``status.observedGeneration``, 0 = never.
         subject: what writes to it need.
+        spec: as JSON, by which one that did not change is known again; it goes with the view.
     """
 
     allocation: Allocation
@@ -56,6 +58,7 @@ class AllocationView:
     conditions: tuple[Condition, ...]
     observed_generation: int
     subject: Subject
+    spec: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def records(self) -> tuple[AddressRecord, ...]:
@@ -171,10 +174,14 @@ def project_allocation(
 ) -> AllocationView:
     """Cut a NetIPAllocation; one that an older CRD let through may carry ``problem``.
 
-    ``seal`` knows what this controller wrote; ``before`` is the object as it was seen last.
+    ``seal`` knows what this controller wrote; ``before`` is the object as it was seen last: every
+    write of status repeats its spec.
     """
     status = raw.get("status") or {}
-    allocation = _allocation(raw)
+    spec = orjson.dumps(raw.get("spec") or {})
+    unchanged = before is not None and before.spec == spec
+    wanted = before.allocation if before and unchanged else _parsed_spec(spec)
+    allocation = _allocation(raw, wanted)
     same = before is not None and before.allocation.uid == allocation.uid
     reader = Reader(
         uid=allocation.uid,
@@ -188,6 +195,7 @@ def project_allocation(
         conditions=from_wire(status.get("conditions")),
         observed_generation=_generation(status.get("observedGeneration")),
         subject=Subject.of(raw),
+        spec=spec,
     )
 
 
@@ -202,10 +210,11 @@ def _generation(value: object) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _allocation(raw: dict[str, Any]) -> Allocation:
+def _allocation(raw: dict[str, Any], wanted: Allocation) -> Allocation:
+    """With what is wanted, and the metadata of the object as it is."""
     meta = raw["metadata"]
     return replace(
-        _wanted(orjson.dumps(raw.get("spec") or {})),
+        wanted,
         name=meta["name"],
         uid=meta["uid"],
         created=meta["creationTimestamp"],
@@ -218,16 +227,14 @@ def _allocation(raw: dict[str, Any]) -> Allocation:
 
 
 def _parsed_spec(spec: bytes) -> Allocation:
-    """What a spec asks for, of an allocation without a name; every write of status repeats it."""
+    """What a spec asks for, of an allocation without a name."""
     try:
         return _from_spec(NetIPAllocationSpec.model_validate_json(spec))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(["spec", *map(str, first["loc"])])
-        return _nameless(problem=f"{field}: {first['msg']}")
-
-
-_wanted = BoundedCache(_parsed_spec, KEPT_BYTES, len)
+        # A part may be a key that somebody wrote, however long.
+        where = ".".join(["spec", *(str(part)[:_SHOWN] for part in first["loc"])])
+        return _nameless(problem=f"{where}: {first['msg']}")
 
 
 def _from_spec(spec: NetIPAllocationSpec) -> Allocation:
