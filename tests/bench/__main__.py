@@ -24,6 +24,7 @@ from .idle import idle_rows
 from .lives import life_rows
 from .moves import move_rows
 from .options import Options, parse
+from .pieces import piece_rows
 from .planner import growth_rows, planner_rows
 from .report import say, step, table, write_json
 from .rows import FAMILIES, ON_A_CLUSTER, Row
@@ -61,7 +62,7 @@ def _of_a_process(options: Options) -> list[Row]:
     sizes = sorted({max(4, nodes // 10), max(6, nodes * 3 // 10), nodes, nodes * 3})
     # The planner first, while the machine is quiet.
     families: dict[str, Callable[[], list[Row]]] = {
-        "J3": lambda: growth_rows(sizes) + idle_rows(sizes),
+        "J3": lambda: growth_rows(sizes) + idle_rows(sizes) + piece_rows(),
         "T8": lambda: planner_rows(nodes, options.addresses),
         "T9": lambda: life_rows(options.random_runs),
         "SDK": lambda: sdk_rows(options.clouds),

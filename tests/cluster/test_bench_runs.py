@@ -27,7 +27,7 @@ ROWS = {
 }
 FAMILIES = {"aws": "T1,T2,T3,T6", "gcp": "T1,T3,T5,T7", "azure": "T1,T3,T4,T8,T10"}
 LIFE_ROWS = {"T9a", "T9b"}
-PLANNER_ROWS = {"J3a", "J3b", "J3c", "J3d", "J3e"}
+PLANNER_ROWS = {"J3a", "J3b", "J3c", "J3d", "J3e", "J3f", "J3g"}
 SDK_ROWS = {"SDKa", "SDKb"}
 WEBHOOK_ROWS = {"WHa", "WHb"}
 ALLOCATOR_ROWS = {"IPa", "IPb", "IPc", "IPd", "IPe", "IPf"}
