@@ -23,7 +23,7 @@ from moorage_core.seal import Seal
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.nodes import Node
 
-KEPT_BYTES = 4 * 1024 * 1024
+KEPT_BYTES = 1024 * 1024
 """Of JSON, in each cache of what was read; an entry of a status takes about 600.
 
 With them cost grows with changes and not with addresses.
