@@ -61,7 +61,7 @@ _TOLD = frozenset({WORKLOAD_MISSING, LABEL_SHARED, DUPLICATE})
 _ONLY_EVENTS = frozenset({reasons.MOVED_BY_OTHERS.name, reasons.STATUS_NOT_BELIEVED.name})
 """What no condition, and no line of the pass, says: when that is written it is over."""
 
-_ABOUTPLUGINS = "packages/provider/README.md#a-provider"
+_ABOUT_PLUGINS = "packages/provider/README.md#a-provider"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
 _RUNNING_PODS = ListQuery(field_selector=f"spec.nodeName!=,{NOT_ENDED}")
 _METADATA = ListQuery(metadata_only=True)
@@ -216,7 +216,7 @@ class Core:
     def _create_provider(self, name: str, region: str) -> Provider:
         if why := self._limits.why_not_cloud(name, region):
             raise InvalidOptions(why)
-        factory = cast("Callable[[dict[str, str]], Provider]", load(PLUGINS, name, _ABOUTPLUGINS))
+        factory = cast("Callable[[dict[str, str]], Provider]", load(PLUGINS, name, _ABOUT_PLUGINS))
         timeout = str(self._settings.cloud_timeout)
         provider = factory({"region": region, "timeout_seconds": timeout})
         require(PLUGINS, name, provider, Provider)
