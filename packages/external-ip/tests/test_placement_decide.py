@@ -462,3 +462,13 @@ def test_until_the_agent_says_something_the_claim_is_assigned() -> None:
 def test_what_nodes_said_that_are_gone_is_forgotten() -> None:
     view = claim(node="n1", reports=announced("n1", "n8", "n2"))
     assert decide(observed(view, node("n1"), node("n2"))).actions == (ForgetReports(("n8",)),)
+
+
+def test_what_is_over_a_billionth_of_a_second_from_now_is_waited_for_all_the_same() -> None:
+    """A wait of nothing is a pass at once, and the next one, as long as no time passes."""
+    unseen = observed(claim(node="n9", allocated=True), node("n1"), unseen_seconds=1e-9)
+    assert decide(unseen).wait is not None
+    assert decide(unseen).wait
+    moment = 3.0 - 1e-9
+    troubled = observed(claim(node="n1", allocated=True), node("n1"), troubled_seconds=moment)
+    assert decide(troubled).wait

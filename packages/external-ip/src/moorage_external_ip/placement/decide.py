@@ -53,6 +53,8 @@ ClaimPlan = Plan[PlacementAction]
 
 _MACS = 32
 """What a claim has room for."""
+_LEAST_SECONDS = 0.02
+"""A wait that is over a billionth of a second from now would be no wait, again and again."""
 _LOOK_SECONDS = 60.0
 """So often it is looked whether a node that said no may be tried again."""
 
@@ -64,7 +66,7 @@ def decide(observed: Observed) -> ClaimPlan:
     if seconds is None or plan.actions:
         return plan
     wait = MOMENT_SECONDS - seconds if seconds < MOMENT_SECONDS else _LOOK_SECONDS
-    return replace(plan, wait=timedelta(seconds=wait))
+    return replace(plan, wait=timedelta(seconds=max(_LEAST_SECONDS, wait)))
 
 
 def leave_a_deleted_claim(observed: Observed) -> ClaimPlan | None:
@@ -95,7 +97,8 @@ def wait_for_a_hold_that_nobody_saw(observed: Observed) -> ClaimPlan | None:
     claim = observed.claim
     if claim.every_node or not claim.node or not conditions.may_hold_unseen(observed, claim.node):
         return None
-    return replace(settle(observed), wait=timedelta(seconds=observed.unseen_seconds))
+    wait = max(_LEAST_SECONDS, observed.unseen_seconds)
+    return replace(settle(observed), wait=timedelta(seconds=wait))
 
 
 def leave_what_is_not_its_own(observed: Observed) -> ClaimPlan | None:
