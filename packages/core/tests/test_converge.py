@@ -18,6 +18,7 @@ from moorage_core.actions import LabelNode, Mutate, UnlabelNode
 RUNS = int(os.environ.get("MOORAGE_RANDOM_RUNS", "10000"))
 
 
+@pytest.mark.timeout(1200)
 def test_random_runs_lose_nothing_and_come_to_rest() -> None:
     """T9: none lost, none on two nodes, nothing planned at rest; a failure names its seed."""
     for seed in range(RUNS):

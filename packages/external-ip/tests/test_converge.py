@@ -236,5 +236,6 @@ def test_it_survives_a_crash_after_every_change() -> None:
     assert crash_after_every_change(lambda: scenario(330.0)) > 30
 
 
+@pytest.mark.timeout(1200)
 def test_it_comes_to_rest_after_random_lives() -> None:
     live_many(lambda: sometimes_twice(scenario()), range(LIVES))

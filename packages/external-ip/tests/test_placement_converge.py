@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from placement_cluster import Cluster
 from placement_lab import started
 
@@ -237,9 +238,11 @@ def make_without_holds() -> Scenario:
     return Life(330.0).scenario()
 
 
+@pytest.mark.timeout(1200)
 def test_placement_survives_a_crash_after_every_change() -> None:
     assert crash_after_every_change(make_without_holds) > 15
 
 
+@pytest.mark.timeout(1200)
 def test_placement_comes_to_rest_after_random_lives() -> None:
     live_many(lambda: sometimes_twice(make()), range(LIVES))

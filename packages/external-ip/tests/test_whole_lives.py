@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from placement_cluster import Cluster
 from placement_lab import started
 from service_checks import (
@@ -259,5 +260,6 @@ def make() -> Scenario:
     return sometimes_twice(WholeLife().scenario())
 
 
+@pytest.mark.timeout(1200)
 def test_the_whole_process_comes_to_rest_after_random_lives() -> None:
     live_many(make, range(LIVES))

@@ -206,11 +206,13 @@ def nothing_is_leaked(server: ApiServer) -> None:
         assert spec["owner"]["uid"] in there, f"{address} of {spec['owner']['name']} is leaked"
 
 
+@pytest.mark.timeout(1200)
 def test_it_survives_a_crash_after_every_change(stage: Stage) -> None:
     # None vanishes: a released address comes free after five.
     stage.quiet_seconds = 320.0
     assert crash_after_every_change(stage.scenario) > 20
 
 
+@pytest.mark.timeout(1200)
 def test_it_comes_to_rest_after_random_lives(stage: Stage) -> None:
     live_many(stage.scenario, range(LIVES))
