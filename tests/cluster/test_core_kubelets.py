@@ -43,14 +43,15 @@ def labels_of(lab: CoreLab, node: str) -> dict[str, str]:
 
 def register(lab: CoreLab, name: str, provider_id: str, **labels: str) -> None:
     """Have a kubelet register its node, and say that it is Ready."""
-    node = {
+    node: dict[str, Any] = {
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels},
         "spec": {"providerID": provider_id},
     }  # fmt: skip
     as_kubelet(lab, name, "create", "-f-", stdin=json.dumps(node))
-    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-    patch = ("--subresource=status", "--type=strategic", "-p", json.dumps(ready))
-    as_kubelet(lab, name, "patch", "node", name, *patch)
+    node["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
+    # Not as a patch: before one kubectl reads the status, which no kubelet may.
+    where = ("--raw", f"/api/v1/nodes/{name}/status")
+    as_kubelet(lab, name, "replace", *where, "-f-", stdin=json.dumps(node))
 
 
 @pytest.fixture
