@@ -87,4 +87,5 @@ def without_policies(cluster: EmbeddedCluster, objects: list[Object]) -> None:
     names = [
         f"{one['kind']}/{one['metadata']['name']}" for one in objects if "Policy" in one["kind"]
     ]
-    cluster.kubectl("delete", *names)
+    if names:
+        cluster.kubectl("delete", "--ignore-not-found", *names)

@@ -35,8 +35,8 @@ KNOWN_LINT = {
 # The series of a standby: about itself, and those of every process.
 OF_A_REPLICA = re.compile(
     r"netipallocation_controller_(?:is_leader|ready|healthy|info)"
-    r"|moorage_core_(?:leader|ready|healthy|queue_depth)"
-    r"|moorage_core_(?:reconcile_duration_seconds|kube_requests)_\w+"
+    r"|moorage_core_(?:leader|ready|healthy|(?:false_labels_)?queue_depth)"
+    r"|moorage_core_(?:(?:false_labels_)?reconcile_duration_seconds|kube_requests)_\w+"
     r"|(?:process|python)_\w+"
 )
 

@@ -142,8 +142,8 @@ def labels_are_those_of_copies(server: ApiServer) -> None:
 
 def test_it_survives_a_crash_after_every_change() -> None:
     # Three finalizers and statuses; label, child and status of the first copy, and all three again
-    # for a change of its source; its label off, twice, and its finalizer; the late source.
-    assert crash_after_every_change(scenario) == 20
+    # for a change of its source; its label off and its finalizer; the late source.
+    assert crash_after_every_change(scenario) == 19
 
 
 def test_it_comes_to_rest_after_random_lives() -> None:

@@ -110,14 +110,17 @@ def lab(cluster: EmbeddedCluster) -> Iterator[Lab]:
 
 
 @contextmanager
-def opened(cluster: EmbeddedCluster) -> Iterator[Lab]:
-    """A namespace of its own; nothing that was made in it is left."""
+def opened(cluster: EmbeddedCluster, *, without_class: bool = False) -> Iterator[Lab]:
+    """A namespace of its own; nothing that was made in it is left.
+
+    With ``without_class`` the policies let Services be served that name no class.
+    """
     namespace = f"eip-{secrets.token_hex(3)}"
     cluster.apply([crd(one) for one in DEFINITIONS])
     wait_for(lambda: _served(cluster), PATIENCE, "the kinds to be served")
     kubeconfig = cluster.kubeconfig_for(f"{namespace}/example")
     bind(cluster, namespace, RULES)
-    config = {"loadBalancerClass": "example.com/NAMESPACE", "serveWithoutClass": False}
+    config = {"loadBalancerClass": "example.com/NAMESPACE", "serveWithoutClass": without_class}
     policies = held(cluster, namespace, "externalIp", config=config)
     with policies, Run.open() as run:
         lab = Lab(cluster, run, namespace, kubeconfig)

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import yaml
 from agent_lab import AgentLab
-from test_external_ip import GROUP, Lab, lab
+from test_external_ip import GROUP, Lab, opened
 from test_external_ip_placement import Agent, beating
 from test_node_agent import FOUR, network
 from test_node_agent import lab as agents
 
+from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.waiting import PATIENCE, wait_for
 
-__all__ = ["agents", "lab", "network"]
+__all__ = ["agents", "network"]
 
 Raw = dict[str, Any]
 
@@ -71,6 +72,12 @@ spec:
   - {port: 80, protocol: TCP, name: http}
   selector: {app: nginx}
 """
+
+
+@pytest.fixture
+def lab(cluster: EmbeddedCluster) -> Iterator[Lab]:
+    with opened(cluster, without_class=True) as lab:
+        yield lab
 
 
 @pytest.fixture
