@@ -136,7 +136,7 @@ class Store(Generic[T]):
         """Take what a watch shows, unless it is held: each write of our own is answered, too."""
         version = version_number(raw["metadata"].get("resourceVersion"))
         shown = (version, raw["metadata"].get("uid", ""))
-        if not version or self._versions.get(key_of(raw)) != shown:
+        if not version or self._held(key_of(raw)) != shown:
             self.apply(raw)
 
     def update_known(self, raw: dict[str, Any]) -> None:
