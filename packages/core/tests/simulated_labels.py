@@ -92,7 +92,8 @@ class LabelledNodes(SimulatedCluster):
     def _machine_has_one(self, node: Node) -> bool | None:
         try:
             machine = run_in_loop(self.provider.machine(self.machine_of(node)))
-        except CloudError:
+        except (CloudError, KeyError):
+            # The latter is a provider's bug, which ends the pass: nothing is known then either.
             return None
         claimed = {ip for name in self.stored for ip in self.claims(name)}
         return machine.public_ip_reserved and machine.public_ip in claimed
