@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,15 +14,13 @@ from e2e.demo.core.cloud import ADDRESSES, Cloud, EmulatedCloud
 from e2e.demo.core.observed import Address, Node, Observed
 from e2e.demo.core.options import Options
 from e2e.demo.core.stage import Stage
-from e2e.demo.rights import CONTROLLER_NAMESPACE
+from e2e.demo.program import call_of, wait_until_it_leads
 from moorage_testing.cluster import ApiError
 from moorage_testing.cluster import Node as NewNode
 from moorage_testing.cluster.api import Json
 from moorage_testing.cluster.toolchain import tool_path
 from moorage_testing.processes import Child, Command
-from moorage_testing.waiting import wait_for
 
-CONTROLLER_SECONDS = 60.0
 DRAIN_SECONDS = 60
 LOG_LINES = 25
 
@@ -73,17 +70,10 @@ class Installation:
     def start_controller(self) -> None:
         """Start it under its own ServiceAccount and rights; return when it leads."""
         name = f"{manifests.CONTROLLER}-{self.cloud.name}"
-        argv = [sys.executable, "-m", "moorage_core", "--kubeconfig", str(self._kubeconfig)]
-        argv += ["--lease-namespace", CONTROLLER_NAMESPACE, "--log-format", "text"]
-        argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-        controller = self.cluster.run.start(Command(name, argv, env=self.emulator.environment))
-        self.controller = controller
-
-        def leads() -> bool:
-            controller.check()
-            return "working" in controller.log.read_text(encoding="utf-8", errors="replace")
-
-        wait_for(leads, CONTROLLER_SECONDS, "the controller to lead")
+        call = call_of(manifests.CONTROLLER, self._kubeconfig)
+        command = Command(name, call, env=self.emulator.environment)
+        self.controller = self.cluster.run.start(command)
+        wait_until_it_leads(self.controller)
 
     def close(self) -> None:
         """End the controller, which gives its Lease up, and the cloud."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from e2e.demo.danm import manifests
 from e2e.demo.danm.observed import Observed, Pod
+from e2e.demo.program import call_of, leading
 from e2e.demo.rights import CONTROLLER_NAMESPACE
 from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.danm import Kubelets, danm_crds
 from moorage_testing.danm.ipam import used
 from moorage_testing.processes import Child, Command
-from moorage_testing.waiting import wait_for
 
-CONTROLLER_SECONDS = 60.0
 LOG_LINES = 25
 NODES = 3
 # So that a node is missed, and its pods are replaced, within seconds.
@@ -158,17 +156,6 @@ def open_installation(report: Callable[[str], None]) -> Iterator[Installation]:
         cluster.apply(manifests.objects())
         cluster.apply([manifests.network()])
         report("the controller is starting, with its own rights only")
-        argv = [sys.executable, "-m", "moorage_danm", "controller"]
-        argv += ["--kubeconfig", str(kubeconfig), "--lease-namespace", CONTROLLER_NAMESPACE]
-        argv += ["--log-format", "text", "--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-        controller = cluster.run.start(Command(manifests.CONTROLLER, argv))
-
-        def leads() -> bool:
-            controller.check()
-            return "working" in controller.log.read_text(encoding="utf-8", errors="replace")
-
-        wait_for(leads, CONTROLLER_SECONDS, "the controller to lead")
-        try:
+        call = call_of(manifests.CONTROLLER, kubeconfig, "controller")
+        with leading(cluster, Command(manifests.CONTROLLER, call)) as controller:
             yield Installation(cluster, controller)
-        finally:
-            controller.stop()

@@ -6,13 +6,13 @@ import contextlib
 import http
 import itertools
 import json
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from e2e.demo.endpoints import manifests
 from e2e.demo.endpoints.observed import Event, Network, Observed, Pod, Service
 from e2e.demo.endpoints.reader import SLICES, Reader, view_of
+from e2e.demo.program import call_of, leading
 from e2e.demo.rights import CONTROLLER_NAMESPACE
 from moorage_endpoints import names
 from moorage_endpoints.nads.names import FINALIZER, MARKER
@@ -187,17 +187,6 @@ def open_installation(report: Callable[[str], None]) -> Iterator[Installation]:
         cluster.apply(manifests.objects())
         cluster.apply([manifests.network()])
         report("the controller is starting, with its own rights only")
-        argv = [sys.executable, "-m", "moorage_endpoints", "--kubeconfig", str(kubeconfig)]
-        argv += ["--lease-namespace", CONTROLLER_NAMESPACE, "--log-format", "text"]
-        argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-        controller = cluster.run.start(Command(manifests.CONTROLLER, argv))
-
-        def leads() -> bool:
-            controller.check()
-            return "working" in controller.log.read_text(encoding="utf-8", errors="replace")
-
-        wait_for(leads, READY_SECONDS, "the controller to lead")
-        try:
+        call = call_of(manifests.CONTROLLER, kubeconfig)
+        with leading(cluster, Command(manifests.CONTROLLER, call)) as controller:
             yield Installation(cluster, controller)
-        finally:
-            controller.stop()

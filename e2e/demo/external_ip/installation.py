@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from e2e.demo.external_ip import manifests
 from e2e.demo.external_ip.observed import Client, Observed
+from e2e.demo.program import call_of
 from e2e.demo.rights import CONTROLLER_NAMESPACE
 from moorage_testing.cluster import ApiError, EmbeddedCluster
 from moorage_testing.lab import Lab, Requests, Watch, reaching, start
@@ -144,10 +144,7 @@ class Installation:
     def _program(self, program: str, name: str, *flags: str) -> Child:
         """Start one of ours, with its own rights and no other."""
         kubeconfig = self.cluster.kubeconfig_for(f"{CONTROLLER_NAMESPACE}/{program}")
-        argv = [sys.executable, "-m", program.replace("-", "_"), "--kubeconfig", str(kubeconfig)]
-        argv += ["--lease-namespace", CONTROLLER_NAMESPACE, "--log-format", "text"]
-        argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0", *flags]
-        return self.cluster.run.start(Command(name, argv))
+        return self.cluster.run.start(Command(name, call_of(program, kubeconfig, *flags)))
 
 
 def _ingress(service: dict[str, Any]) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from e2e.demo.machines import manifests
 from e2e.demo.machines.observed import Observed, Pool
+from e2e.demo.program import call_of, leading
 from e2e.demo.rights import CONTROLLER_NAMESPACE
 from moorage_testing.cluster import ApiError, EmbeddedCluster
 from moorage_testing.openshift import MachineController
 from moorage_testing.processes import Child, Command
 from moorage_testing.waiting import wait_for
 
-CONTROLLER_SECONDS = 60.0
+READY_SECONDS = 60.0
 LOG_LINES = 25
 
 _MACHINES = f"/apis/machine.openshift.io/v1beta1/namespaces/{manifests.NAMESPACE}/machines"
@@ -118,22 +118,11 @@ def open_installation(report: Callable[[str], None]) -> Iterator[Installation]:
     report("the control plane is starting: etcd, API server, controller manager")
     with EmbeddedCluster.start() as cluster:
         cluster.apply(manifests.kinds())
-        wait_for(lambda: _served(cluster), CONTROLLER_SECONDS, "the kinds to be served")
+        wait_for(lambda: _served(cluster), READY_SECONDS, "the kinds to be served")
         account = f"{CONTROLLER_NAMESPACE}/{manifests.CONTROLLER}"
         kubeconfig = cluster.kubeconfig_for(account)
         cluster.apply(manifests.objects())
         report("the controller is starting, with its own rights only")
-        argv = [sys.executable, "-m", "moorage_machine_ipam", "--kubeconfig", str(kubeconfig)]
-        argv += ["--lease-namespace", CONTROLLER_NAMESPACE, "--log-format", "text"]
-        argv += ["--metrics-host", "127.0.0.1", "--metrics-port", "0"]
-        controller = cluster.run.start(Command(manifests.CONTROLLER, argv))
-
-        def leads() -> bool:
-            controller.check()
-            return "working" in controller.log.read_text(encoding="utf-8", errors="replace")
-
-        wait_for(leads, CONTROLLER_SECONDS, "the controller to lead")
-        try:
+        call = call_of(manifests.CONTROLLER, kubeconfig)
+        with leading(cluster, Command(manifests.CONTROLLER, call)) as controller:
             yield Installation(cluster, controller)
-        finally:
-            controller.stop()
