@@ -11,6 +11,7 @@ from moorage_core.decide.conditions import troubled
 from moorage_core.model import AddressRecord, Mutation, Observed, Phase
 from moorage_core.status import AllocationStatus
 from moorage_core.words import first_of
+from moorage_domain.lists import some_of
 from moorage_domain.plans import Plan
 from moorage_kube.telemetry.events import Event
 
@@ -73,8 +74,7 @@ class Said:
 def events(observed: Observed, plan: Plan[Action], said: Said) -> Iterable[Event]:
     """The Events that the status written by this plan is worth."""
     if doubts := [one for one in observed.doubts if said.is_new_doubt(observed, one)]:
-        more = f"; and {len(doubts) - _SHOWN} more" if len(doubts) > _SHOWN else ""
-        text = f"not believed of the status: {'; '.join(doubts[:_SHOWN])}{more}"
+        text = f"not believed of the status: {some_of(doubts, _SHOWN)}"
         yield event(observed, reasons.STATUS_NOT_BELIEVED.name, text)
     if isinstance(plan.status, AllocationStatus):
         yield from _of_records(observed, plan.status.records, said)

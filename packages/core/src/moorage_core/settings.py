@@ -11,6 +11,7 @@ from moorage_api.netipallocation import MAX_DRAIN_SECONDS
 from moorage_core.limits import Limits
 from moorage_core.model import ForeignPolicy
 from moorage_domain.label_selectors import Selector, is_label_key
+from moorage_domain.lists import parts_of
 from moorage_domain.ranges import parse_ranges
 from moorage_kube.manager.plugins import PluginMissing, require_installed
 from moorage_kube.manager.settings import ElectedSettings, also, in_group
@@ -149,7 +150,7 @@ class CoreSettings(ElectedSettings):
     @field_validator("settled_taints")
     @classmethod
     def _taints_are_keys(cls, text: str) -> str:
-        for key in _parts(text):
+        for key in parts_of(text):
             if not is_label_key(key):
                 raise ValueError(f"{key!r} is no taint key; write one like example.com/pending")
         return text
@@ -157,7 +158,7 @@ class CoreSettings(ElectedSettings):
     @field_validator("allow_providers")
     @classmethod
     def _providers_are_installed(cls, text: str) -> str:
-        for name in _parts(text):
+        for name in parts_of(text):
             try:
                 require_installed(PLUGINS, name)
             except PluginMissing as error:
@@ -179,15 +180,10 @@ class CoreSettings(ElectedSettings):
     def limits(self) -> Limits:
         """What no allocation may go beyond."""
         return Limits(
-            settled_taints=_parts(self.settled_taints),
+            settled_taints=parts_of(self.settled_taints),
             foreign_policy=ForeignPolicy(self.allow_foreign_policy),
-            providers=_parts(self.allow_providers),
-            regions=_parts(self.allow_regions),
+            providers=parts_of(self.allow_providers),
+            regions=parts_of(self.allow_regions),
             addresses=parse_ranges(self.allow_addresses),
             nodes=Selector.parse(self.allow_nodes),
         )
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    """The entries of a list with commas; an empty text has none."""
-    return tuple(filter(None, (part.strip() for part in text.split(","))))

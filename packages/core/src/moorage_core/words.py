@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from moorage_core.model import Allocation, Mutation
+from moorage_domain.lists import names_of
 
 _SHOWN = 3
 """Names in one message; of more only the number is told."""
@@ -66,5 +67,4 @@ def nodes_that(names: Sequence[str], what: str) -> str:
 
 def first_of(names: Sequence[str]) -> str:
     """As in "203.0.113.1, 203.0.113.2, 203.0.113.3 and 9 more"."""
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return names_of(names, _SHOWN)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .addresses import InvalidAddress
 from .families import Address, Family, parse_address
 from .intervals import Intervals
+from .lists import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def parse_range(text: str) -> AddressRange:
 
 def parse_ranges(text: str) -> tuple[AddressRange, ...]:
     """Ranges separated by commas; an empty text has none. Raises as :func:`parse_range`."""
-    return tuple(parse_range(one.strip()) for one in text.split(",") if one.strip())
+    return tuple(map(parse_range, parts_of(text)))
 
 
 def subnet_of(address: Address, prefix: int) -> AddressRange:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from moorage_domain.lists import parts_of
 from moorage_kube.manager.settings import ElectedSettings, in_group
 from moorage_kube.manager.webhooks import WebhookSettings
 from moorage_machine_ipam.kinds import OLDEST
@@ -107,7 +108,7 @@ class MachineIpamSettings(ElectedSettings, WebhookSettings):
 def _parsed(text: str) -> Aliases:
     """Raises ``ValueError`` for what is no alias."""
     found = {}
-    for one in filter(None, (part.strip() for part in text.split(","))):
+    for one in parts_of(text):
         served, _, pool = one.partition("=")
         parts = served.split("/")
         if len(parts) != 3 or not all((*parts, pool)):  # noqa: PLR2004 - group, kind and name

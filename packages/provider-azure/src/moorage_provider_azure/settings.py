@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from moorage_domain.lists import parts_of
 from moorage_provider.errors import InvalidOptions
 
 ANONYMOUS = "anonymous"
@@ -54,12 +55,11 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     if not subscription:
         raise InvalidOptions("there is no subscription: set AZURE_SUBSCRIPTION_ID")
     endpoint = environment.get("MOORAGE_AZURE_ENDPOINT", "").rstrip("/")
-    groups = environment.get("MOORAGE_AZURE_RESOURCE_GROUPS", "").split(",")
     return Settings(
         subscription=subscription,
         cloud=_cloud(environment.get("MOORAGE_AZURE_CLOUD") or Cloud.public.name),
         endpoint=endpoint,
-        groups=tuple(filter(None, map(str.strip, groups))),
+        groups=parts_of(environment.get("MOORAGE_AZURE_RESOURCE_GROUPS", "")),
         anonymous=_anonymous(environment.get("MOORAGE_AZURE_CREDENTIALS", ""), endpoint),
     )
 

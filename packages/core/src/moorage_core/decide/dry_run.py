@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from moorage_core import reasons
@@ -12,6 +11,7 @@ from moorage_core.decide.workload_conditions import workload_conditions
 from moorage_core.model import AddressRecord, Awaited, Observed, Unread
 from moorage_core.status import AllocationStatus, node_names
 from moorage_domain.conditions import Condition
+from moorage_domain.lists import some_of
 from moorage_domain.plans import Plan
 
 # The reconciler says itself what would be done, unless one of these says why it does not know.
@@ -74,17 +74,12 @@ def _unknown(
     if not unread:
         awaited = any(isinstance(state, Awaited) for state in states.values())
         return _NOT_LOOKED_AT if awaited and not _changes(plan) else None
-    message = f"cannot tell what would be done about {_some(unread)}"
+    message = f"cannot tell what would be done about {some_of(unread, _SHOWN)}"
     if changes := _changes(plan):
-        message = f"would {_some(changes)}; {message}"
+        message = f"would {some_of(changes, _SHOWN)}; {message}"
     return Condition("DryRun", "True", _CANNOT_TELL, message)
 
 
 def _changes(plan: Plan[Action]) -> list[str]:
     """What the plan would change, in words."""
     return [str(action) for action in plan.actions if not getattr(action, "reads_only", False)]
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return "; ".join(texts[:_SHOWN]) + more

@@ -6,6 +6,7 @@ from moorage_core import reasons
 from moorage_core.decide.shared_label import shared_label
 from moorage_core.model import Observed
 from moorage_domain.conditions import Condition
+from moorage_domain.lists import some_of
 
 WORKLOAD_MISSING, EVICTION_REFUSED = "WorkloadMissing", "EvictionRefused"
 _SHOWN = 3  # pods named in one message
@@ -33,6 +34,5 @@ def _refused(observed: Observed) -> Condition:
     texts = [f"{key}: {why}" for key, why in sorted(observed.refused.items())]
     if not texts:
         return Condition(EVICTION_REFUSED, "False", "NotRefused", "no eviction is refused")
-    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    message = f"pods on nodes without an address must stay: {'; '.join(texts[:_SHOWN])}{more}"
+    message = f"pods on nodes without an address must stay: {some_of(texts, _SHOWN)}"
     return Condition(EVICTION_REFUSED, "True", reasons.EVICTION_REFUSED.name, message)

@@ -15,6 +15,7 @@ from moorage_danm.reclaim.keys import split_network
 from moorage_danm.reclaim.networks import NetworkWriter
 from moorage_danm.reclaim.pending import NetworkKey, PendingAddresses
 from moorage_domain.families import Address
+from moorage_domain.lists import names_of
 from moorage_domain.plans import Plan
 from moorage_kube.client.client import Client
 from moorage_kube.reconcile.logic import Pass
@@ -166,5 +167,4 @@ def _leaked(group: GroupCaches, network: Network) -> Iterator[Address]:
 
 def _shown(addresses: frozenset[Address]) -> str:
     found = sorted(addresses, key=lambda one: (one.family.value, one.number))
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(map(str, found[:_SHOWN])) + more
+    return names_of(found, _SHOWN)

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from moorage_danm.webhook import first_version
+from moorage_domain.lists import parts_of
 from moorage_kube.manager.settings import in_group
 from moorage_kube.manager.webhooks import WebhookSettings
 from moorage_kube.telemetry.logs import LogLevel
@@ -109,5 +110,4 @@ class DanmWebhookSettings(WebhookSettings):
     def callers(self) -> Callers | None:
         if not self.client_auth:
             return None
-        names = filter(None, map(str.strip, self.client_names.split(",")))
-        return Callers(Path(self.client_ca_file), names)
+        return Callers(Path(self.client_ca_file), parts_of(self.client_names))

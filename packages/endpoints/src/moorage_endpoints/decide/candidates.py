@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from moorage_domain.families import Address, Family
+from moorage_domain.lists import some_of
 from moorage_domain.reasons import Reason
 from moorage_endpoints import reasons
 from moorage_endpoints.model import Member, Note
@@ -49,7 +50,9 @@ class Remarks:
 
     def notes(self) -> tuple[Note, ...]:
         """One note for each reason; only the first pods are named."""
-        return tuple(Note(reason, _few(texts)) for reason, texts in self._found.items())
+        return tuple(
+            Note(reason, some_of(sorted(texts), _NAMED)) for reason, texts in self._found.items()
+        )
 
 
 def candidates_of(
@@ -169,9 +172,3 @@ def _one_for_each_address(found: Iterable[Candidate], remarks: Remarks) -> Itera
                 f"{address} belongs to {best.pod.name}, and {', '.join(others)} has it, too",
             )
         yield best
-
-
-def _few(texts: list[str]) -> str:
-    texts = sorted(texts)
-    more = len(texts) - _NAMED
-    return "; ".join(texts[:_NAMED]) + (f"; and {more} more" if more > 0 else "")

@@ -9,6 +9,7 @@ from typing import Any
 
 from moorage_api.ipclaim import MAX_SERVICE_PORTS
 from moorage_domain.families import Address, Family
+from moorage_domain.lists import parts_of
 from moorage_domain.subject import Subject
 from moorage_external_ip.projections import Port, Use, parsed, ports_of
 
@@ -226,7 +227,7 @@ def _mode(service: Service, manners: Manners) -> Mode:
 
 
 def _split(text: object) -> tuple[str, ...]:
-    return tuple(filter(None, (one.strip() for one in str(text or "").split(","))))
+    return parts_of(str(text or ""))
 
 
 def _manager(meta: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from moorage_domain.conditions import Condition
+from moorage_domain.lists import some_of
 from moorage_domain.plans import Finalizer, PlainStatus, Plan, Status
 from moorage_domain.subject import Subject
 
@@ -63,9 +64,7 @@ def would(changes: Sequence[str]) -> Condition:
     """The condition that names what would be done."""
     if not changes:
         return Condition(CONDITION, "True", "NothingToDo", "nothing would be changed")
-    more = len(changes) - _SHOWN
-    message = "would " + "; ".join(changes[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-    return Condition(CONDITION, "True", "WouldChange", message)
+    return Condition(CONDITION, "True", "WouldChange", f"would {some_of(changes, _SHOWN)}")
 
 
 def _with(status: Status, condition: Condition) -> Status:
