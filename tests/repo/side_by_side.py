@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import TextIO
 
 INTERRUPTED = 130
+# The heading of pytest's list of tests that failed; of others the last lines are told.
+SUMMARY, TAIL = " short test summary info ", 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ def report(outcomes: Iterator[Outcome], out: TextIO) -> int:
     for outcome in outcomes:
         done.append(outcome)
         if outcome.status:
-            out.write(f"\n==== {_line(outcome)}; its output is at the end\n")
+            out.write(f"\n==== {_line(outcome)}; all of its output is at the end\n")
+            out.write("".join(_summary(outcome.output)))
         else:
             out.write(f"\n==== {_line(outcome)}\n{outcome.output}")
         out.flush()
@@ -135,6 +138,13 @@ def report(outcomes: Iterator[Outcome], out: TextIO) -> int:
     out.write(f"{time.monotonic() - begun:7.1f} s  all of them, {len(failed)} failed\n")
     out.flush()
     return 1 if failed else 0
+
+
+def _summary(output: str) -> list[str]:
+    """What failed, in few lines: who ends the run before its end has seen at least these."""
+    lines = output.splitlines(keepends=True)
+    heads = [place for place, line in enumerate(lines) if SUMMARY in line]
+    return lines[heads[-1] :] if heads else lines[-TAIL:]
 
 
 def _line(outcome: Outcome) -> str:

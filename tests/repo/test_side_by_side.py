@@ -78,9 +78,11 @@ def test_failures_are_told_whole_after_all_else_and_the_times_last() -> None:
     ]
     assert report(iter(outcomes), out) == 1
     text = out.getvalue()
-    places = [text.index(words) for words in ("clean", "ten slowest", "wrong here\nand there")]
+    places = [text.rindex(words) for words in ("clean", "ten slowest", "wrong here\nand there")]
     assert places == sorted(places)
-    assert text.count("wrong here") == 1
+    # At the end, and at once: of a run that is cut short nothing else would be known.
+    assert text.count("wrong here") == 2
+    assert text.index("wrong here") < text.index("clean")
     told = text.splitlines()[-4:]
     assert [line.split(" s  ")[1] for line in told] == [
         "unit: passed",
@@ -88,6 +90,18 @@ def test_failures_are_told_whole_after_all_else_and_the_times_last() -> None:
         "lint: passed",
         "all of them, 1 failed",
     ]
+
+
+def test_of_tests_that_failed_their_list_is_told_at_once() -> None:
+    out = io.StringIO()
+    lines = [f"line {number}" for number in range(100)]
+    rule = "=" * 9
+    summary = [f"{rule} short test summary info {rule}", "FAILED test_one", "FAILED test_two"]
+    wrong = Outcome("unit", 1, 3.0, "\n".join([*lines, *summary, ""]))
+    report(iter([wrong, Outcome("lint", 0, 1.0, "clean\n")]), out)
+    at_once = out.getvalue().split("clean")[0]
+    assert "FAILED test_one\nFAILED test_two\n" in at_once
+    assert "line 99" not in at_once
 
 
 def test_without_a_failure_the_status_is_0() -> None:
