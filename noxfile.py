@@ -57,9 +57,16 @@ def install(session: nox.Session, packages: list[str], *tools: str) -> None:
 
 
 def run_pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
-    """Run tests; the slowest are told, and what is kept for ``--lf`` is kept for each session."""
-    kept = f"cache_dir={session.env_dir}/pytest"
-    session.run("pytest", "--durations=10", "-o", kept, *arguments, *session.posargs, env=env or {})
+    """Run tests; the slowest are told. What is kept, for ``--lf``, is kept for each session.
+
+    How long each test took is in ``.nox/SESSION/results.xml``.
+    """
+    kept = (
+        "-o",
+        f"cache_dir={session.env_dir}/pytest",
+        f"--junit-xml={session.env_dir}/results.xml",
+    )
+    session.run("pytest", "--durations=10", *kept, *arguments, *session.posargs, env=env or {})
 
 
 @nox.session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,18 @@ class Audit:
 
     def since(self, mark: int) -> list[ApiCall]:
         """All requests answered after a mark, watches where they began."""
-        with self._log.open("rb") as log:
-            log.seek(mark)
-            lines = [line for line in log if line.endswith(b"\n")]
-        events = map(json.loads, lines)
         return [
             _api_call(event)
-            for event in events
+            for event in self._events(mark)
             if (event["stage"] == "ResponseStarted") == (event["verb"] == "watch")
+        ]
+
+    def renewals(self, mark: int) -> list[float]:
+        """When it wrote its Lease after a mark, in seconds since the epoch."""
+        return [
+            _epoch(event["stageTimestamp"])
+            for event in self._events(mark)
+            if event["verb"] in WRITES and event.get("objectRef", {}).get("resource") == "leases"
         ]
 
     def age(self) -> float:
@@ -78,6 +83,11 @@ class Audit:
             if event.get("objectRef", {}).get("resource") != "leases":
                 return time.time() - _epoch(event["stageTimestamp"])
         return float("inf")
+
+    def _events(self, mark: int) -> Iterator[dict[str, Any]]:
+        with self._log.open("rb") as log:
+            log.seek(mark)
+            yield from (json.loads(line) for line in log if line.endswith(b"\n"))
 
 
 def _api_call(event: dict[str, Any]) -> ApiCall:

@@ -27,6 +27,7 @@ the seed's way at the same size, verdict. Nothing is taken from an earlier run.
   T5  drained -> bound elsewhere, slow cloud         T6  leader killed or ended -> successor works
   T7  half of the addresses fail over at once        T8  planner CPU, memory, time to readiness
   T9  addresses lost or doubled in random runs       T10 labels and pods lost to a failing API
+  T11 memory and Lease beside a tenant that writes and deletes
   J3  how the planner's cost grows with the cluster  SDK what cloud SDKs that are not used cost
   FW  the framework beside the API server's limit    WH  what a webhook server answers
   IP  an allocator with a million live addresses     MI  addresses for machines: a burst, a restart
@@ -34,10 +35,10 @@ the seed's way at the same size, verdict. Nothing is taken from an earlier run.
   NA  Services over secondary networks: start, changes, restart
   DA  addresses of danm: a node is fenced; a start   DW  the admission service of danm
 
-T1 to T7, T10 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the cloud
-emulated in a process of its own, and the real controller under its own rights; T1 does so again
-with a tenth of the nodes. T9 is a simulation. EL has agents in network namespaces, which needs
-root. A missed target is told, not an error.
+T1 to T7, T10, T11 and parts of T8 start, cloud after cloud, a control plane with fake nodes, the
+cloud emulated in a process of its own, and the real controller under its own rights; T1 does so
+again with a tenth of the nodes. T9 is a simulation. EL has agents in network namespaces, which
+needs root. A missed target is told, not an error.
 """
 _EPILOG = """\
 Sizes below the default are for trying the tool out; the targets are meant for the default.
@@ -164,7 +165,7 @@ def _parser() -> Parser:
     count("--moves", 30, "drains to time, one after the other")
     count("--storm", 20, "seconds for which all calls to the cloud fail, in four ways")
     count("--random-runs", 10_000, "simulated lives of a small cluster")
-    count("--objects", 10_000, "objects of the controller that measures the framework")
+    count("--objects", 10_000, "objects, where their number matters: FW, MI, EI, NA, T11")
     count("--endpoints", 50_000, "DanmEps, and pods, that the admission service of danm knows")
     count("--live", 1_000_000, "live addresses of the allocator")
     count("--rest", 30, "seconds for which the controller of external addresses is watched at rest")

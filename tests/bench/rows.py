@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 FAMILIES = (
-    "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "J3", "SDK", "FW", "WH", "IP",
-    "MI", "EI", "EL", "NA", "DA", "DW",
+    "T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "J3", "SDK", "FW",
+    "WH", "IP", "MI", "EI", "EL", "NA", "DA", "DW",
 )  # fmt: skip
 # Those that a cluster, an emulated cloud and a running controller are needed for.
-ON_A_CLUSTER = frozenset({"T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T10"})
+ON_A_CLUSTER = frozenset({"T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T10", "T11"})
 
 
 class How(StrEnum):

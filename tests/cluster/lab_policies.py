@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from moorage_testing.cluster import ApiError, EmbeddedCluster
 from moorage_testing.cluster.api import Api
+from moorage_testing.waiting import PATIENCE, wait_for
 
 SECONDS = 30.0
 GONE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "gone"}
@@ -23,6 +24,39 @@ def api_of(cluster: EmbeddedCluster, token: str) -> Api:
     port = urlsplit(cluster.server).port
     assert port
     return Api("127.0.0.1", port, cluster.ca_file, token, SECONDS)
+
+
+def account_of(cluster: EmbeddedCluster, name: str, *rules: dict[str, Any]) -> Api:
+    """The API server for an account of the namespace ``default`` that has these rights alone."""
+    group, named = "rbac.authorization.k8s.io", {"metadata": {"name": name}}
+    shared = {"apiVersion": f"{group}/v1", **named}
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+    bound = {
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+        "subjects": [subject],
+    }
+    cluster.apply(
+        [
+            {**shared, "kind": "ClusterRole", "rules": list(rules)},
+            {**shared, "kind": "ClusterRoleBinding", **bound},
+        ]
+    )
+    return api_of(cluster, cluster.service_account_token(f"default/{name}"))
+
+
+def allowed_at_last(api: Api, path: str, change: dict[str, Any]) -> None:
+    """Patch what an account may patch, as soon as its new rights are known."""
+
+    def done() -> bool:
+        try:
+            api.request("PATCH", path, change)
+        except ApiError as error:
+            if error.status == 403:  # the role is not known yet
+                return False
+            raise
+        return True
+
+    wait_for(done, PATIENCE, "the rights")
 
 
 def refusal_of(api: Api) -> Refusal:

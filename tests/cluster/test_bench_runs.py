@@ -16,16 +16,19 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ("--nodes", "40", "--pods", "80", "--resyncs", "1", "--moves", "2", "--storm", "5")
+SMALL = (
+    "--nodes", "40", "--pods", "80", "--resyncs", "1", "--moves", "2", "--storm", "5",
+    "--objects", "100",
+)  # fmt: skip
 CLOUDS = ("aws", "gcp", "azure")
 # What each cloud is asked for everywhere, and the other rows, each in one of the clouds.
 EVERYWHERE = {"T1", "T1b", "T3"}
 ROWS = {
-    "aws": EVERYWHERE | {"T2a", "T2b", "T2c", "T6a", "T6b"},
+    "aws": EVERYWHERE | {"T2a", "T2b", "T2c", "T6a", "T6b", "T11a", "T11b"},
     "gcp": EVERYWHERE | {"T3b", "T5", "T7", "T7b"},
     "azure": EVERYWHERE | {"T4a", "T4b", "T8a", "T8b", "T8c", "T8d", "T8e", "T10"},
 }
-FAMILIES = {"aws": "T1,T2,T3,T6", "gcp": "T1,T3,T5,T7", "azure": "T1,T3,T4,T8,T10"}
+FAMILIES = {"aws": "T1,T2,T3,T6,T11", "gcp": "T1,T3,T5,T7", "azure": "T1,T3,T4,T8,T10"}
 LIFE_ROWS = {"T9a", "T9b"}
 PLANNER_ROWS = {"J3a", "J3b", "J3c", "J3d", "J3e", "J3f", "J3g"}
 SDK_ROWS = {"SDKa", "SDKb"}
@@ -153,6 +156,12 @@ def test_no_label_goes_and_no_pod_leaves_for_a_failing_api(reports: Mapping[str,
     )
     assert reported
     assert all(int(calls) > 0 for calls in reported.groups())
+
+
+def test_the_lease_is_renewed_beside_allocations(reports: Mapping[str, Report]) -> None:
+    row = reports["aws"].rows["T11b"]
+    # Every two seconds where nothing is in the way.
+    assert 1 < row["measured"] < 10
 
 
 def test_a_restore_is_reported_apart_from_the_move(reports: Mapping[str, Report]) -> None:
@@ -344,7 +353,7 @@ def test_the_first_version_of_endpoints_does_what_its_description_says() -> None
     [
         (
             ("--rows", "T12"),
-            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,J3,SDK,FW,WH,IP,",
+            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,T11,J3,SDK,FW,WH,IP,",
         ),
         (("--cloud", "oci"), "--cloud: there is no cloud 'oci'; there are aws,gcp,azure"),
         (("--nodes", "0"), "argument --nodes: '0' is no whole number above 0"),
@@ -366,6 +375,6 @@ def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], message
 def test_help_teaches_what_the_rows_are() -> None:
     done = bench("--help")
     assert done.returncode == 0
-    for family in (*(f"T{number}" for number in range(1, 11)), "J3", "SDK", "WH", "IP", "EI", "EL"):
+    for family in (*(f"T{number}" for number in range(1, 12)), "J3", "SDK", "WH", "IP", "EI", "EL"):
         assert f"  {family} " in done.stdout
     assert "--cloud gcp --nodes 100" in done.stdout

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("core", "alone")
 PROTECTED = "moorage.node-restriction.kubernetes.io"
 OLD = {"ip.ready": "true", "moorage.dev/ip": "203-0-113-1"}
 NEW = {f"{PROTECTED}/ip.ready": "true", f"{PROTECTED}/ip": "203-0-113-1"}
+OWN_POOL = "example.com.node-restriction.kubernetes.io/fixed-ip"
 POLICY = ("validatingadmissionpolicybinding", "moorage-system.moorage-core-kubelets")
 
 
@@ -65,13 +66,26 @@ def impostor(lab: CoreLab) -> Iterator[str]:
 def test_sec_04_no_kubelet_sets_the_labels_that_pods_select(
     lab: CoreLab, key: str, impostor: str
 ) -> None:
-    """NodeRestriction refuses it; this API server runs without, so here the policy does."""
+    """NodeRestriction refuses it before the policy is asked."""
     (node,) = lab.pool(1).names
-    said = "is not allowed to|only moorage-core may set these labels"
-    with pytest.raises(KubectlError, match=said):
+    with pytest.raises(KubectlError, match="is not allowed to modify labels"):
         as_kubelet(lab, node, "label", "node", node, f"{key}={NEW[key]}")
-    with pytest.raises(KubectlError, match=said):
+    with pytest.raises(KubectlError, match="is not allowed to set the following labels"):
         register(lab, impostor, "aws:///eu-west-1a/i-0123456789abcdef0", **{key: NEW[key]})
+
+
+def test_sec_04_no_kubelet_joins_a_pool_of_protected_labels(lab: CoreLab, impostor: str) -> None:
+    """The pool that the README tells people to build: neither later nor when it registers."""
+    pool, (ip,) = lab.pool(1), lab.addresses(1)
+    (stranger,) = lab.pool(1).names
+    name = lab.allocate(pool, [ip], nodeSelector={OWN_POOL: "edge"})
+    lab.wait_reason(name, ip, "NoEligibleNode")
+    with pytest.raises(KubectlError, match="is not allowed to modify labels"):
+        as_kubelet(lab, stranger, "label", "node", stranger, f"{OWN_POOL}=edge")
+    with pytest.raises(KubectlError, match="is not allowed to set the following labels"):
+        register(lab, impostor, "aws:///eu-west-1a/i-0123456789abcdef0", **{OWN_POOL: "edge"})
+    lab.cluster.kubectl("label", "node", *pool.names, f"{OWN_POOL}=edge")
+    lab.wait_bound(name, ip, pool.names[0])
 
 
 @pytest.mark.parametrize("key", OLD)

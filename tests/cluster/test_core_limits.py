@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from core_lab import GROUP, CoreLab, Pool
-from lab_policies import api_of
+from lab_policies import account_of, allowed_at_last
 
 from moorage_testing.cluster import ApiError
 from moorage_testing.cluster.api import Api
@@ -31,45 +31,17 @@ def limited(lab: CoreLab) -> Iterator[Child]:
 @pytest.fixture(scope="module")
 def editor(lab: CoreLab) -> Api:
     """The API server for an account that may edit allocations, and nothing else."""
-    named = {"metadata": {"name": NAME}}
-    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1"}
     rule = {
         "apiGroups": ["netinfra.darkbrains.com"],
         "resources": ["netipallocations"],
         "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"],
     }
-    lab.cluster.apply(
-        [
-            {**rbac, "kind": "ClusterRole", **named, "rules": [rule]},
-            {
-                **rbac,
-                "kind": "ClusterRoleBinding",
-                **named,
-                "roleRef": {
-                    "apiGroup": "rbac.authorization.k8s.io",
-                    "kind": "ClusterRole",
-                    "name": NAME,
-                },
-                "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": "default"}],
-            },
-        ]
-    )
-    return api_of(lab.cluster, lab.cluster.service_account_token(f"default/{NAME}"))
+    return account_of(lab.cluster, NAME, rule)
 
 
 def edit(editor: Api, name: str, **spec: object) -> None:
     """Change an allocation of the administrator's, by the editor's rights."""
-
-    def done() -> bool:
-        try:
-            editor.request("PATCH", f"{GROUP}/{name}", {"spec": spec})
-        except ApiError as error:
-            if error.status == 403:  # the role is not known yet
-                return False
-            raise
-        return True
-
-    wait_for(done, PATIENCE, "the edit")
+    allowed_at_last(editor, f"{GROUP}/{name}", {"spec": spec})
     for path in (f"{GROUP}/{name}/status", "/api/v1/nodes/any"):
         with pytest.raises(ApiError) as refused:
             editor.request("PATCH", path, {"status": {}})

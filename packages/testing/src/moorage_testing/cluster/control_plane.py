@@ -212,6 +212,8 @@ def _api_server(layout: Layout, settings: Settings) -> list[str]:
         f"--service-account-signing-key-file={layout.private_key}",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--authorization-mode=Node,RBAC",
+        # As every distribution does: a kubelet changes no other node, and no protected label.
+        "--enable-admission-plugins=NodeRestriction",
         *(_for_kubelets(layout) if settings.kubelets else FOR_FAKE_NODES),
         "--allow-privileged",
         # Webhooks are then called through their EndpointSlices, so also on this machine.
@@ -227,7 +229,6 @@ def _for_kubelets(layout: Layout) -> list[str]:
         layout.authority.client_pem("kube-apiserver-kubelet-client", ["system:masters"]),
     )
     return [
-        "--enable-admission-plugins=NodeRestriction",
         f"--kubelet-certificate-authority={layout.ca_file}",
         f"--kubelet-client-certificate={client}",
         f"--kubelet-client-key={client}",
