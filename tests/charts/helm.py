@@ -48,7 +48,9 @@ class Helm(Installer):
 
     def render(self, values: Values | None = None, *flags: str, **place: Any) -> list[Object]:
         """The objects of ``helm template``, those of hooks included."""
-        return [one for one in yaml.safe_load_all(self.text(values, *flags, **place)) if one]
+        # Safe, too, and ten times as fast: there are hundreds of these texts.
+        loaded = yaml.load_all(self.text(values, *flags, **place), Loader=yaml.CSafeLoader)
+        return [one for one in loaded if one]
 
 
 def named(objects: list[Object], kind: str) -> dict[str, Object]:
