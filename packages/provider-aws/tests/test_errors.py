@@ -25,7 +25,13 @@ from moorage_provider_aws.errors import cloud_error
 ACTION = "AssociateAddress of eipalloc-1"
 
 
-def answered(code: str, status: int = 400, message: str = "text", **headers: str) -> ClientError:
+def answered(
+    code: str,
+    status: int = 400,
+    message: str = "text",
+    operation: str = "AssociateAddress",
+    **headers: str,
+) -> ClientError:
     return ClientError(
         {
             "Error": {"Code": code, "Message": message},
@@ -37,7 +43,7 @@ def answered(code: str, status: int = 400, message: str = "text", **headers: str
                 "RetryAttempts": 0,
             },
         },
-        "AssociateAddress",
+        operation,
     )
 
 
@@ -57,7 +63,6 @@ def answered(code: str, status: int = 400, message: str = "text", **headers: str
         ("OperationNotPermitted", 400, Unsupported),
         ("UnauthorizedOperation", 403, Denied),
         ("AccessDenied", 403, Denied),
-        ("AuthFailure", 401, CredentialsRejected),
         ("InvalidClientTokenId", 403, CredentialsRejected),
         ("ExpiredToken", 400, CredentialsRejected),
         ("RequestLimitExceeded", 503, Throttled),
@@ -73,6 +78,17 @@ def test_an_answer_is_sorted_by_its_code_and_else_by_its_status(
 ) -> None:
     error = cloud_error(answered(code, status), ACTION)
     assert (type(error), error.code) == (kind, code)
+
+
+def test_what_may_be_read_but_not_changed_is_another_accounts() -> None:
+    """Credentials that EC2 took for a read are good for a change of what is their own."""
+    message = "You do not have permission to access the specified resource."
+    error = cloud_error(answered("AuthFailure", 401, message), ACTION)
+    assert isinstance(error, Denied)
+    assert message in str(error)
+    assert str(error).endswith("Does another account own it?")
+    read = answered("AuthFailure", 401, message, "DescribeAddresses")
+    assert isinstance(cloud_error(read, "DescribeAddresses"), CredentialsRejected)
 
 
 def test_a_message_contains_the_object_and_the_clouds_text() -> None:

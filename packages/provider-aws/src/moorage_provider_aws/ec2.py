@@ -19,7 +19,7 @@ from moorage_provider import deadline
 from moorage_provider.errors import CredentialsRejected, InvalidOptions, MachineNotFound
 from moorage_provider.protocol import ApiCall
 from moorage_provider.sdk import observed
-from moorage_provider_aws.errors import RAISED_BY_BOTO, cloud_error
+from moorage_provider_aws.errors import MUTATIONS, RAISED_BY_BOTO, cloud_error
 from moorage_provider_aws.models import models
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 _CONNECT_SECONDS = 3.0
-_MUTATIONS = ("AssociateAddress", "DisassociateAddress", "ModifyNetworkInterfaceAttribute")
 # At DEBUG these write the signed requests, session token included.
 _TALKATIVE_LOGGERS = ("boto3", "botocore", "urllib3")
 _CREDENTIALS_LOGGER = "botocore.credentials"
@@ -101,7 +100,7 @@ class Ec2:
             core.set_default_client_config(config)
             core.register("before-send", _check_deadline)
             core.register("before-send.ec2", lambda **_: self._check_credentials(core))
-            for operation in _MUTATIONS:
+            for operation in MUTATIONS:
                 core.register(f"before-send.ec2.{operation}", lambda **_: fence())
             # boto3 reads only AWS_DEFAULT_REGION; AWS itself injects both into pods.
             region = settings.region or os.environ.get("AWS_REGION") or None

@@ -27,6 +27,7 @@ from moorage_provider.errors import (
 ALREADY_ASSOCIATED = "Resource.AlreadyAssociated"
 NO_ASSOCIATION = "InvalidAssociationID.NotFound"
 _NO_SUCH_ACTION = "InvalidAction"
+_AUTH_FAILURE = "AuthFailure"
 
 _CREDENTIALS_ADVICE = (
     "give the pod a role (EKS Pod Identity or IAM roles for service accounts) or valid"
@@ -37,6 +38,8 @@ _STS_ADVICE = (
     "; if AWS_ENDPOINT_URL is set, requests for credentials go there, too: set AWS_ENDPOINT_URL_EC2"
     " in its place"
 )
+MUTATIONS = ("AssociateAddress", "DisassociateAddress", "ModifyNetworkInterfaceAttribute")
+"""The operations that change something."""
 # Everything that boto3 may raise for a call. OSError: the web identity token's file cannot be read.
 RAISED_BY_BOTO = (boto.BotoCoreError, ClientError, ResponseParserError, OSError)
 
@@ -62,7 +65,7 @@ _BY_CODE: dict[str, type[CloudError]] = {
     "AccessDeniedException": Denied,
     **dict.fromkeys(
         (
-            "AuthFailure",
+            _AUTH_FAILURE,
             "ExpiredToken",
             "ExpiredTokenException",
             "IncompleteSignature",
@@ -150,6 +153,10 @@ def _from_answer(error: ClientError, action: str) -> CloudError:
     kind = _BY_CODE.get(code) or _by_status(status)
     if code == _NO_SUCH_ACTION and _is_of_sts(error):
         kind = CredentialsRejected
+    if code == _AUTH_FAILURE and error.operation_name in MUTATIONS:
+        # Reads went well a moment ago: the credentials are good, and what they name is not theirs
+        # to change, as an address or interface that another account shares with this one.
+        return Denied(f"{text} Does another account own it?", code)
     if kind is CredentialsRejected:
         # The cloud's text may quote the signed request, session token included.
         return _credentials_rejected(action, code, _STS_ADVICE if _is_of_sts(error) else "")
