@@ -6,18 +6,19 @@ from e2e.tests.installation import CHART, NAMESPACE, RELEASE, Installation
 from e2e.tests.leftovers import everything, wait_left
 
 CRD = "CustomResourceDefinition /netipallocations.netinfra.darkbrains.com"
-KEPT = {CRD, f"Secret {NAMESPACE}/aws-credentials"}
+KEY = f"Secret {NAMESPACE}/moorage-core-status-key"
+THEIRS = f"Secret {NAMESPACE}/aws-credentials"
 # A Helm built from its module, as here, renders for Kubernetes 1.20 where it is not told.
 VERSION = ("--kube-version", "1.36.3")
 
 
-def test_it_leaves_nothing_but_its_crd_and_takes_no_address_away(
+def test_it_leaves_nothing_but_its_kind_and_key_and_takes_no_address_away(
     bound: Installation, before: set[str]
 ) -> None:
     node, writes = bound.holder, bound.cloud_writes
     bound.run_helm("uninstall", RELEASE, "--wait")
     bound.wait(lambda: not bound.pods, "the controller to be gone")
-    wait_left(bound.cluster, before, KEPT)
+    wait_left(bound.cluster, before, {CRD, KEY, THEIRS})
     assert (bound.holder, bound.cloud_writes) == (node, writes)
     assert bound.allocation["status"]["addresses"][0]["nodeName"] == node
 
@@ -26,7 +27,7 @@ def test_the_clean_up_of_the_readme_takes_every_address_away(
     bound: Installation, before: set[str]
 ) -> None:
     bound.run_helm("uninstall", RELEASE, "--wait")
-    parts = ("serviceaccount", "rbac", "clean-up")
+    parts = ("serviceaccount", "rbac", "status-key", "clean-up")
     shown = [f"--show-only=charts/core/templates/{part}.yaml" for part in parts]
     values = bound.values(cleanUp={"enabled": True, "deleteCrds": True})
     manifest = bound.helm.run(
@@ -40,4 +41,4 @@ def test_the_clean_up_of_the_readme_takes_every_address_away(
         "job/moorage-core-clean-up",
     )  # fmt: skip
     bound.kubectl.run("delete", "-f-", stdin=manifest)
-    wait_left(bound.cluster, before, KEPT - {CRD})
+    wait_left(bound.cluster, before, {THEIRS})
