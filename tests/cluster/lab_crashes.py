@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from moorage_testing.harness.crashes import STRIDE
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
 
-# Every point where there is time; ./nox -s cluster takes each third. test_converge.py, in memory,
-# takes every one.
-STRIDE = int(os.environ.get("MOORAGE_CRASH_STRIDE", "1"))
+__all__ = ["CRASHING", "LAST_WORDS_SECONDS", "STRIDE", "dies"]
+
 CRASHING = Path(__file__).parent / "crashing_core.py"
 # The last change may be visible before the process ends: Events are written behind the status.
 LAST_WORDS_SECONDS = 10.0

@@ -346,35 +346,3 @@ def test_the_first_version_of_endpoints_does_what_its_description_says() -> None
     assert said[4] == "0.005 10.24 81.92 1000.0"
     # 1,000 Services, as many Endpoints, and 10,000 pods.
     assert said[5] == "1190"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ("--rows", "T12"),
-            "there is no row 'T12'; there are T1,T2,T3,T4,T5,T6,T7,T8,T9,T10,T11,J3,SDK,FW,WH,IP,",
-        ),
-        (("--cloud", "oci"), "--cloud: there is no cloud 'oci'; there are aws,gcp,azure"),
-        (("--nodes", "0"), "argument --nodes: '0' is no whole number above 0"),
-        (("--addresses", "513"), "--addresses: one NetIPAllocation has at most 512"),
-        (("--nodes", "60", "--addresses", "50"), "--nodes: 60 are too few; 50 addresses and"),
-        (("--pods", "10"), "--pods: every one of the 1000 nodes needs one of the workload's"),
-        (("--live", "9000000"), "--live: at most 8000000 in a /8"),
-        (("--fast",), "unrecognized arguments: --fast"),
-    ],
-)
-def test_bad_options_are_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
-    done = bench(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
-
-
-def test_help_teaches_what_the_rows_are() -> None:
-    done = bench("--help")
-    assert done.returncode == 0
-    for family in (*(f"T{number}" for number in range(1, 12)), "J3", "SDK", "WH", "IP", "EI", "EL"):
-        assert f"  {family} " in done.stdout
-    assert "--cloud gcp --nodes 100" in done.stdout

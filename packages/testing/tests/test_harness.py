@@ -79,7 +79,19 @@ def in_step(server: ApiServer) -> None:
 
 def test_a_good_controller_survives_a_crash_after_every_change() -> None:
     # Two ConfigMaps with finalizer, account and label each; both turned; one deleted.
-    assert crash_after_every_change(scenario) == 6 + 2 + 2
+    assert crash_after_every_change(scenario, stride=1) == 6 + 2 + 2
+
+
+def test_a_third_of_the_crashes_is_a_third() -> None:
+    made: list[Scenario] = []
+
+    def noted() -> Scenario:
+        made.append(scenario())
+        return made[-1]
+
+    assert crash_after_every_change(noted, stride=3) == 10
+    # Undisturbed; then seven of the twenty crashes, two at each change.
+    assert len(made) == 1 + 7
 
 
 def test_a_good_controller_survives_random_lives() -> None:
@@ -97,7 +109,7 @@ def test_a_good_controller_survives_random_lives() -> None:
 )
 def test_a_bad_controller_is_found_out(fault: str, finding: str) -> None:
     with pytest.raises(AssertionError, match=finding):
-        crash_after_every_change(lambda: scenario(fault))
+        crash_after_every_change(lambda: scenario(fault), stride=1)
 
 
 def test_a_seed_that_failed_is_named() -> None:
@@ -143,7 +155,7 @@ def test_what_changes_beside_the_api_server_is_counted_and_crashed_at() -> None:
         clouds.append([])
         return Scenario(start, arrange)
 
-    assert crash_after_every_change(made) == 1
+    assert crash_after_every_change(made, stride=1) == 1
     undisturbed, after, before = clouds
     assert (undisturbed, after, before) == (["attach"],) * 3
 
