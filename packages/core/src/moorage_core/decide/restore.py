@@ -60,10 +60,13 @@ def pending_restores(case: Case) -> tuple[NodeReference, ...]:
     holder = case.cloud_state.address.holder if isinstance(case.cloud_state, Present) else None
     machine = holder.machine_id if isinstance(holder, MachineHolder) else ""
     machine_of = case.observed.machine_of
+    # Of hundreds of addresses each is owed to the one node that has it: a list is made faster.
     return tuple(
-        node_ref
-        for node_ref in case.record.restore_pending
-        if machine_of.get(node_ref.provider_id, "") not in ("", machine)
+        [
+            node_ref
+            for node_ref in case.record.restore_pending
+            if machine_of.get(node_ref.provider_id, "") not in ("", machine)
+        ]
     )
 
 
@@ -71,9 +74,10 @@ def bound_and_owed(case: Case) -> tuple[Reason, str]:
     """The reason of an address that is bound, and what its message says of nodes it has left."""
     if refused := refused_restores(case):
         return reasons.NODE_NOT_RESTORED, f"; {refused}"
-    names = ", ".join(node_ref.name for node_ref in pending_restores(case))
-    owed = f"; still to get a public address of its own again: {names}" if names else ""
-    return reasons.BOUND, owed
+    if not (pending := pending_restores(case)):
+        return reasons.BOUND, ""
+    names = ", ".join(node_ref.name for node_ref in pending)
+    return reasons.BOUND, f"; still to get a public address of its own again: {names}"
 
 
 def hand_over(records: Mapping[str, AddressRecord], now: float) -> dict[str, AddressRecord]:
@@ -111,7 +115,9 @@ def restorable_now(case: Case, record: AddressRecord) -> tuple[NodeReference, ..
 
 def refused_restores(case: Case) -> str:
     """Which nodes the cloud refuses a public address of their own, and why; ``""`` = none."""
-    refused = case.observed.restore_refused.get(case.record.ip, {})
+    refused = case.observed.restore_refused.get(case.record.ip)
+    if not refused:
+        return ""
     return "; ".join(
         f"node {node_ref.name} has no public address of its own any more: {refused[node_ref.uid]}"
         for node_ref in pending_restores(case)

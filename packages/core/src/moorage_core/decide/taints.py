@@ -10,6 +10,8 @@ from moorage_provider.protocol import MachineHolder
 def settled(observed: Observed, records: tuple[AddressRecord, ...]) -> tuple[RemoveTaint, ...]:
     """The taints to be removed: where an address is bound, and the cloud shows it there now."""
     key = observed.allocation.settled_taint
+    if not key:
+        return ()
     nodes = (
         observed.nodes.get(record.node_ref.name)
         for record in records
