@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from core_builders import (
     IP2,
     by_machine,
     node,
+    node_ref,
     observed_with,
     raw_allocation,
     raw_node,
@@ -24,7 +26,7 @@ from moorage_core.caches import Caches
 from moorage_core.decide.one_machine import DUPLICATE, duplicate_condition
 from moorage_core.decide.targets import Targets
 from moorage_core.machines import Machines
-from moorage_core.model import AddressRecord, Observed
+from moorage_core.model import AddressRecord, Observed, Phase
 from moorage_core.triggers import Triggers
 from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
@@ -183,6 +185,14 @@ def test_the_object_that_a_record_names_comes_before_an_older_one() -> None:
     assert stands(old, new, records=(record(IP1, "n1"),)) == "n1"
 
 
+def test_sec_05_the_object_that_an_address_is_leaving_stands_for_its_machine() -> None:
+    """A move has begun, so the record names its target; the false object came no later."""
+    victim, false = node("n1", created=OLD), node("a-impostor", created=OLD)
+    moving = record(IP1, "n2", phase=Phase.ATTACHING, previous=node_ref("n1"))
+    assert stands(victim, false, records=(moving,)) == "n1"
+    assert stands(victim, replace(false, created=""), records=(moving,)) == "n1"
+
+
 def of_one_machine(*nodes: Node, **fields: Any) -> Observed:
     machine_of = {one.provider_id: "vm" for one in nodes}
     return observed_with(
@@ -252,15 +262,16 @@ def test_sec_05_a_duplicate_concerns_whose_address_or_pool_the_machine_is() -> N
     assert keys == {"a", "b"}
 
 
-def test_sec_05_in_the_whole_controller_a_warning_names_both_and_the_victim_keeps_its_address() -> (
-    None
-):
+@pytest.mark.parametrize("created", [{"creationTimestamp": NEW}, {}], ids=["later", "no later"])
+def test_sec_05_in_the_whole_controller_a_warning_names_both_and_the_victim_keeps_its_address(
+    created: dict[str, Any],
+) -> None:
     async def story(lab: Lab) -> None:
         for name in ("n1", "n2"):
             lab.add_node(name)
         lab.allocate(IP1)
         await lab.until(lambda: lab.settled(IP1, "n1"), "the address to be there", 30)
-        raw = raw_node("a-impostor", creationTimestamp=NEW)
+        raw = raw_node("a-impostor", **created)
         spec = {"providerID": "memory://vm-n1"}
         lab.server.put(
             NODES, "a-impostor", metadata=raw["metadata"], spec=spec, status=raw["status"]

@@ -44,15 +44,17 @@ def in_pool(node: Node, allocation: Allocation) -> bool:
 def stands_for_machine(nodes: Iterable[Node], records: Iterable[AddressRecord]) -> Node:
     """Of the Node objects of one machine, at least one, the one that stands for it.
 
-    That is the one that a record names, else the one that has been there longest: a kubelet writes
-    its ``spec.providerID`` itself, so a later object may be a false one. It makes no difference how
-    the objects are: where the one that stands is cordoned or lost, what the machine holds moves on
-    to another machine, as without the second object. To neither anything new is given.
+    That is the one that a record names, as where an address is or what it is leaving, else the one
+    that has been there longest: a kubelet writes its ``spec.providerID`` itself, so a later object
+    may be a false one. It makes no difference how the objects are: where the one that stands is
+    cordoned or lost, what the machine holds moves on to another machine, as without the second
+    object. To neither anything new is given.
     """
     candidates = tuple(nodes)
     if len(candidates) == 1:
         return candidates[0]
-    named = {record.node_ref.uid for record in records if record.node_ref}
+    refs = (ref for record in records for ref in (record.node_ref, record.previous))
+    named = {ref.uid for ref in refs if ref}
     return min(candidates, key=lambda node: (node.uid not in named, node.created, node.name))
 
 
