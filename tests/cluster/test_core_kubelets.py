@@ -43,16 +43,16 @@ def labels_of(lab: CoreLab, node: str) -> dict[str, str]:
 
 
 def register(lab: CoreLab, name: str, provider_id: str, **labels: str) -> None:
-    """Have a kubelet register its node, and say that it is Ready."""
+    """Have a kubelet register its node as Ready: kubelets say so when they create it.
+
+    Later the controller manager may have tainted it, and no kubelet may take a taint off.
+    """
     node: dict[str, Any] = {
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels},
         "spec": {"providerID": provider_id},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     }  # fmt: skip
     as_kubelet(lab, name, "create", "-f-", stdin=json.dumps(node))
-    node["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
-    # Not as a patch: before one kubectl reads the status, which no kubelet may.
-    where = ("--raw", f"/api/v1/nodes/{name}/status")
-    as_kubelet(lab, name, "replace", *where, "-f-", stdin=json.dumps(node))
 
 
 @pytest.fixture
