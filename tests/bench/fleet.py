@@ -17,6 +17,7 @@ from moorage_core.rbac import RULES
 from moorage_domain.rbac import cluster_role, role
 from moorage_testing.cluster import ApiError, EmbeddedCluster, Node, Owner, Pod
 from moorage_testing.cluster.control_plane import free_ports
+from moorage_testing.cluster.objects import granted
 from moorage_testing.processes import Child, Command, Run
 from moorage_testing.waiting import wait_for
 
@@ -228,8 +229,8 @@ def _add_allocation(cluster: EmbeddedCluster, options: Options, cloud: EmulatedC
     cluster.apply(CRD.read_text(encoding="utf-8"))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRD))
     cluster.service_account_token(ACCOUNT)
-    cluster.apply([*granted(cluster_role("moorage-core", RULES))])
-    cluster.apply([*granted(role("moorage-core", RULES))])
+    cluster.apply([*granted(cluster_role("moorage-core", RULES), ACCOUNT)])
+    cluster.apply([*granted(role("moorage-core", RULES), ACCOUNT)])
     spec = {
         "reservedIPs": [*map(ip_text, range(options.addresses))],
         "workloadRef": {"kind": "Deployment", "name": "edge", "namespace": "default"},
@@ -239,23 +240,6 @@ def _add_allocation(cluster: EmbeddedCluster, options: Options, cloud: EmulatedC
     }
     kind = {"apiVersion": "netinfra.darkbrains.com/v1alpha1", "kind": "NetIPAllocation"}
     cluster.apply([kind | {"metadata": {"name": "edge"}, "spec": spec}])
-
-
-def granted(rules: dict[str, Any], full_name: str = ACCOUNT) -> Iterator[dict[str, Any]]:
-    """A role with its binding to an account."""
-    namespace, account = full_name.split("/")
-    place = {} if rules["kind"] == "ClusterRole" else {"namespace": namespace}
-    name = rules["metadata"]["name"]
-    yield rules | {"metadata": {"name": name, **place}}
-    yield {
-        "apiVersion": rules["apiVersion"],
-        "kind": f"{rules['kind']}Binding",
-        "metadata": {"name": name, **place},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io", "kind": rules["kind"], "name": name,
-        },
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
-    }  # fmt: skip
 
 
 def _answers(port: int, path: str) -> bool:

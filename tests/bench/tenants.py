@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from http import HTTPStatus
 from typing import Any
 
-from moorage_testing.cluster import ApiError
 from moorage_testing.waiting import wait_for
 
 from .fleet import ALLOCATION, Fleet, node_name
@@ -21,6 +19,7 @@ MEMORY_TARGET_MIB = 20.0
 RENEWAL_TARGET_SECONDS = 10.0
 COLLECTION = ALLOCATION.rpartition("/")[0]
 TENANT = {"tenant": "yes"}
+OF_THE_TENANT = f"{COLLECTION}?labelSelector=tenant%3Dyes"
 WAIT_SECONDS = 1200.0
 # Clients of regions that nobody uses are closed within it.
 IDLE_SECONDS = 60.0
@@ -40,14 +39,14 @@ def tenant_rows(fleet: Fleet, options: Options) -> list[Row]:
     with step(f"{updates:,} updates of a spec as large as it may be"):
         _update(fleet, updates)
     with step(f"{regions:,} allocations in regions that there are not"):
-        _create(fleet, regions, invented=True)
+        _invent_regions(fleet, regions)
         _wait_reported(fleet)
     _, peak = fleet.memory_mib()
     _delete(fleet)
     left = _memory_left(fleet, before)
     mark = fleet.audit.mark()
     with step(f"{options.objects:,} allocations, while nodes are cordoned"):
-        _create(fleet, options.objects, invented=False)
+        _allocate_beside_cordons(fleet, options.objects)
         _wait_reported(fleet)
     gap = _longest_gap(fleet.audit.renewals(mark))
     _delete(fleet)
@@ -70,30 +69,13 @@ def tenant_rows(fleet: Fleet, options: Options) -> list[Row]:
 
 def _update(fleet: Fleet, times: int) -> None:
     """Write other labels each time, so that none that is kept is of use again."""
-    spec = {"reservedIPs": [_ip(number) for number in range(MOST_ADDRESSES)]}
-    cloud = {"provider": fleet.cloud.cloud.name, "region": fleet.cloud.region}
-    body = _allocation("large", {**spec, "cloud": cloud})
-    made = fleet.cluster.request("POST", COLLECTION, body)
-    for turn in range(times):
-        body["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"]
-        body["spec"] |= _selectors(turn)
-        made = _replaced(fleet, body)
-
-
-def _replaced(fleet: Fleet, body: dict[str, Any]) -> dict[str, Any]:
-    """Whatever version the controller has made of it meanwhile."""
-    path = f"{COLLECTION}/{body['metadata']['name']}"
-    while True:
-        try:
-            made: dict[str, Any] = fleet.cluster.request("PUT", path, body)
-        except ApiError as error:
-            if error.status != HTTPStatus.CONFLICT:
-                raise
-            now = fleet.cluster.request("GET", path)["metadata"]
-            body["metadata"] |= {key: now[key] for key in ("resourceVersion", "finalizers")}
-        else:
-            body["metadata"]["finalizers"] = made["metadata"].get("finalizers", [])
-            return made
+    spec = {"reservedIPs": [*map(_ip, range(MOST_ADDRESSES))], "cloud": _cloud(fleet)}
+    fleet.cluster.request("POST", COLLECTION, _allocation("large", spec | _selectors(0)))
+    for turn in range(1, times + 1):
+        change = _selectors(turn)
+        # A merge patch keeps the labels that it does not name.
+        change["nodeSelector"] |= dict.fromkeys(_selectors(turn - 1)["nodeSelector"])
+        fleet.cluster.request("PATCH", f"{COLLECTION}/large", {"spec": change})
 
 
 def _selectors(turn: int) -> dict[str, Any]:
@@ -117,19 +99,32 @@ def _key(word: str, turn: int, number: int) -> str:
     return f"{PREFIX}/{f'{word}-{turn}-{number}-':x<63}"
 
 
-def _create(fleet: Fleet, count: int, *, invented: bool) -> None:
-    """Create allocations; where no region is invented, nodes are cordoned meanwhile."""
+def _invent_regions(fleet: Fleet, count: int) -> None:
+    """Create allocations, each in a region of its own."""
+    for number in range(count):
+        _allocate(fleet, number, f"nowhere-{number}")
+
+
+def _allocate_beside_cordons(fleet: Fleet, count: int) -> None:
+    """Create allocations while nodes are cordoned; in the end none is."""
     cordons = itertools.cycle(_cordons(fleet))
     for number in range(count):
-        where = f"nowhere-{number}" if invented else fleet.cloud.region
-        cloud = {"provider": fleet.cloud.cloud.name, "region": where}
-        spec = {"reservedIPs": [_ip(MOST_ADDRESSES + number)], "cloud": cloud}
-        fleet.cluster.request("POST", COLLECTION, _allocation(f"tenant-{number}", spec))
-        if not invented and number % BETWEEN_CORDONS == 0:
+        _allocate(fleet, number, fleet.cloud.region)
+        if number % BETWEEN_CORDONS == 0:
             _cordon(fleet, *next(cordons))
-    for node, cordoned in () if invented else _cordons(fleet):
+    for node, cordoned in _cordons(fleet):
         if not cordoned:
             _cordon(fleet, node, cordoned)
+
+
+def _allocate(fleet: Fleet, number: int, region: str) -> None:
+    cloud = _cloud(fleet) | {"region": region}
+    spec = {"reservedIPs": [_ip(MOST_ADDRESSES + number)], "cloud": cloud}
+    fleet.cluster.request("POST", COLLECTION, _allocation(f"tenant-{number}", spec))
+
+
+def _cloud(fleet: Fleet) -> dict[str, str]:
+    return {"provider": fleet.cloud.cloud.name, "region": fleet.cloud.region}
 
 
 def _cordons(fleet: Fleet) -> list[tuple[int, bool]]:
@@ -158,8 +153,7 @@ def _ip(number: int) -> str:
 
 
 def _of_the_tenant(fleet: Fleet) -> list[dict[str, Any]]:
-    path = f"{COLLECTION}?labelSelector=tenant%3Dyes"
-    items: list[dict[str, Any]] = fleet.cluster.request("GET", path)["items"]
+    items: list[dict[str, Any]] = fleet.cluster.request("GET", OF_THE_TENANT)["items"]
     return items
 
 
@@ -175,7 +169,7 @@ def _delete(fleet: Fleet) -> None:
     with step("deleting them"):
         # Thousands take longer than one answer may: the API server goes on.
         with contextlib.suppress(OSError):
-            fleet.cluster.request("DELETE", f"{COLLECTION}?labelSelector=tenant%3Dyes")
+            fleet.cluster.request("DELETE", OF_THE_TENANT)
         wait_for(lambda: not _of_the_tenant(fleet), WAIT_SECONDS, "all to go", interval_seconds=2.0)
 
 

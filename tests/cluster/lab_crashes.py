@@ -6,11 +6,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from moorage_testing.harness.crashes import STRIDE
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, WaitTimeoutError, wait_for
-
-__all__ = ["CRASHING", "LAST_WORDS_SECONDS", "STRIDE", "dies"]
 
 CRASHING = Path(__file__).parent / "crashing_core.py"
 # The last change may be visible before the process ends: Events are written behind the status.

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from moorage_testing.cluster import ApiError, EmbeddedCluster
 from moorage_testing.cluster.api import Api
+from moorage_testing.cluster.objects import cluster_role_of, granted
 from moorage_testing.waiting import PATIENCE, wait_for
 
 SECONDS = 30.0
@@ -28,20 +29,9 @@ def api_of(cluster: EmbeddedCluster, token: str) -> Api:
 
 def account_of(cluster: EmbeddedCluster, name: str, *rules: dict[str, Any]) -> Api:
     """The API server for an account of the namespace ``default`` that has these rights alone."""
-    group, named = "rbac.authorization.k8s.io", {"metadata": {"name": name}}
-    shared = {"apiVersion": f"{group}/v1", **named}
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
-    bound = {
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
-        "subjects": [subject],
-    }
-    cluster.apply(
-        [
-            {**shared, "kind": "ClusterRole", "rules": list(rules)},
-            {**shared, "kind": "ClusterRoleBinding", **bound},
-        ]
-    )
-    return api_of(cluster, cluster.service_account_token(f"default/{name}"))
+    full_name = f"default/{name}"
+    cluster.apply([*granted(cluster_role_of(name, *rules), full_name)])
+    return api_of(cluster, cluster.service_account_token(full_name))
 
 
 def allowed_at_last(api: Api, path: str, change: dict[str, Any]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from core_lab import CoreLab
-from lab_crashes import CRASHING, STRIDE, dies
+from lab_crashes import CRASHING, dies
 
+from moorage_testing.harness.crashes import STRIDE
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 

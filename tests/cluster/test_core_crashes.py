@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from core_lab import BRIEF_LEASE, MUTATIONS, CoreLab, Pool
-from lab_crashes import CRASHING, STRIDE, dies
+from lab_crashes import CRASHING, dies
 
 from moorage_testing.faults import Fault
+from moorage_testing.harness.crashes import STRIDE
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 

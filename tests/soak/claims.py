@@ -23,7 +23,6 @@ from tests.bench.claim_cluster import (
     claim_cluster,
     create_claims,
 )
-from tests.bench.fleet import granted
 from tests.bench.framework import in_parallel
 
 from moorage_api.ipallocation import IPALLOCATIONS
@@ -36,6 +35,7 @@ from moorage_kube.client.errors import NotFound
 from moorage_kube.client.kinds import resource_path
 from moorage_machine_ipam.rbac import RULES
 from moorage_testing.cluster import ApiError, EmbeddedCluster
+from moorage_testing.cluster.objects import granted
 from moorage_testing.processes import Command, Run
 
 from .claim_history import ClaimHistory

@@ -146,10 +146,7 @@ def changed(case: Case, reason: Reason, message: str, **fields: Any) -> AddressR
 def settle(record: AddressRecord, now: float, **fields: Any) -> AddressRecord:  # noqa: ANN401  # fields of Record, checked by replace
     """``record`` with other fields, and its times kept true; whole seconds, as they are written."""
     # Compared before a copy is made: of hundreds of addresses, one or two change.
-    for name, value in fields.items():
-        if getattr(record, name) != value:
-            break
-    else:
+    if all(getattr(record, name) == value for name, value in fields.items()):
         return record
     if fields.get("operation", record.operation) != record.operation:
         fields.setdefault("handle", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from moorage_core.actions import LabelNode, UnlabelNode
 from moorage_core.model import Absent, AddressRecord, Observed, Phase, Present
@@ -109,15 +108,7 @@ def says_it_holds(node: Node) -> bool:
 
 
 def _is_labelled_for(node: Node, ip: str, owner: str) -> bool:
-    # Compared for hundreds of nodes in each pass.
-    return node.owner == owner and all(
-        node.labels.get(key) == value for key, value in _pairs_for(ip)
-    )
-
-
-@lru_cache(maxsize=4096)
-def _pairs_for(ip: str) -> tuple[tuple[str, str], ...]:
-    return tuple(labels_for(ip).items())
+    return node.owner == owner and labels_for(ip).items() <= node.labels.items()
 
 
 def _labelled(observed: Observed, records: Iterable[AddressRecord]) -> list[Node]:

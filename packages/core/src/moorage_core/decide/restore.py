@@ -60,13 +60,10 @@ def pending_restores(case: Case) -> tuple[NodeReference, ...]:
     holder = case.cloud_state.address.holder if isinstance(case.cloud_state, Present) else None
     machine = holder.machine_id if isinstance(holder, MachineHolder) else ""
     machine_of = case.observed.machine_of
-    # Of hundreds of addresses each is owed to the one node that has it: a list is made faster.
     return tuple(
-        [
-            node_ref
-            for node_ref in case.record.restore_pending
-            if machine_of.get(node_ref.provider_id, "") not in ("", machine)
-        ]
+        node_ref
+        for node_ref in case.record.restore_pending
+        if machine_of.get(node_ref.provider_id, "") not in ("", machine)
     )
 
 

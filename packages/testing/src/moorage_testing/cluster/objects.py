@@ -1,6 +1,6 @@
-"""Nodes and pods as tests state them, and the objects they become."""
+"""Nodes, pods and rights as tests state them, and the objects they become."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,3 +126,31 @@ def pod_object(pod: Pod) -> dict[str, Any]:
     if pod.node is not None:
         spec["nodeName"] = pod.node
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def granted(rules: Mapping[str, Any], full_name: str) -> Iterator[dict[str, Any]]:
+    """A Role or ClusterRole, with its binding to the account ``namespace/name``.
+
+    A Role is put into the account's namespace.
+    """
+    namespace, account = full_name.split("/")
+    place = {} if rules["kind"] == "ClusterRole" else {"namespace": namespace}
+    name = rules["metadata"]["name"]
+    yield {**rules, "metadata": {"name": name, **place}}
+    yield {
+        "apiVersion": rules["apiVersion"],
+        "kind": f"{rules['kind']}Binding",
+        "metadata": {"name": name, **place},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io", "kind": rules["kind"], "name": name,
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+    }  # fmt: skip
+
+
+def cluster_role_of(name: str, *rules: Mapping[str, Any]) -> dict[str, Any]:
+    """A ClusterRole of rules as the API has them."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": name}, "rules": list(rules),
+    }  # fmt: skip

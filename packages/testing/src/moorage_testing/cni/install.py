@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage_testing.cluster import EmbeddedCluster
+from moorage_testing.cluster.objects import cluster_role_of, granted
 from moorage_testing.cni import meta_plugin
 from moorage_testing.cni.crd import GROUP, PLURAL, nad_crd
 
@@ -27,23 +28,8 @@ def let_in(cluster: EmbeddedCluster, ca_file: str) -> bytes:
         {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
         {"apiGroups": [GROUP], "resources": [PLURAL], "verbs": ["get"]},
     ]
-    namespace, name = ACCOUNT.split("/")
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-    rbac = "rbac.authorization.k8s.io/v1"
-    cluster.apply(
-        [
-            nad_crd(),
-            {"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
-            {
-                "apiVersion": rbac,
-                "kind": "ClusterRoleBinding",
-                "metadata": {"name": name},
-                "roleRef": role,
-                "subjects": [subject],
-            },
-        ]
-    )
+    role = cluster_role_of(ACCOUNT.partition("/")[2], *rules)
+    cluster.apply([nad_crd(), *granted(role, ACCOUNT)])
     token = cluster.service_account_token(ACCOUNT)
     return json.dumps({"server": cluster.server, "ca_file": ca_file, "token": token}).encode()
 

@@ -12,7 +12,7 @@ from moorage_testing.harness.scenario import Scenario
 from moorage_testing.harness.world import World
 
 STRIDE = int(os.environ.get("MOORAGE_CRASH_STRIDE", "1"))
-"""Each so many-th of the crashes is tried: ``./nox -s tests`` takes a third, all else every one."""
+"""Each so many-th of the crashes is tried; noxfile.py says where not every one."""
 
 
 @dataclass(frozen=True, slots=True)
