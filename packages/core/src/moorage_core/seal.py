@@ -14,9 +14,13 @@ from typing import Any
 
 import orjson
 
+from moorage_domain.bounded_cache import BoundedCache
+
 FIELD = "seal"
 _BYTES = 18
 """Of the digest: nobody guesses 144 bits, and as text it is short."""
+_KEPT_BYTES = 1024 * 1024
+"""Of what was sealed; of hundreds of entries one or two change at a time."""
 
 
 class Seal:
@@ -24,6 +28,7 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._seal_of = BoundedCache(self._made, _KEPT_BYTES, len)
 
     def on(self, uid: str, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The entry of an allocation with this uid, sealed; whatever seal it had."""
@@ -38,5 +43,7 @@ class Seal:
         return hmac.compare_digest(seal, str(self.on(uid, entry)[FIELD]))
 
     def _of(self, uid: str, bare: Mapping[str, Any]) -> str:
-        text = orjson.dumps([uid, bare], option=orjson.OPT_SORT_KEYS)
+        return self._seal_of(orjson.dumps([uid, bare], option=orjson.OPT_SORT_KEYS))
+
+    def _made(self, text: bytes) -> str:
         return base64.urlsafe_b64encode(hmac.digest(self._key, text, "sha256")[:_BYTES]).decode()

@@ -21,7 +21,7 @@ from moorage_kube.cache.kopf_source import KopfSource
 from moorage_kube.cache.store import Store
 from moorage_kube.client.client import ListQuery, Page
 from moorage_kube.client.kinds import CONFIGMAPS
-from moorage_kube.manager.process import _register_watch, run
+from moorage_kube.manager.process import _kopf_settings, _register_watch, run
 from moorage_kube.manager.settings import CommonSettings
 from moorage_testing.waiting import until
 
@@ -73,6 +73,17 @@ async def test_what_is_large_of_an_object_goes_before_the_collector_comes() -> N
     assert [part() for part in large] == [None, None, None]
     following.cancel()
     await asyncio.wait([following])
+
+
+def test_kopf_copies_nothing_of_an_object_to_tell_changes_apart() -> None:
+    class Untouchable(dict[str, Any]):
+        def __deepcopy__(self, _: object) -> Any:
+            raise AssertionError("it is copied")
+
+    known = _kopf_settings().persistence.diffbase_storage
+    body = Body({"metadata": {"name": "a"}, "spec": Untouchable(), "status": Untouchable()})
+    assert known.build(body=body, extra_fields=[("spec",)]) == {}
+    assert known.fetch(body=body) is None
 
 
 def settings(**fields: Any) -> CommonSettings:

@@ -100,6 +100,24 @@ class EndlessBackoff:
         return itertools.chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0), itertools.repeat(10.0))
 
 
+class NoDifferences(kopf.DiffBaseStorage):
+    """What kopf shall know of an object to tell changes apart: nothing.
+
+    No handler here asks for them, and kopf copies each object whole, with each event of it.
+    """
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        """Of an object as it is now."""
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, **_: object) -> kopf.BodyEssence | None:
+        """Of an object as it was."""
+        return None
+
+    def store(self, **_: object) -> None:
+        """Nothing is written into objects."""
+
+
 def _kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -108,6 +126,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     # Kopf removes its finalizer from objects that need none. Under this name it never finds one,
     # so it never writes, also where a kopf-based predecessor left its finalizer.
     settings.persistence.finalizer = "moorage.dev/never-set"
+    settings.persistence.diffbase_storage = NoDifferences()
     settings.networking.error_backoffs = EndlessBackoff()
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 10.0
