@@ -17,7 +17,7 @@ from core_builders import IP1, IP2, node_ref, outcome, until
 from moorage_core.actions import Mutate
 from moorage_core.avoidance import Avoidance
 from moorage_core.caches import uptime
-from moorage_core.carry_out import carry_out
+from moorage_core.carry_out import FOUND_SECONDS, carry_out
 from moorage_core.model import Mutation, Outcome
 from moorage_core.mutations import PendingMutations
 from moorage_core.priority import PrioritySemaphore
@@ -513,3 +513,31 @@ async def test_a_restore_that_succeeds_takes_away_the_pause_of_its_own_node_only
     await works.ends(works.mutate(Mutation.PREPARE, IP1, may_strip=True))
     assert (await works.ends(works.mutate(Mutation.RESTORE, IP1))).error is None
     assert works.mutations.restore_after == {IP1: {"uid-n2": due}}
+
+
+@pytest.mark.parametrize(
+    ("node", "seconds", "reads"),
+    [("n1", 0.0, 1), ("n2", 0.0, 2), ("n1", FOUND_SECONDS, 2)],
+    ids=["repeated at once", "another target", "later"],
+)
+async def test_a_target_is_read_once_for_what_had_to_be_written_down_before(
+    works: Works, node: str, seconds: float, reads: int
+) -> None:
+    first = await works.ends(works.mutate(Mutation.ATTACH, IP1, may_strip=False))
+    assert first.must_record_first
+    works.mutations._found[IP1].read_at -= seconds
+    done = await works.ends(works.mutate(Mutation.ATTACH, IP1, node))
+    assert (done.error, done.must_record_first) == (None, False)
+    assert works.calls("machine") == reads
+    # What was found counts for the next mutation only.
+    await works.ends(works.mutate(Mutation.DETACH, IP1))
+    await works.ends(works.mutate(Mutation.ATTACH, IP1, node))
+    assert works.calls("machine") == reads + 1
+
+
+async def test_a_target_that_was_found_unfit_a_moment_ago_is_still_refused(works: Works) -> None:
+    """Another cluster's: all that is asked of a target is asked of what was read before, too."""
+    await works.ends(works.mutate(Mutation.ATTACH, IP1, may_strip=False))
+    works.mutations.cluster = "ours"
+    refused = await works.ends(works.mutate(Mutation.ATTACH, IP1))
+    assert isinstance(refused.error, MachineUnfit)

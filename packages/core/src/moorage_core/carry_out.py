@@ -21,6 +21,8 @@ from moorage_provider.protocol import (
 )
 
 POLL_SECONDS = 0.5
+FOUND_SECONDS = 2.0
+"""So long a target counts as it was read: a status is written meanwhile, and nothing else."""
 _POLL_DEADLINE = 300.0
 # So long a cloud may show a holder from whom it has taken the address.
 _FREE_DEADLINE = 30.0
@@ -30,8 +32,31 @@ def _nobody_listens(_mutate: Mutate, _handle: str) -> None:
     """What is done with a handle by default."""
 
 
+def _nobody_owes(_mutate: Mutate, _machine: Machine) -> None:
+    """What is done with such a target by default."""
+
+
 async def go_ahead(_mutate: Mutate) -> None:
     """What is done before a step by default."""
+
+
+@dataclass(slots=True)
+class Found:
+    """A target as it was read a moment ago, for the same mutation once its status says more.
+
+    Attributes:
+        read_at: monotonic seconds.
+    """
+
+    node_uid: str
+    machine: Machine
+    read_at: float
+
+    def of(self, mutate: Mutate) -> Machine | None:
+        """The mutation's target, as long as that reading counts; ``None`` = read it."""
+        same = mutate.node_ref is not None and mutate.node_ref.uid == self.node_uid
+        fresh = time.monotonic() - self.read_at < FOUND_SECONDS
+        return self.machine if same and fresh else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +69,16 @@ class Hooks:
             what it raises stops the move.
         attaching: awaited between the two steps of a move; gets the second one.
         cluster: the cluster that a target must be marked with in its cloud; ``""`` = any, or none.
+        found: the target as it was read for this mutation a moment ago; ``None`` = it was not.
+        owes: gets the target where its own address must be written down before anything is done.
     """
 
     accepted: Callable[[Mutate, str], None] = _nobody_listens
     leaving: Callable[[Mutate], Awaitable[None]] = go_ahead
     attaching: Callable[[Mutate], Awaitable[None]] = go_ahead
     cluster: str = ""
+    found: Found | None = None
+    owes: Callable[[Mutate, Machine], None] = _nobody_owes
 
 
 class Carrying:
@@ -79,9 +108,7 @@ class Carrying:
 
     async def _take_off(self, move: Mutate) -> bool:
         provider, hooks, poll_seconds = self._provider, self._hooks, self._poll_seconds
-        if not move.handle and _must_record_first(
-            move, await _find_fit(provider, move, hooks.cluster)
-        ):
+        if not move.handle and await _find_clear(provider, move, hooks) is None:
             return False
         # What fails from here on is no fault of the target.
         self.step = replace(move, mutation=Mutation.DETACH)
@@ -128,26 +155,33 @@ async def _begin(provider: Provider, mutate: Mutate, hooks: Hooks) -> PendingMut
     """Ask for it; ``None`` = an ephemeral address is in the way, which is not written down yet."""
     if mutate.mutation is Mutation.DETACH:
         return await provider.detach(mutate.address, mutate.request_id)
-    machine = await _find_fit(provider, mutate, hooks.cluster)
     if mutate.mutation is Mutation.RESTORE:
+        machine = await provider.machine(mutate.machine_id)
         has_one = bool(machine.public_ip)
         return PendingMutation() if has_one else await provider.restore(machine, mutate.request_id)
-    if _must_record_first(mutate, machine):
+    found = await _find_clear(provider, mutate, hooks)
+    if found is None:
         return None
     if mutate.mutation is Mutation.MOVE:
         await hooks.leaving(mutate)
-    return await _call(provider, mutate, machine)
+    return await _call(provider, mutate, found)
 
 
-async def _find_fit(provider: Provider, mutate: Mutate, cluster: str) -> Machine:
-    """The target as it is now; raises where it cannot have the address, or nobody may take it."""
+async def _find_clear(provider: Provider, mutate: Mutate, hooks: Hooks) -> Machine | None:
+    """The target as it is now; ``None`` = its own address must be written down first.
+
+    Raises where it cannot have the address, or nobody may take it.
+    """
     if mutate.only_unmanaged:
         await _refuse_managed_holder(provider, mutate)
-    machine = await provider.machine(mutate.machine_id)
-    if mutate.mutation is not Mutation.RESTORE:
-        _refuse_other_cluster(machine, cluster)
-        _refuse_unfit(provider, mutate, machine)
-    return machine
+    found = hooks.found.of(mutate) if hooks.found else None
+    machine = found or await provider.machine(mutate.machine_id)
+    _refuse_other_cluster(machine, hooks.cluster)
+    _refuse_unfit(provider, mutate, machine)
+    if not _must_record_first(mutate, machine):
+        return machine
+    hooks.owes(mutate, machine)
+    return None
 
 
 def _must_record_first(mutate: Mutate, machine: Machine) -> bool:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from moorage_core.actions import Mutate
 from moorage_core.avoidance import Avoidance
 from moorage_core.caches import uptime
-from moorage_core.carry_out import Carrying, Hooks, go_ahead, is_of_two_steps
+from moorage_core.carry_out import Carrying, Found, Hooks, go_ahead, is_of_two_steps
 from moorage_core.decide.outcomes import REFUSED
 from moorage_core.model import Mutation, Outcome
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.rate_limiter import RateLimiter
 from moorage_kube.election.lease import LeadershipLost
 from moorage_provider import errors
-from moorage_provider.protocol import Provider
+from moorage_provider.protocol import Machine, Provider
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class PendingMutations:
     restore_refused: dict[str, dict[str, str]] = field(default_factory=dict)
     handles: dict[str, str] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
+    _found: dict[str, Found] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def begin(
@@ -79,6 +81,7 @@ class PendingMutations:
         self.restore_after.pop(ip, None)
         self.restore_refused.pop(ip, None)
         self._failures.pop(ip, None)
+        self._found.pop(ip, None)
 
     async def drain(self, seconds: float) -> None:
         """Let what is under way end; after the deadline it is parked: its intention is stored."""
@@ -92,7 +95,7 @@ class PendingMutations:
     async def _run(self, provider: Provider, mutate: Mutate, rate_limiter: RateLimiter) -> None:
         outcome: Outcome | None = None
         first = Mutation.DETACH if is_of_two_steps(provider, mutate) else mutate.mutation
-        carrying = Carrying(provider, mutate, self._hooks(rate_limiter))
+        carrying = Carrying(provider, mutate, self._hooks(mutate.ip, rate_limiter))
         try:
             async with self.priority.turn(first):
                 await rate_limiter.wait(first)
@@ -116,7 +119,7 @@ class PendingMutations:
                 self.outcomes[mutate.ip] = outcome
                 self.ended(carrying.step, outcome)
 
-    def _hooks(self, rate_limiter: RateLimiter) -> Hooks:
+    def _hooks(self, ip: str, rate_limiter: RateLimiter) -> Hooks:
         async def attaching(step: Mutate) -> None:
             """The status may say so, but nothing waits for that: nobody has the address."""
             self.in_flight[step.ip] = step
@@ -126,7 +129,12 @@ class PendingMutations:
             await rate_limiter.wait(step.mutation)
             self.fence()
 
-        return Hooks(self._accepted, self.leaving, attaching, self.cluster)
+        found = self._found.pop(ip, None)
+        return Hooks(self._accepted, self.leaving, attaching, self.cluster, found, self._owes)
+
+    def _owes(self, mutate: Mutate, machine: Machine) -> None:
+        """The same mutation follows, as soon as the status says what the target is owed."""
+        self._found[mutate.ip] = Found(_node_uid(mutate), machine, time.monotonic())
 
     def _accepted(self, mutate: Mutate, handle: str) -> None:
         """The cloud goes on without us now: have the status say so, for a successor."""
