@@ -113,6 +113,33 @@ def test_a_refusal_names_the_permission(text: str, permission: str) -> None:
     assert permission in str(error)
 
 
+def test_an_api_that_is_off_is_told_with_the_command_that_turns_it_on() -> None:
+    text = (
+        "Compute Engine API has not been used in project 123456789 before or it is disabled. Enable"
+        " it by visiting the console then retry."
+    )
+    error = cloud_error(answered(403, "accessNotConfigured", text), ACTION, CloudError)
+    assert isinstance(error, Denied)
+    assert error.permission == "compute.googleapis.com"
+    assert "is off in project 123456789" in str(error)
+    assert "`gcloud services enable compute.googleapis.com --project=123456789`" in str(error)
+    assert "credentials lack" not in str(error)
+
+
+def test_an_api_that_is_off_is_told_without_a_project_where_google_names_none() -> None:
+    error = cloud_error(answered(403, "accessNotConfigured", "Not Configured"), ACTION, CloudError)
+    assert "is off in the project: turn it on with `gcloud services enable" in str(error)
+    assert "--project" not in str(error)
+
+
+def test_access_scopes_of_a_node_are_no_missing_role() -> None:
+    text = "Request had insufficient authentication scopes."
+    error = cloud_error(answered(403, "insufficientPermissions", text), ACTION, CloudError)
+    assert isinstance(error, Denied)
+    assert error.permission == "cloud-platform"
+    assert "the access scopes of the node" in str(error)
+
+
 @pytest.mark.parametrize(
     ("action", "permission"),
     [

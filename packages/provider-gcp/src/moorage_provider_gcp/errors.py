@@ -89,6 +89,12 @@ _NO_ANSWER = (requests.RequestException, ParseError, auth.TransportError, auth.T
 # A policy of the organisation refuses what the credentials may do: a precondition, says Google.
 _NOT_MET = ("conditionNotMet", "CONDITION_NOT_MET")
 _CONSTRAINT = re.compile(r"\b(?:constraints|customConstraints)/[A-Za-z.]+\w")
+# The project's owner has to act, and no role of the credentials helps.
+_API_OFF = "accessNotConfigured"
+_API_OFF_IN = re.compile(r"in project ([a-z0-9-]+)", re.IGNORECASE)
+_API = "compute.googleapis.com"
+# A node's access scopes cut down what the roles of its service account allow.
+_SCOPES = "insufficient authentication scopes"
 _PERMISSION = re.compile(r"'(compute\.[A-Za-z]+\.[A-Za-z]+)' permission")
 _LONGEST_MESSAGE = 300
 _NOT_FOUND = 404
@@ -174,10 +180,29 @@ def _made(kind: type[CloudError], answer: _Answer, action: str) -> CloudError:
         return _credentials_rejected(action, answer.code)
     if issubclass(kind, Retry):
         return kind(text, answer.code, answer.retry_after)
-    if kind is Denied:
-        permission = _permission(answer, action)
-        return Denied(f"the credentials lack {permission} ({text})", answer.code, permission)
-    return kind(text, answer.code)
+    return _denied(answer, action, text) if kind is Denied else kind(text, answer.code)
+
+
+def _denied(answer: _Answer, action: str, text: str) -> Denied:
+    """In the words of what has to be done about it."""
+    if answer.code == _API_OFF:
+        project = _API_OFF_IN.search(answer.text)
+        where = f"project {project[1]}" if project else "the project"
+        option = f" --project={project[1]}" if project else ""
+        words = (
+            f"the Compute Engine API is off in {where}: turn it on with `gcloud services enable"
+            f" {_API}{option}` and wait a few minutes ({text})"
+        )
+        return Denied(words, answer.code, _API)
+    if _SCOPES in answer.text:
+        words = (
+            "the access scopes of the node that the pod runs on do not allow it, whatever its"
+            " roles: use Workload Identity Federation for GKE, or nodes with the scope"
+            f" cloud-platform ({text})"
+        )
+        return Denied(words, answer.code, "cloud-platform")
+    permission = _permission(answer, action)
+    return Denied(f"the credentials lack {permission} ({text})", answer.code, permission)
 
 
 def _permission(answer: _Answer, action: str) -> str:
