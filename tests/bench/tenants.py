@@ -166,11 +166,16 @@ def _wait_reported(fleet: Fleet) -> None:
 
 
 def _delete(fleet: Fleet) -> None:
+    def gone() -> bool:
+        left = _of_the_tenant(fleet)
+        if any("deletionTimestamp" not in one["metadata"] for one in left):
+            # Thousands take longer than one answer may, and the rest of them stays then.
+            with contextlib.suppress(OSError):
+                fleet.cluster.request("DELETE", OF_THE_TENANT)
+        return not left
+
     with step("deleting them"):
-        # Thousands take longer than one answer may: the API server goes on.
-        with contextlib.suppress(OSError):
-            fleet.cluster.request("DELETE", OF_THE_TENANT)
-        wait_for(lambda: not _of_the_tenant(fleet), WAIT_SECONDS, "all to go", interval_seconds=2.0)
+        wait_for(gone, WAIT_SECONDS, "all to go", interval_seconds=2.0)
 
 
 def _memory_left(fleet: Fleet, before: float) -> float:
