@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from moorage_api.netipallocation import NetIPAllocationSpec
 from moorage_core.decide.node_labels import OWNER_ANNOTATION
+from moorage_core.json_text import json_text
 from moorage_core.model import (
     AddressRecord,
     Allocation,
@@ -178,7 +178,7 @@ def project_allocation(
     write of status repeats its spec.
     """
     status = raw.get("status") or {}
-    spec = orjson.dumps(raw.get("spec") or {})
+    spec = json_text(raw.get("spec") or {})
     unchanged = before is not None and before.spec == spec
     wanted = before.allocation if before and unchanged else _parsed_spec(spec)
     allocation = _allocation(raw, wanted)

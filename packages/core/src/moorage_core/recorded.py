@@ -13,11 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import orjson
 from pydantic import ValidationError
 
 from moorage_api.netipallocation import MAX_RECORDS, AddressStatus
 from moorage_core import reasons
+from moorage_core.json_text import json_text
 from moorage_core.model import AddressRecord, NodeReference, Phase
 from moorage_core.seal import Seal
 from moorage_domain.bounded_cache import BoundedCache
@@ -172,7 +172,7 @@ def cut(text: str) -> str:
 def _record_of(entry: object) -> AddressRecord | None:
     """The record that an entry is; ``None`` = it is none."""
     try:
-        text = orjson.dumps(entry)
+        text = json_text(entry)
     except TypeError:  # a number that no integer of ours holds
         return None
     return _record(text)

@@ -12,8 +12,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
+from moorage_core.json_text import json_text
 from moorage_domain.bounded_cache import BoundedCache
 
 FIELD = "seal"
@@ -43,7 +42,7 @@ class Seal:
         return hmac.compare_digest(seal, str(self.on(uid, entry)[FIELD]))
 
     def _of(self, uid: str, bare: Mapping[str, Any]) -> str:
-        return self._seal_of(orjson.dumps([uid, bare], option=orjson.OPT_SORT_KEYS))
+        return self._seal_of(json_text([uid, bare], sort_keys=True))
 
     def _made(self, text: bytes) -> str:
         return base64.urlsafe_b64encode(hmac.digest(self._key, text, "sha256")[:_BYTES]).decode()
