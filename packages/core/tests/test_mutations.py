@@ -37,7 +37,7 @@ from moorage_provider.errors import (
     Unavailable,
     Unsupported,
 )
-from moorage_provider.protocol import MachineHolder
+from moorage_provider.protocol import Capabilities, MachineHolder
 from moorage_testing.clouds.memory import ONE_CALL, TWO_STEPS, MemoryCloud, MemoryProvider
 from moorage_testing.faults import Fault
 
@@ -533,6 +533,19 @@ async def test_a_target_is_read_once_for_what_had_to_be_written_down_before(
     await works.ends(works.mutate(Mutation.DETACH, IP1))
     await works.ends(works.mutate(Mutation.ATTACH, IP1, node))
     assert works.calls("machine") == reads + 1
+
+
+async def test_what_was_found_counts_for_the_first_of_two_steps_only() -> None:
+    works = Works(MemoryCloud(Capabilities(moves_in_one_call=False, clears_target_first=False)))
+    await works.ends(works.attach())
+    works.mutations.begin(works.provider, works.mutate(Mutation.MOVE, IP1, "n2", may_strip=False))
+    await until(lambda: len(works.ended) == 2, "the target to be found")
+    assert works.ended[-1][1].must_record_first
+    before = works.calls("machine")
+    works.mutations.begin(works.provider, works.mutate(Mutation.MOVE, IP1, "n2"))
+    await until(lambda: len(works.ended) == 3, "the move")
+    assert works.ended[-1][1].error is None
+    assert works.calls("machine") == before + 1
 
 
 async def test_a_target_that_was_found_unfit_a_moment_ago_is_still_refused(works: Works) -> None:

@@ -116,6 +116,8 @@ class Carrying:
             await hooks.leaving(move)
         await carry_out(provider, self.step, hooks, poll_seconds)
         address = await _until_free(provider, move, poll_seconds)
+        # A call has gone out since: the target is read again before it gets the address.
+        self._hooks = replace(hooks, found=None)
         self.step = attach_next(move, address)
         await hooks.attaching(self.step)
         return True
