@@ -44,11 +44,7 @@ def tenant_rows(fleet: Fleet, options: Options) -> list[Row]:
     _, peak = fleet.memory_mib()
     _delete(fleet)
     left = _memory_left(fleet, before)
-    mark = fleet.audit.mark()
-    with step(f"{options.objects:,} allocations, while nodes are cordoned"):
-        _allocate_beside_cordons(fleet, options.objects)
-        _wait_reported(fleet)
-    gap = _longest_gap(fleet.audit.renewals(mark))
+    gap = _gap_beside_cordons(fleet, options.objects)
     _delete(fleet)
     return [
         Row(
@@ -185,5 +181,17 @@ def _memory_left(fleet: Fleet, before: float) -> float:
     return max(0.0, fleet.memory_mib()[0] - before)
 
 
-def _longest_gap(renewals: list[float]) -> float:
+def _gap_beside_cordons(fleet: Fleet, allocations: int) -> float:
+    """The longest time between two renewals: from the last before the load to the first after."""
+    mark = fleet.audit.mark()
+    _wait_renewed(fleet, mark)
+    with step(f"{allocations:,} allocations, while nodes are cordoned"):
+        _allocate_beside_cordons(fleet, allocations)
+        _wait_reported(fleet)
+    _wait_renewed(fleet, fleet.audit.mark())
+    renewals = fleet.audit.renewals(mark)
     return max(after - before for before, after in itertools.pairwise(renewals))
+
+
+def _wait_renewed(fleet: Fleet, mark: int) -> None:
+    wait_for(lambda: fleet.audit.renewals(mark), WAIT_SECONDS, "the Lease to be renewed")
