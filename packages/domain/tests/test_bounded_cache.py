@@ -34,3 +34,14 @@ def test_never_more_is_kept_than_the_limit(keys: list[str]) -> None:
     for key in keys:
         assert cache(key) == key.upper()
         assert cache.used_bytes <= 10
+
+
+def test_what_is_cleared_is_computed_again() -> None:
+    asked: list[str] = []
+    cache = BoundedCache(asked.append, 3, len)
+    for key in ("a", "b"):
+        cache(key)
+    cache.clear()
+    assert cache.used_bytes == 0
+    cache("a")
+    assert asked == ["a", "b", "a"]

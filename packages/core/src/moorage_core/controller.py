@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import cast
 
 from moorage_api.netipallocation import NETIPALLOCATIONS
@@ -23,12 +24,13 @@ from moorage_core.mutations import PendingMutations
 from moorage_core.observe import Observer
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.projections import FINALIZER, NOT_ENDED, AllocationView
+from moorage_core.recorded import record_from_json
 from moorage_core.regions import by_age
 from moorage_core.report import Said, events, moves
 from moorage_core.scopes import Scopes
 from moorage_core.seal import Seal
 from moorage_core.settings import PLUGINS, CoreSettings
-from moorage_core.status import AllocationStatus
+from moorage_core.status import AllocationStatus, record_to_wire
 from moorage_core.status_key import load_key
 from moorage_core.triggers import Triggers
 from moorage_core.warmup import WarmUp
@@ -43,6 +45,7 @@ from moorage_kube.client.kinds import (
     REPLICASETS,
     STATEFULSETS,
 )
+from moorage_kube.manager.garbage import give_back
 from moorage_kube.manager.manager import Manager
 from moorage_kube.manager.plugins import load, require
 from moorage_kube.reconcile.assumed import Assumed
@@ -197,8 +200,15 @@ class Core:
         manager.add_controller("core-false-labels", false_labels, self.labelled)
         warm_up = WarmUp(allocations, self.scopes)
         manager.run_always("warm-up", warm_up.run)
+        manager.run_always("memory", partial(give_back, self._forget))
         manager.require("clouds", warm_up.check)
         manager.on_stopping.append(self._stop)
+
+    def _forget(self) -> None:
+        """Empty the caches of what is parsed and sealed: it is done anew where it is needed."""
+        record_from_json.clear()
+        record_to_wire.clear()
+        self.caches.seal.forget()
 
     def _know_own_writes(self, allocations: Informer[AllocationView]) -> None:
         """Before the first pass: take the key of the Secret, and read every status anew by it."""

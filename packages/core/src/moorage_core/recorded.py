@@ -23,7 +23,7 @@ from moorage_core.seal import Seal
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.nodes import Node
 
-KEPT_BYTES = 1024 * 1024
+KEPT_BYTES = 512 * 1024
 """Of JSON, in each cache of what was read; an entry of a status takes about 600.
 
 With them cost grows with changes and not with addresses.
@@ -175,7 +175,7 @@ def _record_of(entry: object) -> AddressRecord | None:
         text = json_text(entry)
     except TypeError:  # a number that no integer of ours holds
         return None
-    return _record(text)
+    return record_from_json(text)
 
 
 def _parsed_record(text: bytes) -> AddressRecord | None:
@@ -186,7 +186,8 @@ def _parsed_record(text: bytes) -> AddressRecord | None:
         return None
 
 
-_record = BoundedCache(_parsed_record, KEPT_BYTES, len)
+record_from_json = BoundedCache(_parsed_record, KEPT_BYTES, len)
+"""The record that an entry's JSON is; ``None`` = it is none."""
 
 
 def record_from_wire(entry: AddressStatus) -> AddressRecord:

@@ -18,7 +18,7 @@ from moorage_domain.bounded_cache import BoundedCache
 FIELD = "seal"
 _BYTES = 18
 """Of the digest: nobody guesses 144 bits, and as text it is short."""
-_KEPT_BYTES = 1024 * 1024
+_KEPT_BYTES = 512 * 1024
 """Of what was sealed; of hundreds of entries one or two change at a time."""
 
 
@@ -28,6 +28,10 @@ class Seal:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._seal_of = BoundedCache(self._made, _KEPT_BYTES, len)
+
+    def forget(self) -> None:
+        """Keep no seal: each is made anew."""
+        self._seal_of.clear()
 
     def on(self, uid: str, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The entry of an allocation with this uid, sealed; whatever seal it had."""

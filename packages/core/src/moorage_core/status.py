@@ -15,7 +15,7 @@ _THERE = frozenset({Phase.BOUND, Phase.HOLDING, Phase.UNKNOWN, Phase.VERIFYING, 
 _ON_ITS_WAY = frozenset({Phase.PREPARING, Phase.DETACHING, Phase.ATTACHING, Phase.BLOCKED})
 _PLACED = 10
 """Addresses that one line of kubectl names."""
-_KEPT_BYTES = 1024 * 1024
+_KEPT_BYTES = 512 * 1024
 """Of JSON; of hundreds of records one or two change at a time."""
 
 

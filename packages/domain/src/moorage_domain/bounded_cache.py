@@ -37,6 +37,11 @@ class BoundedCache(Generic[KeyT, ResultT]):
             self._kept.move_to_end(key)
         return result
 
+    def clear(self) -> None:
+        """Forget all keys."""
+        self._kept.clear()
+        self.used_bytes = 0
+
     def _keep(self, key: KeyT, result: ResultT) -> ResultT:
         self._kept[key] = result
         self.used_bytes += self._cost(key)

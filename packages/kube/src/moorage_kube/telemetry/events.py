@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import secrets
 import time
@@ -73,7 +74,8 @@ class EventRecorder:
         self._component = component
         self._instance = instance
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(_WAITING_LIMIT)
-        self._written: dict[Event, _Written] = {}
+        self._written: dict[bytes, _Written] = {}
+        """By a digest: a thousand events with their messages would be a megabyte."""
 
     async def publish(self, event: Event) -> None:
         """Put the event in the queue of those to be written."""
@@ -103,8 +105,8 @@ class EventRecorder:
             logger.warning("%d Events are not written", self._waiting.qsize())
 
     async def _write(self, event: Event) -> None:
-        now = time.monotonic()
-        written = self._written.get(event)
+        now, key = time.monotonic(), _digest(event)
+        written = self._written.get(key)
         if written is not None and now - written.at < _SAME_SECONDS:
             written.count += 1
             if await self._repeat(event, written):
@@ -112,8 +114,8 @@ class EventRecorder:
         self._make_room(now - _SAME_SECONDS)
         body = self._body(event)
         await self._client.create(EVENTS, body, body["metadata"]["namespace"])
-        self._written.pop(event, None)
-        self._written[event] = _Written(body["metadata"]["name"], now)
+        self._written.pop(key, None)
+        self._written[key] = _Written(body["metadata"]["name"], now)
 
     async def _repeat(self, event: Event, written: _Written) -> bool:
         target = Target(written.event, event.namespace or "default")
@@ -163,6 +165,10 @@ class EventRecorder:
             "firstTimestamp": now,
             "lastTimestamp": now,
         }
+
+
+def _digest(event: Event) -> bytes:
+    return hashlib.blake2b(repr(event).encode(), digest_size=16).digest()
 
 
 def _cut(message: str) -> str:
