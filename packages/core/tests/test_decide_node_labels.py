@@ -68,10 +68,13 @@ def test_a_namesake_of_the_node_is_not_labelled() -> None:
 
 def test_the_old_node_is_unlabelled_before_the_new_one_is_labelled() -> None:
     n1, n2 = ready_node("n1"), node("n2")
-    assert label_changes(observed_with(n1, n2), (record(IP1, "n2"),)) == (
-        UnlabelNode(n1),
-        LabelNode(n2, IP1),
-    )
+    moved = (record(IP1, "n2", previous=node_ref("n1")),)
+    assert label_changes(observed_with(n1, n2), moved) == (UnlabelNode(n1), LabelNode(n2, IP1))
+
+
+def test_sec_04_what_a_node_says_to_which_no_record_leads_is_for_false_labels() -> None:
+    """They say at the node why its labels go; any kubelet can name any owner."""
+    assert label_changes(observed_with(ready_node("n1"), node("n2")), ()) == ()
 
 
 def test_nodes_labelled_by_other_allocations_are_theirs() -> None:

@@ -66,6 +66,23 @@ def watched() -> Watched:
 # Allocations.
 
 
+def test_what_a_pass_said_in_the_status_is_looked_at_later_and_what_others_change_at_once() -> None:
+    caches, now, later = Caches(), set[str](), set[str]()
+    Triggers(caches, now.add, later.add)
+    caches.allocations.apply(raw_allocation("a", IP1))
+    now.clear()
+    said = raw_allocation("a", IP1, records=(record(IP1, "n1"),))
+    caches.allocations.update_known(said)
+    assert (now, later) == (set(), {"a"})
+    later.clear()
+    # The answer shows what somebody else wants since, too.
+    caches.allocations.update_known(raw_allocation("a", IP1, IP2, records=(record(IP1, "n1"),)))
+    assert (now, later) == ({"a"}, set())
+    now.clear()
+    caches.allocations.apply(said)
+    assert (now, later) == ({"a"}, set())
+
+
 def test_an_allocation_is_triggered_when_it_comes_changes_and_goes(watched: Watched) -> None:
     assert watched.allocate("c", IP3) == {"c"}
     assert watched.allocate("c", IP3, generation=2) == {"c"}

@@ -64,6 +64,8 @@ _TOLD = frozenset({WORKLOAD_MISSING, LABEL_SHARED, DUPLICATE})
 _ONLY_EVENTS = frozenset({reasons.MOVED_BY_OTHERS.name, reasons.STATUS_NOT_BELIEVED.name})
 """What no condition, and no line of the pass, says: when that is written it is over."""
 
+OWN_STATUS_SECONDS = 1.0
+"""After its own status was written an allocation is looked at again, if nothing did so before."""
 _ABOUT_PLUGINS = "packages/provider/README.md#a-provider"
 # Pods that run nowhere yet, or have ended, hold nothing back: the API server keeps them from us.
 _RUNNING_PODS = ListQuery(field_selector=f"spec.nodeName!=,{NOT_ENDED}")
@@ -166,7 +168,9 @@ class Core:
             priority=PrioritySemaphore(self._settings.cloud_calls),
             cluster=self._settings.cloud_cluster,
         )
-        self._triggers = Triggers(self.caches, self.queue.add)
+        self._triggers = Triggers(
+            self.caches, self.queue.add, partial(self.queue.add_after, seconds=OWN_STATUS_SECONDS)
+        )
         self.labelled = WorkQueue()
         trigger_labelled(self.caches, self.labelled.add)
         gauges = Gauges(

@@ -17,11 +17,22 @@ _WAITING = frozenset({reasons.NO_ELIGIBLE_NODE.name, reasons.CONFLICT.name})
 
 
 class Triggers:
-    """Turns changes of the caches into keys; costs what the change touches, not the cluster."""
+    """Turns changes of the caches into keys; costs what the change touches, not the cluster.
 
-    def __init__(self, caches: Caches, add: Callable[[str], None]) -> None:
+    ``add_later`` gets the allocation of which only its own pass has written the status: whatever
+    is to follow triggers it anyway, and a look that comes a little later sees all of that, too.
+    By default it is looked at at once.
+    """
+
+    def __init__(
+        self,
+        caches: Caches,
+        add: Callable[[str], None],
+        add_later: Callable[[str], None] | None = None,
+    ) -> None:
         self._caches = caches
         self._add = add
+        self._add_later = add_later or add
         self._held_back: dict[str, frozenset[str]] = {}
         """Nodes where an address waits for pods, by allocation; most have none."""
         self._evicting: set[str] = set()
@@ -40,7 +51,8 @@ class Triggers:
             store.subscribe(self._workload_changed)
 
     def _allocation_changed(self, change: Change[AllocationView]) -> None:
-        self._add(change.key)
+        add = self._add_later if _is_own_status(change) else self._add
+        add(change.key)
         self._sort(change.key, change.new)
         if _holds(change.old) - _holds(change.new):
             # An address or a node may have become free for others.
@@ -122,6 +134,12 @@ class Triggers:
         """Pods that ask for an address run where none is: somebody may want them to leave."""
         if nodes & self._caches.misplaced.nodes:
             self._add_all(self._evicting)
+
+
+def _is_own_status(change: Change[AllocationView]) -> bool:
+    """Whether all that is new is what a pass of this process said in the status."""
+    old, new = change.old, change.new
+    return change.ours and old is not None and new is not None and old.allocation == new.allocation
 
 
 def _first_of_selector(view: AllocationView) -> tuple[tuple[str, str] | None]:

@@ -131,6 +131,15 @@ def test_a_late_answer_does_not_change_a_successor_of_the_same_name(store: Store
     assert store.get("a") == View("south")
 
 
+def test_the_answer_to_a_change_of_ours_is_told_apart_from_what_others_do(
+    store: Store[View], changes: list[Change[View]]
+) -> None:
+    store.apply(raw("a", 1))
+    store.update_known(raw("a", 2, "south"))
+    store.apply(raw("a", 3, "north"))
+    assert [change.ours for change in changes] == [False, True, False]
+
+
 def test_a_list_replaces_all_and_reports_only_the_difference(
     store: Store[View], changes: list[Change[View]]
 ) -> None:

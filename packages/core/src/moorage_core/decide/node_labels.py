@@ -112,13 +112,14 @@ def _is_labelled_for(node: Node, ip: str, owner: str) -> bool:
 
 
 def _labelled(observed: Observed, records: Iterable[AddressRecord]) -> list[Node]:
-    """Nodes that say they hold an address of this allocation, or are to get or give one up.
+    """Nodes to which a record leads and that say they hold an address of this allocation.
 
-    Of other nodes that say so falsely the labels are taken off by :mod:`moorage_core.false_labels`.
+    Of other nodes that say so falsely the labels are taken off by :mod:`moorage_core.false_labels`,
+    whichever owner they name: it says at the node why.
     """
     named_by = (ref for record in records for ref in (record.previous, record.node_ref))
     refs = {ref.name: ref.uid for ref in named_by if ref}
-    named = (observed.nodes.get(name) for name in dict.fromkeys((*observed.owned, *refs)))
+    named = (observed.nodes.get(name) for name in refs)
     return [
         node
         for node in named

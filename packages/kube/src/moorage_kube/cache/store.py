@@ -24,11 +24,18 @@ _Version: TypeAlias = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T]):
-    """One object's change; ``old`` is ``None`` for a new one, ``new`` for one that is gone."""
+    """One object's change.
+
+    Attributes:
+        old: ``None`` = it is new.
+        new: ``None`` = it is gone.
+        ours: the answer to a change that this process made.
+    """
 
     key: str
     old: T | None
     new: T | None
+    ours: bool = False
 
 
 def key_of(raw: dict[str, Any]) -> str:
@@ -111,8 +118,11 @@ class Store(Generic[T]):
         """Call ``listener`` for every change from now on."""
         self._listeners.append(listener)
 
-    def apply(self, raw: dict[str, Any], *, even_older: bool = False) -> None:
-        """Take an object as it is now, unless the one held is newer and that matters."""
+    def apply(self, raw: dict[str, Any], *, even_older: bool = False, ours: bool = False) -> None:
+        """Take an object as it is now, unless the one held is newer and that matters.
+
+        ``ours``: see :class:`Change`.
+        """
         key, meta = key_of(raw), raw["metadata"]
         version = version_number(meta.get("resourceVersion"))
         if 0 < version < self.version(key) and not even_older:
@@ -130,7 +140,7 @@ class Store(Generic[T]):
         self._newest = max(self._newest, version)
         if old != new:
             self._values[key] = new
-            self._notify(Change(key, old, new))
+            self._notify(Change(key, old, new, ours))
 
     def take_shown(self, raw: dict[str, Any]) -> None:
         """Take what a watch shows, unless it is held: each write of our own is answered, too."""
@@ -147,7 +157,7 @@ class Store(Generic[T]):
         """
         held = self._held(key_of(raw))
         if held is not None and held[1] == raw["metadata"].get("uid", ""):
-            self.apply(raw)
+            self.apply(raw, ours=True)
 
     def take_created(self, raw: dict[str, Any]) -> None:
         """Take the answer to a create of ours, unless the watch is past it already.
