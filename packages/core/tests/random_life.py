@@ -395,6 +395,9 @@ class Run(RandomNodes):
         refs += [(r.ip, r.node_ref) for r in records if r.phase is Phase.HOLDING]
         kept = {ref.name for ip, ref in refs if ref and where(ip) == ref.name}
         assert settled <= set(self.simulation.labelled()) <= settled | kept
-        for labels in (node.labels for node in self.simulation.nodes.values()):
+        # Of a node that an address is to leave labels only come off.
+        leaving = kept - settled
+        nodes = (node for node in self.simulation.nodes.values() if node.name not in leaving)
+        for labels in (node.labels for node in nodes):
             for keys in (READY_LABELS, IP_LABELS):
                 assert len({labels.get(key) for key in keys}) == 1, labels

@@ -280,7 +280,9 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
     def _carried_out(self, mutate: Mutate) -> Outcome:
         uid = mutate.node_ref.uid if mutate.node_ref else ""
         hooks = Hooks(
-            leaving=self._unlabel_before_leaving, attaching=self._may_die_between_two_steps
+            leaving=self._unlabel_before_leaving,
+            attaching=self._may_die_between_two_steps,
+            leaves=self._is_placed,
         )
         carrying = Carrying(self.provider, mutate, hooks, poll_seconds=0.0)
         try:
@@ -293,6 +295,10 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
         self.memory.avoidance.succeeded(step)
         self.memory.restore_refused.get(step.ip, {}).pop(uid, None)
         return Outcome(step.mutation, step.allocation, None, uid, must_record_first=not done)
+
+    def _is_placed(self, ip: str) -> bool:
+        records = (r for stored in self.stored.values() for r in stored.records)
+        return any(r.ip == ip and (r.node_ref or r.previous) for r in records)
 
     def _is_released(self, step: Mutate) -> bool:
         stored = self.stored.get(step.allocation)

@@ -29,6 +29,12 @@ def test_random_runs_lose_nothing_and_come_to_rest() -> None:
             raise AssertionError(f"seed {seed}: {error!r}") from error
 
 
+@pytest.mark.parametrize("seed", [12_235_300, 12_239_682, 50_035_768])
+def test_harm_07_lives_that_once_left_a_node_without_an_address(seed: int) -> None:
+    """One address was put by hand on the machine of another one, which is released."""
+    Run(seed).live()
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(min_value=10**6, max_value=10**9))
 def test_random_runs_from_seeds_nobody_chose(seed: int) -> None:

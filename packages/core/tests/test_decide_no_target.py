@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import pytest
 from core_builders import (
     IP1,
     IP2,
@@ -22,7 +23,7 @@ from simulation import Simulation
 
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.targets import Targets
-from moorage_core.model import AddressRecord, ForeignPolicy, Phase, Present, Workload
+from moorage_core.model import AddressRecord, Allocation, ForeignPolicy, Phase, Present, Workload
 from moorage_core.status import AllocationStatus
 from moorage_domain.scheduling import ANY_POD
 from moorage_provider.errors import CloudError
@@ -263,3 +264,22 @@ def test_an_allocation_named_as_an_address_does_not_share_its_node() -> None:
     observed = observed_with(node("n1"), taken={"n1": IP1})
     assert Targets(observed).pick(AddressRecord(IP1)) is None
     assert Targets(observed).has_other(node_ref("n1"), IP1)
+
+
+@pytest.mark.parametrize(
+    ("one", "taken", "keeps"),
+    [
+        (allocation(IP1, IP2), {}, True),
+        (allocation(IP1), {}, False),
+        (allocation(IP1, IP2, deleting=True), {}, False),
+        (allocation(IP1), {"n1": "b"}, True),
+    ],
+    ids=["wanted", "not listed any more", "all are released", "another allocation's"],
+)
+def test_harm_07_a_node_keeps_another_address_unless_that_is_released_too(
+    one: Allocation, taken: dict[str, str], *, keeps: bool
+) -> None:
+    targets = Targets(observed_with(node("n1"), one=one, taken=taken))
+    targets.assume("n1", IP2)
+    assert targets.keeps_other(node_ref("n1"), IP1) == keeps
+    assert not targets.keeps_other(node_ref("n2"), IP1), "nothing is there"

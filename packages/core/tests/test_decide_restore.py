@@ -290,6 +290,17 @@ def test_harm_07_what_a_node_is_owed_goes_over_to_the_address_that_it_has_now() 
     assert hand_over(handed, NOW) == handed
 
 
+def test_harm_07_what_a_node_is_owed_goes_over_to_the_address_that_is_about_to_leave_it() -> None:
+    """Put there by hand, beside the one that is released: the node must not stay without any."""
+    released = record(IP1, "n1", phase=Phase.RELEASING, restore_pending=(N1,))
+    leaving = record(IP2, "n2", phase=Phase.ATTACHING, previous=N1)
+    handed = hand_over({IP1: released, IP2: leaving}, NOW)
+    assert {ip: one.restore_pending for ip, one in handed.items()} == {IP1: (), IP2: (N1,)}
+    # What is there to stay comes first.
+    there = record(IP1, "n1", restore_pending=(N1,))
+    assert hand_over({IP1: there, IP2: leaving}, NOW)[IP1].restore_pending == (N1,)
+
+
 def test_harm_07_what_an_older_allocation_has_taken_over_is_left_where_it_is() -> None:
     conflict = record(IP1, reason="Conflict", restore_pending=(N1,))
     records = {IP1: conflict, IP2: record(IP2, "n1")}

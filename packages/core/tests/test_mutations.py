@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from core_builders import IP1, IP2, node_ref, outcome, until
 
+from moorage_core import mutations as mutations_module
 from moorage_core.actions import Mutate
 from moorage_core.avoidance import Avoidance
 from moorage_core.caches import uptime
@@ -513,6 +514,52 @@ async def test_a_restore_that_succeeds_takes_away_the_pause_of_its_own_node_only
     await works.ends(works.mutate(Mutation.PREPARE, IP1, may_strip=True))
     assert (await works.ends(works.mutate(Mutation.RESTORE, IP1))).error is None
     assert works.mutations.restore_after == {IP1: {"uid-n2": due}}
+
+
+@pytest.mark.parametrize(("leaves", "restored"), [(True, False), (False, True)])
+async def test_harm_07_an_address_that_leaves_again_is_not_a_node_s_own(
+    works: Works, *, leaves: bool, restored: bool
+) -> None:
+    """One of an allocation, put beside the one that was released; an operator's stays."""
+    works.mutations.leaves = lambda ip: ip == IP2 and leaves
+    restore = works.mutate(Mutation.RESTORE, IP1)
+    works.mutate(Mutation.ATTACH, IP2)
+    works.cloud.assign(IP2, "vm-n1")
+    ended = await works.ends(restore)
+    assert (ended.error is None) == restored
+    assert leaves == isinstance(ended.error, Stale)
+    assert "restore" not in [op for op, _ in works.cloud.mutations]
+
+
+async def test_a_target_that_was_looked_at_before_is_read_no_second_time(works: Works) -> None:
+    mutate = works.mutate(Mutation.ATTACH, IP1, may_strip=False)
+    await works.mutations.look_at(works.provider, mutate)
+    assert works.mutations.own_addresses() == {IP1: "uid-n1"}
+    done = await works.ends(replace(mutate, may_strip=True))
+    assert (done.error, works.calls("machine")) == (None, 1)
+    assert works.mutations.own_addresses() == {}
+
+
+async def test_what_was_seen_long_ago_says_nothing_of_a_target(works: Works) -> None:
+    await works.mutations.look_at(works.provider, works.attach())
+    works.mutations._found[IP1].read_at -= FOUND_SECONDS
+    assert works.mutations.own_addresses() == {}
+
+
+async def test_a_look_that_fails_is_left_to_the_mutation(works: Works) -> None:
+    works.cloud.faults.inject(Fault(op="machine", error=CloudError("failed"), times=1))
+    await works.mutations.look_at(works.provider, works.attach())
+    assert works.mutations.own_addresses() == {}
+    assert (await works.ends(works.attach())).error is None
+
+
+async def test_a_look_takes_no_longer_than_a_pass_may_wait(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutations_module, "LOOK_SECONDS", 0.05)
+    works.cloud.faults.inject(Fault(op="machine", delay_seconds=30.0, times=1))
+    await works.mutations.look_at(works.provider, works.attach())
+    assert works.mutations.own_addresses() == {}
 
 
 @pytest.mark.parametrize(

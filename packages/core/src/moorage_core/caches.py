@@ -265,6 +265,12 @@ class Caches:
     def _project_allocation(self, raw: dict[str, Any]) -> AllocationView:
         return project_allocation(raw, self.seal, self.allocations.get(key_of(raw)))
 
+    def is_placed(self, ip: str) -> bool:
+        """Whether a record of the address leads to a node: it is there for an allocation."""
+        views = filter(None, map(self.allocations.get, self.claims.get(ip)))
+        records = (record for view in views for record in view.records if record.ip == ip)
+        return any(record.node_ref or record.previous for record in records)
+
     def _owned(self, workload: Workload) -> OwnedView | None:
         return self.workloads[workload.kind].get(f"{workload.namespace}/{workload.name}")
 

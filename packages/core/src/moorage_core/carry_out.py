@@ -32,6 +32,11 @@ def _nobody_listens(_mutate: Mutate, _handle: str) -> None:
     """What is done with a handle by default."""
 
 
+def _stays(_ip: str) -> bool:
+    """What is said of an address by default."""
+    return False
+
+
 def _nobody_owes(_mutate: Mutate, _machine: Machine) -> None:
     """What is done with such a target by default."""
 
@@ -52,11 +57,15 @@ class Found:
     machine: Machine
     read_at: float
 
+    @property
+    def counts(self) -> bool:
+        """Whether it was read lately enough."""
+        return time.monotonic() - self.read_at < FOUND_SECONDS
+
     def of(self, mutate: Mutate) -> Machine | None:
         """The mutation's target, as long as that reading counts; ``None`` = read it."""
         same = mutate.node_ref is not None and mutate.node_ref.uid == self.node_uid
-        fresh = time.monotonic() - self.read_at < FOUND_SECONDS
-        return self.machine if same and fresh else None
+        return self.machine if same and self.counts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class Hooks:
         cluster: the cluster that a target must be marked with in its cloud; ``""`` = any, or none.
         found: the target as it was read for this mutation a moment ago; ``None`` = it was not.
         owes: gets the target where its own address must be written down before anything is done.
+        leaves: whether an address that is on a machine is there for an allocation only.
     """
 
     accepted: Callable[[Mutate, str], None] = _nobody_listens
@@ -79,6 +89,7 @@ class Hooks:
     cluster: str = ""
     found: Found | None = None
     owes: Callable[[Mutate, Machine], None] = _nobody_owes
+    leaves: Callable[[str], bool] = _stays
 
 
 class Carrying:
@@ -158,15 +169,26 @@ async def _begin(provider: Provider, mutate: Mutate, hooks: Hooks) -> PendingMut
     if mutate.mutation is Mutation.DETACH:
         return await provider.detach(mutate.address, mutate.request_id)
     if mutate.mutation is Mutation.RESTORE:
-        machine = await provider.machine(mutate.machine_id)
-        has_one = bool(machine.public_ip)
-        return PendingMutation() if has_one else await provider.restore(machine, mutate.request_id)
+        return await _restore(provider, mutate, hooks)
     found = await _find_clear(provider, mutate, hooks)
     if found is None:
         return None
     if mutate.mutation is Mutation.MOVE:
         await hooks.leaving(mutate)
     return await _call(provider, mutate, found)
+
+
+async def _restore(provider: Provider, mutate: Mutate, hooks: Hooks) -> PendingMutation:
+    """Give a machine a public address of its own, where it has none for good.
+
+    One that is there for an allocation leaves again.
+    """
+    machine = await provider.machine(mutate.machine_id)
+    if machine.public_ip_reserved and hooks.leaves(machine.public_ip):
+        raise errors.Stale(f"{machine.public_ip} is still on machine {machine.machine_id}")
+    if machine.public_ip:
+        return PendingMutation()
+    return await provider.restore(machine, mutate.request_id)
 
 
 async def _find_clear(provider: Provider, mutate: Mutate, hooks: Hooks) -> Machine | None:
@@ -180,19 +202,18 @@ async def _find_clear(provider: Provider, mutate: Mutate, hooks: Hooks) -> Machi
     machine = found or await provider.machine(mutate.machine_id)
     _refuse_other_cluster(machine, hooks.cluster)
     _refuse_unfit(provider, mutate, machine)
-    if not _must_record_first(mutate, machine):
+    if mutate.may_strip or not has_own_address(machine):
         return machine
     hooks.owes(mutate, machine)
     return None
 
 
-def _must_record_first(mutate: Mutate, machine: Machine) -> bool:
-    """Whether the target has an address of its own of which the status does not say it is taken.
+def has_own_address(machine: Machine) -> bool:
+    """Whether a target has a public address of its own: the status says first that it is taken.
 
     Where it is not taken first, the reserved one replaces it, and a cloud lends one again at best.
     """
-    ephemeral = machine.public_ip and not machine.public_ip_reserved
-    return bool(ephemeral) and not mutate.may_strip
+    return bool(machine.public_ip) and not machine.public_ip_reserved
 
 
 async def _until_free(provider: Provider, move: Mutate, poll_seconds: float) -> CloudAddress:

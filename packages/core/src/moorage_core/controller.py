@@ -167,6 +167,7 @@ class Core:
             taken_off=self._taken_off,
             priority=PrioritySemaphore(self._settings.cloud_calls),
             cluster=self._settings.cloud_cluster,
+            leaves=self.caches.is_placed,
         )
         self._triggers = Triggers(
             self.caches, self.queue.add, partial(self.queue.add_after, seconds=OWN_STATUS_SECONDS)

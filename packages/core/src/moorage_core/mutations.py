@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -12,7 +13,14 @@ from dataclasses import dataclass, field
 from moorage_core.actions import Mutate
 from moorage_core.avoidance import Avoidance
 from moorage_core.caches import uptime
-from moorage_core.carry_out import Carrying, Found, Hooks, go_ahead, is_of_two_steps
+from moorage_core.carry_out import (
+    Carrying,
+    Found,
+    Hooks,
+    go_ahead,
+    has_own_address,
+    is_of_two_steps,
+)
 from moorage_core.decide.outcomes import REFUSED
 from moorage_core.model import Mutation, Outcome
 from moorage_core.priority import PrioritySemaphore
@@ -22,6 +30,9 @@ from moorage_provider import errors
 from moorage_provider.protocol import Machine, Provider
 
 log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""So long a pass waits for a look at a target before its mutation."""
 
 
 @dataclass(slots=True)
@@ -36,6 +47,7 @@ class PendingMutations:
         leaving: see :class:`Hooks`.
         taken_off: called with the second step of a move once the first is done.
         cluster: see :class:`Hooks`.
+        leaves: see :class:`Hooks`.
     """
 
     fence: Callable[[], None]
@@ -45,6 +57,7 @@ class PendingMutations:
     leaving: Callable[[Mutate], Awaitable[None]] = go_ahead
     taken_off: Callable[[Mutate], None] = lambda _: None
     cluster: str = ""
+    leaves: Callable[[str], bool] = lambda _: False
     in_flight: dict[str, Mutate] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     avoidance: Avoidance = field(default_factory=Avoidance)
@@ -73,6 +86,23 @@ class PendingMutations:
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def look_at(self, provider: Provider, mutate: Mutate) -> None:
+        """Read the target of a mutation before its intention is stored.
+
+        Whatever is wrong is found again, and said, when the mutation itself reads it.
+        """
+        with contextlib.suppress(TimeoutError, errors.CloudError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                self._owes(mutate, await provider.machine(mutate.machine_id))
+
+    def own_addresses(self) -> dict[str, str]:
+        """Node uids of targets seen a moment ago with an address of their own, by reserved one."""
+        return {
+            ip: found.node_uid
+            for ip, found in self._found.items()
+            if found.counts and has_own_address(found.machine)
+        }
 
     def forget(self, ip: str) -> None:
         """No allocation has the address any more."""
@@ -130,10 +160,12 @@ class PendingMutations:
             self.fence()
 
         found = self._found.pop(ip, None)
-        return Hooks(self._accepted, self.leaving, attaching, self.cluster, found, self._owes)
+        return Hooks(
+            self._accepted, self.leaving, attaching, self.cluster, found, self._owes, self.leaves
+        )
 
     def _owes(self, mutate: Mutate, machine: Machine) -> None:
-        """The same mutation follows, as soon as the status says what the target is owed."""
+        """The mutation follows, as soon as the status says what the target is owed."""
         self._found[mutate.ip] = Found(_node_uid(mutate), machine, time.monotonic())
 
     def _accepted(self, mutate: Mutate, handle: str) -> None:

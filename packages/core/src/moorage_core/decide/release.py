@@ -71,11 +71,11 @@ def wait_for_what_may_still_come(case: Case) -> Step | None:
 def restore_first(case: Case) -> Step | None:
     """Nodes that the address has left get a public address of their own before it is forgotten."""
     stays = case.observed.allocation.retain or isinstance(case.holder, Nobody | Foreign)
-    # A node that another allocation has given an address is not waited for.
+    # A node that has been given another address is not waited for.
     pending = [
         node_ref
         for node_ref in pending_restores(case)
-        if not case.targets.has_other(node_ref, case.record.ip)
+        if not case.targets.keeps_other(node_ref, case.record.ip)
     ]
     if not stays or not pending:
         return None

@@ -82,9 +82,11 @@ def hand_over(records: Mapping[str, AddressRecord], now: float) -> dict[str, Add
 
     Else it would be forgotten with the address that it was given up for, or hold that one back.
     """
-    # What is bound comes last: on one machine it counts more than what is only held.
+    # What is bound comes last: on one machine it counts more than what is only held, and that more
+    # than what is about to leave.
     there = sorted(records.values(), key=lambda record: record.phase is Phase.BOUND)
-    on = {r.node_ref.provider_id: r.ip for r in there if r.node_ref and r.phase in _ON}
+    on = {r.previous.provider_id: r.ip for r in there if r.previous}
+    on |= {r.node_ref.provider_id: r.ip for r in there if r.node_ref and r.phase in _ON}
     pending: dict[str, list[NodeReference]] = {ip: [] for ip in records}
     for ip, record in records.items():
         for node_ref in record.restore_pending:

@@ -163,6 +163,14 @@ class Targets:
         same = node is not None and node.provider_id == node_ref.provider_id
         return same and self._has(node_ref.name) not in ("", ip)
 
+    def keeps_other(self, node_ref: NodeReference, ip: str) -> bool:
+        """Whether a node has another address than this one that is not being released, too."""
+        if not self.has_other(node_ref, ip):
+            return False
+        allocation, other = self._observed.allocation, self._assumed.get(node_ref.name)
+        wanted = other in allocation.addresses and not allocation.deleting
+        return wanted or node_ref.name in self._observed.taken
+
     def can_use(self, node: Node) -> bool:
         """Whether this node may have an address, if it was chosen before."""
         return in_pool(node, self._observed.allocation) and not self._why_unusable(node)
