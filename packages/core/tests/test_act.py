@@ -21,7 +21,7 @@ from core_builders import (
     until,
 )
 
-from moorage_core.act import Actor
+from moorage_core.act import MOST_LOOKS, Actor
 from moorage_core.actions import (
     Action,
     CountPods,
@@ -413,6 +413,30 @@ async def test_a_mutation_is_begun_in_the_background_without_a_word_to_the_api_s
     assert set(setup.mutations.in_flight) == {IP1}
     await until(lambda: setup.mutations.outcomes, "the mutation to end")
     assert setup.cloud.mutations == [("attach", frozenset({IP1, "vm-n1"}))]
+
+
+async def test_a_target_is_looked_at_before_its_status_is_written(setup: Setup) -> None:
+    unseen = replace(attach(setup), may_strip=False)
+    look = setup.actor.look_at_targets
+    assert not await look("a", (unseen,)), "without a cloud"
+    scope = setup.scopes.want(allocation(IP1), {IP1})
+    nobody = (Reread(IP1, 1.0), attach(setup), replace(unseen, handle="operation-1"))
+    detach = replace(unseen, mutation=Mutation.DETACH)
+    assert not await look("a", (*nobody, detach))
+    assert not await look("a", (unseen,) * (MOST_LOOKS + 1)), "many are read one by one"
+    assert setup.mutations.own_addresses() == {}
+    assert await look("a", (*nobody, unseen))
+    assert setup.mutations.own_addresses() == {IP1: "uid-n1"}
+    scope.rate_limiter.throttled(None)
+    assert not await look("a", (unseen,)), "the cloud has just refused something"
+
+
+async def test_a_target_of_what_is_under_way_is_not_looked_at(setup: Setup) -> None:
+    setup.scopes.want(allocation(IP1), {IP1})
+    unseen = replace(attach(setup), may_strip=False)
+    setup.mutations.in_flight[IP1] = unseen
+    assert not await setup.actor.look_at_targets("a", (unseen,))
+    del setup.mutations.in_flight[IP1]
 
 
 async def test_without_a_cloud_no_mutation_is_begun(setup: Setup) -> None:

@@ -50,6 +50,12 @@ def case(
     return Case(one, cloud_state, holder or OnNode(N1), observed, Targets(observed))
 
 
+def seen(uid: str, one: AddressRecord = AT_REST) -> Case:
+    """A case whose target was seen a moment ago with an address of its own."""
+    found = case(one)
+    return replace(found, observed=replace(found.observed, own_addresses={IP1: uid}))
+
+
 def asked(step: Step) -> Mutate:
     assert step.mutate is not None
     return step.mutate
@@ -222,6 +228,20 @@ def test_only_what_is_written_down_may_be_taken_from_a_target() -> None:
     assert not asked(begin(case(), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip
     owing = replace(AT_REST, restore_pending=(P2,))
     assert asked(begin(case(owing), Mutation.PREPARE, P2, Why(reasons.MOVING))).may_strip
+
+
+def test_what_a_target_was_seen_with_is_written_down_with_the_intention() -> None:
+    step = begin(seen(P2.uid), Mutation.PREPARE, P2, Why(reasons.MOVING))
+    assert step.record is not None
+    assert (step.record.restore_pending, asked(step).may_strip) == ((P2,), True)
+    # Once is enough, and of another target it says nothing.
+    owing = replace(AT_REST, restore_pending=(P2,))
+    again = begin(seen(P2.uid, owing), Mutation.MOVE, P2, Why(reasons.MOVING))
+    assert again.record is not None
+    assert again.record.restore_pending == (P2,)
+    other = begin(seen("uid-n9"), Mutation.MOVE, P2, Why(reasons.MOVING))
+    assert other.record is not None
+    assert (other.record.restore_pending, asked(other).may_strip) == ((), False)
 
 
 def test_the_request_ids_of_two_detaches_and_of_two_restores_differ_by_node() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from moorage_core.actions import (
     Action,
@@ -39,6 +40,9 @@ from moorage_kube.writes.metadata import (
 )
 from moorage_provider.errors import Unavailable as CloudUnavailable
 
+MOST_LOOKS: Final = 2
+"""Of many targets each is read when its own turn comes: the others need not wait for it."""
+
 
 class Actor:
     """Carries out the actions of one plan, in order."""
@@ -67,6 +71,24 @@ class Actor:
                     scope.probe()
             case CountPods(node_names):
                 await self._observer.counts.count(self._client, node_names)
+
+    async def look_at_targets(self, name: str, actions: Sequence[Action]) -> bool:
+        """Read the targets of these actions, where they are few; whether anything was read.
+
+        What a target is owed is written down with the intention then, and else after it.
+        """
+        mutations, scope = self._observer.mutations, self._observer.scopes.of(name)
+        unseen = [
+            action
+            for action in actions
+            if isinstance(action, Mutate)
+            and action.target_unseen
+            and action.ip not in mutations.in_flight
+        ]
+        if scope is None or scope.rate_limiter.holds_back or not 0 < len(unseen) <= MOST_LOOKS:
+            return False
+        await asyncio.gather(*(mutations.look_at(scope.provider, mutate) for mutate in unseen))
+        return True
 
     async def unlabel_before_leaving(self, move: Mutate) -> None:
         """Take the labels off the node that a move takes the address from.

@@ -83,6 +83,12 @@ class Mutate:
         """What the status calls it."""
         return f"{self.mutation}/{self.request_id}"
 
+    @property
+    def target_unseen(self) -> bool:
+        """Whether it is not known yet that its target has a public address of its own."""
+        takes_it = self.mutation not in (Mutation.DETACH, Mutation.RESTORE)
+        return takes_it and not self.may_strip and not self.handle
+
     def __str__(self) -> str:
         return task(self.mutation, self.ip, self.node_ref.name if self.node_ref else "")
 

@@ -96,6 +96,10 @@ class CoreLogic:
         """Decide; pure."""
         return decide(observed)
 
+    async def look_closer(self, observed: Observed, plan: Plan[Action]) -> bool:
+        """Look at the nodes that are to get an address."""
+        return await self.actor.look_at_targets(observed.allocation.name, plan.actions)
+
     async def act(self, observed: Observed, action: Action) -> None:
         """Carry out one action."""
         await self.actor.act(action, observed)

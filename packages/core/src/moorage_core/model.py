@@ -303,6 +303,8 @@ class Observed:
         evict_after: uptime before which a pod is not to be evicted again, by its uid.
         in_flight: mutations under way, by address.
         handles: the cloud's names of mutations that it has accepted and not ended, by address.
+        own_addresses: node uid of the target of a mutation that was seen a moment ago with a public
+            address of its own, by the address that it is to get.
         outcomes: how mutations ended, as long as no record says so.
         avoided: node uids that refused an address lately -> uptime until when, by address.
         doubtful: the same for node uids that failed twice and may not be at fault: used where there
@@ -351,6 +353,7 @@ class Observed:
     evict_after: Mapping[str, float] = field(default_factory=dict)
     in_flight: Mapping[str, UnderWay] = field(default_factory=dict)
     handles: Mapping[str, str] = field(default_factory=dict)
+    own_addresses: Mapping[str, str] = field(default_factory=dict)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     avoided: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     doubtful: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

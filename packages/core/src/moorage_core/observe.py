@@ -118,6 +118,7 @@ class Observer:
             refused=self.evictions.refused(misplaced),
             in_flight=mutations.in_flight,
             handles=mutations.handles,
+            own_addresses=mutations.own_addresses(),
             outcomes=self._outcomes(view, conflicts),
             avoided=mutations.avoidance.avoided,
             doubtful=mutations.avoidance.doubtful,

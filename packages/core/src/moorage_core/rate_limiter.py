@@ -38,6 +38,11 @@ class RateLimiter:
         self._cut_at = -math.inf
         self._grown_at = 0.0
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether the cloud has refused something lately for coming too fast."""
+        return self.per_second < math.inf
+
     async def wait(self, mutation: Mutation) -> None:
         """Return when this mutation may be sent; of those that wait, what ends a move comes first.
 

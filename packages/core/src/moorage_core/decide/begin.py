@@ -70,11 +70,12 @@ def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> 
     # The failure that sent us on to this node must not vanish from the status unseen.
     after = f"; the last try failed: {record.last_failure}" if record.last_failure else ""
     detail = f": {why.detail}" if why.detail else ""
+    owed = _owed(case, node_ref)
     what = doing(mutation, node_ref.name, previous.name if previous else "")
     intent = changed(
         case, why.reason, f"{what}{detail}{after}",
         phase=_phase(case, mutation), node_ref=node_ref, previous=previous, next_attempt=0.0,
-        operation=f"{mutation}/{request_id}", cloud_ref=address.reference,
+        operation=f"{mutation}/{request_id}", cloud_ref=address.reference, restore_pending=owed,
     )  # fmt: skip
     mutate = Mutate(
         mutation=mutation,
@@ -84,9 +85,7 @@ def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> 
         node_ref=node_ref,
         machine_id=observed.machine_of.get(node_ref.provider_id, ""),
         request_id=request_id,
-        may_strip=any(
-            restore_pending.uid == node_ref.uid for restore_pending in record.restore_pending
-        ),
+        may_strip=any(ref.uid == node_ref.uid for ref in owed),
         handle=intent.handle,
         previous=previous if mutation is Mutation.MOVE else None,
         allocation_uid=observed.allocation.uid,
@@ -95,6 +94,13 @@ def begin(case: Case, mutation: Mutation, node_ref: NodeReference, why: Why) -> 
         and observed.allocation.foreign is ForeignPolicy.IF_UNMANAGED,
     )
     return Step(intent, mutate=mutate)
+
+
+def _owed(case: Case, target: NodeReference) -> tuple[NodeReference, ...]:
+    """The nodes to be restored, with the target where it was seen with an address of its own."""
+    owed, seen = case.record.restore_pending, case.observed.own_addresses.get(case.record.ip)
+    is_new = seen == target.uid and all(ref.uid != target.uid for ref in owed)
+    return (*owed, target) if is_new else owed
 
 
 def begin_restore(case: Case, record: AddressRecord, node_ref: NodeReference) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from moorage_domain.errors import Disposition, MoorageError, disposition_of
 from moorage_domain.plans import Plan
@@ -12,6 +12,8 @@ from moorage_domain.subject import Subject
 
 ObservedT = TypeVar("ObservedT")
 ActionT = TypeVar("ActionT")
+_ReadT_contra = TypeVar("_ReadT_contra", contravariant=True)
+_PlannedT_contra = TypeVar("_PlannedT_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,14 @@ class Logic(Protocol[ObservedT, ActionT]):
     async def act(self, observed: ObservedT, action: ActionT) -> None: ...
 
     async def report(self, ended: Pass[ObservedT, ActionT]) -> None: ...
+
+
+@runtime_checkable
+class LooksCloser(Protocol[_ReadT_contra, _PlannedT_contra]):
+    """A logic that may look at more before its plan is carried out, so that one write says all.
+
+    ``look_closer`` only reads, and not for long. ``True``: it has learned something, so the object
+    is observed and decided on once more.
+    """
+
+    async def look_closer(self, observed: _ReadT_contra, plan: Plan[_PlannedT_contra]) -> bool: ...

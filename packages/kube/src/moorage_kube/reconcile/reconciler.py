@@ -17,7 +17,7 @@ from moorage_kube.client.errors import Unavailable
 from moorage_kube.election.lease import LeadershipLost
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_kube.reconcile.dry_run import dry_run_of, real_run_of
-from moorage_kube.reconcile.logic import ActionT, Failure, Logic, ObservedT, Pass
+from moorage_kube.reconcile.logic import ActionT, Failure, Logic, LooksCloser, ObservedT, Pass
 from moorage_kube.telemetry.metrics import ControllerMetrics
 from moorage_kube.writes.writer import ObjectWriter
 
@@ -105,16 +105,19 @@ class Reconciler(Generic[ObservedT, ActionT]):
         plan: Plan[ActionT] | None = None
         failure: Failure | None = None
         subject: Subject | None = None
-        dry_run = self._guards.dry_run
+        dry_run, looked = self._guards.dry_run, False
         try:
-            # Before it is observed: what changes meanwhile makes our writes fail, and not pass.
-            subject = self._guards.writer.subject(key) if self._guards.writer else None
-            observed = await self._logic.observe(key)
-            if observed is None:
-                self._forget(key)
-                return None, None
-            dry_run = dry_run or (subject is not None and subject.dry_run)
-            plan = self._decide(key, observed, subject, dry_run=dry_run)
+            while True:
+                # Before it is observed: what changes meanwhile makes our writes fail, and not pass.
+                subject = self._guards.writer.subject(key) if self._guards.writer else None
+                observed = await self._logic.observe(key)
+                if observed is None:
+                    self._forget(key)
+                    return None, None
+                dry_run = self._guards.dry_run or (subject is not None and subject.dry_run)
+                plan = self._decide(key, observed, subject, dry_run=dry_run)
+                if looked or not (looked := await self._look_closer(observed, plan)):
+                    break
             await self._carry_out(key, observed, plan, subject)
         except LeadershipLost:
             raise
@@ -139,6 +142,11 @@ class Reconciler(Generic[ObservedT, ActionT]):
             self._guards.assumed.replace(key, plan.assumes)
         self._log(key, plan.reason, plan.message)
         return plan
+
+    async def _look_closer(self, observed: ObservedT, plan: Plan[ActionT]) -> bool:
+        """Whether more is known now than when this was decided."""
+        logic = self._logic
+        return isinstance(logic, LooksCloser) and await logic.look_closer(observed, plan)
 
     async def _carry_out(
         self, key: str, observed: ObservedT, plan: Plan[ActionT], subject: Subject | None
