@@ -12,6 +12,7 @@ from random_nodes import NODES, TAINT, RandomNodes
 from simulation import Simulation
 
 from moorage_core.actions import Mutate, RemoveTaint
+from moorage_core.carry_out import has_own_address
 from moorage_core.decide.node_labels import IP_LABELS, READY_LABELS
 from moorage_core.model import AddressRecord, Phase, Workload
 from moorage_core.pods import EvictPod, MisplacedPod
@@ -338,9 +339,8 @@ class Run(RandomNodes):
         excused = self.meddled | self.simulation.odd | self.simulation.refused
         for machine_id in set(cloud.machine_ids) - excused:
             machine = self.simulation.ask_machine(machine_id)
-            must_record_first = bool(machine.public_ip) and not machine.public_ip_reserved
             if machine_id in self.private:
-                assert not must_record_first, machine
+                assert not has_own_address(machine), machine
             else:
                 assert machine.public_ip or machine_id in self.kept_free(), machine
 
@@ -356,16 +356,11 @@ class Run(RandomNodes):
     def check_taints_and_pods(self) -> None:
         """Where an address is bound there is no taint; misplaced pods left if they had a choice."""
         simulation = self.simulation
-        bound = {
-            r.node_ref.name
-            for stored in simulation.stored.values()
-            for r in stored.records
-            if r.node_ref and r.phase is Phase.BOUND
-        }
+        records = [r for stored in simulation.stored.values() for r in stored.records]
+        bound = {r.node_ref.name for r in records if r.node_ref and r.phase is Phase.BOUND}
         assert not any(TAINT in simulation.nodes[name].taint_keys for name in bound)
-        tried = set(self.hopeless_nodes()) & {
-            r.node_ref.name for s in simulation.stored.values() for r in s.records if r.node_ref
-        }
+        named = {r.node_ref.name for r in records if r.node_ref}
+        tried = set(self.hopeless_nodes()) & named
         for name, stored in simulation.stored.items():
             if not stored.allocation.evict_misplaced:
                 continue
@@ -382,8 +377,8 @@ class Run(RandomNodes):
     def check_labels(self) -> None:
         """A node says it holds an address exactly when a living allocation's is on it.
 
-        One that it is to leave for a node which never takes it may have lost its labels to a try.
-        On its machine, but beside its own address, is not on it, unless nothing is to move now.
+        One that it is to leave may have lost its labels to a try: there they only come off. On its
+        machine, but beside its own address, is not on it, unless nothing is to move now.
         """
         where, cloud = self.simulation.where, self.simulation.cloud
         records = [r for stored in self.simulation.stored.values() for r in stored.records]
@@ -395,9 +390,7 @@ class Run(RandomNodes):
         refs += [(r.ip, r.node_ref) for r in records if r.phase is Phase.HOLDING]
         kept = {ref.name for ip, ref in refs if ref and where(ip) == ref.name}
         assert settled <= set(self.simulation.labelled()) <= settled | kept
-        # Of a node that an address is to leave labels only come off.
-        leaving = kept - settled
-        nodes = (node for node in self.simulation.nodes.values() if node.name not in leaving)
-        for labels in (node.labels for node in nodes):
+        for name, node in self.simulation.nodes.items():
             for keys in (READY_LABELS, IP_LABELS):
-                assert len({labels.get(key) for key in keys}) == 1, labels
+                same = len(set(map(node.labels.get, keys))) == 1
+                assert same or name in kept - settled, node.labels
