@@ -22,7 +22,9 @@ LOOK_SECONDS: Final = 5.0
 _MOST_SHARE: Final = 0.01
 """Of the time, that whole looks may take: nothing else runs meanwhile."""
 _ARENA_MAX: Final = -8
-"""M_ARENA_MAX of malloc.h."""
+_MMAP_THRESHOLD: Final = -3
+"""M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h."""
+_LARGE_BYTES: Final = 128 * 1024
 
 
 def settle() -> None:
@@ -33,6 +35,8 @@ def settle() -> None:
     they wait anyway.
     """
     _libc("mallopt", _ARENA_MAX, 1)
+    # The default until the first large block is freed; from then on they would lie in the heap.
+    _libc("mallopt", _MMAP_THRESHOLD, _LARGE_BYTES)
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, _YOUNG_PER_MIDDLE, _MIDDLE_PER_OLD)
