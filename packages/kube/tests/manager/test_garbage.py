@@ -10,7 +10,7 @@ import pytest
 
 from moorage_kube.manager.garbage import YOUNG_OBJECTS
 
-PROGRAM = """
+SETTLED = """
 import gc, weakref
 from moorage_kube.manager.garbage import settle
 
@@ -20,22 +20,19 @@ class Node:
 settle()
 made = Node()
 made.itself, gone = made, weakref.ref(made)
+"""
+
+PROGRAM = f"""{SETTLED}
 del made
 alive = gone() is not None
 junk = [[] for _ in range(100_000)]
 print(gc.get_freeze_count() > 1000, gc.get_threshold()[0], alive, gone() is None)
 """
 
-GROWING = """
-import asyncio, gc, sys, weakref
-from moorage_kube.manager.garbage import GROWN_BYTES, give_back, settle
+GROWING = f"""{SETTLED}
+import asyncio, sys
+from moorage_kube.manager.garbage import GROWN_BYTES, give_back
 
-class Node:
-    pass
-
-settle()
-made = Node()
-made.itself, gone = made, weakref.ref(made)
 gc.collect(0)
 gc.collect(1)
 del made

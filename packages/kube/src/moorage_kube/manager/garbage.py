@@ -25,6 +25,7 @@ _ARENA_MAX: Final = -8
 _MMAP_THRESHOLD: Final = -3
 """M_ARENA_MAX and M_MMAP_THRESHOLD of malloc.h."""
 _LARGE_BYTES: Final = 128 * 1024
+_LIBC: Final = ctypes.CDLL(None)
 
 
 def settle() -> None:
@@ -91,6 +92,6 @@ def _resident_bytes() -> int:
 
 def _libc(name: str, *arguments: int) -> None:
     """Call what only glibc has; another malloc has its own ways."""
-    function = getattr(ctypes.CDLL(None), name, None)
+    function = getattr(_LIBC, name, None)
     if function is not None:
         function(*arguments)

@@ -131,6 +131,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 10.0
     settings.watching.server_timeout = 300  # an integer on the wire
+    # A handler only takes the object: by default kopf keeps a task of each for five seconds more.
     settings.queueing.idle_timeout = 0.1
     settings.queueing.exit_timeout = 1.0
     return settings

@@ -70,6 +70,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
         self, logic: Logic[ObservedT, ActionT], guards: Guards, metrics: ControllerMetrics
     ) -> None:
         self._logic = logic
+        self._closer: LooksCloser[ObservedT, ActionT] | None = None
+        if isinstance(logic, LooksCloser):
+            self._closer = logic
         self._guards = guards
         self._metrics = metrics
         self._dry_run = guards.writer.dry_run if guards.writer else ""
@@ -116,8 +119,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
                     return None, None
                 dry_run = self._guards.dry_run or (subject is not None and subject.dry_run)
                 plan = self._decide(key, observed, subject, dry_run=dry_run)
-                if looked or not (looked := await self._look_closer(observed, plan)):
+                if looked or not await self._look_closer(observed, plan):
                     break
+                looked = True
             await self._carry_out(key, observed, plan, subject)
         except LeadershipLost:
             raise
@@ -145,8 +149,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
 
     async def _look_closer(self, observed: ObservedT, plan: Plan[ActionT]) -> bool:
         """Whether more is known now than when this was decided."""
-        logic = self._logic
-        return isinstance(logic, LooksCloser) and await logic.look_closer(observed, plan)
+        return self._closer is not None and await self._closer.look_closer(observed, plan)
 
     async def _carry_out(
         self, key: str, observed: ObservedT, plan: Plan[ActionT], subject: Subject | None
