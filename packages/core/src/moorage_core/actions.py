@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from moorage_core.model import Mutation, NodeReference
+from moorage_core.model import HAVE_A_CHOICE, Mutation, NodeReference
 from moorage_core.pods import EvictPod
 from moorage_core.words import task
 from moorage_domain.nodes import Node
@@ -86,8 +86,7 @@ class Mutate:
     @property
     def target_unseen(self) -> bool:
         """Whether it is not known yet that its target has a public address of its own."""
-        takes_it = self.mutation not in (Mutation.DETACH, Mutation.RESTORE)
-        return takes_it and not self.may_strip and not self.handle
+        return self.mutation in HAVE_A_CHOICE and not self.may_strip and not self.handle
 
     def __str__(self) -> str:
         return task(self.mutation, self.ip, self.node_ref.name if self.node_ref else "")

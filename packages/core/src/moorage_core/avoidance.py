@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from moorage_core.actions import Mutate
-from moorage_core.decide.outcomes import HAVE_A_CHOICE, node_at_fault, of_one_target
-from moorage_core.model import Mutation
+from moorage_core.decide.outcomes import node_at_fault, of_one_target
+from moorage_core.model import HAVE_A_CHOICE, Mutation
 from moorage_provider.errors import CloudError
 
 _FIRST_SECONDS = 60.0

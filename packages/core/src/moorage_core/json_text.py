@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import orjson
 
+KEPT_BYTES = 512 * 1024
+"""Of JSON, in each cache of what was read, written or sealed; an entry of a status takes about 600.
+
+Of hundreds one or two change at a time, so cost grows with changes and not with addresses.
+"""
+
 
 def json_text(value: object, *, sort_keys: bool = False) -> bytes:
     """The JSON of a value, in no more memory than it needs.

@@ -44,6 +44,10 @@ class Mutation(StrEnum):
     RESTORE = "compensate"
 
 
+HAVE_A_CHOICE = frozenset({Mutation.PREPARE, Mutation.ATTACH, Mutation.MOVE})
+"""Those for which a node is chosen, and another one can be."""
+
+
 class DrainMode(StrEnum):
     """What an address on a cordoned node waits for."""
 

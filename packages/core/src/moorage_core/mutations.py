@@ -94,7 +94,7 @@ class PendingMutations:
         """
         with contextlib.suppress(TimeoutError, errors.CloudError):
             async with asyncio.timeout(LOOK_SECONDS):
-                self._owes(mutate, await provider.machine(mutate.machine_id))
+                self._remember(mutate, await provider.machine(mutate.machine_id))
 
     def own_addresses(self) -> dict[str, str]:
         """Node uids of targets seen a moment ago with an address of their own, by reserved one."""
@@ -159,12 +159,17 @@ class PendingMutations:
             await rate_limiter.wait(step.mutation)
             self.fence()
 
-        found = self._found.pop(ip, None)
         return Hooks(
-            self._accepted, self.leaving, attaching, self.cluster, found, self._owes, self.leaves
+            accepted=self._accepted,
+            leaving=self.leaving,
+            attaching=attaching,
+            cluster=self.cluster,
+            found=self._found.pop(ip, None),
+            owes=self._remember,
+            leaves=self.leaves,
         )
 
-    def _owes(self, mutate: Mutate, machine: Machine) -> None:
+    def _remember(self, mutate: Mutate, machine: Machine) -> None:
         """The mutation follows, as soon as the status says what the target is owed."""
         self._found[mutate.ip] = Found(_node_uid(mutate), machine, time.monotonic())
 

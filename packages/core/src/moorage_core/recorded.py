@@ -17,17 +17,12 @@ from pydantic import ValidationError
 
 from moorage_api.netipallocation import MAX_RECORDS, AddressStatus
 from moorage_core import reasons
-from moorage_core.json_text import json_text
+from moorage_core.json_text import KEPT_BYTES, json_text
 from moorage_core.model import AddressRecord, NodeReference, Phase
 from moorage_core.seal import Seal
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.nodes import Node
 
-KEPT_BYTES = 512 * 1024
-"""Of JSON, in each cache of what was read; an entry of a status takes about 600.
-
-With them cost grows with changes and not with addresses.
-"""
 _LAST_SECONDS = 7_258_118_400.0
 """The year 2200: no date of ours lies behind it, and what is added to one stays a date."""
 _RESTS = frozenset({Phase.BOUND, Phase.HOLDING, Phase.UNKNOWN})

@@ -12,14 +12,12 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from moorage_core.json_text import json_text
+from moorage_core.json_text import KEPT_BYTES, json_text
 from moorage_domain.bounded_cache import BoundedCache
 
 FIELD = "seal"
 _BYTES = 18
 """Of the digest: nobody guesses 144 bits, and as text it is short."""
-_KEPT_BYTES = 512 * 1024
-"""Of what was sealed; of hundreds of entries one or two change at a time."""
 
 
 class Seal:
@@ -27,7 +25,7 @@ class Seal:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._seal_of = BoundedCache(self._made, _KEPT_BYTES, len)
+        self._seal_of = BoundedCache(self._made, KEPT_BYTES, len)
 
     def forget(self) -> None:
         """Keep no seal: each is made anew."""

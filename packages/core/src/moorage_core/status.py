@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from moorage_core.json_text import KEPT_BYTES
 from moorage_core.model import AddressRecord, Mutation, NodeReference, Observed, Phase, Sealing
 from moorage_domain.bounded_cache import BoundedCache
 from moorage_domain.conditions import MESSAGE_LENGTH, Condition
@@ -15,8 +16,6 @@ _THERE = frozenset({Phase.BOUND, Phase.HOLDING, Phase.UNKNOWN, Phase.VERIFYING, 
 _ON_ITS_WAY = frozenset({Phase.PREPARING, Phase.DETACHING, Phase.ATTACHING, Phase.BLOCKED})
 _PLACED = 10
 """Addresses that one line of kubectl names."""
-_KEPT_BYTES = 512 * 1024
-"""Of JSON; of hundreds of records one or two change at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def _wire_bytes(record: AddressRecord) -> int:
     return 500 + texts + 200 * len(record.restore_pending)
 
 
-record_to_wire = BoundedCache(_as_wire, _KEPT_BYTES, _wire_bytes)
+record_to_wire = BoundedCache(_as_wire, KEPT_BYTES, _wire_bytes)
 """A record's entry in the status; not to be changed."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from moorage_core import reasons
 from moorage_core.decide.case import settle
-from moorage_core.model import AddressRecord, Mutation, Outcome, Phase
+from moorage_core.model import HAVE_A_CHOICE, AddressRecord, Mutation, Outcome, Phase
 from moorage_domain.reasons import Reason
 from moorage_provider import errors
 
@@ -54,9 +54,6 @@ _OF_NO_TARGET = (
 
 # The node is the trouble: it is avoided for a while and the next one is tried at once.
 NODE_AT_FAULT = (errors.MachineUnfit, errors.MachineNotFound, errors.InUse)
-
-
-HAVE_A_CHOICE = frozenset({Mutation.PREPARE, Mutation.ATTACH, Mutation.MOVE})
 
 
 def reason_for(error: errors.CloudError) -> Reason:
