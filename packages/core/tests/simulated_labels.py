@@ -46,7 +46,7 @@ class LabelledNodes(SimulatedCluster):
 
     def _doubted(self) -> list[Node]:
         records = [record for stored in self.stored.values() for record in stored.records]
-        uids = {ref.uid for r in records for ref in (r.node_ref, r.previous) if ref}
+        uids = {ref.uid for r in records for ref in r.places}
         return [n for n in self.nodes.values() if says_it_holds(n) and n.uid not in uids]
 
     def _look_at(self, node: Node) -> float:

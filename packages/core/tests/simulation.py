@@ -59,8 +59,8 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
         records = stored.records
         texts = {node.provider_id for node in self.nodes.values()}
         for record in records:
-            node_refs = (record.node_ref, record.previous, *record.restore_pending)
-            texts |= {node_ref.provider_id for node_ref in node_refs if node_ref}
+            node_refs = (*record.places, *record.restore_pending)
+            texts |= {node_ref.provider_id for node_ref in node_refs}
             self._miss(record.node_ref)
         machine_of = {text: m for text in texts if (m := self.provider.machine_id(text))}
         conflicts = self.conflicts(name)
@@ -225,11 +225,8 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
 
     def _spoken_for(self, cloud_states: Iterable[CloudState]) -> set[str]:
         records = (record for stored in self.stored.values() for record in stored.records)
-        node_refs = (node_ref for r in records for node_ref in (r.node_ref, r.previous))
         read = {self.where(r.address.ip) for r in cloud_states if isinstance(r, Present)}
-        return {name for name in read if name} | {
-            node_ref.name for node_ref in node_refs if node_ref
-        }
+        return {name for name in read if name} | {ref.name for r in records for ref in r.places}
 
     def _taken(self, name: str) -> dict[str, str]:
         return {
@@ -298,7 +295,7 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
 
     def _is_placed(self, ip: str) -> bool:
         records = (r for stored in self.stored.values() for r in stored.records)
-        return any(r.ip == ip and (r.node_ref or r.previous) for r in records)
+        return any(r.ip == ip and r.places for r in records)
 
     def _is_released(self, step: Mutate) -> bool:
         stored = self.stored.get(step.allocation)

@@ -269,7 +269,7 @@ class Caches:
         """Whether a record of the address leads to a node: it is there for an allocation."""
         views = filter(None, map(self.allocations.get, self.claims.get(ip)))
         records = (record for view in views for record in view.records if record.ip == ip)
-        return any(record.node_ref or record.previous for record in records)
+        return any(record.places for record in records)
 
     def _owned(self, workload: Workload) -> OwnedView | None:
         return self.workloads[workload.kind].get(f"{workload.namespace}/{workload.name}")

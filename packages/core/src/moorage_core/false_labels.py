@@ -143,4 +143,4 @@ def trigger_labelled(caches: Caches, add: Callable[[str], None]) -> None:
 def _places(view: AllocationView | None) -> set[str]:
     """Names of the nodes to which the records of an allocation lead."""
     records = view.records if view else ()
-    return {ref.name for r in records for ref in (r.node_ref, r.previous) if ref}
+    return {ref.name for record in records for ref in record.places}

@@ -37,8 +37,7 @@ class Holders:
         """Whether a record names this very node, and not only one of its name."""
         views = (self.allocations.get(name) for name in self.on(node.name))
         records = (record for view in views if view for record in view.records)
-        refs = (ref for record in records for ref in (record.node_ref, record.previous))
-        return any(ref.uid == node.uid for ref in refs if ref)
+        return any(ref.uid == node.uid for record in records for ref in record.places)
 
 
 class Taken(Mapping[str, str]):

@@ -122,7 +122,12 @@ class AddressRecord:
     @property
     def ours(self) -> bool:
         """Whether something is still to be released: a holder, or a pending restore."""
-        return bool(self.node_ref or self.previous or self.restore_pending)
+        return bool(self.places or self.restore_pending)
+
+    @property
+    def places(self) -> tuple[NodeReference, ...]:
+        """The nodes that it leads to: that which has it or will, and that which it is to leave."""
+        return tuple(ref for ref in (self.node_ref, self.previous) if ref)
 
     @property
     def restorable(self) -> tuple[NodeReference, ...]:

@@ -125,17 +125,15 @@ def locate(record: AddressRecord, cloud_state: CloudState, observed: Observed) -
             return OnNode(node, holder.misplaced)
         # What we have not put there is somebody else's.
         return Foreign(f"node {name}", machine=False, why=f"does not match --allow-nodes {allowed}")
-    for node_ref in (record.node_ref, record.previous):
-        if node_ref and observed.machine_of.get(node_ref.provider_id) == holder.machine_id:
+    for node_ref in record.places:
+        if observed.machine_of.get(node_ref.provider_id) == holder.machine_id:
             return OnGone(node_ref)
     return Foreign(f"machine {holder.machine_id}", machine=True)
 
 
 def _is_recorded(node: Node, record: AddressRecord) -> bool:
     """Whether the record says that the address was brought to this node, or is."""
-    return any(
-        ref is not None and ref.uid == node.uid for ref in (record.node_ref, record.previous)
-    )
+    return any(ref.uid == node.uid for ref in record.places)
 
 
 def changed(case: Case, reason: Reason, message: str, **fields: Any) -> AddressRecord:  # noqa: ANN401  # fields of Record, checked by replace

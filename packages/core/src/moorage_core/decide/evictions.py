@@ -79,5 +79,4 @@ def _is_served(record: AddressRecord, observed: Observed) -> bool:
 
 
 def _named(records: Iterable[AddressRecord]) -> set[str]:
-    node_refs = (node_ref for record in records for node_ref in (record.node_ref, record.previous))
-    return {node_ref.name for node_ref in node_refs if node_ref}
+    return {node_ref.name for record in records for node_ref in record.places}

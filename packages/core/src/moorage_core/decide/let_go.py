@@ -46,7 +46,7 @@ def _left_of(record: AddressRecord, observed: Observed) -> str:
     parts = [_where(record, observed)]
     if record.ip in observed.in_flight:
         parts.append("the cloud is still changing that")
-    others = (ref for ref in record.restorable if ref not in (record.node_ref, record.previous))
+    others = (ref for ref in record.restorable if ref not in record.places)
     if names := ", ".join(ref.name for ref in others):
         parts.append(f"without a public address of its own: node {names}")
     if text := ", ".join(part for part in parts if part):
@@ -60,7 +60,7 @@ def _where(record: AddressRecord, observed: Observed) -> str:
         return ""
     if not isinstance(state, Present):
         # Before a move ends, either of the two may have it.
-        nodes = [_named(ref) for ref in (record.previous, record.node_ref) if ref]
+        nodes = [*map(_named, reversed(record.places))]
         return f"was last on {' or '.join(nodes)}" if nodes else ""
     match locate(record, state, observed):
         case OnNode(node):

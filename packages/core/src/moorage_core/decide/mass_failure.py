@@ -67,8 +67,8 @@ def _not_ready(node: Node, observed: Observed) -> _Lost:
 def _gone_lately(observed: Observed) -> Iterator[_Lost]:
     """Vanished nodes that held an address, or from which one is being moved."""
     # Whether or not a move has begun: else its beginning would end the freeze, and so on.
-    node_refs = (node_ref for r in observed.records for node_ref in (r.node_ref, r.previous))
-    uids = {node_ref.uid for node_ref in node_refs if node_ref} & observed.gone_since.keys()
+    uids = {ref.uid for record in observed.records for ref in record.places}
+    uids &= observed.gone_since.keys()
     lately = observed.uptime - observed.allocation.gone_after - TOGETHER_SECONDS
     for uid in uids:
         if observed.gone_since[uid] > lately:

@@ -117,8 +117,8 @@ def _labelled(observed: Observed, records: Iterable[AddressRecord]) -> list[Node
     Of other nodes that say so falsely the labels are taken off by :mod:`moorage_core.false_labels`,
     whichever owner they name: it says at the node why.
     """
-    named_by = (ref for record in records for ref in (record.previous, record.node_ref))
-    refs = {ref.name: ref.uid for ref in named_by if ref}
+    # Of two objects of one name the one counts that has it or will.
+    refs = {ref.name: ref.uid for record in records for ref in reversed(record.places)}
     named = (observed.nodes.get(name) for name in refs)
     return [
         node

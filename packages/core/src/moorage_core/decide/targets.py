@@ -53,8 +53,7 @@ def stands_for_machine(nodes: Iterable[Node], records: Iterable[AddressRecord]) 
     candidates = tuple(nodes)
     if len(candidates) == 1:
         return candidates[0]
-    refs = (ref for record in records for ref in (record.node_ref, record.previous))
-    named = {ref.uid for ref in refs if ref}
+    named = {ref.uid for record in records for ref in record.places}
     return min(candidates, key=lambda node: (node.uid not in named, node.created, node.name))
 
 
