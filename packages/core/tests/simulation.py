@@ -29,8 +29,10 @@ from moorage_core.actions import (
 from moorage_core.carry_out import Carrying, Hooks
 from moorage_core.decide.allocation import decide
 from moorage_core.decide.node_labels import labelled
-from moorage_core.decide.outcomes import REFUSED
+from moorage_core.decide.outcomes import REFUSED, may_still_come_true
+from moorage_core.decide.restore import MAY_STILL_COME_SECONDS
 from moorage_core.model import (
+    HAVE_A_CHOICE,
     Allocation,
     CloudState,
     Mutation,
@@ -276,7 +278,9 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
 
     def _carried_out(self, mutate: Mutate) -> Outcome:
         uid = mutate.node_ref.uid if mutate.node_ref else ""
+        accepted: list[str] = []
         hooks = Hooks(
+            accepted=lambda _mutate, handle: accepted.append(handle),
             leaving=self._unlabel_before_leaving,
             attaching=self._may_die_between_two_steps,
             leaves=self._is_placed,
@@ -286,10 +290,11 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
             done = run_in_loop(carrying.run())
         except Exception as failure:  # noqa: BLE001  # a bug counts as an error of the cloud
             error = failure if isinstance(failure, CloudError) else bug_of(failure)
-            return self._failed(carrying.step, error)
+            return self._failed(carrying.step, error, accepted=bool(accepted))
         step = carrying.step
         self.memory.failures.pop(step.ip, None)
         self.memory.avoidance.succeeded(step)
+        self.memory.restore_after.get(step.ip, {}).pop(uid, None)
         self.memory.restore_refused.get(step.ip, {}).pop(uid, None)
         return Outcome(step.mutation, step.allocation, None, uid, must_record_first=not done)
 
@@ -302,7 +307,7 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
         records = stored.records if stored else ()
         return any(r.ip == step.ip and r.phase is Phase.RELEASING for r in records)
 
-    def _failed(self, step: Mutate, error: CloudError) -> Outcome:
+    def _failed(self, step: Mutate, error: CloudError, *, accepted: bool) -> Outcome:
         uid = step.node_ref.uid if step.node_ref else ""
         if step.mutation is Mutation.RESTORE:
             self.memory.restore_after.setdefault(step.ip, {})[uid] = self.now + 2.0
@@ -310,8 +315,10 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
                 self.memory.restore_refused.setdefault(step.ip, {})[uid] = error.message
                 if self._is_released(step):
                     self.refused.add(step.machine_id)
-        else:
-            self.memory.avoidance.failed(step, error, self.now)
+        elif step.mutation in HAVE_A_CHOICE and may_still_come_true(error, accepted=accepted):
+            until = self.now + MAY_STILL_COME_SECONDS
+            self.memory.restore_after.setdefault(step.ip, {})[uid] = until
+        self.memory.avoidance.failed(step, error, self.now)
         failures = self.memory.failures[step.ip] = self.memory.failures.get(step.ip, 0) + 1
         return Outcome(
             step.mutation, step.allocation, error, uid, retry_in=min(60.0, 2.0**failures)

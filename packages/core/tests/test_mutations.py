@@ -19,6 +19,7 @@ from moorage_core.actions import Mutate
 from moorage_core.avoidance import Avoidance
 from moorage_core.caches import uptime
 from moorage_core.carry_out import FOUND_SECONDS, carry_out
+from moorage_core.decide.restore import MAY_STILL_COME_SECONDS
 from moorage_core.model import Mutation, Outcome
 from moorage_core.mutations import PendingMutations
 from moorage_core.priority import PrioritySemaphore
@@ -289,6 +290,28 @@ async def test_harm_09_success_ends_the_doubt_of_later_failures(works: Works) ->
     assert (await works.ends(works.attach())).error is None
     await works.failures(Unavailable("no answer"), 1)
     assert works.mutations.avoidance.doubtful == {}
+
+
+@pytest.mark.parametrize("error", [Unavailable("no answer"), CloudError("failed")])
+async def test_harm_07_what_may_still_come_true_is_waited_for_before_a_target_is_restored(
+    works: Works, error: CloudError
+) -> None:
+    """It would be seen with the address that it is about to lose."""
+    before = uptime()
+    await works.failures(error, 1)
+    until = works.mutations.restore_after[IP1]["uid-n1"]
+    assert MAY_STILL_COME_SECONDS <= until - before < MAY_STILL_COME_SECONDS + 5
+    assert (await works.ends(works.attach())).error is None
+    assert works.mutations.restore_after == {IP1: {}}
+
+
+async def test_harm_07_what_the_cloud_refuses_never_comes_true(works: Works) -> None:
+    await works.failures(MachineUnfit("stopped"), 1)
+    works.cloud.faults.inject(Fault(op="attach", late_error=CloudError("failed late"), times=1))
+    assert str((await works.ends(works.attach())).error) == "failed late"
+    works.cloud.faults.inject(Fault(op="detach", error=Unavailable("no answer")))
+    assert (await works.ends(works.mutate(Mutation.DETACH, IP1))).error is not None
+    assert works.mutations.restore_after == {}
 
 
 async def test_the_node_that_could_not_be_left_is_not_avoided(works: Works) -> None:

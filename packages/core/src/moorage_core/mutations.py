@@ -21,8 +21,9 @@ from moorage_core.carry_out import (
     has_own_address,
     is_of_two_steps,
 )
-from moorage_core.decide.outcomes import REFUSED
-from moorage_core.model import Mutation, Outcome
+from moorage_core.decide.outcomes import REFUSED, may_still_come_true
+from moorage_core.decide.restore import MAY_STILL_COME_SECONDS
+from moorage_core.model import HAVE_A_CHOICE, Mutation, Outcome
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.rate_limiter import RateLimiter
 from moorage_kube.election.lease import LeadershipLost
@@ -200,8 +201,16 @@ class PendingMutations:
             self.restore_after.setdefault(mutate.ip, {})[node_uid] = uptime() + retry_in
             if isinstance(error, REFUSED):
                 self.restore_refused.setdefault(mutate.ip, {})[node_uid] = error.message
+        elif mutate.mutation in HAVE_A_CHOICE and self._may_still_come(mutate, error):
+            # A target that has its own address now may lose it yet: that is looked at later.
+            until = uptime() + MAY_STILL_COME_SECONDS
+            self.restore_after.setdefault(mutate.ip, {})[node_uid] = until
         self.avoidance.failed(mutate, error, uptime())
         return Outcome(mutate.mutation, mutate.allocation, error, node_uid, retry_in)
+
+    def _may_still_come(self, mutate: Mutate, error: errors.CloudError) -> bool:
+        accepted = bool(mutate.handle) or mutate.ip in self.handles
+        return may_still_come_true(error, accepted=accepted)
 
 
 def bug_of(error: Exception) -> errors.CloudError:

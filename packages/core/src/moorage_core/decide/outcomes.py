@@ -71,6 +71,15 @@ def of_one_target(error: errors.CloudError) -> bool:
     return not isinstance(error, _OF_NO_TARGET)
 
 
+def may_still_come_true(error: errors.CloudError, *, accepted: bool) -> bool:
+    """Whether a cloud that answers so may do it all the same: it does not say that it refuses.
+
+    ``accepted``: it had taken it on before; a failure is then how that ended.
+    """
+    unnamed = type(error) is errors.CloudError
+    return isinstance(error, errors.Unavailable) or (unnamed and not accepted)
+
+
 def record_outcome(record: AddressRecord, outcome: Outcome | None, now: float) -> AddressRecord:
     """The record with how its mutation ended."""
     if outcome is None:
