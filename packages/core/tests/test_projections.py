@@ -40,7 +40,8 @@ from moorage_domain.taints import Taint
 IP = "203.0.113.10"
 WORDS = st.text(max_size=20)
 NAMES = st.text(min_size=1, max_size=20)
-PLACES = st.none() | st.builds(NodeReference, NAMES, WORDS, WORDS)
+NODE_REFERENCES = st.builds(NodeReference, NAMES, WORDS, WORDS)
+PLACES = st.none() | NODE_REFERENCES
 SECONDS = st.integers(min_value=0, max_value=4_000_000_000).map(float)
 RECORDS = st.builds(
     AddressRecord,
@@ -56,6 +57,7 @@ RECORDS = st.builds(
     next_attempt=SECONDS,
     observed_at=SECONDS,
     since=SECONDS,
+    restore_pending=st.lists(NODE_REFERENCES, max_size=3).map(tuple),
 )
 
 
@@ -97,6 +99,17 @@ def test_pending_restores_and_mutations_under_way_survive_the_status() -> None:
     wire = record_to_wire(one)
     assert wire["handle"] == "project/zone/operation-1"
     assert wire["owed"] == [{"nodeName": "n1", "nodeUID": "u1", "providerID": "p1"}]
+    assert record_from_wire(AddressStatus.model_validate(wire)) == one
+
+
+def test_the_node_that_has_the_address_is_owed_its_own_by_its_name_alone() -> None:
+    n1, of_the_same_name = NodeReference("n1", "u1", "p1"), NodeReference("n1", "", "")
+    one = AddressRecord(IP, node_ref=n1, restore_pending=(n1, of_the_same_name))
+    wire = record_to_wire(one)
+    assert wire["owed"] == [
+        {"nodeName": "n1"},
+        {"nodeName": "n1", "nodeUID": "", "providerID": ""},
+    ]
     assert record_from_wire(AddressStatus.model_validate(wire)) == one
 
 

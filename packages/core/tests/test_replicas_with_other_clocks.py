@@ -88,14 +88,14 @@ def test_harm_14_a_change_without_an_answer_and_a_restore_wait_no_longer(
         assert lab.record(IP1)["owed"]
         lab.cloud.faults.clear()
         await replace_leader(lab)
-        await lab.until(lambda: "vm-n1" not in owed(lab), "the restore", SOON_SECONDS)
+        await lab.until(lambda: "n1" not in owed(lab), "the restore", SOON_SECONDS)
 
     play(story, MemoryCloud(TWO_STEPS))
 
 
-def owed(lab: Lab) -> str:
-    """The machines that are to get a public address of their own again when the address leaves."""
-    return str([one["providerID"] for one in lab.record(IP1).get("owed") or ()])
+def owed(lab: Lab) -> list[str]:
+    """The nodes that are to get a public address of their own again when the address leaves."""
+    return [one["nodeName"] for one in lab.record(IP1).get("owed") or ()]
 
 
 def test_harm_14_the_leader_itself_survives_its_clock_being_set_back() -> None:

@@ -255,8 +255,12 @@ class OwedNode(Wire):
     """A node that gave up its own public address for a reserved one."""
 
     node_name: NodeName = Field(description="Its name.")
-    node_uid: Identifier = Field(description="Its uid.")
-    provider_id: Identifier = Field(description="Its spec.providerID.")
+    node_uid: Identifier | None = Field(
+        default=None, description="Its uid; left out for the very node that has the address."
+    )
+    provider_id: Identifier | None = Field(
+        default=None, description="Its spec.providerID; likewise."
+    )
 
 
 class AddressStatus(Wire):

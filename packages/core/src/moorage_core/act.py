@@ -73,7 +73,7 @@ class Actor:
                 await self._observer.counts.count(self._client, node_names)
 
     async def look_at_targets(self, name: str, actions: Sequence[Action]) -> bool:
-        """Read the targets of these actions, where they are few; whether anything was read.
+        """Read the targets of these actions, where they are few; whether one has its own address.
 
         What a target is owed is written down with the intention then, and else after it.
         """
@@ -88,7 +88,8 @@ class Actor:
         if scope is None or scope.rate_limiter.holds_back or not 0 < len(unseen) <= MOST_LOOKS:
             return False
         await asyncio.gather(*(mutations.look_at(scope.provider, mutate) for mutate in unseen))
-        return True
+        own = mutations.own_addresses()
+        return any(mutate.ip in own for mutate in unseen)
 
     async def unlabel_before_leaving(self, move: Mutate) -> None:
         """Take the labels off the node that a move takes the address from.

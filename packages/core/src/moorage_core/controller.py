@@ -30,7 +30,7 @@ from moorage_core.report import Said, events, moves
 from moorage_core.scopes import Scopes
 from moorage_core.seal import Seal
 from moorage_core.settings import PLUGINS, CoreSettings
-from moorage_core.status import AllocationStatus, record_to_wire
+from moorage_core.status import AllocationStatus, sealed_entry
 from moorage_core.status_key import load_key
 from moorage_core.triggers import Triggers
 from moorage_core.warmup import WarmUp
@@ -216,7 +216,7 @@ class Core:
     def _forget(self) -> None:
         """Empty the caches of what is parsed and sealed: it is done anew where it is needed."""
         record_from_json.clear()
-        record_to_wire.clear()
+        sealed_entry.clear()
         self.caches.seal.forget()
 
     def _know_own_writes(self, allocations: Informer[AllocationView]) -> None:

@@ -68,9 +68,10 @@ class Outranked(Container[str]):
 
     def __init__(self, holders: Holders, allocation: Allocation) -> None:
         self._holders, self._mine = holders, claim_of(allocation)
+        self._name = allocation.name
 
     def __contains__(self, node_name: object) -> bool:
-        names = self._holders.by_node.get(str(node_name))
+        names = self._holders.by_node.get(str(node_name)) - {self._name}
         views = (self._holders.allocations.get(name) for name in names)
         return any(claim_of(view.allocation) < self._mine for view in views if view)
 

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from moorage_api.netipallocation import MAX_RECORDS, AddressStatus
+from moorage_api.netipallocation import MAX_RECORDS, AddressStatus, OwedNode
 from moorage_core import reasons
 from moorage_core.json_text import KEPT_BYTES, json_text
 from moorage_core.model import AddressRecord, NodeReference, Phase
@@ -200,10 +200,7 @@ def record_from_wire(entry: AddressStatus) -> AddressRecord:
         cloud_ref=entry.cloud_ref or "",
         operation=entry.operation or "",
         handle=entry.handle or "",
-        restore_pending=tuple(
-            NodeReference(node.node_name, node.node_uid, node.provider_id)
-            for node in entry.owed or ()
-        ),
+        restore_pending=tuple(_owed(node, entry) for node in entry.owed or ()),
         attempts=entry.attempts or 0,
         last_failure=entry.last_failure or "",
         next_attempt=seconds_of(entry.next_attempt),
@@ -215,6 +212,13 @@ def record_from_wire(entry: AddressStatus) -> AddressRecord:
 
 def _node_ref(name: str | None, uid: str | None, provider_id: str | None) -> NodeReference | None:
     return NodeReference(name, uid or "", provider_id or "") if name else None
+
+
+def _owed(node: OwedNode, entry: AddressStatus) -> NodeReference:
+    """Of the node that has the address it says the name only."""
+    if node.node_uid is None and node.provider_id is None and node.node_name == entry.node_name:
+        return NodeReference(node.node_name, entry.node_uid or "", entry.provider_id or "")
+    return NodeReference(node.node_name, node.node_uid or "", node.provider_id or "")
 
 
 def seconds_of(text: str | None) -> float:

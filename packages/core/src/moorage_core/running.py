@@ -25,11 +25,12 @@ class RunningPods(Mapping[str, tuple[RunningPod, ...]]):
 
     def __getitem__(self, node_name: str) -> tuple[RunningPod, ...]:
         owners, others = self._count()
-        return tuple(
+        there = [
             RunningPod(key, pod.terminating_since)
-            for key, pod in sorted(self._pods.items())
+            for key, pod in self._pods.items()
             if pod.node_name == node_name and _counts(pod, owners, others=others)
-        )
+        ]
+        return tuple(sorted(there, key=lambda pod: pod.key))
 
     def __iter__(self) -> Iterator[str]:
         return iter({pod.node_name for pod in self._pods.values()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from moorage_core.json_text import KEPT_BYTES
 from moorage_core.model import AddressRecord, Mutation, NodeReference, Observed, Phase, Sealing
@@ -14,6 +14,7 @@ from moorage_domain.conditions import MESSAGE_LENGTH, Condition
 
 _THERE = frozenset({Phase.BOUND, Phase.HOLDING, Phase.UNKNOWN, Phase.VERIFYING, Phase.RELEASING})
 _ON_ITS_WAY = frozenset({Phase.PREPARING, Phase.DETACHING, Phase.ATTACHING, Phase.BLOCKED})
+_Sealable: TypeAlias = tuple[AddressRecord, str, Sealing | None]
 _PLACED = 10
 """Addresses that one line of kubectl names."""
 
@@ -53,14 +54,11 @@ class AllocationStatus:
     @property
     def fields(self) -> Mapping[str, Any]:
         """All but the conditions, by their names on the wire."""
-        addresses = [record_to_wire(record) for record in self.records]
-        if self.seal is not None:
-            addresses = [self.seal.on(self.uid, entry) for entry in addresses]
         return {
             "reserved": self.reserved,
             "bound": self.bound,
             "placement": placement(self.records),
-            "addresses": addresses,
+            "addresses": [sealed_entry((record, self.uid, self.seal)) for record in self.records],
         }
 
     def with_condition(self, condition: Condition) -> Self:
@@ -88,7 +86,7 @@ def node_names(records: Iterable[AddressRecord]) -> frozenset[str]:
     return frozenset(record.node_ref.name for record in records if record.node_ref)
 
 
-def _as_wire(record: AddressRecord) -> dict[str, Any]:
+def record_to_wire(record: AddressRecord) -> dict[str, Any]:
     """A record's entry in the status, without the fields that are unset."""
     entry = {
         "ip": record.ip,
@@ -100,7 +98,7 @@ def _as_wire(record: AddressRecord) -> dict[str, Any]:
         "cloudRef": record.cloud_ref or None,
         "operation": record.operation or None,
         "handle": record.handle or None,
-        "owed": [_node("", ref) for ref in record.restore_pending] or None,
+        "owed": [_owed(ref, record.node_ref) for ref in record.restore_pending] or None,
         "attempts": record.attempts or None,
         "lastFailure": record.last_failure[:MESSAGE_LENGTH] or None,
         "nextAttempt": _time(record.next_attempt),
@@ -111,14 +109,21 @@ def _as_wire(record: AddressRecord) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def _wire_bytes(record: AddressRecord) -> int:
+def _sealed(what: _Sealable) -> dict[str, Any]:
+    record, uid, seal = what
+    entry = record_to_wire(record)
+    return entry if seal is None else seal.on(uid, entry)
+
+
+def _wire_bytes(what: _Sealable) -> int:
     """About what the entry takes as JSON."""
+    record, _, _ = what
     texts = len(record.message) + len(record.last_failure) + len(record.handle)
     return 500 + texts + 200 * len(record.restore_pending)
 
 
-record_to_wire = BoundedCache(_as_wire, KEPT_BYTES, _wire_bytes)
-"""A record's entry in the status; not to be changed."""
+sealed_entry = BoundedCache(_sealed, KEPT_BYTES, _wire_bytes)
+"""A record's entry in the status of the allocation with this uid; not to be changed."""
 
 
 def _node(role: str, ref: NodeReference | None) -> dict[str, str]:
@@ -131,6 +136,11 @@ def _node(role: str, ref: NodeReference | None) -> dict[str, str]:
             f"{role}ProviderID": ref.provider_id,
         }
     return {"nodeName": ref.name, "nodeUID": ref.uid, "providerID": ref.provider_id}
+
+
+def _owed(ref: NodeReference, on: NodeReference | None) -> dict[str, str]:
+    """In short for the node that has the address: hundreds say so, and each write says them all."""
+    return {"nodeName": ref.name} if ref == on else _node("", ref)
 
 
 def _time(seconds: float) -> str | None:

@@ -33,6 +33,7 @@ from dataclasses import replace
 
 from moorage_core import reasons
 from moorage_core.actions import Reread
+from moorage_core.decide.at_rest import stay_at_rest
 from moorage_core.decide.begin import Why, address_of, begin
 from moorage_core.decide.case import (
     Case,
@@ -259,6 +260,7 @@ def _give(case: Case, target: Node) -> Step:
 
 
 RULES = (
+    stay_at_rest,
     yield_to_older,
     wait_for_mutation,
     wait_for_reading,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from types import MappingProxyType
 
 from moorage_core.actions import LabelNode, UnlabelNode
 from moorage_core.model import Absent, AddressRecord, Observed, Phase, Present
@@ -87,9 +89,11 @@ def is_labelled(observed: Observed, record: AddressRecord) -> bool:
     return _is_labelled_for(node, record.ip, observed.allocation.uid)
 
 
-def labels_for(ip: str) -> dict[str, str]:
+@lru_cache(maxsize=1024)
+def labels_for(ip: str) -> MappingProxyType[str, str]:
     """The labels of a node that holds an address."""
-    return dict.fromkeys(READY_LABELS, "true") | dict.fromkeys(IP_LABELS, label_value(ip))
+    labels = dict.fromkeys(READY_LABELS, "true") | dict.fromkeys(IP_LABELS, label_value(ip))
+    return MappingProxyType(labels)
 
 
 def label_ready(node: Node) -> bool:
