@@ -15,8 +15,8 @@ from moorage_node_agent.model import NEVER, NodeState, State
 from moorage_node_agent.projections import View, view_of
 from moorage_node_agent.state import AgentState
 from moorage_node_agent.triggers import (
-    BURST_SECONDS,
     LASTING_SECONDS,
+    LONGEST_BURST_SECONDS,
     MANY,
     NODE,
     Arrivals,
@@ -39,7 +39,7 @@ class Case:
         self.passes, self.statuses = WorkQueue(), WorkQueue()
         self.handled: list[tuple[str, float]] = []
         self.looked: list[float] = []
-        arrivals = Arrivals()
+        arrivals = Arrivals(self.statuses)
         on_claims(self.claims, self.passes, self.statuses, arrivals)
         self.said = on_states(self.state, self.statuses, arrivals)
 
@@ -127,12 +127,12 @@ def test_what_is_let_go_of_is_said_at_once() -> None:
     run(test)
 
 
-async def a_burst(case: Case, count: int, state: NodeState) -> list[float]:
-    """Claims come within half a second, and each is up a moment later; when each was said."""
+async def a_burst(case: Case, count: int, state: NodeState, seconds: float = 0.5) -> list[float]:
+    """Claims come within so many seconds, and each is up a moment later; when each was said."""
     begun = asyncio.get_running_loop().time()
     for number in range(count):
         name = case.claim(number)
-        await asyncio.sleep(0.5 / count)
+        await asyncio.sleep(seconds / count)
         case.state.states = case.state.states | {name: state}
         case.said([name])
     await asyncio.sleep(5.0)
@@ -145,7 +145,26 @@ def test_that_addresses_are_up_is_said_after_the_last_of_hundreds_has_come() -> 
         said = await a_burst(case, 300, ANNOUNCED)
         assert len({key for key, _ in case.handled}) == 300
         assert len(said) == 300 - MANY + 1
-        assert min(said) >= BURST_SECONDS
+        assert 1.4 < min(said) == max(said) < 1.8
+
+    run(test)
+
+
+def test_while_hundreds_come_for_long_none_is_said_to_be_up() -> None:
+    async def test(case: Case) -> None:
+        said = await a_burst(case, 300, ANNOUNCED, seconds=6.0)
+        assert len({key for key, _ in case.handled}) == 300
+        assert len([at for at in said if at < 6.0]) < MANY
+        assert max(said) < 7.5
+
+    run(test)
+
+
+def test_a_burst_without_end_holds_no_word_back_for_ever() -> None:
+    async def test(case: Case) -> None:
+        said = await a_burst(case, 600, ANNOUNCED, seconds=15.0)
+        early = [at for at in said if at < LONGEST_BURST_SECONDS + 2.0]
+        assert len(early) > 300
 
     run(test)
 

@@ -86,9 +86,9 @@ def setup(manager: Manager) -> None:
     settings = manager.settings
     if not isinstance(settings, NodeAgentSettings):
         raise TypeError("these are not the settings of the agent")
-    state, passes, arrivals = AgentState(), WorkQueue(), triggers.Arrivals()
     # When hundreds of addresses come here, who moves them needs the API server more than we do.
-    statuses = WorkQueue(most_workers=4)
+    state, passes, statuses = AgentState(), WorkQueue(), WorkQueue(most_workers=4)
+    arrivals = triggers.Arrivals(statuses)
     hands = Hands(state, settings.network_namespace)
     claims = Store(partial(view_of, settings.node_name))
     wanted = f"{NODE_LABEL} in ({settings.node_name},{EVERY_NODE})"

@@ -21,19 +21,23 @@ LASTING_SECONDS = 1.0
 """A probe that takes longer is worth a word."""
 MANY = 16
 """So many claims within :data:`LASTING_SECONDS` are a burst: others write the claims to come."""
-BURST_SECONDS = 2.0
-"""So long the word that an address is up waits in a burst."""
+LONGEST_BURST_SECONDS = 10.0
+"""What waits for the end of a burst waits no longer than this."""
+_LOOK_SECONDS = 0.25
 
 
 class Arrivals:
-    """Whether many claims are coming to this node just now.
+    """Whether many claims are coming to this node just now, and what is said once they are here.
 
     Whoever moves hundreds of addresses here, off a node that is lost, has a write to do for each:
     what is up already can be said when the last one is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, statuses: WorkQueue) -> None:
         self._times: deque[float] = deque(maxlen=MANY)
+        self._statuses = statuses
+        self._waiting: set[str] = set()
+        self._until = 0.0
 
     def came(self) -> None:
         """One more."""
@@ -46,6 +50,27 @@ class Arrivals:
             return False
         return asyncio.get_running_loop().time() - self._times[0] < LASTING_SECONDS
 
+    def say_after(self, name: str, seconds: float) -> None:
+        """Say it in so many seconds, and while many come not before they are here."""
+        if not self.many:
+            self._statuses.add_after(name, seconds)
+            return
+        if not self._waiting:
+            self._until = asyncio.get_running_loop().time() + LONGEST_BURST_SECONDS
+            self._look_later()
+        self._waiting.add(name)
+
+    def _look_later(self) -> None:
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self.many and asyncio.get_running_loop().time() < self._until:
+            self._look_later()
+            return
+        names, self._waiting = self._waiting, set()
+        for name in names:
+            self._statuses.add(name)
+
 
 def on_claims(
     claims: Store[View], passes: WorkQueue, statuses: WorkQueue, arrivals: Arrivals
@@ -57,7 +82,7 @@ def on_claims(
         if old is None:
             arrivals.came()
             # Its first word comes with the next pass; this is for what the agent before has said.
-            statuses.add_after(change.key, BURST_SECONDS if arrivals.many else LASTING_SECONDS)
+            arrivals.say_after(change.key, LASTING_SECONDS)
         else:
             statuses.add(change.key)
         if (old.claim if old else None) != (new.claim if new else None):
@@ -81,9 +106,9 @@ def on_states(
         for name in names:
             now = state.states.get(name)
             if now is not None and now.state is State.PROBING:
-                statuses.add_after(name, BURST_SECONDS if arrivals.many else LASTING_SECONDS)
-            elif now is not None and now.state is State.ANNOUNCED and arrivals.many:
-                statuses.add_after(name, BURST_SECONDS)
+                arrivals.say_after(name, LASTING_SECONDS)
+            elif now is not None and now.state is State.ANNOUNCED:
+                arrivals.say_after(name, 0.0)
             else:
                 statuses.add(name)
 
