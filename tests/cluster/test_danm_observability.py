@@ -16,8 +16,8 @@ from moorage_testing.waiting import PATIENCE, wait_for
 
 __all__ = ["callers"]
 
-# The first run of all builds Prometheus.
-pytestmark = pytest.mark.timeout(1200)
+# The first run of all builds Prometheus, which is no part of any test: a slow machine takes longer.
+pytestmark = pytest.mark.timeout(1200, func_only=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

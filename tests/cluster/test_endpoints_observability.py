@@ -14,8 +14,8 @@ from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Child
 from moorage_testing.waiting import PATIENCE, wait_for
 
-# The first run of all builds Prometheus.
-pytestmark = pytest.mark.timeout(1200)
+# The first run of all builds Prometheus, which is no part of any test: a slow machine takes longer.
+pytestmark = pytest.mark.timeout(1200, func_only=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,8 +11,8 @@ from moorage_testing.processes import Child
 
 __all__ = ["lab", "network"]
 
-# The first run of all builds Prometheus.
-pytestmark = pytest.mark.timeout(1200)
+# The first run of all builds Prometheus, which is no part of any test: a slow machine takes longer.
+pytestmark = pytest.mark.timeout(1200, func_only=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,7 +17,7 @@ from moorage_testing.prometheus import Prometheus, PromtoolError, QueryError, pr
 from moorage_testing.waiting import wait_for
 
 # The first run of all builds both tools.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(1200, func_only=True)
 
 RULES = """
 groups:
