@@ -216,9 +216,9 @@ def _node_ref(name: str | None, uid: str | None, provider_id: str | None) -> Nod
 
 def _owed(node: OwedNode, entry: AddressStatus) -> NodeReference:
     """Of the node that has the address it says the name only."""
-    if node.node_uid is None and node.provider_id is None and node.node_name == entry.node_name:
-        return NodeReference(node.node_name, entry.node_uid or "", entry.provider_id or "")
-    return NodeReference(node.node_name, node.node_uid or "", node.provider_id or "")
+    short = node.node_uid is None and node.provider_id is None
+    said = entry if short and node.node_name == entry.node_name else node
+    return NodeReference(node.node_name, said.node_uid or "", said.provider_id or "")
 
 
 def seconds_of(text: str | None) -> float:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from moorage_core import reasons
 from moorage_core.decide.begin import address_of
-from moorage_core.decide.case import Case, OnNode, Step
+from moorage_core.decide.case import Case, OnNode, Step, reference_to
 from moorage_core.decide.targets import why_leave
 from moorage_core.model import AddressRecord, Phase
 from moorage_domain.nodes import Node
 
 
 def stay_at_rest(case: Case) -> Step | None:
-    """It is bound on a fit node, nothing is under way, and nobody is owed anything."""
+    """It is bound on a fit node, nothing is under way, and no other node is owed anything."""
     record, observed, holder = case.record, case.observed, case.holder
     if record.phase is not Phase.BOUND or not isinstance(holder, OnNode) or holder.misplaced:
         return None
@@ -29,10 +29,8 @@ def stay_at_rest(case: Case) -> Step | None:
 
 def _says_so(record: AddressRecord, node: Node) -> bool:
     """Whether this is the record of an address on the node, and tells of nothing else."""
-    on = record.node_ref
     return (
-        on is not None
-        and (on.name, on.uid, on.provider_id) == (node.name, node.uid, node.provider_id)
+        record.node_ref == reference_to(node)
         and (record.reason, record.message) == (reasons.BOUND.name, f"on node {node.name}")
         and not (record.previous or record.operation or record.attempts or record.last_failure)
         and not (record.next_attempt or record.held_since)
