@@ -123,8 +123,9 @@ def cluster(session: nox.Session) -> None:
     tools = (*group("test"), *group("parallel"), *group("demo"), *group("bootstrap"))
     install(session, PACKAGES, *tools, *go_where_there_is_none())
     # Most of the time they wait: for Leases to run out, nodes to be missed, leaders to be killed.
-    # Four at a time, each process with a control plane of its own; see conftest.py for the order.
-    side_by_side = ("-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder")
+    # Three at a time, each process with a control plane of its own; see conftest.py for the order.
+    # With a fourth, processes on a slow machine waited minutes for their turn.
+    side_by_side = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
     # Each start of a controller with a large SDK takes seconds; in memory there are more crashes.
     run_pytest(session, "tests/cluster", *side_by_side, env={"MOORAGE_CRASH_STRIDE": "5"})
 
@@ -168,7 +169,7 @@ def live_randomly(session: nox.Session, runs: str) -> None:
 def tests(session: nox.Session) -> None:
     """All of the above, side by side; what failed is told once more at the end."""
     units = [f"unit({package})" for package in PACKAGES if package != "testing"]
-    # The longest first. Its processes wait more than they work, but there are four of them.
+    # The longest first. Its processes wait more than they work, but there are three of them.
     names = (
         "cluster*2",
         "unit(testing)",
