@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from moorage_core.actions import (
 )
 from moorage_core.carry_out import Carrying, Hooks
 from moorage_core.decide.allocation import decide
-from moorage_core.decide.node_labels import labelled
+from moorage_core.decide.node_labels import labelled, labels_ahead
 from moorage_core.decide.outcomes import REFUSED, may_still_come_true
 from moorage_core.decide.restore import MAY_STILL_COME_SECONDS
 from moorage_core.model import (
@@ -123,12 +124,26 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
             return False
         observed = self.observe(name)
         plan = decide(observed)
+        if ahead := labels_ahead(observed, plan.actions):
+            with contextlib.suppress(ApiError):  # it is tried again after the status
+                self._carry_out(name, ahead)
+            observed = self.observe(name)
+            plan = decide(observed)
         before = self.stored[name].conditions
         wait = plan.wait.total_seconds() if plan.wait is not None else None
         unread = any(isinstance(one, Unread) for one in observed.cloud_states.values())
         self.clockwork.observed_cloud(name, dict(self.cloud.holders), unread=unread)
         self.clockwork.passed(name, self.now, wait)
         writes = in_order(plan, observed, self.stored[name].conditions)
+        self._carry_out(name, writes)
+        self._report(observed, carried_out(plan, observed, before))
+        for ip in observed.outcomes:
+            if self.memory.outcomes.get(ip) is observed.outcomes[ip]:
+                del self.memory.outcomes[ip]
+        return bool(writes)
+
+    def _carry_out(self, name: str, writes: Iterable[Write]) -> None:
+        """Each, unless an accident stops it."""
         for write in writes:
             try:
                 self.before(write)
@@ -137,11 +152,6 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
                 raise
             self._act(name, write)
             self.after(write)
-        self._report(observed, carried_out(plan, observed, before))
-        for ip in observed.outcomes:
-            if self.memory.outcomes.get(ip) is observed.outcomes[ip]:
-                del self.memory.outcomes[ip]
-        return bool(writes)
 
     def _report(self, observed: Observed, plan: Plan[Action]) -> None:
         """Keep what people are told: Events, and the log line, which comes when it changes."""

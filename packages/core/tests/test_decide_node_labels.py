@@ -17,9 +17,14 @@ from core_builders import (
 )
 from simulation import Simulation
 
-from moorage_core.actions import Action, LabelNode, UnlabelNode
-from moorage_core.decide.node_labels import label_changes, label_ready, labels_for
-from moorage_core.model import Phase, Present
+from moorage_core.actions import Action, LabelNode, Mutate, Probe, UnlabelNode
+from moorage_core.decide.node_labels import (
+    label_changes,
+    label_ready,
+    labels_ahead,
+    labels_for,
+)
+from moorage_core.model import Mutation, Phase, Present
 from moorage_domain.nodes import Node
 from moorage_provider.protocol import CloudAddress
 
@@ -139,3 +144,40 @@ def test_only_the_value_true_is_ready() -> None:
     assert label_ready(node("n1", labels={"ip.ready": "true"}))
     assert not label_ready(node("n1", labels={"ip.ready": "false"}))
     assert not label_ready(node("n1"))
+
+
+# Before the status.
+
+
+def mutate(kind: Mutation) -> Mutate:
+    address = CloudAddress(IP1, reference="", holder=None)
+    return Mutate(kind, "a", IP1, address, node_ref("n1"), "vm-n1", "r1")
+
+
+N1, N2, N3 = (LabelNode(node(name), IP1) for name in ("n1", "n2", "n3"))
+KNOWN = tuple(record(f"203.0.113.{number}", f"n{number}") for number in (1, 2, 3))
+
+
+def test_where_the_record_leads_a_node_is_labelled_before_the_status_is_written() -> None:
+    observed = observed_with(records=KNOWN)
+    assert labels_ahead(observed, (Probe(), N1, N2)) == (N1, N2)
+    assert labels_ahead(observed, (Probe(),)) == ()
+    restored = mutate(Mutation.RESTORE)
+    assert labels_ahead(observed, (restored, N1)) == (N1,)
+
+
+@pytest.mark.parametrize("kind", [one for one in Mutation if one is not Mutation.RESTORE])
+def test_an_address_that_has_to_move_waits_for_no_label(kind: Mutation) -> None:
+    assert labels_ahead(observed_with(records=KNOWN), (mutate(kind), N1)) == ()
+
+
+def test_what_the_status_does_not_say_yet_is_not_labelled_before_it() -> None:
+    assert labels_ahead(observed_with(), (N1,)) == ()
+    new = LabelNode(node("n1", uid="another"), IP1)
+    assert labels_ahead(observed_with(records=KNOWN), (new,)) == ()
+
+
+def test_a_status_waits_neither_for_many_labels_nor_while_one_is_wrong() -> None:
+    observed = observed_with(records=KNOWN)
+    assert labels_ahead(observed, (N1, N2, N3)) == ()
+    assert labels_ahead(observed, (UnlabelNode(node("n2")), N1)) == ()

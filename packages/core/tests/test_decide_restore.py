@@ -301,6 +301,17 @@ def test_harm_07_what_a_node_is_owed_goes_over_to_the_address_that_is_about_to_l
     assert hand_over({IP1: there, IP2: leaving}, NOW)[IP1].restore_pending == (N1,)
 
 
+def test_harm_07_what_a_node_is_owed_goes_over_to_the_address_beside_its_own() -> None:
+    """Put there by hand, it keeps the cloud from lending one: it is owed until that one leaves."""
+    released = record(IP1, "n1", phase=Phase.RELEASING, restore_pending=(N1,))
+    beside = record(IP2, "n1", phase=Phase.WAITING, reason="NoEligibleNode")
+    handed = hand_over({IP1: released, IP2: beside}, NOW)
+    assert {ip: one.restore_pending for ip, one in handed.items()} == {IP1: (), IP2: (N1,)}
+    # One in the place that it should have comes first.
+    held = record(IP1, "n1", phase=Phase.HOLDING, restore_pending=(N1,))
+    assert hand_over({IP1: held, IP2: beside}, NOW)[IP1].restore_pending == (N1,)
+
+
 def test_harm_07_what_an_older_allocation_has_taken_over_is_left_where_it_is() -> None:
     conflict = record(IP1, reason="Conflict", restore_pending=(N1,))
     records = {IP1: conflict, IP2: record(IP2, "n1")}

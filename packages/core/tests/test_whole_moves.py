@@ -144,3 +144,24 @@ def test_harm_15_what_is_tried_again_is_not_said_again(capabilities: Capabilitie
         assert len(lab.events("Drained")) == 2, "what is new is said"
 
     play(story, cloud)
+
+
+def test_one_status_says_that_an_address_is_there_and_its_node_labelled() -> None:
+    written: list[str] = []
+
+    async def story(lab: Lab) -> None:
+        await bound(lab)
+        lab.server.after.append(
+            lambda asked: (
+                written.append(lab.condition()["reason"])
+                if asked.mutating and asked.path.endswith("/status")
+                else None
+            )
+        )
+        lab.cordon("n1")
+        await lab.until(lambda: lab.settled(IP1, "n2"), "the move", 30)
+        await lab.world.pass_time(60.0)
+
+    play(story)
+    # The last: n1 has a public address of its own again.
+    assert written == ["Drained", "AllBound", "AllBound"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,6 +14,7 @@ from moorage_core.act import Actor
 from moorage_core.actions import Action, Mutate
 from moorage_core.caches import OF_THIS_PROCESS, Caches
 from moorage_core.decide.allocation import decide
+from moorage_core.decide.node_labels import labels_ahead
 from moorage_core.decide.one_machine import DUPLICATE
 from moorage_core.decide.shared_label import LABEL_SHARED
 from moorage_core.decide.workload_conditions import WORKLOAD_MISSING
@@ -37,6 +39,7 @@ from moorage_core.warmup import WarmUp
 from moorage_domain.plans import Finalizer, Plan
 from moorage_kube.cache.informer import Informer, list_afresh
 from moorage_kube.client.client import ListQuery
+from moorage_kube.client.errors import KubeError
 from moorage_kube.client.kinds import (
     DAEMONSETS,
     DEPLOYMENTS,
@@ -96,8 +99,14 @@ class CoreLogic:
         """Decide; pure."""
         return decide(observed)
 
-    async def look_closer(self, observed: Observed, plan: Plan[Action]) -> bool:
-        """Look at the nodes that are to get an address."""
+    async def prepare(self, observed: Observed, plan: Plan[Action]) -> bool:
+        """Label the nodes that have got an address; look at those that are to get one."""
+        if ahead := labels_ahead(observed, plan.actions):
+            # What fails now is tried again after the status, which says so.
+            with contextlib.suppress(KubeError):
+                for change in ahead:
+                    await self.actor.act(change, observed)
+            return True
         return await self.actor.look_at_targets(observed.allocation.name, plan.actions)
 
     async def act(self, observed: Observed, action: Action) -> None:

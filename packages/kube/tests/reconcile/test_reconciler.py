@@ -746,44 +746,44 @@ def test_a_bug_names_its_kind_in_the_message_and_an_error_of_ours_speaks_for_its
     assert Failure.of(cloud.Denied("no right to attach")).message == "no right to attach"
 
 
-# A closer look.
+# What is done before a plan is carried out.
 
 
 @dataclass
-class Looking(Scene):
-    """A logic that looks closer; what it then sees changes its plan."""
+class Preparing(Scene):
+    """A logic that prepares; what it then sees changes its plan."""
 
     learns: bool = True
 
-    async def look_closer(self, observed: str, plan: Plan[object]) -> bool:
+    async def prepare(self, observed: str, plan: Plan[object]) -> bool:
         assert observed == self.observed
-        self._do(f"look {plan.reason}")
+        self._do(f"prepare {plan.reason}")
         if self.learns:
             self.plan = REST
         return self.learns
 
 
-async def test_what_a_closer_look_shows_is_decided_on_before_anything_is_written() -> None:
-    scene = Looking(plan=FULL)
+async def test_what_was_prepared_is_decided_on_before_the_status_is_written() -> None:
+    scene = Preparing(plan=FULL)
     await scene.reconcile()
     # Once: the second plan is carried out, whatever it is.
-    assert scene.log == ["look Working", "fence", "report"]
+    assert scene.log == ["fence", "prepare Working", "fence", "report"]
     assert scene.reports[-1].plan is REST
 
 
-async def test_where_a_closer_look_shows_nothing_new_the_plan_is_carried_out() -> None:
-    scene = Looking(plan=FULL, learns=False)
+async def test_where_nothing_was_prepared_the_plan_is_carried_out() -> None:
+    scene = Preparing(plan=FULL, learns=False)
     await scene.reconcile()
-    assert scene.log[:3] == ["look Working", "fence", "status"]
+    assert scene.log[:4] == ["fence", "prepare Working", "fence", "status"]
 
 
-async def test_an_object_that_goes_while_it_is_looked_at_is_left_alone() -> None:
-    scene = Looking(plan=FULL)
+async def test_an_object_that_goes_meanwhile_is_left_alone() -> None:
+    scene = Preparing(plan=FULL)
 
     async def gone(_observed: str, _plan: Plan[object]) -> bool:
         scene.observed = None
         return True
 
-    scene.look_closer = gone  # type: ignore[assignment,method-assign]  # it goes meanwhile
+    scene.prepare = gone  # type: ignore[assignment,method-assign]  # it goes meanwhile
     assert await scene.reconcile() is None
-    assert scene.log == []
+    assert scene.log == ["fence"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 
-from moorage_core.actions import LabelNode, UnlabelNode
-from moorage_core.model import Absent, AddressRecord, Observed, Phase, Present
+from moorage_core.actions import Action, LabelNode, Mutate, UnlabelNode
+from moorage_core.model import Absent, AddressRecord, Mutation, Observed, Phase, Present
 from moorage_domain.addresses import label_value
 from moorage_domain.nodes import Node
 from moorage_provider.protocol import MachineHolder
@@ -23,6 +23,8 @@ IP_LABELS = (PROTECTED_IP_LABEL, IP_LABEL)
 LABELS = (*READY_LABELS, *IP_LABELS)
 OWNER_ANNOTATION = "moorage.dev/owner"
 
+MOST_AHEAD = 2
+"""Nodes that are labelled before the status is written: it need not wait long for them."""
 _THERE = frozenset({Phase.BOUND, Phase.HOLDING})
 
 
@@ -60,6 +62,28 @@ def label_changes(
         if not _is_labelled_for(observed.nodes[name], ip, observed.allocation.uid)
     ]
     return (*unlabel, *label)
+
+
+def labels_ahead(observed: Observed, actions: Sequence[Action]) -> tuple[LabelNode, ...]:
+    """The labels that are written before the status, which then tells of them, too.
+
+    Their nodes are those to which the stored records lead. They are few, and no address that has
+    to move waits behind them.
+    """
+    if any(isinstance(one, UnlabelNode) or _moves(one) for one in actions):
+        return ()
+    labels = tuple(one for one in actions if isinstance(one, LabelNode))
+    leads = {ref.uid for record in observed.records if (ref := record.node_ref)}
+    return labels if len(labels) <= MOST_AHEAD and leads.issuperset(map(_uid, labels)) else ()
+
+
+def _moves(action: Action) -> bool:
+    """Whether it changes where a reserved address is."""
+    return isinstance(action, Mutate) and action.mutation is not Mutation.RESTORE
+
+
+def _uid(label: LabelNode) -> str:
+    return label.node.uid
 
 
 def _left_last(observed: Observed, record: AddressRecord) -> Iterable[str]:

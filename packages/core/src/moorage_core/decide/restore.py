@@ -18,7 +18,8 @@ from moorage_core.model import AddressRecord, Mutation, NodeReference, Phase, Pr
 from moorage_domain.reasons import Reason
 from moorage_provider.protocol import MachineHolder
 
-_ON = frozenset({Phase.BOUND, Phase.HOLDING})
+# On one machine, what counts most comes last: an address that waits is beside the node's own there.
+_ON = (Phase.WAITING, Phase.HOLDING, Phase.BOUND)
 # When to look again at a node that holds another address; mostly its leaving is noticed before.
 HELD_SECONDS = 60.0
 MAY_STILL_COME_SECONDS = 30.0
@@ -82,11 +83,11 @@ def hand_over(records: Mapping[str, AddressRecord], now: float) -> dict[str, Add
 
     Else it would be forgotten with the address that it was given up for, or hold that one back.
     """
-    # What is bound comes last: on one machine it counts more than what is only held, and that more
-    # than what is about to leave.
-    there = sorted(records.values(), key=lambda record: record.phase is Phase.BOUND)
-    on = {r.previous.provider_id: r.ip for r in there if r.previous}
-    on |= {r.node_ref.provider_id: r.ip for r in there if r.node_ref and r.phase in _ON}
+    # What is about to leave counts least.
+    on = {r.previous.provider_id: r.ip for r in records.values() if r.previous}
+    for phase in _ON:
+        there = (r for r in records.values() if r.node_ref and r.phase is phase)
+        on |= {r.node_ref.provider_id: r.ip for r in there if r.node_ref}
     pending: dict[str, list[NodeReference]] = {ip: [] for ip in records}
     for ip, record in records.items():
         for node_ref in record.restore_pending:

@@ -88,11 +88,11 @@ class Logic(Protocol[ObservedT, ActionT]):
 
 
 @runtime_checkable
-class LooksCloser(Protocol[_ReadT_contra, _PlannedT_contra]):
-    """A logic that may look at more before its plan is carried out, so that one write says all.
+class Prepares(Protocol[_ReadT_contra, _PlannedT_contra]):
+    """A logic that may do something before its plan is carried out, so that one status says all.
 
-    ``look_closer`` only reads, and not for long. ``True``: it has learned something, so the object
-    is observed and decided on once more.
+    ``prepare`` reads more, or does what the status announces already; never for long. ``True``: the
+    object is observed and decided on once more.
     """
 
-    async def look_closer(self, observed: _ReadT_contra, plan: Plan[_PlannedT_contra]) -> bool: ...
+    async def prepare(self, observed: _ReadT_contra, plan: Plan[_PlannedT_contra]) -> bool: ...

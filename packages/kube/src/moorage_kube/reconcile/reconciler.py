@@ -17,7 +17,7 @@ from moorage_kube.client.errors import Unavailable
 from moorage_kube.election.lease import LeadershipLost
 from moorage_kube.reconcile.assumed import Assumed
 from moorage_kube.reconcile.dry_run import dry_run_of, real_run_of
-from moorage_kube.reconcile.logic import ActionT, Failure, Logic, LooksCloser, ObservedT, Pass
+from moorage_kube.reconcile.logic import ActionT, Failure, Logic, ObservedT, Pass, Prepares
 from moorage_kube.telemetry.metrics import ControllerMetrics
 from moorage_kube.writes.writer import ObjectWriter
 
@@ -70,9 +70,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
         self, logic: Logic[ObservedT, ActionT], guards: Guards, metrics: ControllerMetrics
     ) -> None:
         self._logic = logic
-        self._closer: LooksCloser[ObservedT, ActionT] | None = None
-        if isinstance(logic, LooksCloser):
-            self._closer = logic
+        self._prepares: Prepares[ObservedT, ActionT] | None = None
+        if isinstance(logic, Prepares):
+            self._prepares = logic
         self._guards = guards
         self._metrics = metrics
         self._dry_run = guards.writer.dry_run if guards.writer else ""
@@ -108,7 +108,7 @@ class Reconciler(Generic[ObservedT, ActionT]):
         plan: Plan[ActionT] | None = None
         failure: Failure | None = None
         subject: Subject | None = None
-        dry_run, looked = self._guards.dry_run, False
+        dry_run, prepared = self._guards.dry_run, False
         try:
             while True:
                 # Before it is observed: what changes meanwhile makes our writes fail, and not pass.
@@ -119,9 +119,9 @@ class Reconciler(Generic[ObservedT, ActionT]):
                     return None, None
                 dry_run = self._guards.dry_run or (subject is not None and subject.dry_run)
                 plan = self._decide(key, observed, subject, dry_run=dry_run)
-                if looked or not await self._look_closer(observed, plan):
+                if prepared or not await self._prepare(observed, plan):
                     break
-                looked = True
+                prepared = True
             await self._carry_out(key, observed, plan, subject)
         except LeadershipLost:
             raise
@@ -147,9 +147,12 @@ class Reconciler(Generic[ObservedT, ActionT]):
         self._log(key, plan.reason, plan.message)
         return plan
 
-    async def _look_closer(self, observed: ObservedT, plan: Plan[ActionT]) -> bool:
-        """Whether more is known now than when this was decided."""
-        return self._closer is not None and await self._closer.look_closer(observed, plan)
+    async def _prepare(self, observed: ObservedT, plan: Plan[ActionT]) -> bool:
+        """Whether it is to be decided anew."""
+        if self._prepares is None:
+            return False
+        self._guards.fence()
+        return await self._prepares.prepare(observed, plan)
 
     async def _carry_out(
         self, key: str, observed: ObservedT, plan: Plan[ActionT], subject: Subject | None
