@@ -21,7 +21,7 @@ PROTECTED = "moorage.node-restriction.kubernetes.io"
 OLD = {"ip.ready": "true", "moorage.dev/ip": "203-0-113-1"}
 NEW = {f"{PROTECTED}/ip.ready": "true", f"{PROTECTED}/ip": "203-0-113-1"}
 OWN_POOL = "example.com.node-restriction.kubernetes.io/fixed-ip"
-POLICY = ("validatingadmissionpolicybinding", "moorage-system.moorage-core-kubelets")
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 
 
 def kubelet_of(lab: CoreLab, node: str) -> Path:
@@ -111,7 +111,10 @@ def test_sec_04_no_kubelet_sets_the_older_labels_where_the_policies_are_on(
 @pytest.fixture
 def no_policy(lab: CoreLab) -> Iterator[None]:
     """As where the chart's policies are off: a kubelet may set the older labels."""
-    lab.cluster.kubectl("delete", *POLICY)
+    # Of every release that tests have made on this control plane.
+    for raw in lab.cluster.request("GET", BINDINGS)["items"]:
+        if (name := raw["metadata"]["name"]).endswith(".moorage-core-kubelets"):
+            lab.cluster.remove(f"{BINDINGS}/{name}")
     yield
     grant(lab.cluster, ACCOUNT, any_lease=True)
 

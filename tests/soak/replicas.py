@@ -20,6 +20,7 @@ from .scene import Site
 
 # The time limit for a new leader, also on a busy machine.
 TAKEOVER_SECONDS = 60.0
+_SHOWN = 300  # characters of each end of a line
 _TASKS = re.compile(r"^soak_asyncio_tasks (\S+)$", re.MULTILINE)
 _LEADS = re.compile(r"^moorage_\w+_leader(?:\{.*\})? 1(?:\.0)?$", re.MULTILINE)
 
@@ -145,7 +146,7 @@ class Replicas:
     def bugs(self) -> list[str]:
         """The lines of all their logs with a traceback."""
         return [
-            f"{one.child.name}: {line[:300]}"
+            f"{one.child.name}: {_ends(line)}"
             for one in self.all
             for line in one.child.log.read_text(encoding="utf-8").splitlines()
             if "Traceback" in line
@@ -155,3 +156,8 @@ class Replicas:
         """The ones that newly ended by themselves."""
         unasked = (one for one in self.all if not one.killed and not one.missed)
         return [one for one in unasked if not one.child.alive]
+
+
+def _ends(line: str) -> str:
+    """What failed, and the error itself, which comes last."""
+    return line if len(line) <= 2 * _SHOWN else f"{line[:_SHOWN]} ... {line[-_SHOWN:]}"
