@@ -52,7 +52,7 @@ def tagged(**tags: str) -> list[dict[str, str]]:
 
 def test_a_free_address_has_neither_holder_nor_token() -> None:
     assert mapping.address(address_row(), {}) == CloudAddress(
-        "203.0.113.10", "eipalloc-1", None, "", "eu-west-1"
+        "203.0.113.10", "eipalloc-1", None, "", "eu-west-1", frozenset()
     )
 
 

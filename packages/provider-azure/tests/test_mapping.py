@@ -81,7 +81,7 @@ def machine_row(power: str = "running", **fields: Any) -> VirtualMachine:
 
 def test_a_free_address_has_neither_holder_nor_token() -> None:
     assert mapping.address(address_row(), {}) == AzureAddress(
-        "203.0.113.10", PIP.lower(), None, "", "westeurope", ("1", "2"), ""
+        "203.0.113.10", PIP.lower(), None, "", "westeurope", frozenset(), zones=("1", "2")
     )
 
 

@@ -46,6 +46,7 @@ def test_a_free_address_has_neither_holder_nor_token() -> None:
         holder=None,
         token="",
         location="europe-west1",
+        labels=frozenset(),
         tier="STANDARD",
     )
 

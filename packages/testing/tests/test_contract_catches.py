@@ -65,6 +65,20 @@ CASES = (
         misreading.TakesOddRowsForAbsent,
         "harm_10_an_odd_row_asked_for_alone_is_unknown_and_never_absent",
     ),
+    Case(misreading.SelectsByOneLabel, "addresses_are_found_by_all_of_their_labels"),
+    Case(misreading.SelectsByTheFirst, "of_several_selectors_each_finds_its_own"),
+    Case(
+        misreading.ReadsTheSelectedOneByOne,
+        "five_hundred_selected_addresses_take_no_more_reads_than_listed_ones",
+    ),
+    Case(
+        misreading.TakesOddRowsForAbsent,
+        "a_selected_row_that_is_odd_is_unknown_where_it_is_asked_for",
+    ),
+    Case(
+        misreading.ForgetsTheListed,
+        "listed_and_selected_addresses_are_read_together_and_say_who_has_them",
+    ),
     Case(misreading.ReadsOneByOne, "five_hundred_addresses_are_read_in_three_calls"),
     Case(misreading.ReadsTwice, "reading_no_addresses_makes_no_call"),
     Case(

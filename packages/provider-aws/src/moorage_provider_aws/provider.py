@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moorage_provider.base import SdkProvider
@@ -17,6 +18,7 @@ from moorage_provider.options import timeout_seconds
 from moorage_provider.protocol import (
     Capabilities,
     CloudAddress,
+    Labels,
     Machine,
     MachineHolder,
     OtherHolder,
@@ -70,16 +72,21 @@ class AwsProvider(SdkProvider["Ec2"]):
     def machine_id(self, provider_id: str) -> str | None:
         return instance_id(provider_id)
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
         # An Elastic IP is an IPv4 address: EC2 has no reservation for any other, so those are
         # certainly absent and must not make the read of the rest fail.
         wanted = tuple(ip for ip in addresses if ":" not in ip)
         async with self._within("DescribeAddresses"):
             if not wanted:
                 await self._sdk.run(lambda _: None)
-            rows = await self._wanted_rows(wanted)
+            rows = await self._selected_rows(selectors)
+            found = {text_of(row, mapping.ip) for row in rows}
+            rows += await self._wanted_rows([ip for ip in wanted if ip not in found])
             await self._learn_places(set(map(mapping.instance_of, rows)))
-        return understood(rows, wanted, mapping.ip, self._address)
+        selected = partial(mapping.is_selected, selectors)
+        return understood(rows, wanted, mapping.ip, self._address, selected)
 
     async def machine(self, machine_id: str) -> Machine:
         async with self._within(f"DescribeInstances of {machine_id}"):
@@ -223,6 +230,12 @@ class AwsProvider(SdkProvider["Ec2"]):
 
     def _address(self, row: AddressTypeDef) -> CloudAddress:
         return mapping.address(row, self._own)
+
+    async def _selected_rows(self, selectors: Collection[Labels]) -> list[AddressTypeDef]:
+        """The rows that these select, and perhaps more: EC2 takes an asterisk for any text."""
+        filters = [{f"tag:{name}": (value,) for name, value in one} for one in selectors]
+        answers = await asyncio.gather(*map(self._rows, filters))
+        return [row for answer in answers for row in answer]
 
     async def _wanted_rows(self, wanted: Sequence[str]) -> list[AddressTypeDef]:
         """The rows of these addresses, by a filter; all are listed where it does not find one.

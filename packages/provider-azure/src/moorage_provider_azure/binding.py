@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moorage_provider.errors import (
@@ -18,6 +19,7 @@ from moorage_provider.errors import (
 )
 from moorage_provider.protocol import (
     CloudAddress,
+    Labels,
     Machine,
     MachineHolder,
     OtherHolder,
@@ -42,31 +44,35 @@ _MOST_TAGS, _LONGEST_TAG = 50, 256
 _ATTACHMENT = "attach"
 
 
-def snapshot(arm: Arm, wanted: Iterable[str]) -> dict[str, AzureAddress | CloudAddress]:
-    """The wanted public addresses that exist, by their text.
+def snapshot(
+    arm: Arm, wanted: Iterable[str], selectors: Collection[Labels] = ()
+) -> dict[str, AzureAddress | CloudAddress]:
+    """The wanted public addresses that exist, and those with such tags, by their text.
 
     Takes two lists, however many machines there are. Interfaces are listed where many of the
     addresses are on interfaces, scale sets where an address is in no other list; see ``Search``.
     """
     wanted = set(wanted)
-    if not wanted:
+    if not wanted and not selectors:
         return {}
+    selected = partial(mapping.is_selected, selectors)
     # Only what may be wanted is kept: all of them, as the SDK's models, take many MiB.
     perhaps = {None, *wanted}
-    rows = [row for row in arm.addresses() if mapping.text_of(row) in perhaps]
-    interfaces = _interfaces(arm, set(_interface_ids(rows, wanted)))
+    rows = [row for row in arm.addresses() if mapping.text_of(row) in perhaps or selected(row)]
+    interfaces = _interfaces(arm, set(_interface_ids(rows)))
     unknown: Mapping[str, CloudAddress] = {}
     if missing := wanted - set(map(mapping.text_of, rows)):
         more, unknown = arm.search.rows(arm, missing)
         rows += more
-    found = understood(rows, wanted, mapping.ip, lambda row: mapping.address(row, interfaces))
+    describe = partial(mapping.address, interfaces=interfaces)
+    found = understood(rows, wanted, mapping.ip, describe, selected)
     return {**unknown, **found}
 
 
-def _interface_ids(rows: Iterable[PublicIPAddress], wanted: Collection[str]) -> Iterator[str]:
+def _interface_ids(rows: Iterable[PublicIPAddress]) -> Iterator[str]:
     """The interfaces that hold these addresses; a row that is not understood is on none."""
     for row in rows:
-        if mapping.text_of(row) in wanted:
+        if mapping.text_of(row) is not None:
             with contextlib.suppress(*ODD):
                 if interface_id := mapping.held_by_interface(row):
                     yield interface_id
@@ -219,7 +225,7 @@ def _is_free(arm: Arm, address: CloudAddress) -> bool:
 def _reread(arm: Arm, address: CloudAddress) -> CloudAddress:
     """The address as it is now. Raises ``AddressNotFound``, ``Stale``."""
     rows, wanted = [arm.address(address.reference)], (address.ip,)
-    interfaces = _interfaces(arm, set(_interface_ids(rows, wanted)))
+    interfaces = _interfaces(arm, set(_interface_ids(rows)))
     found = understood(rows, wanted, mapping.ip, lambda row: mapping.address(row, interfaces))
     return certain(found, address)
 

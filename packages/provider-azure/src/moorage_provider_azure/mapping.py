@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage_provider import rows
 from moorage_provider.errors import MachineUnfit
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.protocol import CloudAddress, Labels, Machine, MachineHolder, OtherHolder
 from moorage_provider_azure.identity import interface_of, is_uniform, part
 
 if TYPE_CHECKING:
@@ -78,7 +78,13 @@ def address(row: PublicIPAddress, interfaces: Mapping[str, NetworkInterface]) ->
         location=location(row.location),
         zones=tuple(row.zones or ()),
         unfit=_unfit(row),
+        labels=rows.labels_of(row.tags),
     )
+
+
+def is_selected(selectors: Collection[Labels], row: PublicIPAddress) -> bool:
+    """Whether an address has all tags of one of these."""
+    return bool(selectors) and rows.fits(rows.labels_of(row.tags), selectors)
 
 
 def ip(row: PublicIPAddress) -> str:

@@ -12,6 +12,7 @@ from moorage_provider.options import timeout_seconds
 from moorage_provider.protocol import (
     Capabilities,
     CloudAddress,
+    Labels,
     Machine,
     MachineHolder,
     PendingMutation,
@@ -54,9 +55,11 @@ class AzureProvider(SdkProvider["Arm"]):
     def machine_id(self, provider_id: str) -> str | None:
         return identity.machine_id(provider_id)
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
         async with self._within("the lists of public addresses"):
-            found = await self._sdk.run(lambda arm: binding.snapshot(arm, addresses))
+            found = await self._sdk.run(lambda arm: binding.snapshot(arm, addresses, selectors))
         return {ip: address for ip, address in found.items() if self._is_here(address.location)}
 
     async def machine(self, machine_id: str) -> Machine:

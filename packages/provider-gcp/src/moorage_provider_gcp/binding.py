@@ -6,7 +6,7 @@ The text of a refusal does not count: the state is read again and decides.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,8 @@ from moorage_provider.protocol import (
     OtherHolder,
     UnknownHolder,
 )
-from moorage_provider.rows import certain, understood
-from moorage_provider_gcp import identity, mapping
+from moorage_provider.rows import certain
+from moorage_provider_gcp import identity, mapping, reservations
 from moorage_provider_gcp.identity import InZone
 from moorage_provider_gcp.mapping import GcpAddress, GcpMachine
 from moorage_provider_gcp.refused import Refused
@@ -62,21 +62,6 @@ class _Step:
     name: tuple[str, ...]
     send: Callable[[str], Begun]
     is_done: Callable[[], bool]
-
-
-def snapshot(gce: Compute, addresses: Collection[str], region: str) -> Mapping[str, CloudAddress]:
-    """These reserved addresses, read by one list of all; a single address is listed by a filter."""
-    if not addresses:
-        return {}
-    wanted = set(addresses)
-    # We do not guess how Google spells an IPv6 address.
-    if len(wanted) == 1 and not any(":" in ip for ip in wanted):
-        listed = gce.addresses(region, gce.project, *wanted)
-        if found := understood(listed, wanted, mapping.ip, mapping.address):
-            return found
-        # No filter finds a row with another text than is expected, so this says nothing yet.
-    listed = gce.addresses(region, gce.project)
-    return understood(listed, wanted, mapping.ip, mapping.address)
 
 
 def beside(gce: Compute, address: CloudAddress) -> str:
@@ -352,7 +337,7 @@ def _is_reserved(gce: Compute, machine_id: str, ip: str) -> bool:
 
 def _reread(gce: Compute, address: CloudAddress) -> CloudAddress:
     """The address as it is now. Raises ``AddressNotFound``, ``Stale``."""
-    return certain(snapshot(gce, (address.ip,), address.location), address)
+    return certain(reservations.snapshot(gce, (address.ip,), address.location), address)
 
 
 def _found(gce: Compute, target: Machine) -> Instance:

@@ -12,11 +12,12 @@ from moorage_provider.options import timeout_seconds
 from moorage_provider.protocol import (
     Capabilities,
     CloudAddress,
+    Labels,
     Machine,
     MachineHolder,
     PendingMutation,
 )
-from moorage_provider_gcp import binding, fitness, identity, settings
+from moorage_provider_gcp import binding, fitness, identity, reservations, settings
 from moorage_provider_gcp.places import Places
 
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ class GcpProvider(SdkProvider["Compute"]):
     def machine_id(self, provider_id: str) -> str | None:
         return identity.machine_id(provider_id)
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
         async with self._within("the list of addresses"):
-            found = await self._sdk.run(lambda gce: binding.snapshot(gce, addresses, self._region))
+            found = await self._sdk.run(
+                lambda gce: reservations.snapshot(gce, addresses, self._region, selectors)
+            )
             return await self._sdk.run(
                 lambda gce: self._places.shown(found, lambda one: binding.beside(gce, one))
             )

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+Labels: TypeAlias = frozenset[tuple[str, str]]
+"""Labels (Google), or tags (AWS, Azure), of a reservation: names with their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class CloudAddress:
             anything about the address.
         token: changes whenever the holder does; the fence of a mutation. ``""`` = no holder.
         location: where it may be used (region, network border group), ``""`` = unknown.
+        labels: of the reservation; ``None`` = not known.
     """
 
     ip: str
@@ -69,6 +73,7 @@ class CloudAddress:
     holder: MachineHolder | OtherHolder | UnknownHolder | None
     token: str = ""
     location: str = ""
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +172,19 @@ class Provider(Protocol):
         """The machine behind a node's ``spec.providerID``; ``None`` = not of this cloud. Pure."""
         ...
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
         """Read all these addresses in bulk, cost independent of the number of machines.
+
+        The answer has every other reserved address, too, that has all labels of one of
+        ``selectors``, none of which is empty.
 
         An address that is absent from the answer certainly does not exist in this scope; where that
         is not certain, the call raises instead. What the cloud says of one address in a way that is
-        not understood concerns that one only: its holder is an ``UnknownHolder``. With no addresses
-        it reads nothing and only prepares for later calls, for example loads the SDK and finds
-        credentials.
+        not understood concerns that one only: its holder is an ``UnknownHolder``. With neither
+        addresses nor selectors it reads nothing and only prepares for later calls, for example
+        loads the SDK and finds credentials.
         """
         ...
 

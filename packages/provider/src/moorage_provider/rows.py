@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from moorage_provider.errors import AddressNotFound, Stale
-from moorage_provider.protocol import CloudAddress, UnknownHolder
+from moorage_provider.protocol import CloudAddress, Labels, UnknownHolder
 
 RowT = TypeVar("RowT")
 AddressT = TypeVar("AddressT", bound=CloudAddress)
@@ -23,8 +23,9 @@ def understood(
     wanted: Iterable[str],
     ip_of: Callable[[RowT], str],
     describe: Callable[[RowT], AddressT],
+    selected: Callable[[RowT], bool] = lambda _: False,
 ) -> dict[str, AddressT | CloudAddress]:
-    """The wanted addresses among rows, by their text.
+    """The wanted addresses among rows, and the selected ones, by their text.
 
     Args:
         rows: as the cloud gave them.
@@ -32,6 +33,7 @@ def understood(
         ip_of: the address of a row in canonical text, ``""``: it has none yet. Where it raises, the
             row may be that of any address that no other row has.
         describe: what a row says. Where it raises, the holder of its address is unknown.
+        selected: whether a row is wanted, although its address was not asked for.
     """
     missing = set(wanted)
     found: dict[str, AddressT | CloudAddress] = {}
@@ -42,7 +44,7 @@ def understood(
         except ODD as error:
             nameless = _odd("an address without a usable text", error)
             continue
-        if ip not in missing:
+        if ip not in missing and (ip in found or not ip or not _is(selected, row)):
             continue
         missing.discard(ip)
         try:
@@ -52,6 +54,24 @@ def understood(
     if nameless:
         found |= {ip: _unknown(ip, nameless) for ip in missing}
     return found
+
+
+def _is(selected: Callable[[RowT], bool], row: RowT) -> bool:
+    """Whether a row is selected; one that is not understood is not."""
+    try:
+        return selected(row)
+    except ODD:
+        return False
+
+
+def labels_of(labels: Mapping[str, str] | None) -> Labels:
+    """Labels as they are compared."""
+    return frozenset((labels or {}).items())
+
+
+def fits(labels: Labels, selectors: Collection[Labels]) -> bool:
+    """Whether these are all labels of one of the selectors, or more."""
+    return any(selector <= labels for selector in selectors)
 
 
 def text_of(row: RowT, ip_of: Callable[[RowT], str]) -> str | None:

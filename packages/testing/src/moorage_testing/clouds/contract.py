@@ -62,6 +62,9 @@ class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
             self._world.add_address(ip)
         return ip
 
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        self._world.label(ip, labels)
+
     def give(self, ip: str, machine_id: str | None) -> None:
         if machine_id is None:
             self._world.disassociate(ip)

@@ -43,6 +43,10 @@ class World(Protocol):
         """Reserve an address; return the cloud's id of the reservation."""
         ...
 
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        """Give a reservation these labels (Google) or tags, and no others."""
+        ...
+
     def remove_address(self, ip: str) -> None:
         """Free an address and release its reservation."""
         ...

@@ -63,6 +63,10 @@ class ContractWorld(Protocol):
         """Reserve a fresh address; ``elsewhere`` = where none of the machines can use it."""
         ...
 
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        """Give a reservation these labels or tags, and no others."""
+        ...
+
     def give(self, ip: str, machine_id: str | None) -> None:
         """Make a machine or nobody hold an address, as if somebody else had done it."""
         ...

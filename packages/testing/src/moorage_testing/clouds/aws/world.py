@@ -78,6 +78,10 @@ class Ec2World:
             vars(eip)[elastic_ips.BORDER_GROUP] = border_group
         return str(eip.allocation_id)
 
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        """Give an Elastic IP these tags, and no others."""
+        self._backend.tags[str(self._eip(ip).allocation_id)] = dict(labels)
+
     def remove_address(self, ip: str) -> None:
         """Free and release an Elastic IP."""
         self.disassociate(ip)

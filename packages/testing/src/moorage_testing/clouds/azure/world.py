@@ -101,6 +101,10 @@ class ArmWorld:
         self._account.add(row)
         return str(row["id"])
 
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        """Give a public address these tags, and no others."""
+        self._address(ip)["tags"] = dict(labels)
+
     def remove_address(self, ip: str) -> None:
         """Free an address and delete it."""
         row = self._address(ip)

@@ -75,6 +75,10 @@ class GceWorld:
         self._project.addresses[ip] = row
         return _path(row)
 
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        """Give a reserved address these labels, and no others."""
+        self._address(ip)["labels"] = dict(labels)
+
     def remove_address(self, ip: str) -> None:
         """Free an address and release it."""
         self.disassociate(ip)

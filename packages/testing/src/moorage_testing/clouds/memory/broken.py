@@ -21,6 +21,7 @@ from moorage_provider.errors import (
 from moorage_provider.protocol import (
     ApiCall,
     CloudAddress,
+    Labels,
     Machine,
     PendingMutation,
     unfenced,
@@ -145,9 +146,11 @@ class IgnoresTheToken(MemoryProvider):
 class ReportsFailureAsAbsence(MemoryProvider):
     """Returns no addresses when the read failed."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
         try:
-            return await super().snapshot(addresses)
+            return await super().snapshot(addresses, selectors)
         except (Throttled, Unavailable):
             return {}
 
@@ -165,9 +168,11 @@ class LosesTheDetails(MemoryProvider):
 class ShowsItsToken(MemoryProvider):
     """Puts a credential into an error."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
         try:
-            return await super().snapshot(addresses)
+            return await super().snapshot(addresses, selectors)
         except Denied as error:
             raise Denied(f"{error} to {SECRET}", error.code, error.permission) from error
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from moorage_provider.errors import Denied, InUse, Locked, MachineUnfit, Stale, Unsupported
 from moorage_provider.protocol import (
     Capabilities,
     CloudAddress,
+    Labels,
     Machine,
     MachineHolder,
     OtherHolder,
     PendingMutation,
     UnknownHolder,
 )
+from moorage_provider.rows import fits, labels_of
 from moorage_testing.clouds.memory.world import World
 from moorage_testing.faults import FaultBook
 
@@ -108,9 +110,16 @@ class MemoryCloud:
         self._world.add_machine(machine, with_public_ip=with_public_ip)
         return self.provider_id(machine_id)
 
-    def add_address(self, ip: str, *, location: str = "") -> None:
+    def add_address(
+        self, ip: str, *, location: str = "", labels: Mapping[str, str] | None = None
+    ) -> None:
         """Reserve an address."""
         self._world.add_address(ip, location)
+        self.label(ip, labels or {})
+
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        """Give a reservation these labels, and no others."""
+        self._world.label(ip, labels_of(labels))
 
     def spoil(self, ip: str, *, spoiled: bool = True) -> None:
         """Describe an address in a way that nobody understands, or not any more."""
@@ -192,13 +201,20 @@ class MemoryCloud:
 
     # Calls of the provider.
 
-    def snapshot(self, ips: Collection[str]) -> dict[str, CloudAddress]:
-        """The addresses of these that exist."""
+    def snapshot(
+        self, ips: Collection[str], selectors: Collection[Labels] = ()
+    ) -> dict[str, CloudAddress]:
+        """The addresses of these that exist, and those that are selected."""
         known = self._world.addresses
         spoiled = UnknownHolder("the cloud describes it in a way that is not understood")
+        # Of a row that is not understood nobody knows the labels.
+        more = (ip for ip, one in known.items() if fits(one.labels or frozenset(), selectors))
+        selected = [ip for ip in more if ip not in self._spoiled] if selectors else []
         return {
-            ip: replace(known[ip], holder=spoiled) if ip in self._spoiled else known[ip]
-            for ip in ips
+            ip: replace(known[ip], holder=spoiled, labels=None)
+            if ip in self._spoiled
+            else known[ip]
+            for ip in (*ips, *selected)
             if ip in known
         }
 

@@ -62,6 +62,9 @@ class MemoryContractWorld(ContractWorld):
         self._cloud.add_address(ip, location=_ELSEWHERE if elsewhere else _HERE)
         return ip
 
+    def label(self, ip: str, labels: Mapping[str, str]) -> None:
+        self._cloud.label(ip, labels)
+
     def give(self, ip: str, machine_id: str | None) -> None:
         self._cloud.assign(ip, machine_id)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from moorage_provider.errors import AddressNotFound, MachineNotFound, Unavailable
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, UnknownHolder
+from moorage_provider.protocol import CloudAddress, Labels, Machine, MachineHolder, UnknownHolder
 from moorage_testing.clouds.memory.provider import MemoryProvider
 
 
@@ -46,8 +46,10 @@ class ReportsDeletedMachinesAsOutages(MemoryProvider):
 class RaisesForAbsentAddresses(MemoryProvider):
     """Fails to read all addresses because one is missing."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        found = await super().snapshot(addresses)
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses, selectors)
         if missing := sorted(set(addresses) - found.keys()):
             raise AddressNotFound(missing[0])
         return found
@@ -56,15 +58,20 @@ class RaisesForAbsentAddresses(MemoryProvider):
 class ReadsOnlyOneFamily(MemoryProvider):
     """Fails on IPv6."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        return await super().snapshot([str(ipaddress.IPv4Address(ip)) for ip in addresses])
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        ips = [str(ipaddress.IPv4Address(ip)) for ip in addresses]
+        return await super().snapshot(ips, selectors)
 
 
 class FailsOnOddRows(MemoryProvider):
     """Fails to read all addresses because one is not understood."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        found = await super().snapshot(addresses)
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses, selectors)
         if any(isinstance(one.holder, UnknownHolder) for one in found.values()):
             raise Unavailable("there is an odd row")
         return found
@@ -73,16 +80,59 @@ class FailsOnOddRows(MemoryProvider):
 class TakesOddRowsForAbsent(MemoryProvider):
     """Reads an address that is not understood as one that does not exist."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        found = await super().snapshot(addresses)
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses, selectors)
         return {ip: a for ip, a in found.items() if not isinstance(a.holder, UnknownHolder)}
+
+
+class SelectsByOneLabel(MemoryProvider):
+    """Takes an address that has one of the labels for one that has all of them."""
+
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        return await super().snapshot(addresses, [frozenset({x}) for one in selectors for x in one])
+
+
+class SelectsByTheFirst(MemoryProvider):
+    """Reads what the first selector selects."""
+
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        return await super().snapshot(addresses, list(selectors)[:1])
+
+
+class ReadsTheSelectedOneByOne(MemoryProvider):
+    """Makes one call for each address that is selected."""
+
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        found = {**await super().snapshot(addresses, selectors)}
+        for ip in found if selectors else ():
+            found |= await super().snapshot((ip,))
+        return found
+
+
+class ForgetsTheListed(MemoryProvider):
+    """Reads only what is selected, where anything is."""
+
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        return await super().snapshot(() if selectors else addresses, selectors)
 
 
 class ReadsOneByOne(MemoryProvider):
     """Makes one call for each address."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        found: dict[str, CloudAddress] = {}
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        found = {**await super().snapshot((), selectors)} if selectors else {}
         for ip in addresses:
             found.update(await super().snapshot((ip,)))
         return found
@@ -91,9 +141,11 @@ class ReadsOneByOne(MemoryProvider):
 class ReadsTwice(MemoryProvider):
     """Makes two calls where one is enough."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        await super().snapshot(addresses)
-        return await super().snapshot(addresses)
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        await super().snapshot(addresses, selectors)
+        return await super().snapshot(addresses, selectors)
 
 
 class ChecksNothing(MemoryProvider):
@@ -114,8 +166,10 @@ class TakesIpv6ForIpv4(MemoryProvider):
 class RemembersTheInterface(MemoryProvider):
     """Looks only once which interface of a machine has an address."""
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
-        found = await super().snapshot(addresses)
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
+        found = await super().snapshot(addresses, selectors)
         return {ip: _in_its_place(one) for ip, one in found.items()}
 
 

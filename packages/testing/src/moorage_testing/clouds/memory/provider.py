@@ -13,6 +13,7 @@ from moorage_provider.errors import CloudError, InvalidOptions, Unavailable
 from moorage_provider.protocol import (
     ApiCall,
     CloudAddress,
+    Labels,
     Machine,
     PendingMutation,
     unfenced,
@@ -67,9 +68,11 @@ class MemoryProvider:
         machine_id = provider_id.removeprefix(_PREFIX)
         return machine_id if provider_id.startswith(_PREFIX) and machine_id else None
 
-    async def snapshot(self, addresses: Collection[str]) -> Mapping[str, CloudAddress]:
+    async def snapshot(
+        self, addresses: Collection[str], selectors: Collection[Labels] = ()
+    ) -> Mapping[str, CloudAddress]:
         ips = tuple(addresses)
-        return await self._call("snapshot", ips, lambda _: self._cloud.snapshot(ips))
+        return await self._call("snapshot", ips, lambda _: self._cloud.snapshot(ips, selectors))
 
     async def machine(self, machine_id: str) -> Machine:
         return await self._call("machine", (machine_id,), lambda _: self._cloud.machine(machine_id))

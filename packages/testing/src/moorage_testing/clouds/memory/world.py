@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from moorage_provider.errors import AddressNotFound, MachineNotFound
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.protocol import CloudAddress, Labels, Machine, MachineHolder, OtherHolder
 
 # Where ephemeral public addresses come from: 198.18.0.0/15 (RFC 2544), never reserved ones.
 _EPHEMERAL_POOL = 198 << 24 | 18 << 16
@@ -67,7 +67,11 @@ class World:
 
     def add_address(self, ip: str, location: str) -> None:
         """Reserve an address that nobody holds."""
-        self._addresses[ip] = CloudAddress(ip, f"res-{ip}", None, "", location)
+        self._addresses[ip] = CloudAddress(ip, f"res-{ip}", None, "", location, frozenset())
+
+    def label(self, ip: str, labels: Labels) -> None:
+        """Give a reservation these labels, and no others."""
+        self._addresses[ip] = replace(self._addresses[ip], labels=labels)
 
     def remove_address(self, ip: str) -> None:
         """Release a reservation, whoever holds the address."""

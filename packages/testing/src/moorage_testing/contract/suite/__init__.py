@@ -16,6 +16,7 @@ from moorage_testing.contract.suite.moving import MovingContract
 from moorage_testing.contract.suite.operations import OperationsContract
 from moorage_testing.contract.suite.reading import ReadingContract
 from moorage_testing.contract.suite.refusing import RefusingContract
+from moorage_testing.contract.suite.selecting import SelectingContract
 from moorage_testing.contract.suite.sharing import SharingContract
 from moorage_testing.contract.suite.timing import TimingContract
 from moorage_testing.contract.world import ContractWorld
@@ -23,6 +24,7 @@ from moorage_testing.contract.world import ContractWorld
 
 class ProviderContract(
     ReadingContract,
+    SelectingContract,
     AttachingContract,
     MovingContract,
     RefusingContract,
