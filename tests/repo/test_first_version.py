@@ -50,7 +50,8 @@ VARIABLES = [
 
 # Path below `spec`, type, and the rest of its schema.
 FIELDS: list[tuple[str, str, dict[str, Any]]] = [
-    ("reservedIPs", "array", {"required": True}),
+    # Not required any more: its place may be taken by reservedIPSelector.
+    ("reservedIPs", "array", {"required": False}),
     ("reservedIPs[]", "string", {}),
     ("workloadRef", "object", {"required": False}),
     ("workloadRef.kind", "string", {"required": True}),

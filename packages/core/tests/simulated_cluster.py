@@ -21,6 +21,7 @@ from moorage_core.model import (
 )
 from moorage_core.recorded import Reader
 from moorage_core.report import Said
+from moorage_core.selected import listed, with_recorded
 from moorage_core.status import record_to_wire
 from moorage_domain.conditions import Condition
 from moorage_domain.nodes import Node
@@ -41,6 +42,12 @@ class Stored:
     records: tuple[AddressRecord, ...] = ()
     conditions: tuple[Condition, ...] = ()
     observed_generation: int = 0
+
+    def read(self, records: tuple[AddressRecord, ...]) -> None:
+        """The status has other records now, some of which are of addresses that were selected."""
+        self.records = records
+        bare = replace(self.allocation, addresses=listed(self.allocation), selected=frozenset())
+        self.allocation = with_recorded(bare, records)
 
 
 @dataclass
@@ -138,9 +145,14 @@ class SimulatedCluster:
             name=name, uid=f"uid-{name}", created=_rfc3339(self.now + len(self.stored)),
             generation=0, addresses=(), selector=(("pool", "a"),), provider="memory",
         )  # fmt: skip
-        new = replace(base, addresses=addresses, generation=base.generation + 1, **fields)
-        self.stored.setdefault(name, Stored(new)).allocation = new
-        return new
+        new = replace(
+            base, addresses=addresses, selected=frozenset(), generation=base.generation + 1,
+            **fields,
+        )  # fmt: skip
+        stored = self.stored.setdefault(name, Stored(new))
+        stored.allocation = new
+        stored.read(stored.records)
+        return stored.allocation
 
     def delete(self, name: str) -> None:
         """Ask for the end of an allocation."""
@@ -188,7 +200,7 @@ def read_back(stored: Stored) -> tuple[AddressRecord, ...]:
     """What a new process believes of what the one before has written."""
     allocation = stored.allocation
     entries = [OF_THIS_PROCESS.on(allocation.uid, record_to_wire(one)) for one in stored.records]
-    found = Reader(allocation.uid, set(allocation.addresses), OF_THIS_PROCESS).read(entries)
+    found = Reader(allocation.uid, set(listed(allocation)), OF_THIS_PROCESS).read(entries)
     assert not found.doubts
     return found.records
 

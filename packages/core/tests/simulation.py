@@ -42,11 +42,13 @@ from moorage_core.model import (
     Outcome,
     Phase,
     Present,
+    Selection,
     Unread,
 )
 from moorage_core.mutations import bug_of
 from moorage_core.pods import EvictPod, MisplacedPod
 from moorage_core.report import events
+from moorage_core.selected import with_selected
 from moorage_domain.plans import Plan
 from moorage_provider.errors import CloudError, Unavailable
 
@@ -68,8 +70,12 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
         machine_of = {text: m for text in texts if (m := self.provider.machine_id(text))}
         conflicts = self.conflicts(name)
         cloud_states = self.read(stored, conflicts)
+        labels = stored.allocation.labels
+        shown = frozenset(self.cloud.snapshot((), (labels,))) if labels else frozenset()
+        selection = Selection(shown) if labels else None
         return Observed(
-            allocation=stored.allocation,
+            allocation=with_selected(stored.allocation, records, selection, cloud_states),
+            selection=selection,
             records=records,
             now=self.now,
             uptime=self.now,
@@ -213,7 +219,7 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
         down = {n.uid: self.now for n in self.nodes.values() if not n.ready}
         self.memory = Memory(not_ready_since=down, began=self.now)
         for stored in self.stored.values():
-            stored.records = read_back(stored)
+            stored.read(read_back(stored))
         self.clockwork.crash()
 
     def _miss(self, node_ref: NodeReference | None) -> None:
@@ -259,7 +265,8 @@ class Simulation(simulated_labels.LabelledNodes, SimulatedCluster):
             case LabelNode() | UnlabelNode() | RemoveTaint():
                 self.change_labels(action, stored.allocation.uid)
             case WriteStatus(records, conditions):
-                stored.records, stored.conditions = records, conditions
+                stored.read(records)
+                stored.conditions = conditions
                 stored.observed_generation = stored.allocation.generation
             case Mutate():
                 self._mutate(action)

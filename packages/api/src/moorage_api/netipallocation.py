@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from moorage_api.bounds import (
     LABEL_KEY_LENGTH,
@@ -19,8 +19,8 @@ from moorage_api.bounds import (
 )
 from moorage_api.conditions import Conditions
 from moorage_api.crds import Column, Definition
+from moorage_api.reserved_address import ReservedAddress
 from moorage_api.wire import Wire, rule
-from moorage_domain.addresses import NOT_PUBLIC
 from moorage_domain.kinds import Kind
 
 NETIPALLOCATIONS = Kind(
@@ -32,33 +32,14 @@ MAX_ADDRESSES = 512
 # Those that are no longer listed stay until they are released.
 MAX_RECORDS = 4 * MAX_ADDRESSES
 _MAX_SELECTOR = 64
+_MAX_LABELS = 16
+# Those of Azure's tags are the longest.
+_TAG_NAME_LENGTH, _TAG_VALUE_LENGTH = 512, 256
 MAX_DRAIN_SECONDS = 30 * 86400
 _MAX_PREFERENCES = 32
 _MAX_PREFERRED_LABELS = 128
 """In all preferences together: an object whose spec is as large as it can be is still small."""
 
-_IS_PRIVATE = (
-    "[" + ", ".join(f"'{network}'" for network in NOT_PUBLIC) + "]"
-    ".exists(n, cidr(n).containsIP(self))"
-)
-
-# Together with the list being a set, the canonical form makes a duplicate visible at linear cost.
-_ADDRESS_RULES: list[JsonValue] = [
-    rule(
-        "isIP(self)",
-        "is no IP address; write one like 203.0.113.10 or 2001:db8::1",
-    ),
-    rule(
-        f"!isIP(self) || !{_IS_PRIVATE}",
-        "is private, loopback, link-local or multicast, so no cloud can reserve it;"
-        " list the public address instead",
-    ),
-    rule(
-        "!isIP(self) || ip.isCanonical(self)",
-        "is not in the shortest form, in which duplicates show; write 2001:db8::1 for"
-        " 2001:0db8::0001",
-    ),
-]
 # The address is held where it was bound: to read it elsewhere would lose it.
 _CLOUD_RULES: list[JsonValue] = [
     rule(
@@ -84,6 +65,22 @@ _SELECTOR_RULES: list[JsonValue] = [
         f"has a key of more than {LABEL_KEY_LENGTH} characters, which no label has",
     ),
 ]
+_TAG_RULES: list[JsonValue] = [
+    rule(
+        f"self.all(key, key.size() <= {_TAG_NAME_LENGTH})",
+        f"has a name of more than {_TAG_NAME_LENGTH} characters, which no label or tag has",
+    ),
+    rule(
+        "self.size() > 0",
+        "is empty, which would select every address there is; name a label, or leave it out",
+    ),
+]
+_SPEC_RULES: list[JsonValue] = [
+    rule(
+        "has(self.reservedIPs) || has(self.reservedIPSelector)",
+        "has neither reservedIPs nor reservedIPSelector; list addresses, or name their labels",
+    ),
+]
 _PREFERENCE_RULES: list[JsonValue] = [
     rule(
         f"self.map(one, one.matchLabels.size()).sum() <= {_MAX_PREFERRED_LABELS}",
@@ -91,9 +88,6 @@ _PREFERENCE_RULES: list[JsonValue] = [
     ),
 ]
 LabelKey = Annotated[str, Field(max_length=LABEL_KEY_LENGTH)]
-Address = Annotated[
-    str, Field(max_length=39, json_schema_extra={"x-kubernetes-validations": _ADDRESS_RULES})
-]
 
 
 class WorkloadRef(Wire):
@@ -200,9 +194,29 @@ class Placement(Wire):
 class NetIPAllocationSpec(Wire):
     """What is wanted."""
 
-    reserved_ips: Annotated[list[Address], Field(max_length=MAX_ADDRESSES)] = Field(
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": _SPEC_RULES})
+
+    reserved_ips: Annotated[list[ReservedAddress], Field(max_length=MAX_ADDRESSES)] | None = Field(
+        default=None,
         description="Reserved public addresses, at most 512; each is kept on one node of the pool.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    reserved_ip_selector: (
+        Annotated[
+            dict[
+                Annotated[str, Field(max_length=_TAG_NAME_LENGTH)],
+                Annotated[str, Field(max_length=_TAG_VALUE_LENGTH)],
+            ],
+            Field(max_length=_MAX_LABELS),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        alias="reservedIPSelector",
+        description="Labels (Google Cloud) or tags (AWS, Azure) of reservations, at most 16: those"
+        " of the region that have all of them are kept, too, as long as they have them; with"
+        " reservedIPs at most 512.",
+        json_schema_extra={"x-kubernetes-validations": _TAG_RULES},
     )
     workload_ref: WorkloadRef | None = None
     deployment_ref: DeploymentRef | None = Field(
@@ -304,6 +318,10 @@ class AddressStatus(Wire):
         default=None,
         description="Since when pods have held it on its node, which is to be emptied.",
     )
+    selected: bool | None = Field(
+        default=None,
+        description="Whether it was found by spec.reservedIPSelector and is not listed.",
+    )
     seal: Word | None = Field(
         default=None,
         description="By which the controller knows that it wrote this entry. Without it no more of"
@@ -320,7 +338,9 @@ class NetIPAllocationStatus(Wire):
     observed_generation: int | None = Field(
         default=None, description="Generation of the spec that this status answers."
     )
-    reserved: int | None = Field(default=None, description="Number of addresses listed.")
+    reserved: int | None = Field(
+        default=None, description="Number of addresses listed or selected."
+    )
     bound: int | None = Field(
         default=None, description="Number of addresses on their node when they were last read."
     )

@@ -14,7 +14,7 @@ from moorage_domain.nodes import Node
 from moorage_domain.reasons import Reason
 from moorage_domain.scheduling import EVERY_NODE, PodPlacement
 from moorage_provider.errors import CloudError
-from moorage_provider.protocol import Capabilities, CloudAddress
+from moorage_provider.protocol import Capabilities, CloudAddress, Labels
 
 
 class Phase(StrEnum):
@@ -114,6 +114,7 @@ class AddressRecord:
     restore_pending: tuple[NodeReference, ...] = ()
     last_failure: str = ""
     held_since: float = 0.0
+    selected: bool = False
 
     def __hash__(self) -> int:
         # Hundreds are looked up in each pass: what tells them apart is enough.
@@ -191,6 +192,10 @@ class Allocation:
     """What a node must meet besides, by the administrator's word."""
     ignore_exclude_label: bool = False
     preferred: tuple[Preference, ...] = ()
+    labels: Labels = frozenset()
+    """Labels by which reservations are selected, besides those that are listed; empty: none are."""
+    selected: frozenset[str] = frozenset()
+    """Those of ``addresses`` that are selected and not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +274,19 @@ class UnderWay(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The addresses with some labels.
+
+    Attributes:
+        ips: as the cloud shows them.
+        certain: the others were shown without the labels twice in a row: it may be a while behind.
+    """
+
+    ips: frozenset[str]
+    certain: bool = True
+
+
 # Assumed until a provider has been asked.
 ONE_CALL = Capabilities(moves_in_one_call=True, clears_target_first=False)
 
@@ -330,6 +348,7 @@ class Observed:
         working_seconds: for how long this process has been making passes.
         seal: what is written into the status gets it; ``None`` = none.
         doubts: what of the status is not believed, in plain words.
+        selection: what the cloud shows of addresses that are selected; ``None`` = nothing yet.
     """
 
     allocation: Allocation
@@ -375,3 +394,4 @@ class Observed:
     working_seconds: float = math.inf
     seal: Sealing | None = None
     doubts: tuple[str, ...] = ()
+    selection: Selection | None = None

@@ -31,6 +31,7 @@ from moorage_core.recorded import known_places
 from moorage_core.running import RunningPods
 from moorage_core.scope import Scope
 from moorage_core.scopes import Scopes, TooManyRegions
+from moorage_core.selected import with_selected
 from moorage_domain.claims import winner
 from moorage_domain.reasons import Reason
 from moorage_kube.manager.plugins import PluginError
@@ -82,6 +83,10 @@ class Observer:
         conflicts = self._conflicts(view)
         addresses = self._addresses(view) - conflicts.keys()
         scope, cloud_states = self._cloud_states(allocation, addresses)
+        selection = scope.selection(allocation.labels) if scope and allocation.labels else None
+        allocation = with_selected(
+            allocation, view.records, selection, cloud_states, self._may_be_touched
+        )
         machines = self._machines_of(scope) if scope else None
         self._miss_gone(view.records)
         misplaced = self._misplaced(allocation)
@@ -131,6 +136,7 @@ class Observer:
             working_seconds=uptime() - self._first_pass,
             seal=self.caches.seal,
             doubts=recorded.doubts,
+            selection=selection,
         )
 
     def _label_errors(self) -> dict[str, str]:
@@ -177,7 +183,8 @@ class Observer:
             ip: Unread(reasons.INVALID_SPEC, why) for ip, why in refused.items() if why
         }
         asked = addresses - unread.keys()
-        if not asked:
+        selects = bool(allocation.labels) and not (problem or allocation.deleting)
+        if not asked and not selects:
             self._unwant(allocation.name, addresses)
             return None, unread
         try:
@@ -186,6 +193,9 @@ class Observer:
             why = Unread(_why_no_scope(error), str(error))
             return None, unread | dict.fromkeys(asked, why)
         return scope, unread | {ip: scope.cloud_state(ip) for ip in asked}
+
+    def _may_be_touched(self, ip: str) -> bool:
+        return not self.limits.why_not_address(ip)
 
     def _unwant(self, name: str, addresses: set[str]) -> None:
         """Read no more for an allocation, once what was begun for it has ended.

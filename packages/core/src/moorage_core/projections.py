@@ -21,6 +21,8 @@ from moorage_core.model import (
 from moorage_core.pod_templates import asks_for_address, asks_for_any, placement_of
 from moorage_core.recorded import Reader, Recorded, seconds_of
 from moorage_core.seal import Seal
+from moorage_core.selected import listed as listed_in
+from moorage_core.selected import with_recorded
 from moorage_domain.addresses import InvalidAddress, public
 from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import Node
@@ -181,17 +183,19 @@ def project_allocation(
     spec = json_text(raw.get("spec") or {})
     unchanged = before is not None and before.spec == spec
     wanted = before.allocation if before and unchanged else _parsed_spec(spec)
-    allocation = _allocation(raw, wanted)
-    same = before is not None and before.allocation.uid == allocation.uid
+    uid, listed = raw["metadata"]["uid"], listed_in(wanted)
+    same = before is not None and before.allocation.uid == uid
     reader = Reader(
-        uid=allocation.uid,
-        listed={*allocation.addresses, *_texts(raw)},
+        uid=uid,
+        listed={*listed, *_texts(raw)},
         seal=seal,
         before=before.recorded if before and same else Recorded(),
     )
+    recorded = reader.read(status.get("addresses"))
+    wanted = replace(wanted, addresses=listed, selected=frozenset())
     return AllocationView(
-        allocation=allocation,
-        recorded=reader.read(status.get("addresses")),
+        allocation=_allocation(raw, with_recorded(wanted, recorded.records)),
+        recorded=recorded,
         conditions=from_wire(status.get("conditions")),
         observed_generation=_generation(status.get("observedGeneration")),
         subject=Subject.of(raw),
@@ -240,7 +244,7 @@ def _parsed_spec(spec: bytes) -> Allocation:
 def _from_spec(spec: NetIPAllocationSpec) -> Allocation:
     good: dict[str, None] = {}
     bad: list[tuple[str, str]] = []
-    for text in spec.reserved_ips:
+    for text in spec.reserved_ips or ():
         try:
             good[public(text)] = None
         except InvalidAddress as error:
@@ -248,8 +252,12 @@ def _from_spec(spec: NetIPAllocationSpec) -> Allocation:
     problem = ""
     if not spec.cloud.provider:
         problem = "spec.cloud.provider is empty: set it to aws, gcp, azure or another plug-in"
+    labels = spec.reserved_ip_selector or {}
+    if not labels and spec.reserved_ips is None:
+        problem = "spec.reservedIPs and spec.reservedIPSelector are both missing"
     failover = spec.failover
     return _nameless(
+        labels=frozenset(labels.items()),
         addresses=tuple(good),
         invalid=tuple(bad),
         problem=problem,

@@ -207,6 +207,7 @@ def record_from_wire(entry: AddressStatus) -> AddressRecord:
         observed_at=seconds_of(entry.observed_at),
         since=seconds_of(entry.since),
         held_since=seconds_of(entry.held_since),
+        selected=bool(entry.selected),
     )
 
 

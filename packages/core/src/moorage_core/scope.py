@@ -11,13 +11,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
 from moorage_core import reasons
 from moorage_core.decide.outcomes import reason_for
-from moorage_core.model import Absent, Awaited, CloudState, Present, Unread
+from moorage_core.model import Absent, Awaited, CloudState, Present, Selection, Unread
 from moorage_core.rate_limiter import RateLimiter
 from moorage_provider.errors import CloudError, Retry, Unavailable
-from moorage_provider.protocol import CloudAddress, MachineHolder, Provider, UnknownHolder
+from moorage_provider.protocol import (
+    CloudAddress,
+    Labels,
+    MachineHolder,
+    Provider,
+    UnknownHolder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +35,11 @@ PROBE_SECONDS = 10.0
 """The longest time between two reads of a cloud that fails, while an address has to move."""
 MOST_MACHINES = 32_768
 """Of the machine ids worked out, for nodes come and go: several times those of a large cluster."""
+
+
+_NONE: Labels = frozenset()
+_Shown: TypeAlias = tuple[frozenset[str], frozenset[str] | None]
+"""What the last whole read showed with some labels, and what the one before it did."""
 
 
 def state_of(address: CloudAddress | None) -> CloudState:
@@ -45,6 +57,7 @@ class Wish:
 
     addresses: frozenset[str]
     interval: float
+    labels: Labels = frozenset()
 
 
 @dataclass(slots=True)
@@ -72,6 +85,7 @@ class Scope:
     _dirty: set[str] = field(default_factory=set)
     _asked: set[str] = field(default_factory=set)
     _unread: dict[str, CloudError] = field(default_factory=dict)
+    _selections: dict[Labels, _Shown] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     machine_id: Callable[[str], str | None] = field(init=False)
     _failures: int = 0
@@ -84,22 +98,44 @@ class Scope:
     def __post_init__(self) -> None:
         self.machine_id = lru_cache(MOST_MACHINES)(self.provider.machine_id)
 
-    def want(self, allocation: str, addresses: Collection[str], interval: float) -> None:
-        """Say which addresses an allocation needs read, and how often in seconds."""
-        wish = Wish(frozenset(addresses), interval)
+    def want(
+        self,
+        allocation: str,
+        addresses: Collection[str],
+        interval: float,
+        labels: Labels = frozenset(),
+    ) -> None:
+        """Say which addresses an allocation needs read, and how often in seconds.
+
+        ``labels``: besides, those with all of these; empty: no others.
+        """
+        wish = Wish(frozenset(addresses), interval, labels)
         before = self._wishes.get(allocation)
         if before == wish:
             return
         self._wishes[allocation] = wish
         self._wanted.update(wish.addresses)
         self._no_longer(before)
-        due = time.monotonic() + interval
+        due = time.monotonic() + (0.0 if self._is_new(labels) else interval)
         if due < self._due:
             self._due = due
             self._wake.set()
         fresh = wish.addresses - self._known.keys() - self._dirty
         if fresh:
             self.invalidate(fresh)
+
+    def _is_new(self, labels: Labels) -> bool:
+        return bool(labels) and labels not in self._selections
+
+    def selection(self, labels: Labels) -> Selection | None:
+        """What was shown with these labels; ``None`` = they were not looked for yet."""
+        shown = self._selections.get(labels)
+        if shown is None:
+            return None
+        latest, before = shown
+        if before is None:
+            return Selection(latest, certain=False)
+        return Selection(latest | before)
 
     def unwant(self, allocation: str) -> bool:
         """Forget an allocation; whether nobody wants anything any more."""
@@ -186,8 +222,9 @@ class Scope:
         dirty = self._dirty & asked
         # What becomes dirty again during this read stays dirty.
         self._dirty, self._asked = set(), dirty
+        selectors = {one.labels for one in self._wishes.values() if one.labels}
         try:
-            answer = await self._ask(asked)
+            answer = await self._ask(asked, selectors if everything else set())
         except CloudError as error:
             self._dirty |= dirty
             self._failed(error, wanted if everything else asked)
@@ -196,6 +233,7 @@ class Scope:
             self._asked = set()
         self._take(asked, answer, dirty)
         if everything:
+            self._take_selections(selectors, answer)
             self.read_at = time.time()
             self._due = time.monotonic() + self._interval()
 
@@ -220,15 +258,34 @@ class Scope:
         self._answered_at = time.time() if asked else self._answered_at
         self._report(news)
 
+    def _take_selections(
+        self, selectors: Collection[Labels], answer: Mapping[str, CloudAddress]
+    ) -> None:
+        """Keep which addresses have which labels, and report the allocations that it concerns."""
+        before = {labels: self.selection(labels) for labels in selectors}
+        self._selections = {
+            labels: (
+                frozenset(ip for ip, one in answer.items() if labels <= (one.labels or _NONE)),
+                self._selections[labels][0] if labels in self._selections else None,
+            )
+            for labels in selectors
+        }
+        changed = {labels for labels in selectors if self.selection(labels) != before[labels]}
+        if names := [name for name, wish in self._wishes.items() if wish.labels in changed]:
+            self.changed(names)
+
     def _report(self, news: set[str]) -> None:
         names = [name for name, wish in self._wishes.items() if wish.addresses & news]
         if names:
             self.changed(names)
 
-    async def _ask(self, addresses: set[str]) -> Mapping[str, CloudAddress]:
-        if not addresses:
-            return {}
-        return await self.provider.snapshot(sorted(addresses))
+    async def _ask(
+        self, addresses: set[str], selectors: Collection[Labels]
+    ) -> Mapping[str, CloudAddress]:
+        if selectors:
+            return await self.provider.snapshot(sorted(addresses), tuple(selectors))
+        # As plug-ins know it that select nothing.
+        return await self.provider.snapshot(sorted(addresses)) if addresses else {}
 
     def _failed(self, error: CloudError, asked: set[str]) -> None:
         """What was asked for is unknown now; the rest of what was read last still counts."""

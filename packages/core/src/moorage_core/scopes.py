@@ -106,7 +106,7 @@ class Scopes:
             scope = self._open(key, allocation.name)
         self._refused.pop(allocation.name, None)
         self._of[allocation.name] = key
-        scope.want(allocation.name, addresses, allocation.interval)
+        scope.want(allocation.name, addresses, allocation.interval, allocation.labels)
         return scope
 
     def of(self, allocation: str) -> Scope | None:

@@ -104,6 +104,7 @@ def record_to_wire(record: AddressRecord) -> dict[str, Any]:
         "nextAttempt": _time(record.next_attempt),
         "observedAt": _time(record.observed_at),
         "heldSince": _time(record.held_since),
+        "selected": record.selected or None,
         "since": _time(record.since) or "",
     }
     return {name: value for name, value in entry.items() if value is not None}

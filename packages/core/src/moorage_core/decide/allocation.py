@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from moorage_core import reasons
@@ -25,10 +26,11 @@ from moorage_core.decide.one_machine import duplicate_condition
 from moorage_core.decide.outcomes import record_outcome
 from moorage_core.decide.release import decide_release
 from moorage_core.decide.restore import hand_over
+from moorage_core.decide.selection import selection_condition
 from moorage_core.decide.taints import settled
 from moorage_core.decide.targets import Targets
 from moorage_core.decide.workload_conditions import workload_conditions
-from moorage_core.model import AddressRecord, Awaited, Observed, Phase, Present
+from moorage_core.model import AddressRecord, Allocation, Awaited, Observed, Phase, Present
 from moorage_core.status import AllocationStatus, node_names
 from moorage_domain.conditions import Condition
 from moorage_domain.plans import Finalizer, Plan
@@ -76,6 +78,7 @@ def _steps(observed: Observed) -> list[Step]:
         decide_address(_case(known.get(ip) or AddressRecord(ip), observed, targets))
         for ip in wanted
     ]
+    steps = [_with_source(step, allocation) for step in steps]
     invalid = dict(allocation.invalid)
     for text, message in () if allocation.deleting else invalid.items():
         record = known.get(text) or AddressRecord(text)
@@ -85,6 +88,13 @@ def _steps(observed: Observed) -> list[Step]:
         if ip not in wanted and ip not in invalid:
             steps.append(decide_release(_case(record, observed, targets)))
     return steps
+
+
+def _with_source(step: Step, allocation: Allocation) -> Step:
+    """The step with a record that says whether its address was listed or selected."""
+    if step.record is None or step.record.selected == (step.record.ip in allocation.selected):
+        return step
+    return replace(step, record=replace(step.record, selected=not step.record.selected))
 
 
 def _case(record: AddressRecord, observed: Observed, targets: Targets) -> Case:
@@ -139,6 +149,7 @@ def _plan(
         *conditions_now,
         *workload_conditions(observed),
         duplicate_condition(observed),
+        selection_condition(observed),
     )
     ready, bound = conditions_now[0], count_bound(reported)
     return Plan(

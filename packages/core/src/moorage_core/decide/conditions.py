@@ -8,6 +8,7 @@ from dataclasses import replace
 from moorage_core import reasons
 from moorage_core.decide.moments import clock
 from moorage_core.decide.node_labels import is_labelled
+from moorage_core.decide.selection import labels_text
 from moorage_core.model import AddressRecord, Allocation, Mutation, Observed, Phase
 from moorage_core.words import first_of
 from moorage_domain.conditions import Condition, Status
@@ -100,7 +101,9 @@ def _ready(allocation: Allocation, records: Sequence[AddressRecord]) -> Conditio
             "Ready", "False", reasons.RELEASING.name, _messages(records) or "being deleted"
         )
     if not records:
-        return Condition("Ready", "False", reasons.NO_ADDRESSES.name, "spec.reservedIPs is empty")
+        labels = labels_text(allocation)
+        empty = f"no address has {labels}" if labels else "spec.reservedIPs is empty"
+        return Condition("Ready", "False", reasons.NO_ADDRESSES.name, empty)
     missing = [record for record in records if not serves(record)]
     unknown = any(record.phase is Phase.UNKNOWN for record in missing)
     count = _count(len(records) - len(missing), list(filter(_was_there, missing)), len(records))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from moorage_core import reasons
 from moorage_core.actions import Action, Mutate
 from moorage_core.decide.conditions import conditions, count_bound, rejected
+from moorage_core.decide.selection import selection_condition
 from moorage_core.decide.workload_conditions import workload_conditions
 from moorage_core.model import AddressRecord, Awaited, Observed, Unread
 from moorage_core.status import AllocationStatus, node_names
@@ -33,7 +34,7 @@ def for_dry_run(observed: Observed, plan: Plan[Action]) -> Plan[Action]:
         if allocation.problem
         else conditions(allocation, records, observed.label_errors)
     )
-    said = (*said, *workload_conditions(observed))
+    said = (*said, *workload_conditions(observed), selection_condition(observed))
     if unknown := _unknown(observed, plan, records):
         said = (*said, unknown)
     return replace(
