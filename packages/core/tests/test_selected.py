@@ -15,7 +15,7 @@ from moorage_core.decide.selection import selection_condition
 from moorage_core.model import Allocation, Phase, Selection, Unread
 from moorage_core.reasons import UNREADABLE
 from moorage_core.selected import with_selected
-from moorage_provider.errors import Unavailable
+from moorage_provider.errors import Denied, Unavailable
 from moorage_testing.clouds.memory import MemoryCloud
 from moorage_testing.faults import Fault
 
@@ -286,6 +286,26 @@ def test_nothing_that_has_the_labels_is_said_so() -> None:
         told = lab.condition()
         assert (told["status"], told["reason"]) == ("False", "NoAddresses")
         assert told["message"] == "no address has environment=edge,kubeip=reserved"
+
+    play(story)
+
+
+def test_a_selector_that_cannot_be_looked_for_says_why_and_then_what_it_found() -> None:
+    async def story(lab: Lab) -> None:
+        denied = Denied("you may not list addresses", "Denied", "memory:snapshot")
+        lab.cloud.faults.inject(Fault(op="snapshot", error=denied, times=None))
+        begin(lab, "n1")
+        await lab.until(lambda: lab.condition().get("status") == "Unknown", "to be said", 30)
+        told = lab.condition()
+        assert told["reason"] == "PermissionDenied"
+        assert "you may not list addresses" in told["message"]
+        told = lab.condition("AddressesSelected")
+        assert (told["status"], told["reason"]) == ("Unknown", "PermissionDenied")
+        lab.cloud.faults.clear()
+        await lab.until(
+            lambda: lab.condition()["message"].startswith("no address has"), "to be read", 120
+        )
+        assert lab.condition("AddressesSelected")["message"].startswith("0 addresses have")
 
     play(story)
 

@@ -281,10 +281,12 @@ class Selection:
     Attributes:
         ips: as the cloud shows them.
         certain: the others were shown without the labels twice in a row: it may be a while behind.
+        unread: why they are those of an earlier reading; ``None`` = they are not.
     """
 
-    ips: frozenset[str]
+    ips: frozenset[str] = frozenset()
     certain: bool = True
+    unread: Unread | None = None
 
 
 # Assumed until a provider has been asked.

@@ -38,6 +38,7 @@ MOST_MACHINES = 32_768
 
 
 _NONE: Labels = frozenset()
+_NONE_SHOWN: frozenset[str] = frozenset()
 _Shown: TypeAlias = tuple[frozenset[str], frozenset[str] | None]
 """What the last whole read showed with some labels, and what the one before it did."""
 
@@ -129,13 +130,12 @@ class Scope:
 
     def selection(self, labels: Labels) -> Selection | None:
         """What was shown with these labels; ``None`` = they were not looked for yet."""
+        unread = self._unread_by(self.error) if self.error else None
         shown = self._selections.get(labels)
         if shown is None:
-            return None
+            return Selection(certain=False, unread=unread) if unread else None
         latest, before = shown
-        if before is None:
-            return Selection(latest, certain=False)
-        return Selection(latest | before)
+        return Selection(latest | (before or _NONE_SHOWN), before is not None, unread)
 
     def unwant(self, allocation: str) -> bool:
         """Forget an allocation; whether nobody wants anything any more."""
@@ -164,12 +164,15 @@ class Scope:
         """What is known of one address: nothing once the last read failed."""
         error = self.error or self._unread.get(ip)
         if error is not None:
-            longest = max(_LONGEST_BACKOFF, _asked_to_wait(error))
-            message = f"cannot read {self._where}: {error}; tried again within {longest:.0f} s"
-            return Unread(reason_for(error), message, self._answered_at)
+            return self._unread_by(error)
         if ip in self._dirty or ip in self._asked or ip not in self._known:
             return Awaited()
         return state_of(self._known[ip])
+
+    def _unread_by(self, error: CloudError) -> Unread:
+        longest = max(_LONGEST_BACKOFF, _asked_to_wait(error))
+        message = f"cannot read {self._where}: {error}; tried again within {longest:.0f} s"
+        return Unread(reason_for(error), message, self._answered_at)
 
     def all_read(self) -> bool:
         """Whether every address wanted is known."""
@@ -240,7 +243,8 @@ class Scope:
     def _take(self, asked: set[str], answer: Mapping[str, CloudAddress], dirty: set[str]) -> None:
         """Keep what was read, and report the allocations for which it changes anything."""
         news = {ip for ip in asked if self._known.get(ip, self) != answer.get(ip)} | dirty
-        if self.error is not None:
+        again = self.error is not None
+        if again:
             news = asked
         news |= asked & self._unread.keys()
         # What allocations want may have changed during the read.
@@ -256,7 +260,7 @@ class Scope:
             log.info("%s can be read again", self._where, extra=self._fields())
         self.error, self._failures = None, 0
         self._answered_at = time.time() if asked else self._answered_at
-        self._report(news)
+        self._report(news, selections=again)
 
     def _take_selections(
         self, selectors: Collection[Labels], answer: Mapping[str, CloudAddress]
@@ -274,8 +278,13 @@ class Scope:
         if names := [name for name, wish in self._wishes.items() if wish.labels in changed]:
             self.changed(names)
 
-    def _report(self, news: set[str]) -> None:
-        names = [name for name, wish in self._wishes.items() if wish.addresses & news]
+    def _report(self, news: set[str], *, selections: bool) -> None:
+        """Of these addresses something else is known now; or of all selections."""
+        names = [
+            name
+            for name, wish in self._wishes.items()
+            if wish.addresses & news or (selections and wish.labels)
+        ]
         if names:
             self.changed(names)
 
@@ -306,7 +315,7 @@ class Scope:
             extra = self._fields() | {"reason": reason_for(error).name, "next_try": round(pause, 1)}
             text = "cannot read %s: %s; next try in %.0f s"
             log.warning(text, self._where, error, pause, extra=extra)
-        self._report(asked)
+        self._report(asked, selections=self.error is error)
 
     @property
     def _where(self) -> str:

@@ -61,7 +61,7 @@ def _decide(observed: Observed) -> Plan[Action]:
     if allocation.deleting and not records:
         return let_go(observed)
     reported = as_reported(observed, records)
-    conditions_now = conditions(allocation, reported, observed.label_errors)
+    conditions_now = conditions(allocation, reported, observed.label_errors, observed.selection)
     return _plan(observed, steps, reported, conditions_now)
 
 

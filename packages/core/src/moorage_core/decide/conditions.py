@@ -8,8 +8,15 @@ from dataclasses import replace
 from moorage_core import reasons
 from moorage_core.decide.moments import clock
 from moorage_core.decide.node_labels import is_labelled
-from moorage_core.decide.selection import labels_text
-from moorage_core.model import AddressRecord, Allocation, Mutation, Observed, Phase
+from moorage_core.decide.selection import why_no_address
+from moorage_core.model import (
+    AddressRecord,
+    Allocation,
+    Mutation,
+    Observed,
+    Phase,
+    Selection,
+)
 from moorage_core.words import first_of
 from moorage_domain.conditions import Condition, Status
 from moorage_domain.reasons import Reason
@@ -71,14 +78,17 @@ def troubled(record: AddressRecord) -> bool:
 
 
 def conditions(
-    allocation: Allocation, records: Sequence[AddressRecord], label_errors: Mapping[str, str]
+    allocation: Allocation,
+    records: Sequence[AddressRecord],
+    label_errors: Mapping[str, str],
+    selection: Selection | None = None,
 ) -> tuple[Condition, ...]:
     """Ready, Progressing, Degraded and Conflict."""
     conflicts = [r for r in records if r.reason == reasons.CONFLICT.name]
     degraded = [r for r in records if troubled(r)]
     moving = [r for r in records if r.phase in MOVING]
     return (
-        _ready(allocation, records),
+        _ready(allocation, records, selection),
         _summary("Progressing", moving, "Settled", "no address is on its way"),
         _degraded(degraded, label_errors),
         _summary("Conflict", conflicts, "NoConflict", "no older allocation lists these addresses"),
@@ -95,15 +105,15 @@ def rejected(reason: Reason, message: str) -> tuple[Condition, ...]:
     )
 
 
-def _ready(allocation: Allocation, records: Sequence[AddressRecord]) -> Condition:
+def _ready(
+    allocation: Allocation, records: Sequence[AddressRecord], selection: Selection | None
+) -> Condition:
     if allocation.deleting:
         return Condition(
             "Ready", "False", reasons.RELEASING.name, _messages(records) or "being deleted"
         )
     if not records:
-        labels = labels_text(allocation)
-        empty = f"no address has {labels}" if labels else "spec.reservedIPs is empty"
-        return Condition("Ready", "False", reasons.NO_ADDRESSES.name, empty)
+        return why_no_address(allocation, selection)
     missing = [record for record in records if not serves(record)]
     unknown = any(record.phase is Phase.UNKNOWN for record in missing)
     count = _count(len(records) - len(missing), list(filter(_was_there, missing)), len(records))

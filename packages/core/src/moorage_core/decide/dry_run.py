@@ -32,7 +32,7 @@ def for_dry_run(observed: Observed, plan: Plan[Action]) -> Plan[Action]:
     said = (
         rejected(reasons.INVALID_SPEC, allocation.problem)
         if allocation.problem
-        else conditions(allocation, records, observed.label_errors)
+        else conditions(allocation, records, observed.label_errors, observed.selection)
     )
     said = (*said, *workload_conditions(observed), selection_condition(observed))
     if unknown := _unknown(observed, plan, records):

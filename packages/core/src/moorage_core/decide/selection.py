@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from moorage_core.model import Allocation, Observed
+from moorage_core import reasons
+from moorage_core.model import Allocation, Observed, Selection
 from moorage_core.words import first_of
 from moorage_domain.conditions import Condition
 
@@ -18,6 +19,9 @@ def selection_condition(observed: Observed) -> Condition:
     if selection is None:
         message = f"addresses with {labels} are not looked for yet; those known before stay"
         return Condition(SELECTED, "Unknown", "NotRead", message)
+    if unread := selection.unread:
+        message = f"addresses with {labels} that are known stay: {unread.message}"
+        return Condition(SELECTED, "Unknown", unread.reason.name, message)
     left = sorted(selection.ips - {*allocation.addresses})
     if not left:
         message = f"{len(selection.ips)} addresses have {labels}"
@@ -28,6 +32,19 @@ def selection_condition(observed: Observed) -> Condition:
         " may have"
     )
     return Condition(SELECTED, "False", "NotAllKept", message)
+
+
+def why_no_address(allocation: Allocation, selection: Selection | None) -> Condition:
+    """The condition ``Ready`` of an allocation that has no address."""
+    if not allocation.labels:
+        message = "spec.reservedIPs is empty"
+    elif selection is None:
+        message = f"addresses with {labels_text(allocation)} are not looked for yet"
+    elif unread := selection.unread:
+        return Condition("Ready", "Unknown", unread.reason.name, unread.message)
+    else:
+        message = f"no address has {labels_text(allocation)}"
+    return Condition("Ready", "False", reasons.NO_ADDRESSES.name, message)
 
 
 def labels_text(allocation: Allocation) -> str:
