@@ -157,3 +157,21 @@ def test_harm_07_what_ec2_lends_by_itself_needs_no_right(simulation: Simulation)
     assert public_ip(simulation, "n1") not in ("", IP1)
     assert RIGHT not in simulation.cloud.faults.ops()
     assert isinstance(simulation.cloud.holder(IP1), MachineHolder)
+
+
+def test_nodes_of_auto_mode_are_passed_over_for_those_that_can_have_an_address(
+    simulation: Simulation,
+) -> None:
+    """Both kinds may be in one cluster; those of Auto Mode refuse whatever the rights."""
+    for name in ("n1", "n2"):
+        simulation.add_node(name)
+    emulator = cast("EmulatedCloud", simulation.cloud).emulator
+    emulator.world.manage(machine(simulation, "n1"))
+    simulation.allocate("a", IP1)
+    simulation.settle(seconds=30)
+    assert simulation.where(IP1) == "n2"
+    assert emulator.faults.ops().count("AssociateAddress") == 1
+    simulation.change_node("n2", unschedulable=True)
+    simulation.settle(seconds=30)
+    assert simulation.where(IP1) == "n2", "rather than with nobody"
+    assert "managed by eks.amazonaws.com" in simulation.record("a", IP1).message

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from moorage_provider.errors import MachineNotFound, MachineUnfit
-from moorage_provider.protocol import CloudAddress, Machine, MachineHolder, OtherHolder
+from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 from moorage_provider_aws import mapping
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_an_instance_is_read_with_its_first_interface() -> None:
             interface(0, "10.0.0.1"),
         ]
     )
-    assert mapping.machine(row, "eu-west-1") == Machine(
+    assert mapping.machine(row, "eu-west-1") == mapping.AwsMachine(
         "i-1", "eni-0-0", "10.0.0.1", running=True, location="eu-west-1", zone="eu-west-1a"
     )
 

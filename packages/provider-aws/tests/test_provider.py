@@ -13,6 +13,7 @@ import pytest
 
 from moorage_provider.errors import (
     CredentialsRejected,
+    Denied,
     InUse,
     InvalidOptions,
     MachineUnfit,
@@ -315,6 +316,23 @@ async def test_a_pending_machine_is_unfit(emulator: Ec2Emulator, provider: AwsPr
     emulator.world.set_state(machine.machine_id, "pending")
     with pytest.raises(MachineUnfit, match="pending"):
         await provider.attach(address, machine, "early")
+
+
+async def test_a_node_of_eks_auto_mode_is_unfit_and_the_next_one_is_not(
+    emulator: Ec2Emulator, provider: AwsProvider
+) -> None:
+    """aws/containers-roadmap#2834: there may be nodes of both kinds in one cluster."""
+    address, machine = await fresh(emulator, provider)
+    emulator.world.manage(machine.machine_id)
+    managed = await provider.machine(machine.machine_id)
+    refusal = provider.check(address, managed)
+    assert refusal is not None
+    assert "managed by eks.amazonaws.com" in refusal
+    with pytest.raises(Denied, match="explicit deny"):
+        await provider.attach(address, managed, "in vain")
+    _, other = await fresh(emulator, provider)
+    assert provider.check(address, other) is None
+    await provider.attach(address, other, "fit")
 
 
 async def test_a_machine_terminated_since_it_was_read_is_unfit(

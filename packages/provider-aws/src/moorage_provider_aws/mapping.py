@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from moorage_provider.errors import MachineNotFound, MachineUnfit
@@ -24,6 +25,18 @@ Place: TypeAlias = tuple[str, str]
 _AMAZON = "amazon"
 _CLUSTER_TAGS = ("aws:eks:cluster-name", "eks:cluster-name")
 _CLUSTER_PREFIX = "kubernetes.io/cluster/"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsMachine(Machine):
+    """An instance.
+
+    Attributes:
+        operator: the service that owns it, as EKS Auto Mode does its nodes: EC2 lets nobody else
+            change its interfaces, whatever their rights. ``""`` = none does.
+    """
+
+    operator: str = ""
 
 
 def ip(row: AddressTypeDef) -> str:
@@ -92,7 +105,7 @@ def _holder(row: AddressTypeDef, own: Mapping[str, Place]) -> MachineHolder | Ot
     return OtherHolder(f"network interface {interface or 'unknown'} ({kind})")
 
 
-def machine(row: InstanceTypeDef, location: str) -> Machine:
+def machine(row: InstanceTypeDef, location: str) -> AwsMachine:
     """One instance of ``DescribeInstances``.
 
     Raises ``MachineNotFound`` for one that is gone, ``MachineUnfit`` for one without IPv4.
@@ -111,7 +124,7 @@ def machine(row: InstanceTypeDef, location: str) -> Machine:
             " Elastic IP needs: its subnet is one of IPv6 only"
         )
     public_ip, reserved = _public_ip(interface)
-    return Machine(
+    return AwsMachine(
         machine_id=instance_id,
         interface_id=interface["NetworkInterfaceId"],
         private_ip=private_ip,
@@ -121,7 +134,13 @@ def machine(row: InstanceTypeDef, location: str) -> Machine:
         public_ip=public_ip,
         public_ip_reserved=reserved,
         cluster=_cluster(row.get("Tags", ())),
+        operator=_operator(row),
     )
+
+
+def _operator(row: InstanceTypeDef) -> str:
+    operator = row.get("Operator", {})
+    return operator.get("Principal", "a service of AWS") if operator.get("Managed") else ""
 
 
 def _primary(

@@ -93,6 +93,11 @@ class AwsProvider(SdkProvider["Ec2"]):
             return await self._described(machine_id)
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
+        if isinstance(machine, mapping.AwsMachine) and machine.operator:
+            return (
+                f"instance {machine.machine_id} is managed by {machine.operator}, which lets nobody"
+                " else give it an address, as in EKS Auto Mode"
+            )
         if "" in (address.location, machine.location) or address.location == machine.location:
             return None
         return (

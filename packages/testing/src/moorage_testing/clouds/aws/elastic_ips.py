@@ -60,6 +60,18 @@ def refuse(code: str, message: str) -> NoReturn:
     raise EC2ClientError(code, message)
 
 
+def refuse_managed(instance: MotoInstance) -> None:
+    """Refuse a change of an instance that a service owns, as EKS Auto Mode does its nodes."""
+    if vars(instance).get("operator"):
+        # "Regardless of the IAM identity and its permissions", says the security overview of EKS
+        # Auto Mode; aws/containers-roadmap#2834 met it with AssociateAddress.
+        refuse(
+            "UnauthorizedOperation",
+            "You are not authorized to perform this operation: ec2:AssociateAddress on resource"
+            f" {instance.id} with an explicit deny in a resource-based policy",
+        )
+
+
 def private_ip(eip: ElasticAddress) -> str | None:
     """The private address an Elastic IP is associated with, ``None`` = it is free."""
     text: str | None = vars(eip).get(_PRIVATE_IP)

@@ -181,6 +181,7 @@ def _only_interface(text: str, backend: EC2Backend) -> NetworkInterface:
 
 
 def _check_instance(instance: Instance) -> None:
+    elastic_ips.refuse_managed(instance)
     if instance.state == "pending":
         refuse(
             "InvalidInstanceID",

@@ -132,6 +132,10 @@ class Ec2World:
         """Terminate an instance."""
         self._instance(instance_id).terminate()
 
+    def manage(self, instance_id: str, principal: str = "eks.amazonaws.com") -> None:
+        """Have a service own an instance, as EKS Auto Mode does its nodes."""
+        vars(self._instance(instance_id))["operator"] = {"Managed": True, "Principal": principal}
+
     def take_ipv4(self, instance_id: str) -> None:
         """Describe an instance as one of a subnet of IPv6 only."""
         interface = self._instance(instance_id).network_interfaces[0]
