@@ -24,7 +24,8 @@ def selection_condition(observed: Observed) -> Condition:
         return Condition(SELECTED, "Unknown", unread.reason.name, message)
     left = sorted(selection.ips - {*allocation.addresses})
     if not left:
-        message = f"{len(selection.ips)} addresses have {labels}"
+        number = len(selection.ips)
+        message = f"{number} {'address has' if number == 1 else 'addresses have'} {labels}"
         return Condition(SELECTED, "True", "Selected", message)
     message = (
         f"of {len(selection.ips)} addresses with {labels}, these are not kept: {first_of(left)};"
