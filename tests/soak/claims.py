@@ -39,7 +39,7 @@ from moorage_testing.cluster.objects import granted
 from moorage_testing.processes import Command, Run
 
 from .claim_history import ClaimHistory
-from .counted import SHARE_FILE
+from .counted import SHARE_FILE, set_share
 from .growth import Pooled
 from .judged import Row, none
 from .options import Options
@@ -145,11 +145,11 @@ class ClaimScene:
 
     def fail(self) -> None:
         """The API server fails."""
-        self.site.share.write_text(str(self.options.errors), "ascii")
+        set_share(self.site.share, self.options.errors)
 
     def heal(self) -> None:
         """It does so no more."""
-        self.site.share.write_text("0", "ascii")
+        set_share(self.site.share, 0.0)
 
     async def churn(self) -> None:
         """Disturb some claims at intervals."""
@@ -277,5 +277,5 @@ def opened_claims(options: Options) -> Iterator[ClaimScene]:
         rights = (cluster_role(name, RULES), role(name, RULES))
         cluster.apply([one for each in rights for one in granted(each, ACCOUNT)])
         share = run.folder / "share"
-        share.write_text("0", "ascii")
+        set_share(share, 0.0)
         yield ClaimScene(options, ClaimSite(cluster, run, share), random.Random(options.seed))

@@ -60,6 +60,13 @@ class FailingTransport(Transport):
             yield response
 
 
+def set_share(path: Path, share: float) -> None:
+    """Have this share of calls fail; whoever reads meanwhile finds the old file or the new one."""
+    new = path.with_suffix(".new")
+    new.write_text(str(share), "ascii")
+    new.replace(path)
+
+
 def _share() -> float:
     return float(Path(os.environ[SHARE_FILE]).read_text("ascii"))
 

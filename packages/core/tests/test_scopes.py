@@ -383,7 +383,9 @@ async def test_while_failing_only_time_brings_the_next_attempt(cloud: MemoryClou
             reader.scope.invalidate([IP1])
             reader.scope.want("b", [IP2], 0.01)
             await asyncio.sleep(0.01)
-        assert len(reader.reads) == 1
+        first, *more = (call.at for call in cloud.faults.calls)
+        # On a busy machine that may have taken as long as the pause.
+        assert all(at - first >= 0.75 for at in more)
 
 
 async def test_failures_in_a_row_are_tried_ever_less_often(cloud: MemoryCloud) -> None:
