@@ -95,9 +95,12 @@ def manifests(text: str) -> list[dict[str, Any]]:
     ]
 
 
+_MAPS = ("spec.nodeSelector", "spec.reservedIPSelector")
+
+
 def set_paths(value: object, prefix: str) -> Iterator[str]:
     """Every field that a manifest sets, but for the keys of maps to strings."""
-    if isinstance(value, dict) and prefix != "spec.nodeSelector":
+    if isinstance(value, dict) and prefix not in _MAPS:
         for name, one in value.items():
             path = f"{prefix}.{name}"
             yield path
