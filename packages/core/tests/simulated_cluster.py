@@ -46,8 +46,7 @@ class Stored:
     def read(self, records: tuple[AddressRecord, ...]) -> None:
         """The status has other records now, some of which are of addresses that were selected."""
         self.records = records
-        bare = replace(self.allocation, addresses=listed(self.allocation), selected=frozenset())
-        self.allocation = with_recorded(bare, records)
+        self.allocation = with_recorded(self.allocation, records)
 
 
 @dataclass

@@ -21,8 +21,7 @@ from moorage_core.model import (
 from moorage_core.pod_templates import asks_for_address, asks_for_any, placement_of
 from moorage_core.recorded import Reader, Recorded, seconds_of
 from moorage_core.seal import Seal
-from moorage_core.selected import listed as listed_in
-from moorage_core.selected import with_recorded
+from moorage_core.selected import listed, with_recorded
 from moorage_domain.addresses import InvalidAddress, public
 from moorage_domain.conditions import Condition, from_wire
 from moorage_domain.nodes import Node
@@ -183,16 +182,15 @@ def project_allocation(
     spec = json_text(raw.get("spec") or {})
     unchanged = before is not None and before.spec == spec
     wanted = before.allocation if before and unchanged else _parsed_spec(spec)
-    uid, listed = raw["metadata"]["uid"], listed_in(wanted)
+    uid = raw["metadata"]["uid"]
     same = before is not None and before.allocation.uid == uid
     reader = Reader(
         uid=uid,
-        listed={*listed, *_texts(raw)},
+        listed={*listed(wanted), *_texts(raw)},
         seal=seal,
         before=before.recorded if before and same else Recorded(),
     )
     recorded = reader.read(status.get("addresses"))
-    wanted = replace(wanted, addresses=listed, selected=frozenset())
     return AllocationView(
         allocation=_allocation(raw, with_recorded(wanted, recorded.records)),
         recorded=recorded,

@@ -37,8 +37,6 @@ MOST_MACHINES = 32_768
 """Of the machine ids worked out, for nodes come and go: several times those of a large cluster."""
 
 
-_NONE: Labels = frozenset()
-_NONE_SHOWN: frozenset[str] = frozenset()
 _Shown: TypeAlias = tuple[frozenset[str], frozenset[str] | None]
 """What the last whole read showed with some labels, and what the one before it did."""
 
@@ -135,7 +133,7 @@ class Scope:
         if shown is None:
             return Selection(certain=False, unread=unread) if unread else None
         latest, before = shown
-        return Selection(latest | (before or _NONE_SHOWN), before is not None, unread)
+        return Selection(latest | (before or frozenset()), before is not None, unread)
 
     def unwant(self, allocation: str) -> bool:
         """Forget an allocation; whether nobody wants anything any more."""
@@ -225,9 +223,10 @@ class Scope:
         dirty = self._dirty & asked
         # What becomes dirty again during this read stays dirty.
         self._dirty, self._asked = set(), dirty
-        selectors = {one.labels for one in self._wishes.values() if one.labels}
+        wishes = self._wishes.values() if everything else ()
+        selectors = {one.labels for one in wishes if one.labels}
         try:
-            answer = await self._ask(asked, selectors if everything else set())
+            answer = await self._ask(asked, selectors)
         except CloudError as error:
             self._dirty |= dirty
             self._failed(error, wanted if everything else asked)
@@ -269,7 +268,9 @@ class Scope:
         before = {labels: self.selection(labels) for labels in selectors}
         self._selections = {
             labels: (
-                frozenset(ip for ip, one in answer.items() if labels <= (one.labels or _NONE)),
+                frozenset(
+                    ip for ip, one in answer.items() if labels <= (one.labels or frozenset())
+                ),
                 self._selections[labels][0] if labels in self._selections else None,
             )
             for labels in selectors

@@ -12,17 +12,20 @@ from moorage_domain.addresses import InvalidAddress, public
 
 def listed(allocation: Allocation) -> tuple[str, ...]:
     """The addresses of an allocation that its spec lists."""
+    if not allocation.selected:
+        return allocation.addresses
     return tuple(ip for ip in allocation.addresses if ip not in allocation.selected)
 
 
 def with_recorded(allocation: Allocation, records: Iterable[AddressRecord]) -> Allocation:
-    """An allocation that lists addresses, with those that were selected before."""
-    if not allocation.labels:
+    """The allocation with the addresses that it lists, and those that these say were selected."""
+    if not allocation.labels and not allocation.selected:
         return allocation
-    found = (one.ip for one in records if one.selected)
-    selected = tuple(ip for ip in found if ip not in allocation.addresses)
-    addresses = (*allocation.addresses, *selected)
-    return replace(allocation, addresses=addresses, selected=frozenset(selected))
+    others = listed(allocation)
+    found = (one.ip for one in records if one.selected) if allocation.labels else ()
+    known = {*others}
+    selected = tuple(ip for ip in found if ip not in known)
+    return replace(allocation, addresses=others + selected, selected=frozenset(selected))
 
 
 def with_selected(
@@ -40,10 +43,11 @@ def with_selected(
     if not allocation.labels or allocation.problem:
         return allocation
     others = listed(allocation)
-    held = [one.ip for one in records if one.ip not in others and _may_stay(one)]
+    known = {*others}
+    held = [one.ip for one in records if one.ip not in known and _may_stay(one)]
     if selection is not None and selection.certain:
         held = [ip for ip in held if ip in selection.ips or _is_unread(cloud_states.get(ip))]
-    known = {*others, *held}
+    known |= {*held}
     shown = selection.ips if selection else frozenset()
     new = sorted(ip for ip in shown - known if _is_public(ip) and may_be_touched(ip))
     held += new[: max(0, MAX_ADDRESSES - len(known))]
