@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from moorage_provider.errors import MachineNotFound, MachineUnfit
 from moorage_provider.protocol import CloudAddress, Labels, Machine, MachineHolder, OtherHolder
-from moorage_provider.rows import fits, text_of
+from moorage_provider.rows import text_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import (
@@ -71,11 +71,6 @@ def address(row: AddressTypeDef, own: Mapping[str, Place]) -> CloudAddress:
 def labels(row: AddressTypeDef) -> Labels:
     """The tags of an address."""
     return frozenset((tag["Key"], tag["Value"]) for tag in row.get("Tags", ()))
-
-
-def is_selected(selectors: Collection[Labels], row: AddressTypeDef) -> bool:
-    """Whether an address has all tags of one of these."""
-    return fits(labels(row), selectors)
 
 
 def instance_of(row: AddressTypeDef) -> str:

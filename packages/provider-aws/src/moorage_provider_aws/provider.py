@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from moorage_provider.base import SdkProvider
@@ -25,7 +24,7 @@ from moorage_provider.protocol import (
     PendingMutation,
     UnknownHolder,
 )
-from moorage_provider.rows import certain, text_of, understood
+from moorage_provider.rows import certain, selected_by, text_of, understood
 from moorage_provider_aws import mapping
 from moorage_provider_aws.identity import instance_id
 
@@ -85,7 +84,7 @@ class AwsProvider(SdkProvider["Ec2"]):
             found = {text_of(row, mapping.ip) for row in rows}
             rows += await self._wanted_rows([ip for ip in wanted if ip not in found])
             await self._learn_places(set(map(mapping.instance_of, rows)))
-        selected = partial(mapping.is_selected, selectors)
+        selected = selected_by(selectors, mapping.labels)
         return understood(rows, wanted, mapping.ip, self._address, selected)
 
     async def machine(self, machine_id: str) -> Machine:

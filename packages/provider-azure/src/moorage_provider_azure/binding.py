@@ -25,7 +25,7 @@ from moorage_provider.protocol import (
     OtherHolder,
     UnknownHolder,
 )
-from moorage_provider.rows import ODD, certain, understood
+from moorage_provider.rows import ODD, certain, selected_by, understood
 from moorage_provider_azure import mapping
 from moorage_provider_azure.deleted import is_of_deleted
 from moorage_provider_azure.fitness import UNIFORM
@@ -55,7 +55,7 @@ def snapshot(
     wanted = set(wanted)
     if not wanted and not selectors:
         return {}
-    selected = partial(mapping.is_selected, selectors)
+    selected = selected_by(selectors, mapping.labels)
     # Only what may be wanted is kept: all of them, as the SDK's models, take many MiB.
     perhaps = {None, *wanted}
     rows = [row for row in arm.addresses() if mapping.text_of(row) in perhaps or selected(row)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,13 +78,13 @@ def address(row: PublicIPAddress, interfaces: Mapping[str, NetworkInterface]) ->
         location=location(row.location),
         zones=tuple(row.zones or ()),
         unfit=_unfit(row),
-        labels=rows.labels_of(row.tags),
+        labels=labels(row),
     )
 
 
-def is_selected(selectors: Collection[Labels], row: PublicIPAddress) -> bool:
-    """Whether an address has all tags of one of these."""
-    return bool(selectors) and rows.fits(rows.labels_of(row.tags), selectors)
+def labels(row: PublicIPAddress) -> Labels:
+    """The tags of an address."""
+    return rows.labels_of(row.tags)
 
 
 def ip(row: PublicIPAddress) -> str:

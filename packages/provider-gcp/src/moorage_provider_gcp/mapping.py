@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage_provider.errors import MachineUnfit
 from moorage_provider.protocol import CloudAddress, Labels, Machine, MachineHolder, OtherHolder
-from moorage_provider.rows import fits, labels_of, text_of
+from moorage_provider.rows import labels_of, text_of
 from moorage_provider_gcp.identity import InZone, machine_id_of, path
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ def address(row: Address) -> GcpAddress:
         location=row.region.rpartition("/")[2] or "global",
         tier=row.network_tier,
         unfit=_unfit(row),
-        labels=labels_of(row.labels),
+        labels=labels(row),
     )
 
 
-def is_selected(selectors: Collection[Labels], row: Address) -> bool:
-    """Whether an address has all labels of one of these."""
-    return bool(selectors) and fits(labels_of(row.labels), selectors)
+def labels(row: Address) -> Labels:
+    """The labels of an address."""
+    return labels_of(row.labels)
 
 
 def _holder(users: tuple[str, ...]) -> MachineHolder | OtherHolder:

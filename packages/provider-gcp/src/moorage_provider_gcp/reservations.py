@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from moorage_provider.protocol import CloudAddress, Labels
-from moorage_provider.rows import understood
+from moorage_provider.rows import selected_by, understood
 from moorage_provider_gcp import mapping
 
 if TYPE_CHECKING:
@@ -31,5 +30,5 @@ def snapshot(
             return found
         # No filter finds a row with another text than is expected, so this says nothing yet.
     listed = gce.addresses(region, gce.project)
-    selected = partial(mapping.is_selected, selectors)
+    selected = selected_by(selectors, mapping.labels)
     return understood(listed, wanted, mapping.ip, mapping.address, selected)

@@ -44,7 +44,7 @@ def understood(
         except ODD as error:
             nameless = _odd("an address without a usable text", error)
             continue
-        if ip not in missing and (ip in found or not ip or not _is(selected, row)):
+        if ip not in missing and (ip in found or not ip or not selected(row)):
             continue
         missing.discard(ip)
         try:
@@ -56,12 +56,18 @@ def understood(
     return found
 
 
-def _is(selected: Callable[[RowT], bool], row: RowT) -> bool:
-    """Whether a row is selected; one that is not understood is not."""
-    try:
-        return selected(row)
-    except ODD:
-        return False
+def selected_by(
+    selectors: Collection[Labels], labels_of: Callable[[RowT], Labels]
+) -> Callable[[RowT], bool]:
+    """Whether a row has all labels of one of the selectors; one that is not understood has not."""
+
+    def selected(row: RowT) -> bool:
+        try:
+            return bool(selectors) and fits(labels_of(row), selectors)
+        except ODD:
+            return False
+
+    return selected
 
 
 def labels_of(labels: Mapping[str, str] | None) -> Labels:
