@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import statistics
-import sys
 import time
-import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-
-import psutil
 
 from moorage_api.ipallocation import IPALLOCATIONS
 from moorage_kube.client.client import Client, ListQuery
 from moorage_kube.client.connection import load_connection
 from moorage_testing.cluster import EmbeddedCluster
-from moorage_testing.processes import Child, Command, Run
+from moorage_testing.processes import Run
 
 from .claim_cluster import ADDRESSES, CLAIMS, VERSION, claim_cluster, create_claims
 from .claim_limits import WRITES, Spent, bare_rate, choice_row
+from .controllers import Controller, running
 from .following import News, follow
 from .framework import SHARE_TARGET
 from .report import step
@@ -39,52 +35,10 @@ _REST_SECONDS = 30.0
 _QUIET_SECONDS = 10.0
 _PATIENCE_SECONDS = 1800.0
 _COUNTED = ("ipaddressclaims", "ipaddresses", "ipallocations")
+# Pools' numbers come a while later.
+_WRITTEN = (*_COUNTED, "ippools")
 # The peer's way, as it was measured on the same kind of machine (see the issue of this part).
 _PEER = "Cluster API's in-cluster provider was measured on such a machine at another time: {}."
-
-
-@dataclass
-class Controller:
-    """The process, and what its own metrics say of it."""
-
-    child: Child
-
-    @property
-    def url(self) -> str:
-        listening = re.search(r'"message": "listening on [^"]*:(\d+)"', self.child.log.read_text())
-        return f"http://127.0.0.1:{listening[1]}" if listening else ""
-
-    def wait_ready(self) -> None:
-        """Wait until it says so of itself."""
-        while True:
-            try:
-                with _ask(f"{self.url}/readyz"):
-                    return
-            except (OSError, ValueError):
-                time.sleep(0.05)
-
-    def writes(self, plurals: Iterable[str]) -> float:
-        """How often it has changed objects of these kinds."""
-        with _ask(f"{self.url}/metrics") as answer:
-            text = answer.read().decode()
-        total = 0.0
-        for labels, value in re.findall(r"kube_requests_total\{([^}]*)\} ([0-9.e+]+)", text):
-            # What was refused, as a patch of an older version, changed nothing.
-            writes = re.search(r'verb="(create|update|patch|delete)"', labels) and (
-                re.search(r'code="2\d\d"', labels)
-            )
-            if writes and any(f'resource="{plural}' in labels for plural in plurals):
-                total += float(value)
-        return total
-
-    @property
-    def memory_mib(self) -> float:
-        return float(psutil.Process(self.child.pid).memory_info().rss) / 2**20
-
-    @property
-    def cpu_seconds(self) -> float:
-        times = psutil.Process(self.child.pid).cpu_times()
-        return float(times.user + times.system)
 
 
 def claim_rows(claims: int) -> list[Row]:
@@ -117,7 +71,7 @@ async def _measure(cluster: EmbeddedCluster, run: Run, claims: int) -> list[Row]
             found.bare_rate = await bare_rate(client, claims)
         bound = Bound(client)
         watching = asyncio.create_task(bound.watch())
-        with _controller(cluster, run, "first") as controller:
+        async with _controller(cluster, run, "first") as controller:
             with step(f"a burst of {claims:,} claims"):
                 spent = Spent(controller.child)
                 begun = time.perf_counter()
@@ -127,7 +81,7 @@ async def _measure(cluster: EmbeddedCluster, run: Run, claims: int) -> list[Row]
                 found.burst = time.perf_counter() - begun
                 found.spent = spent.so_far()
             # The garbage collector, too, has then looked at what the burst made.
-            await _quiet(controller)
+            await controller.until_quiet(_WRITTEN, _QUIET_SECONDS)
             with step(f"{_SINGLE} claims, one after the other"):
                 found.single = [
                     await _one(client, bound, f"s-{number:03}") for number in range(_SINGLE)
@@ -137,7 +91,7 @@ async def _measure(cluster: EmbeddedCluster, run: Run, claims: int) -> list[Row]
             found.writes = controller.writes(_COUNTED) / (claims + _SINGLE)
         with step("a restart"):
             begun = time.perf_counter()
-            with _controller(cluster, run, "second"):
+            async with _controller(cluster, run, "second"):
                 await create_claims(client, ["after-the-restart"])
                 await bound.until(claims + _SINGLE + 1)
                 found.restart = time.perf_counter() - begun
@@ -146,21 +100,13 @@ async def _measure(cluster: EmbeddedCluster, run: Run, claims: int) -> list[Row]
     return _rows(found, claims)
 
 
-async def _quiet(controller: Controller) -> float:
-    """Wait until it writes no more; returns how often it has. Pools' numbers come a while later."""
-    before = -1.0
-    while before != (before := controller.writes((*_COUNTED, "ippools"))):  # noqa: ASYNC110 - another process writes
-        await asyncio.sleep(_QUIET_SECONDS)
-    return before
-
-
 async def _rest(controller: Controller, found: Measured) -> None:
-    before = await _quiet(controller)
+    before = await controller.until_quiet(_WRITTEN, _QUIET_SECONDS)
     with step("at rest"):
         cpu = controller.cpu_seconds
         await asyncio.sleep(_REST_SECONDS)
         found.rest_cpu = controller.cpu_seconds - cpu
-        found.rest_writes = controller.writes((*_COUNTED, "ippools")) - before
+        found.rest_writes = controller.writes(_WRITTEN) - before
     found.memory_mib = controller.memory_mib
 
 
@@ -237,21 +183,13 @@ class Bound:
             self._news.came()
 
 
-def _ask(url: str) -> Any:  # what urllib answers has many types
-    return urllib.request.urlopen(url, timeout=30.0)  # noqa: S310 - of our own process
-
-
-@contextmanager
-def _controller(cluster: EmbeddedCluster, run: Run, name: str) -> Iterator[Controller]:
-    argv = [sys.executable, "-m", "moorage_machine_ipam", "--kubeconfig", str(cluster.kubeconfig)]
-    argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1", "--workers", "16"]
-    argv += ["--lease-name", name, "--ipam-version", VERSION]
-    controller = Controller(run.start(Command(f"ipam-{name}", argv)))
-    controller.wait_ready()
-    try:
+@asynccontextmanager
+async def _controller(cluster: EmbeddedCluster, run: Run, lease: str) -> AsyncIterator[Controller]:
+    flags = ("--workers", "16", "--ipam-version", VERSION)
+    kubeconfig = str(cluster.kubeconfig)
+    async with running(run, "moorage_machine_ipam", kubeconfig, lease, *flags) as controller:
+        await controller.until_ready()
         yield controller
-    finally:
-        controller.child.stop()
 
 
 async def _one(client: Client, bound: Bound, name: str) -> float:

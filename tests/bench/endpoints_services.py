@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,10 +13,10 @@ from moorage_endpoints.kinds import SLICES
 from moorage_kube.client.client import Client, ListQuery
 from moorage_kube.client.connection import load_connection
 from moorage_testing.cluster import EmbeddedCluster
-from moorage_testing.processes import Command, Run
+from moorage_testing.processes import Run
 
 from .claim_limits import Spent
-from .claims import Controller
+from .controllers import Controller, running
 from .endpoints_beside import ColdStart, Habits, cold_start, habits
 from .endpoints_cluster import (
     NAMESPACE,
@@ -44,6 +42,7 @@ _STREAM_PER_SECOND = 50
 _STREAM = 1000
 _IRRELEVANT = 500
 _QUIET_SECONDS = 3.0
+_MODULE = "moorage_endpoints"
 _PATIENCE_SECONDS = 1800.0
 _WRITTEN = ("services", "endpointslices", "endpoints")
 
@@ -79,7 +78,8 @@ def endpoints_rows(pods: int) -> list[Row]:
 
 
 async def _measure(cluster: EmbeddedCluster, run: Run, found: Measured) -> list[Row]:
-    async with Client(load_connection(str(cluster.kubeconfig)), user_agent="bench") as client:
+    kubeconfig = str(cluster.kubeconfig)
+    async with Client(load_connection(kubeconfig), user_agent="bench") as client:
         # Its keys wait behind those of every other Service.
         found.first_version = await habits(cluster, run, client)
         with step(f"creating {found.services:,} Services with {found.pods:,} pods"):
@@ -87,7 +87,7 @@ async def _measure(cluster: EmbeddedCluster, run: Run, found: Measured) -> list[
             await create_pods(client, found.pods)
         stored = Stored(client)
         watching = asyncio.create_task(stored.watch())
-        with _controller(cluster, run, "first") as controller:
+        async with running(run, _MODULE, kubeconfig, "first") as controller:
             with step("a cold start"):
                 begun = time.perf_counter()
                 await stored.until(found.pods)
@@ -96,12 +96,12 @@ async def _measure(cluster: EmbeddedCluster, run: Run, found: Measured) -> list[
             found.memory_mib = controller.memory_mib
         with step("a restart"):
             begun = time.perf_counter()
-            with _controller(cluster, run, "second") as controller:
-                await asyncio.to_thread(controller.wait_ready)
+            async with running(run, _MODULE, kubeconfig, "second") as controller:
+                await controller.until_ready()
                 # The first change afterwards is stored only when it works.
                 await _change(client, stored, 0, ready=False)
                 found.restart = time.perf_counter() - begun
-                await _quiet(controller)
+                await controller.until_quiet(_WRITTEN, _QUIET_SECONDS)
                 # One write is that change.
                 found.restart_writes = controller.writes(_WRITTEN) - 1
         await _change_back(client, 0)
@@ -112,19 +112,19 @@ async def _measure(cluster: EmbeddedCluster, run: Run, found: Measured) -> list[
 
 
 async def _changes(client: Client, stored: Stored, controller: Controller, found: Measured) -> None:
-    await _quiet(controller)
+    await controller.until_quiet(_WRITTEN, _QUIET_SECONDS)
     before = controller.writes(_WRITTEN)
     count = min(_SINGLE, found.pods)
     with step(f"{count} changes, one after the other"):
         for number in range(count):
             await _change(client, stored, number, ready=False)
             await _change(client, stored, number, ready=True)
-        await _quiet(controller)
+        await controller.until_quiet(_WRITTEN, _QUIET_SECONDS)
     found.single_writes = (controller.writes(_WRITTEN) - before) / (2 * count)
     before = controller.writes(_WRITTEN)
     with step(f"{_IRRELEVANT} changes that concern no endpoint"):
         await in_parallel(lambda number: touch(client, number), range(min(_IRRELEVANT, found.pods)))
-        await _quiet(controller)
+        await controller.until_quiet(_WRITTEN, _QUIET_SECONDS)
     found.irrelevant_writes = controller.writes(_WRITTEN) - before
     before = controller.writes(_WRITTEN)
     with step(f"{_STREAM:,} changes, {_STREAM_PER_SECOND} a second"):
@@ -135,7 +135,7 @@ async def _changes(client: Client, stored: Stored, controller: Controller, found
         await in_parallel(
             lambda at: _change_back(client, _pod(at, found.pods)), range(len(found.waits))
         )
-        await _quiet(controller)
+        await controller.until_quiet(_WRITTEN, _QUIET_SECONDS)
 
 
 async def _stream(client: Client, stored: Stored, pods: int) -> list[float]:
@@ -165,13 +165,6 @@ async def _change(client: Client, stored: Stored, number: int, *, ready: bool) -
 
 async def _change_back(client: Client, number: int) -> None:
     await set_ready(client, number, ready=True)
-
-
-async def _quiet(controller: Controller) -> None:
-    """Wait until nothing has been written for a while."""
-    before = -1.0
-    while before != (before := controller.writes(_WRITTEN)):  # noqa: ASYNC110 - another process writes
-        await asyncio.sleep(_QUIET_SECONDS)
 
 
 async def _wrong(client: Client, pods: int) -> int:
@@ -330,15 +323,3 @@ class Stored:
         waiter = self._waiting.pop((address, ready), None)
         if waiter is not None and not waiter.done():
             waiter.set_result(time.perf_counter())
-
-
-@contextmanager
-def _controller(cluster: EmbeddedCluster, run: Run, name: str) -> Iterator[Controller]:
-    argv = [sys.executable, "-m", "moorage_endpoints", "--kubeconfig", str(cluster.kubeconfig)]
-    argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1", "--lease-name", name]
-    argv += ["--lease-namespace", "default"]
-    controller = Controller(run.start(Command(f"endpoints-{name}", argv)))
-    try:
-        yield controller
-    finally:
-        controller.child.stop()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +17,7 @@ from moorage_testing.cluster import EmbeddedCluster
 from moorage_testing.processes import Command, Run
 
 from .claim_limits import Spent
-from .claims import Controller
+from .controllers import Controller, command, running
 from .external_cluster import AGENTS, NAMESPACE, create_services, external_cluster, living
 from .following import News, follow
 from .report import step
@@ -29,7 +27,9 @@ RATE_TARGET = 100.0
 SINGLE_TARGET_SECONDS = 1.0
 MEMORY_TARGET_MIB = 400.0
 START_TARGET_SECONDS = 20.0
-_NODES = tuple(f"node-{number:03}" for number in range(100))
+_FEWEST_NODES, _MOST_NODES = 10, 100
+_MODULE = "moorage_external_ip"
+_FLAGS = ("--agent-namespace", AGENTS)
 _CIDR = "10.200.0.0/16"
 _SUBNET = "10.200.255.254/16"
 _SINGLE = 100
@@ -40,8 +40,9 @@ _ALL = (*_OF_SERVICES, "ipclaimpools", "ipnodes", "events")
 
 def service_rows(services: int, rest_seconds: int) -> list[Row]:
     """Measure on a control plane of its own."""
-    with external_cluster(_NODES, _CIDR) as cluster, Run.open() as run:
-        return asyncio.run(_measure(cluster, run, Measured(services, rest_seconds)))
+    found = Measured(services, rest_seconds)
+    with external_cluster(found.nodes, _CIDR) as cluster, Run.open() as run:
+        return asyncio.run(_measure(cluster, run, found))
 
 
 @dataclass
@@ -64,18 +65,25 @@ class Measured:
     spread: int = 0
     spent: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def nodes(self) -> Sequence[str]:
+        """Each renews a Lease once a second, so a run that is cut down has few of them."""
+        count = max(_FEWEST_NODES, min(_MOST_NODES, self.services // 10))
+        return [f"node-{number:03}" for number in range(count)]
+
 
 async def _measure(cluster: EmbeddedCluster, run: Run, found: Measured) -> list[Row]:
-    async with Client(load_connection(str(cluster.kubeconfig)), user_agent="bench") as client:
+    kubeconfig = str(cluster.kubeconfig)
+    async with Client(load_connection(kubeconfig), user_agent="bench") as client:
         served = Served(client)
         watching = asyncio.create_task(served.watch())
-        async with living(client, _NODES, _SUBNET):
+        async with living(client, found.nodes, _SUBNET):
             with step(f"creating {found.services:,} Services"):
                 begun = time.perf_counter()
                 names = (f"s-{number:05}" for number in range(found.services))
                 await create_services(client, names)
                 found.created = time.perf_counter() - begun
-            with _controller(cluster, run, "first") as controller:
+            async with running(run, _MODULE, kubeconfig, "first", *_FLAGS) as controller:
                 await _burst(client, served, controller, found)
                 with step(f"{_SINGLE} Services, one after the other"):
                     found.single = [
@@ -85,8 +93,8 @@ async def _measure(cluster: EmbeddedCluster, run: Run, found: Measured) -> list[
                 found.writes = controller.writes(_OF_SERVICES) / (found.services + _SINGLE)
             with step("a restart"):
                 begun = time.perf_counter()
-                with _controller(cluster, run, "second") as controller:
-                    await asyncio.to_thread(controller.wait_ready)
+                async with running(run, _MODULE, kubeconfig, "second", *_FLAGS) as controller:
+                    await controller.until_ready()
                     found.ready = time.perf_counter() - begun
                     await create_services(client, ["after-the-restart"])
                     await served.until_named("after-the-restart")
@@ -116,10 +124,8 @@ async def _unplaced(client: Client) -> bool:
 
 
 async def _rest(controller: Controller, found: Measured) -> None:
-    before = -1.0
     # The pool's numbers are written a while after the last Service.
-    while before != (before := controller.writes(_ALL)):  # noqa: ASYNC110 - another process writes
-        await asyncio.sleep(found.rest_seconds / 3)
+    before = await controller.until_quiet(_ALL, found.rest_seconds / 3)
     with step("at rest"):
         cpu = controller.cpu_seconds
         await asyncio.sleep(found.rest_seconds)
@@ -142,7 +148,7 @@ async def _judge(client: Client, served: Served, found: Measured) -> None:
     )
     services = await client.list_all(SERVICES, ListQuery(namespace=NAMESPACE))
     found.wrong += len(services) - len(served.addresses) + len(records) - len(claims)
-    loads = dict.fromkeys(_NODES, 0)
+    loads = dict.fromkeys(found.nodes, 0)
     for raw in claims:
         # That of the last Service may have none yet: for a lease nobody is live after a restart.
         if node := raw["spec"].get("nodeName"):
@@ -154,6 +160,7 @@ def _rows(found: Measured) -> list[Row]:
     services = found.services
     size, live = f"{services:,} Services", f"{services:,} live"
     p95 = sorted(found.single)[round(0.95 * len(found.single)) - 1]
+    nodes = len(found.nodes)
     cpu = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.spent.items())
     percent = 100 * found.rest_cpu / found.rest_seconds
     return [
@@ -161,7 +168,7 @@ def _rows(found: Measured) -> list[Row]:
             "EId", f"{size} served", services / RATE_TARGET, found.burst, "s", NO_SEED,
             f"from the start of the controller to the last status: {services / found.burst:,.0f}/s,"
             f" {RATE_TARGET:.0f}/s are asked for. After {found.placed:.1f} s each had one of"
-            f" {len(_NODES)} nodes, whose Leases are renewed each second meanwhile. The Services"
+            f" {nodes} nodes, whose Leases are renewed each second meanwhile. The Services"
             f" were there before: the API server took {found.created:.1f} s for them, since it"
             f" allocates cluster addresses one by one. CPU: {cpu}.",
         ),
@@ -173,7 +180,7 @@ def _rows(found: Measured) -> list[Row]:
         Row(
             "EIf", f"writes at rest, {live}", 0.0, found.rest_writes, "", NO_SEED,
             f"in {found.rest_seconds:.0f} s, of Services, claims, pools, records, mirrors and"
-            f" Events, with {len(_NODES)} Leases renewed each second; {percent:.1f} % of a core."
+            f" Events, with {nodes} Leases renewed each second; {percent:.1f} % of a core."
             f" Until then {found.writes:.1f} writes for each Service.",
         ),
         Row("EIg", f"RSS of the controller, {live}", MEMORY_TARGET_MIB, found.memory_mib, "MiB"),
@@ -227,18 +234,6 @@ async def _one(client: Client, served: Served, name: str) -> float:
     return time.perf_counter() - begun
 
 
-@contextmanager
-def _controller(cluster: EmbeddedCluster, run: Run, name: str) -> Iterator[Controller]:
-    controller = Controller(run.start(scheduler(str(cluster.kubeconfig), name)))
-    try:
-        yield controller
-    finally:
-        controller.child.stop()
-
-
-def scheduler(kubeconfig: str, name: str) -> Command:
+def scheduler(kubeconfig: str, lease: str) -> Command:
     """The process of external-ip, which leads by a Lease of this name."""
-    argv = [sys.executable, "-m", "moorage_external_ip", "--kubeconfig", kubeconfig]
-    argv += ["--metrics-port", "0", "--metrics-host", "127.0.0.1", "--lease-name", name]
-    argv += ["--lease-namespace", "default", "--agent-namespace", AGENTS]
-    return Command(f"external-ip-{name}", argv)
+    return command(_MODULE, kubeconfig, lease, *_FLAGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bench.controllers import running
+
+from moorage_testing.processes import ChildError, Run
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
@@ -255,6 +259,13 @@ def test_external_addresses_on_nodes_are_measured(tmp_path: Path) -> None:
     # The lease of the agent that was killed lasts five seconds from its last renewal.
     assert rows["ELa"]["measured"] > 3
     assert "in 1 fail-overs" in rows["ELa"]["note"]
+
+
+async def test_whoever_waits_for_a_controller_that_has_ended_is_told(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "no-kubeconfig")
+    with Run.open() as run, pytest.raises(ChildError, match=r"moorage_external_ip-\w+ ended with"):
+        async with running(run, "moorage_external_ip", nowhere, "first"):
+            await asyncio.Event().wait()
 
 
 ASTRAY = """
