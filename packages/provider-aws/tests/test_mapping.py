@@ -1,7 +1,11 @@
 """EC2's descriptions mapped to Moorage's values."""
 
+import gzip
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import botocore
 import pytest
 
 from moorage_provider.errors import MachineNotFound, MachineUnfit
@@ -66,11 +70,16 @@ def test_an_address_on_an_instance_is_a_machines() -> None:
     ("fields", "words"),
     [
         ({"NetworkInterfaceId": "eni-7"}, "eni-7 (no EC2 instance"),
-        ({"NetworkInterfaceId": "eni-7", "ServiceManaged": "nlb"}, "eni-7 (AWS service nlb)"),
+        (
+            {"NetworkInterfaceId": "eni-7", "ServiceManaged": "nlb"},
+            "a Network Load Balancer, network interface eni-7",
+        ),
+        ({"ServiceManaged": "rnat"}, "a regional NAT gateway"),
+        ({"ServiceManaged": "new-one"}, "the AWS service new-one"),
         # A managed service's interface may even sit on an instance that we see.
         (
             {"NetworkInterfaceId": "eni-7", "InstanceId": "i-1", "ServiceManaged": "rds"},
-            "eni-7 (AWS service rds)",
+            "a database of RDS, network interface eni-7",
         ),
         ({}, "unknown"),
     ],
@@ -79,6 +88,21 @@ def test_an_address_on_anything_else_is_described(fields: dict[str, str], words:
     holder = mapping.address(address_row(AssociationId="eipassoc-1", **fields), {}).holder
     assert isinstance(holder, OtherHolder)
     assert words in holder.description
+
+
+def test_an_address_of_a_service_that_uses_it_nowhere_is_not_free() -> None:
+    read_back = mapping.address(address_row(ServiceManaged="rnat"), {})
+    assert (read_back.holder, read_back.token) == (OtherHolder("a regional NAT gateway"), "rnat")
+
+
+def test_every_service_that_the_sdk_knows_has_a_name_for_people() -> None:
+    folder = Path(botocore.__file__).parent / "data" / "ec2"
+    model = json.loads(gzip.decompress(max(folder.glob("*/service-2.json.gz")).read_bytes()))
+    for service in model["shapes"]["ServiceManaged"]["enum"]:
+        row = address_row(AssociationId="eipassoc-1", ServiceManaged=service)
+        holder = mapping.address(row, {}).holder
+        assert isinstance(holder, OtherHolder)
+        assert service not in holder.description.split()
 
 
 def test_an_instance_is_read_with_its_first_interface() -> None:

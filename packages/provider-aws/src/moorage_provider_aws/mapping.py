@@ -23,6 +23,15 @@ Place: TypeAlias = tuple[str, str]
 
 # The "owner" of a public address that EC2 assigned from its pool when the instance started.
 _AMAZON = "amazon"
+# What ``ServiceManaged`` may say, for people.
+_SERVICES = {
+    "alb": "an Application Load Balancer",
+    "igw-firewall": "a firewall at an internet gateway",
+    "lambda-network-connector": "a network connector of Lambda",
+    "nlb": "a Network Load Balancer",
+    "rds": "a database of RDS",
+    "rnat": "a regional NAT gateway",
+}
 _CLUSTER_TAGS = ("aws:eks:cluster-name", "eks:cluster-name")
 _CLUSTER_PREFIX = "kubernetes.io/cluster/"
 
@@ -57,7 +66,8 @@ def address(row: AddressTypeDef, own: Mapping[str, Place]) -> CloudAddress:
         row: as EC2 describes it.
         own: the node's own private addresses by instance; those of some may be missing.
     """
-    token = row.get("AssociationId", "")
+    # A service keeps its addresses also while it uses them nowhere.
+    token = row.get("AssociationId", "") or row.get("ServiceManaged", "")
     return CloudAddress(
         ip=ip(row),
         reference=row.get("AllocationId", ""),
@@ -96,8 +106,11 @@ def _holder(row: AddressTypeDef, own: Mapping[str, Place]) -> MachineHolder | Ot
         return MachineHolder(instance, interface, misplaced)
     # NAT gateways and load balancers have interfaces without an instance; this row does not say
     # which of them it is.
-    kind = f"AWS service {service}" if service else "no EC2 instance, perhaps a NAT gateway"
-    return OtherHolder(f"network interface {interface or 'unknown'} ({kind})")
+    if not service:
+        kind = "no EC2 instance, perhaps a NAT gateway"
+        return OtherHolder(f"network interface {interface or 'unknown'} ({kind})")
+    where = f", network interface {interface}" if interface else ""
+    return OtherHolder(f"{_SERVICES.get(service, f'the AWS service {service}')}{where}")
 
 
 def machine(row: InstanceTypeDef, location: str) -> AwsMachine:
