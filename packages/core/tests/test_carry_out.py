@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,13 +12,22 @@ import pytest
 from core_builders import IP1, node_ref, until
 
 from moorage_core.actions import Mutate
+from moorage_core.carry_out import carry_out
 from moorage_core.model import Mutation, Outcome
 from moorage_core.mutations import PendingMutations
 from moorage_core.priority import PrioritySemaphore
 from moorage_core.rate_limiter import RateLimiter
 from moorage_kube.election.lease import LeadershipLost
-from moorage_provider.errors import CloudError, MachineUnfit, Stale, Throttled, Unavailable
-from moorage_provider.protocol import Capabilities, OtherHolder
+from moorage_provider.errors import (
+    CloudError,
+    MachineUnfit,
+    Stale,
+    StateUnread,
+    Throttled,
+    Unavailable,
+)
+from moorage_provider.protocol import Capabilities, OtherHolder, PendingMutation
+from moorage_testing import virtual_time
 from moorage_testing.clouds.memory import MemoryCloud, MemoryProvider
 from moorage_testing.faults import Fault
 
@@ -185,3 +196,73 @@ async def test_sec_05_a_machine_that_is_marked_as_ours_is_fit(moves: Moves) -> N
     moves.cloud.add_machine("vm-ours", cluster="ours")
     outcome = await moves.ends(replace(moves.move(), machine_id="vm-ours"))
     assert (outcome.error, moves.where()) == (None, "vm-ours")
+
+
+class Polls(MemoryProvider):
+    """Notes when it was asked what became of a mutation."""
+
+    def __init__(self, cloud: MemoryCloud) -> None:
+        super().__init__(cloud)
+        self.at: list[float] = []
+
+    async def poll(self, handle: str) -> PendingMutation:
+        self.at.append(time.monotonic())
+        return await super().poll(handle)
+
+    @property
+    def pauses(self) -> list[float]:
+        """Between two questions, and before the first one."""
+        return [round(b - a, 3) for a, b in itertools.pairwise(self.at)]
+
+
+def polled(cloud: MemoryCloud) -> Polls:
+    """An address given to a machine, and its operation followed to its end, in virtual time."""
+    cloud.add_machine("vm-n2", with_public_ip=False)
+    cloud.add_address(IP1)
+    provider = Polls(cloud)
+    address = cloud.snapshot([IP1])[IP1]
+    attach = Mutate(Mutation.ATTACH, "a", IP1, address, node_ref("n2"), "vm-n2", "request-1")
+
+    async def main() -> None:
+        provider.at.append(time.monotonic())
+        assert await carry_out(provider, attach)
+
+    virtual_time.run(main())
+    assert getattr(cloud.holder(IP1), "machine_id", "") == "vm-n2"
+    assert [op for op, _ in cloud.mutations] == ["attach"]
+    return provider
+
+
+def test_an_operation_is_looked_at_soon_and_then_as_seldom_as_the_cloud_asks() -> None:
+    cloud = MemoryCloud(TWO_WRITES, operation_steps=7)
+    cloud.poll_after = 10.0
+    # Sooner at first: most operations are done long before, and the address is nowhere meanwhile.
+    assert polled(cloud).pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+
+
+def test_where_the_cloud_asks_for_nothing_the_pauses_stay_short() -> None:
+    assert polled(MemoryCloud(TWO_WRITES, operation_steps=4)).pauses == [0.5] * 4
+
+
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [
+        (Throttled("too many calls", "TooManyRequests", 30.0), [0.5, 30.0, 30.0, 0.5]),
+        (Unavailable("no answer", "Timeout"), [0.5, 2.0, 2.0, 0.5]),
+    ],
+)
+def test_an_operation_that_cannot_be_looked_at_goes_on_and_its_handle_is_kept(
+    error: CloudError, pauses: list[float]
+) -> None:
+    cloud = MemoryCloud(TWO_WRITES, operation_steps=2)
+    cloud.faults.inject(Fault(op="poll", error=error, times=2))
+    assert polled(cloud).pauses == pauses
+
+
+def test_an_operation_that_failed_is_not_waited_for() -> None:
+    cloud = MemoryCloud(TWO_WRITES, operation_steps=1)
+    late = Unavailable("the operation came to nothing", "InternalServerError")
+    cloud.faults.inject(Fault(op="attach", late_error=late))
+    with pytest.raises(Unavailable, match="came to nothing") as failed:
+        polled(cloud)
+    assert not isinstance(failed.value, StateUnread)

@@ -14,6 +14,7 @@ from moorage_core.rate_limiter import (
     SLOWEST_PER_SECOND,
     RateLimiter,
 )
+from moorage_provider.protocol import Pace
 
 
 class Clock:
@@ -200,3 +201,20 @@ def test_just_below_the_fastest_rate_it_is_still_held_back(
     clock.now += 1.0
     rate_limiter.accepted()
     assert rate_limiter.per_second == math.inf
+
+
+def test_no_more_is_sent_than_the_cloud_documents(clock: Clock) -> None:
+    paced = RateLimiter(clock, Pace(most=3, seconds=60.0))
+    assert [paced.reserve() for _ in range(4)] == [0.0, 0.0, 0.0, 60.0]
+    clock.now += 70.0
+    # Of the last minute only the fourth is left, which was sent ten seconds ago.
+    assert [paced.reserve() for _ in range(3)] == [0.0, 0.0, 50.0]
+
+
+def test_a_refusal_slows_down_within_the_documented_pace(clock: Clock) -> None:
+    paced = RateLimiter(clock, Pace(most=3, seconds=60.0))
+    paced.reserve()
+    paced.throttled(retry_after=5.0)
+    assert paced.reserve() == 5.0
+    assert [paced.reserve() > 5.0 for _ in range(2)] == [True, True]
+    assert paced.reserve() >= 60.0

@@ -423,7 +423,7 @@ async def test_nothing_is_sent_after_the_deadline(
         await hasty.attach(address, machine, "slow")
     assert time.monotonic() - began < 2.0
     await hasty.close()
-    hasty._sdk._threads.shutdown(wait=True)
+    hasty._sdk._changing.shutdown(wait=True)
     # The second attempt began at 1.0 s, a third would have at 2.0 s.
     assert emulator.faults.ops(since).count("AssociateAddress") <= 2
 
@@ -440,6 +440,6 @@ async def test_a_call_in_the_queue_is_dropped_at_the_deadline(
     )
     assert {type(result) for result in results} == {Unavailable}
     await hasty.close()
-    hasty._sdk._threads.shutdown(wait=True)
+    hasty._sdk._reading.shutdown(wait=True)
     # Each thread sent one call at the start and repeated it once.
     assert len(emulator.faults.ops(since)) <= 2 * THREADS

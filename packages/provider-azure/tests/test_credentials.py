@@ -43,7 +43,8 @@ async def test_a_workloads_identity_is_exchanged_for_a_token_once(
 ) -> None:
     for _ in range(2):
         assert set(await provider.snapshot((IP,))) == {IP}
-    assert workload.faults.ops() == ("identity.getToken", *("publicIPAddresses.listAll",) * 2)
+    calls = ("identity.getToken", "publicIPAddresses.listAll", "publicIPAddresses.get")
+    assert workload.faults.ops() == calls
     assert workload.faults.calls[0].params == {"tenant": "00000000-0000-0000-0000-000000000002"}
 
 
@@ -233,7 +234,7 @@ async def test_after_a_refusal_there_is_no_token_that_could_expire(
     workload.token_seconds = 200
     assert set(await provider.snapshot((IP,))) == {IP}
     assert provider.credentials_expiring()
-    refused = Fault(op="publicIPAddresses.listAll", status=401, code="ExpiredAuthenticationToken")
+    refused = Fault(op="publicIPAddresses.get", status=401, code="ExpiredAuthenticationToken")
     workload.faults.inject(refused)
     with pytest.raises(CredentialsRejected):
         await provider.snapshot((IP,))

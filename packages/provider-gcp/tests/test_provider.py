@@ -866,5 +866,5 @@ async def test_nothing_is_sent_after_the_deadline(
     with pytest.raises(Unavailable):
         await hasty.attach(address, machine, "slow")
     await hasty.close()
-    hasty._sdk._threads.shutdown(wait=True)
+    hasty._sdk._changing.shutdown(wait=True)
     assert emulator.faults.ops(since).count("instances.addAccessConfig") <= 2

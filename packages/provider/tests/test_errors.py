@@ -39,7 +39,7 @@ def test_two_errors_that_say_the_same_are_two_errors() -> None:
 
 def test_exactly_these_kinds_may_succeed_if_tried_again() -> None:
     assert set(kinds(errors.Retry)) == {
-        errors.Retry, errors.Throttled, errors.Locked, errors.Unavailable,
+        errors.Retry, errors.Throttled, errors.Locked, errors.Unavailable, errors.StateUnread,
     }  # fmt: skip
 
 

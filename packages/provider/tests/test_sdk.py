@@ -9,9 +9,16 @@ import weakref
 import pytest
 
 from moorage_provider import deadline
-from moorage_provider.errors import AddressNotFound, CredentialsRejected, Unavailable
+from moorage_provider.errors import (
+    AddressNotFound,
+    CredentialsRejected,
+    Denied,
+    StateUnread,
+    Throttled,
+    Unavailable,
+)
 from moorage_provider.protocol import ApiCall
-from moorage_provider.sdk import Sdk, observed, outcome_of
+from moorage_provider.sdk import Sdk, goes_on, observed, outcome_of
 
 
 class Client:
@@ -116,3 +123,23 @@ def _joined(name: str) -> None:
         if thread.name.startswith(name):
             thread.join(10.0)
             assert not thread.is_alive()
+
+
+async def test_a_read_does_not_wait_behind_changes() -> None:
+    sdk = Sdk("cloud", Client, 1)
+    await sdk.run(lambda _: None)
+    answer = threading.Event()
+    changes = [asyncio.create_task(sdk.change(lambda _: answer.wait(30.0))) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert await sdk.run(lambda _: not answer.is_set())
+    answer.set()
+    assert await asyncio.gather(*changes) == [True] * 3
+    sdk.close()
+
+
+def test_what_cannot_be_read_of_an_accepted_mutation_says_nothing_of_its_end() -> None:
+    with pytest.raises(StateUnread) as unread, goes_on():
+        raise Throttled("too many calls", "TooManyRequests", 7.0)
+    assert (unread.value.code, unread.value.retry_after) == ("TooManyRequests", 7.0)
+    with pytest.raises(Denied, match="no right"), goes_on():
+        raise Denied("no right")

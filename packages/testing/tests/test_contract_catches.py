@@ -171,6 +171,12 @@ CASES = (
         {"step": "detach"},
     ),
     Case(
+        broken.TakesAFailedPollForAFailure,
+        "a_mutation_whose_state_cannot_be_read_goes_on",
+        {"failure": Failure.THROTTLED},
+        steps=2,
+    ),
+    Case(
         broken.RaisesOnUnknownHandles,
         "an_unknown_handle_raises_a_cloud_error",
         {"handle": "no-such-operation"},

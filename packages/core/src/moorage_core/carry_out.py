@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -20,10 +21,14 @@ from moorage_provider.protocol import (
     Provider,
 )
 
+log = logging.getLogger(__name__)
+
 POLL_SECONDS = 0.5
 FOUND_SECONDS = 2.0
 """So long a target counts as it was read: a status is written meanwhile, and nothing else."""
 _POLL_DEADLINE = 300.0
+# Between two tries to see what became of an operation.
+_UNREAD_SECONDS = 2.0
 # So long a cloud may show a holder from whom it has taken the address.
 _FREE_DEADLINE = 30.0
 
@@ -300,8 +305,17 @@ async def _refuse_managed_holder(provider: Provider, mutate: Mutate) -> None:
 
 async def _finish(provider: Provider, operation: PendingMutation, poll_seconds: float) -> None:
     deadline = time.monotonic() + _POLL_DEADLINE
+    pause, asked_for = poll_seconds, operation.poll_after
     while not operation.done:
         if time.monotonic() > deadline:
             raise errors.Unavailable(f"operation {operation.handle} is not done yet")
-        await asyncio.sleep(poll_seconds)
-        operation = await provider.poll(operation.handle)
+        await asyncio.sleep(pause)
+        # Most are done much sooner than the cloud asks to wait, which it asks of all alike.
+        pause = min(2 * pause, max(poll_seconds, asked_for))
+        try:
+            operation = await provider.poll(operation.handle)
+        except errors.StateUnread as unread:
+            pause = max(pause, unread.retry_after or _UNREAD_SECONDS)
+            log.info("operation %s goes on, unseen: %s", operation.handle, unread)
+        else:
+            asked_for = operation.poll_after or asked_for

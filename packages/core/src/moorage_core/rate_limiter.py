@@ -1,4 +1,4 @@
-"""How fast one account and region is changed: as fast as possible, slower when it refuses."""
+"""How fast one account and region is changed: as fast as it allows, slower when it refuses."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from moorage_core.model import Mutation
 from moorage_core.priority import PrioritySemaphore
+from moorage_provider.protocol import Pace
 
 LOOK_BACK_SECONDS = 5.0
 SLOWEST_PER_SECOND = 0.2
@@ -26,11 +27,15 @@ _SAME_REFUSAL_SECONDS = 1.0
 class RateLimiter:
     """Mutations a second in one scope: unlimited until throttled, then halved, then growing again.
 
-    A cloud refills what an account may call; the size is not documented and differs by account.
+    A cloud refills what an account may call; where it documents how much, as ``pace``, no more is
+    sent, and else the size is unknown and differs by account.
     """
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, clock: Callable[[], float] | None = None, pace: Pace | None = None) -> None:
         self.per_second = math.inf
+        self._pace = pace
+        self._latest: deque[float] = deque(maxlen=pace.most if pace else 0)
+        """The turns that count for the pace."""
         self._clock = clock or time.monotonic
         self._line = PrioritySemaphore(1)
         self._begun: deque[float] = deque()
@@ -60,6 +65,10 @@ class RateLimiter:
         if self.per_second < math.inf:
             self._next = turn + 1 / self.per_second
         turn = max(now, turn)
+        if self._pace:
+            if len(self._latest) == self._pace.most:
+                turn = max(turn, self._latest[0] + self._pace.seconds)
+            self._latest.append(turn)
         self._begun.append(turn)
         while self._begun[0] < now - LOOK_BACK_SECONDS:
             self._begun.popleft()

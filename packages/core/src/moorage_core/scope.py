@@ -73,7 +73,7 @@ class Scope:
 
     provider: Provider
     changed: Callable[[Collection[str]], None]
-    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    rate_limiter: RateLimiter = field(init=False)
     region: str = ""
     error: CloudError | None = None
     read_at: float = 0.0
@@ -95,6 +95,7 @@ class Scope:
     _answered_at: float = 0.0
 
     def __post_init__(self) -> None:
+        self.rate_limiter = RateLimiter(pace=self.provider.capabilities.pace)
         self.machine_id = lru_cache(MOST_MACHINES)(self.provider.machine_id)
 
     def want(

@@ -153,7 +153,7 @@ class AwsProvider(SdkProvider["Ec2"]):
         _announce("detach", address, address.holder.machine_id, request_id)
         async with self._within(f"DisassociateAddress of {address.ip}"):
             try:
-                await self._sdk.run(lambda ec2: ec2.disassociate(address.token))
+                await self._sdk.change(lambda ec2: ec2.disassociate(address.token))
             except Stale:
                 # This association is over, and a later one is not ours. A read that still shows the
                 # old one is only outdated.
@@ -169,7 +169,7 @@ class AwsProvider(SdkProvider["Ec2"]):
             now = await self._described(machine.machine_id)
             if not now.public_ip:
                 _log.info("restore a public address: %s, request %s", now.machine_id, request_id)
-                await self._sdk.run(lambda ec2: ec2.assign_public_ip(now.interface_id))
+                await self._sdk.change(lambda ec2: ec2.assign_public_ip(now.interface_id))
         return PendingMutation()
 
     async def poll(self, handle: str) -> PendingMutation:
@@ -188,7 +188,7 @@ class AwsProvider(SdkProvider["Ec2"]):
     async def _associate(
         self, address: CloudAddress, machine: Machine, *, reassociate: bool
     ) -> None:
-        await self._sdk.run(
+        await self._sdk.change(
             lambda ec2: ec2.associate(
                 address.reference,
                 machine.interface_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.network import NetworkManagementClient
 
+from moorage_domain.waits import retry_after
 from moorage_provider import deadline
 from moorage_provider.errors import (
     AddressNotFound,
@@ -24,7 +25,7 @@ from moorage_provider.errors import (
     MachineNotFound,
     Stale,
 )
-from moorage_provider.protocol import ApiCall
+from moorage_provider.protocol import ApiCall, PendingMutation
 from moorage_provider.sdk import observed
 from moorage_provider_azure.credentials import credential
 from moorage_provider_azure.errors import RAISED_BY_AZURE, cloud_error, operation_error
@@ -83,6 +84,7 @@ class Arm:
     Attributes:
         subscription: its id.
         search: for what is on Uniform scale sets.
+        references: of the addresses that were read, by their text.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Arm:
         self._groups = settings.groups
         self._report_call = on_call
         self.search = Search()
+        self.references: dict[str, str] = {}
         self._credential = credential(settings, timeout_seconds)
         options: dict[str, Any] = {
             "base_url": settings.endpoint or None,
@@ -215,11 +218,11 @@ class Arm:
                 group, scale_set, name, expand="instanceView"
             )
 
-    def write(self, interface: NetworkInterface) -> str:
-        """Replace an interface if it is unchanged since it was read; return the operation's handle.
+    def write(self, interface: NetworkInterface) -> PendingMutation:
+        """Replace an interface if it is unchanged since it was read.
 
         Raises ``Stale`` if it has. The handle is path and query of the operation's URL, so that it
-        always leads to our endpoint; ``""`` = it is done.
+        always leads to our endpoint.
         """
         group = part(interface.id or "", "resourcegroups")
         name = part(interface.id or "", "networkinterfaces")
@@ -234,15 +237,15 @@ class Arm:
                 headers={"If-Match": interface.etag or ""},
                 polling=False,
                 retry_total=0,
-                cls=lambda answered, _, __: answered.http_response.headers.get(
-                    "Azure-AsyncOperation", ""
-                ),
+                cls=lambda answered, _, __: answered.http_response.headers,
             )
-            url = urlsplit(cast("str", poller.result()))
-        return f"{url.path}?{url.query}" if url.path else ""
+            headers = cast("Mapping[str, str]", poller.result())
+        url = urlsplit(headers.get("Azure-AsyncOperation", ""))
+        handle = f"{url.path}?{url.query}" if url.path else ""
+        return PendingMutation(handle, done=not handle, poll_after=_poll_after(headers))
 
-    def is_done(self, handle: str) -> bool:
-        """Whether an operation is done. Raises the operation's error; ``Stale``: it is unknown."""
+    def operation(self, handle: str) -> tuple[PendingMutation, CloudError | None]:
+        """The state of an operation, and how it failed. Raises ``Stale``: it is unknown."""
         # People can write where the handle comes from. So it is a path, which is checked, and never
         # one of the SDK's continuation tokens: those are pickled, and reading one runs its code.
         if not is_operation(handle, self.subscription):
@@ -251,9 +254,10 @@ class Arm:
             answer = self._network.send_request(HttpRequest("GET", handle))
             answer.raise_for_status()
             body = answer.json()
-        if body["status"] in ("Failed", "Canceled"):
-            raise operation_error(body, "networkInterfaces.createOrUpdate")
-        return bool(body["status"] == "Succeeded")
+        failed = body["status"] in ("Failed", "Canceled")
+        error = operation_error(body, "networkInterfaces.createOrUpdate") if failed else None
+        done = failed or bool(body["status"] == "Succeeded")
+        return PendingMutation(handle, done, _poll_after(answer.headers)), error
 
     def close(self) -> None:
         """Close the connections."""
@@ -286,3 +290,7 @@ class Arm:
                 mapped = cloud_error(error, action, missing)
                 # The text under a credential error may contain secrets: no trace of it in logs.
                 raise mapped from (None if isinstance(mapped, CredentialsRejected) else error)
+
+
+def _poll_after(headers: Mapping[str, str]) -> float:
+    return retry_after(headers.get("Retry-After", "")) or 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from moorage_provider.protocol import (
     Machine,
     MachineHolder,
     OtherHolder,
+    PendingMutation,
     UnknownHolder,
 )
 from moorage_provider.rows import ODD, certain, selected_by, understood
@@ -51,14 +53,18 @@ def snapshot(
 
     Takes two lists, however many machines there are. Interfaces are listed where many of the
     addresses are on interfaces, scale sets where an address is in no other list; see ``Search``.
+    A single address that a list has shown before is read alone: lists of a large subscription take
+    long, and while addresses move each is read once more.
     """
     wanted = set(wanted)
     if not wanted and not selectors:
         return {}
     selected = selected_by(selectors, mapping.labels)
-    # Only what may be wanted is kept: all of them, as the SDK's models, take many MiB.
-    perhaps = {None, *wanted}
-    rows = [row for row in arm.addresses() if mapping.text_of(row) in perhaps or selected(row)]
+    rows = _alone(arm, wanted) if len(wanted) == 1 and not selectors else []
+    if not rows:
+        # Only what may be wanted is kept: all of them, as the SDK's models, take many MiB.
+        perhaps = {None, *wanted}
+        rows = [row for row in arm.addresses() if mapping.text_of(row) in perhaps or selected(row)]
     interfaces = _interfaces(arm, set(_interface_ids(rows)))
     unknown: Mapping[str, CloudAddress] = {}
     if missing := wanted - set(map(mapping.text_of, rows)):
@@ -66,7 +72,18 @@ def snapshot(
         rows += more
     describe = partial(mapping.address, interfaces=interfaces)
     found = understood(rows, wanted, mapping.ip, describe, selected)
+    arm.references |= {ip: one.reference for ip, one in found.items() if one.reference}
     return {**unknown, **found}
+
+
+def _alone(arm: Arm, wanted: Collection[str]) -> list[PublicIPAddress]:
+    """The address by the reference it had when it was last read; none: it has another by now."""
+    rows = []
+    for ip in wanted:
+        with contextlib.suppress(AddressNotFound):
+            if reference := arm.references.get(ip):
+                rows.append(arm.address(reference))
+    return [row for row in rows if mapping.text_of(row) in wanted]
 
 
 def _interface_ids(rows: Iterable[PublicIPAddress]) -> Iterator[str]:
@@ -96,15 +113,15 @@ def machine(arm: Arm, machine_id: str) -> Machine:
     return mapping.machine(row, interface, public_ip or "")
 
 
-def attach(arm: Arm, address: CloudAddress, target: Machine) -> str:
-    """Give a free address to a machine; return the operation's handle, ``""`` = it is attached."""
+def attach(arm: Arm, address: CloudAddress, target: Machine) -> PendingMutation:
+    """Give a free address to a machine."""
     if is_uniform(target.machine_id):
         raise Unsupported(f"{address.ip} cannot be on {target.machine_id}: {UNIFORM}")
     if isinstance(address.holder, OtherHolder | UnknownHolder):
         raise _held(address)
     interface = arm.interface(target.interface_id)
     if _is_on(interface, address, target):
-        return ""
+        return PendingMutation()
     configuration = mapping.primary(interface)
     occupant = mapping.address_id(configuration)
     if occupant not in ("", address.reference):
@@ -119,39 +136,37 @@ def attach(arm: Arm, address: CloudAddress, target: Machine) -> str:
         raise (_unfit(busy) if is_of_deleted(busy) else busy) from busy
     except (InUse, AddressNotFound, Stale) as refusal:
         _judge(arm, refusal, address, target)
-        return ""
+        return PendingMutation()
 
 
-def is_done(arm: Arm, handle: str) -> bool:
-    """Whether an operation is done. Raises the operation's error; ``Stale``: it is unknown."""
+def operation(arm: Arm, handle: str) -> tuple[PendingMutation, CloudError | None]:
+    """The state of an operation, and how it failed. Raises ``Stale``: it is unknown."""
     path, _, purpose = handle.partition("#")
-    try:
-        return arm.is_done(path)
-    except Locked as busy:
-        if purpose == _ATTACHMENT and is_of_deleted(busy):
-            raise _unfit(busy) from busy
-        raise
+    state, error = arm.operation(path)
+    if isinstance(error, Locked) and purpose == _ATTACHMENT and is_of_deleted(error):
+        error = _unfit(error)
+    return replace(state, handle=handle), error
 
 
-def _for_attachment(handle: str) -> str:
-    """The handle of a write that gives an address: if the machine vanishes, another one gets it."""
-    return f"{handle}#{_ATTACHMENT}" if handle else ""
+def _for_attachment(begun: PendingMutation) -> PendingMutation:
+    """A write that gives an address, marked as such: if the machine vanishes, another gets it."""
+    return replace(begun, handle=f"{begun.handle}#{_ATTACHMENT}") if begun.handle else begun
 
 
 def _unfit(deleted: CloudError) -> MachineUnfit:
     return MachineUnfit(deleted.message, deleted.code)
 
 
-def detach(arm: Arm, address: CloudAddress) -> str:
-    """Take an address off the interface it was read on; return the operation's handle."""
+def detach(arm: Arm, address: CloudAddress) -> PendingMutation:
+    """Take an address off the interface it was read on."""
     holder = _machine_holder(address)
     if holder is None:
-        return ""
+        return PendingMutation()
     interface = _find(arm, holder.interface_id)
     # Azure describes it as attached but it is not: an earlier write failed, so the interface is
     # written unchanged.
     if not _clear(interface, address) and _is_free(arm, address):
-        return ""
+        return PendingMutation()
     if interface is None:
         raise Stale(f"{address.ip} is described as on an interface that is gone")
     (interface.tags or {}).pop(mapping.MACHINE_TAG, None)
@@ -159,7 +174,7 @@ def detach(arm: Arm, address: CloudAddress) -> str:
         return arm.write(interface)
     except Stale:
         if _is_free(arm, address):
-            return ""
+            return PendingMutation()
         raise
 
 

@@ -15,8 +15,10 @@ from moorage_provider.protocol import (
     Labels,
     Machine,
     MachineHolder,
+    Pace,
     PendingMutation,
 )
+from moorage_provider.sdk import goes_on
 from moorage_provider_azure import binding, fitness, identity, settings
 
 if TYPE_CHECKING:
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
 
 # More threads than the writes that Azure refills each second (10) gain nothing.
 THREADS = 8
+
+PACE = Pace(800, 300.0)
+"""Network takes 1,000 writes in five minutes of a subscription and region: others write, too.
+
+https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
+"""
 
 VARIABLES = settings.VARIABLES
 """The variables with our prefix that are read here; any other is refused at the start."""
@@ -46,7 +54,7 @@ class AzureProvider(SdkProvider["Arm"]):
 
     name = "azure"
     cloud = "Azure"
-    capabilities = Capabilities(moves_in_one_call=False, clears_target_first=False)
+    capabilities = Capabilities(moves_in_one_call=False, clears_target_first=False, pace=PACE)
     threads = THREADS
 
     def __init__(self, region: str, timeout_seconds: float) -> None:
@@ -85,7 +93,7 @@ class AzureProvider(SdkProvider["Arm"]):
     ) -> PendingMutation:
         _announce("attach", address, machine.machine_id, request_id)
         async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
-            return _accepted(await self._sdk.run(lambda arm: binding.attach(arm, address, machine)))
+            return await self._sdk.change(lambda arm: binding.attach(arm, address, machine))
 
     async def move(
         self,
@@ -100,15 +108,18 @@ class AzureProvider(SdkProvider["Arm"]):
         if isinstance(holder, MachineHolder):
             _announce("detach", address, holder.machine_id, request_id)
         async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
-            return _accepted(await self._sdk.run(lambda arm: binding.detach(arm, address)))
+            return await self._sdk.change(lambda arm: binding.detach(arm, address))
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:  # noqa: ARG002 - nothing was taken
         return PendingMutation()
 
     async def poll(self, handle: str) -> PendingMutation:
-        async with self._within("operations.get"):
-            done = await self._sdk.run(lambda arm: binding.is_done(arm, handle))
-        return _accepted("" if done else handle)
+        with goes_on():
+            async with self._within("operations.get"):
+                state, error = await self._sdk.run(lambda arm: binding.operation(arm, handle))
+        if error:
+            raise error
+        return state
 
     def _is_here(self, location: str) -> bool:
         return not self._region or location in ("", self._region)
@@ -121,10 +132,6 @@ class AzureProvider(SdkProvider["Arm"]):
             self._check_fence,
             self._report_call,
         )
-
-
-def _accepted(handle: str) -> PendingMutation:
-    return PendingMutation(handle, done=not handle)
 
 
 def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:

@@ -126,10 +126,11 @@ def _ask_first(gce: Compute, vm: InZone, address: CloudAddress, request_id: str)
     key = str(uuid.uuid5(_REQUESTS, "/".join(("ask", vm.name, address.ip, request_id))))
     try:
         begun = gce.add_access_config(vm, address.ip, _tier(address), key, in_vain=True)
-        if begun.error is not None:
-            raise begun.error
-        while not begun.done and not gce.is_done(_handle(vm, begun)):
-            pass
+        done, error = begun.done, begun.error
+        while not done:
+            done, error = gce.is_done(_handle(vm, begun))
+        if error is not None:
+            raise error
     except _NOTHING_WILL_COME:
         raise
     except CloudError:

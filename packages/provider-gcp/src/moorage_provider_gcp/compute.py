@@ -228,8 +228,8 @@ class Compute:
         send = self._instances.update_network_interface_unary
         return self._begin(f"instances.updateNetworkInterface of {vm.name}", send, request)
 
-    def is_done(self, handle: str) -> bool:
-        """Whether an operation is done; waits for it briefly. Raises the operation's error."""
+    def is_done(self, handle: str) -> tuple[bool, CloudError | None]:
+        """Whether an operation is done, and how it failed; waits for it briefly."""
         where = identity.operation(handle)
         if where is None:
             raise CloudError(f'GCP: "{handle}" is no operation of Compute Engine')
@@ -243,12 +243,13 @@ class Compute:
             operation = self._call(action, self._operations.get, request, missing=Stale)
         try:
             over = _is_over(operation, action)
-        except Denied as denied:
-            self.denials.note(denied)
-            raise
+        except CloudError as error:
+            if isinstance(error, Denied):
+                self.denials.note(error)
+            return True, error
         if over and operation.operation_type == "addAccessConfig":
             self.denials.given()
-        return over
+        return over, None
 
     def _waited_for(self, where: InZone, action: str) -> types.Operation | None:
         """The operation, once done or no longer waited for by the cloud; ``None``: we timed out."""

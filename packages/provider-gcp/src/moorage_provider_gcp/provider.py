@@ -17,6 +17,7 @@ from moorage_provider.protocol import (
     MachineHolder,
     PendingMutation,
 )
+from moorage_provider.sdk import goes_on
 from moorage_provider_gcp import binding, fitness, identity, reservations, settings
 from moorage_provider_gcp.places import Places
 
@@ -85,7 +86,9 @@ class GcpProvider(SdkProvider["Compute"]):
         _announce("prepare for", address.ip, machine.machine_id, request_id)
         async with self._within(f"instances.deleteAccessConfig of {machine.machine_id}"):
             return _accepted(
-                await self._sdk.run(lambda gce: binding.prepare(gce, address, machine, request_id))
+                await self._sdk.change(
+                    lambda gce: binding.prepare(gce, address, machine, request_id)
+                )
             )
 
     async def attach(
@@ -93,7 +96,7 @@ class GcpProvider(SdkProvider["Compute"]):
     ) -> PendingMutation:
         _announce("attach", address.ip, machine.machine_id, request_id)
         async with self._within(f"instances.addAccessConfig for {address.ip}"):
-            handle = await self._sdk.run(
+            handle = await self._sdk.change(
                 lambda gce: binding.attach(gce, address, machine, request_id)
             )
         self._places.put(address.ip, machine.machine_id)
@@ -113,19 +116,23 @@ class GcpProvider(SdkProvider["Compute"]):
             self._places.taken(address.ip, address.holder.machine_id)
         async with self._within(f"instances.deleteAccessConfig for {address.ip}"):
             return _accepted(
-                await self._sdk.run(lambda gce: binding.detach(gce, address, request_id))
+                await self._sdk.change(lambda gce: binding.detach(gce, address, request_id))
             )
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
         _announce("restore the ephemeral address of", "", machine.machine_id, request_id)
         async with self._within(f"instances.addAccessConfig to {machine.machine_id}"):
             return _accepted(
-                await self._sdk.run(lambda gce: binding.restore(gce, machine, request_id))
+                await self._sdk.change(lambda gce: binding.restore(gce, machine, request_id))
             )
 
     async def poll(self, handle: str) -> PendingMutation:
-        async with self._within("zoneOperations.wait"):
-            done = await self._sdk.run(lambda gce: gce.is_done(handle))
+        with goes_on():
+            async with self._within("zoneOperations.wait"):
+                # It waits in its thread for as long as Google does: no read may stand behind it.
+                done, error = await self._sdk.change(lambda gce: gce.is_done(handle))
+        if error:
+            raise error
         return _accepted("" if done else handle)
 
     def _connect(self) -> Compute:

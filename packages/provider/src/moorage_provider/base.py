@@ -28,7 +28,7 @@ class SdkProvider(Generic[ClientT]):
 
     Attributes:
         cloud: its name in error messages.
-        threads: how many calls may be under way at once.
+        threads: how many reads may be under way at once, and as many changes.
     """
 
     name: str

@@ -95,6 +95,10 @@ class Unavailable(Retry):
     """No usable answer: network, timeout or the cloud's own failure. The effect is unknown."""
 
 
+class StateUnread(Unavailable):
+    """What became of an accepted mutation could not be read: it goes on, and its handle counts."""
+
+
 @dataclass(eq=False)
 class Denied(CloudError):
     """The credentials lack a right, or a policy of the organisation forbids what they ask for.

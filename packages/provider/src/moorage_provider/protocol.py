@@ -104,16 +104,31 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How many mutations a cloud documents that it takes.
+
+    Attributes:
+        most: so many...
+        seconds: ...within so long.
+    """
+
+    most: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """How this cloud moves an address; the planner orders its steps by it.
 
     Attributes:
         moves_in_one_call: ``move`` takes an address from one machine to another atomically.
         clears_target_first: ``prepare`` must free the target's interface before ``attach``.
+        pace: no more mutations are sent; ``None`` = the cloud names no such number.
     """
 
     moves_in_one_call: bool
     clears_target_first: bool
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +138,13 @@ class PendingMutation:
     Attributes:
         handle: what ``poll`` takes, also after a crash; ``""`` when already done.
         done: the effect is there.
+        poll_after: seconds after which the cloud asks to be asked again, ``0`` = it does not say.
+            It says the same of all its operations, so the first looks come sooner.
     """
 
     handle: str = ""
     done: bool = True
+    poll_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +260,10 @@ class Provider(Protocol):
         ...
 
     async def poll(self, handle: str) -> PendingMutation:
-        """Read the state of an accepted mutation; raises the error that it failed with."""
+        """Read the state of an accepted mutation; raises the error that it failed with.
+
+        Raises ``StateUnread`` where it could not be read: the mutation goes on.
+        """
         ...
 
     async def close(self) -> None:

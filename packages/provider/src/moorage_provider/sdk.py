@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
 
 from moorage_provider import deadline
-from moorage_provider.errors import CloudError, CredentialsRejected
+from moorage_provider.errors import CloudError, CredentialsRejected, Retry, StateUnread
 from moorage_provider.protocol import ApiCall
 
 T = TypeVar("T")
@@ -37,23 +37,32 @@ class Sdk(Generic[ClientT]):
         name: of the threads.
         connect: makes the client, in one of the threads: SDKs take long to import, and finding
             credentials may need the network.
-        threads: how many calls may be under way at once.
+        threads: how many reads may be under way at once, and as many changes.
     """
 
     def __init__(self, name: str, connect: Callable[[], ClientT], threads: int) -> None:
         # Its own threads: slow answers here must not delay other work that the process does in
         # threads.
-        self._threads = ThreadPoolExecutor(threads, name)
+        self._reading = ThreadPoolExecutor(threads, name)
+        # Where many addresses move, reads would wait behind changes, which take much longer.
+        self._changing = ThreadPoolExecutor(threads, f"{name}-changes")
         self._connect = connect
         self._connecting = threading.Lock()
         self._client: ClientT | None = None
         self._closed = False
 
     async def run(self, call: Callable[[ClientT], T]) -> T:
-        """Make a blocking call in one of the threads, under the caller's deadline."""
+        """Make a blocking call that reads in one of the threads, under the caller's deadline."""
+        return await self._run(self._reading, call)
+
+    async def change(self, call: Callable[[ClientT], T]) -> T:
+        """The same for one that changes something, or waits for a change."""
+        return await self._run(self._changing, call)
+
+    async def _run(self, threads: ThreadPoolExecutor, call: Callable[[ClientT], T]) -> T:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, context.run, self._blocking, call)
+        return await loop.run_in_executor(threads, context.run, self._blocking, call)
 
     @property
     def client(self) -> ClientT | None:
@@ -63,7 +72,8 @@ class Sdk(Generic[ClientT]):
     def close(self) -> None:
         """Release threads, connections and memory; calls under way end by their deadlines."""
         self._closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._reading, self._changing):
+            threads.shutdown(wait=False, cancel_futures=True)
         # Whoever still knows this object does not keep what the client takes.
         client, self._client = self._client, None
         if client is not None:
@@ -106,6 +116,15 @@ def observed(operation: str, on_call: Callable[[ApiCall], None]) -> Iterator[Non
         on_call(ApiCall(operation, outcome_of(error), time.monotonic() - began))
         raise
     on_call(ApiCall(operation, "success", time.monotonic() - began))
+
+
+@contextlib.contextmanager
+def goes_on() -> Iterator[None]:
+    """Around what reads the state of an accepted mutation, and only that: it fails by itself."""
+    try:
+        yield
+    except Retry as unread:
+        raise StateUnread(unread.message, unread.code, unread.retry_after) from unread
 
 
 def outcome_of(error: CloudError) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from moorage_testing.clouds.control import changes
 from moorage_testing.clouds.serving import HttpEmulator
 from moorage_testing.clouds.world import World
-from moorage_testing.contract import IMPATIENT_SECONDS, ContractWorld, Failure, Step
+from moorage_testing.contract import IMPATIENT_SECONDS, ContractWorld, FailingStep, Failure
 from moorage_testing.faults import Fault
 
 # 198.18.0.0/15 is for benchmarks (RFC 2544): more addresses than the documentation ranges have.
@@ -36,7 +36,7 @@ class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
     has_interfaces = True
     retry_after_seconds = 7.0
     slow_seconds = 5.0
-    operations: ClassVar[Mapping[Step, str]]
+    operations: ClassVar[Mapping[FailingStep, str]]
     refusals: ClassVar[Mapping[Failure, Fault]]
     uncounted: ClassVar[frozenset[str]] = frozenset()
 
@@ -92,7 +92,7 @@ class EmulatedContractWorld(ContractWorld, abc.ABC, Generic[EmulatorT]):
     def terminate(self, machine_id: str) -> None:
         self._world.terminate(machine_id)
 
-    def fail(self, step: Step, failure: Failure) -> None:
+    def fail(self, step: FailingStep, failure: Failure) -> None:
         self._emulator.faults.inject(self._fault(self.operations[step], failure))
 
     def heal(self) -> None:

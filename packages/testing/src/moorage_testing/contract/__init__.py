@@ -17,6 +17,7 @@ from moorage_testing.contract.world import (  # noqa: E402  # see above
     SLOW_SECONDS,
     ContractWorld,
     CountedStep,
+    FailingStep,
     Failure,
     Step,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "SLOW_SECONDS",
     "ContractWorld",
     "CountedStep",
+    "FailingStep",
     "Failure",
     "ProviderContract",
     "Step",

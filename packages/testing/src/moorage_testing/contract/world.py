@@ -11,6 +11,7 @@ IMPATIENT_SECONDS = 0.6
 SLOW_SECONDS = 0.4
 
 Step = Literal["snapshot", "machine", "attach", "move", "detach"]
+FailingStep = Step | Literal["poll"]
 CountedStep = Step | Literal["prepare", "restore"]
 
 
@@ -102,8 +103,8 @@ class ContractWorld(Protocol):
         """Delete a machine."""
         ...
 
-    def fail(self, step: Step, failure: Failure) -> None:
-        """Make all further calls of this step fail."""
+    def fail(self, step: FailingStep, failure: Failure) -> None:
+        """Make all further calls of this step fail; ``poll`` only with ``accepts_operations``."""
         ...
 
     def heal(self) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from moorage_testing.clouds.aws.emulator import Ec2Emulator
 from moorage_testing.clouds.contract import EmulatedContractWorld
-from moorage_testing.contract import CountedStep, Failure, Step
+from moorage_testing.contract import CountedStep, FailingStep, Failure
 from moorage_testing.faults import Fault
 
 # A move reads the address and its target first; an attachment only when it is refused.
@@ -25,7 +25,7 @@ _CALLS: Mapping[CountedStep, tuple[int, int]] = {
 class AwsContractWorld(EmulatedContractWorld[Ec2Emulator]):
     """``ContractWorld`` over an ``Ec2Emulator`` that is running."""
 
-    operations: ClassVar[Mapping[Step, str]] = {
+    operations: ClassVar[Mapping[FailingStep, str]] = {
         "snapshot": "DescribeAddresses",
         "machine": "DescribeInstances",
         "attach": "AssociateAddress",

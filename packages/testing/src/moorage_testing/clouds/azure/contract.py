@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from moorage_testing.clouds.azure.emulator import ASSERTION, TOKEN, ArmEmulator
 from moorage_testing.clouds.contract import EmulatedContractWorld
-from moorage_testing.contract import CountedStep, Failure, Step
+from moorage_testing.contract import CountedStep, FailingStep, Failure
 from moorage_testing.faults import Fault
 
 _WRITE = "networkInterfaces.createOrUpdate"
@@ -37,12 +37,13 @@ class AzureContractWorld(EmulatedContractWorld[ArmEmulator]):
     assigns_ephemeral_addresses = False
     accepts_operations = True
     has_ipv6_only_machines = False
-    operations: ClassVar[Mapping[Step, str]] = {
-        "snapshot": "publicIPAddresses.listAll",
+    operations: ClassVar[Mapping[FailingStep, str]] = {
+        "snapshot": "publicIPAddresses.(listAll|get)",
         "machine": "virtualMachines.get",
         "attach": _WRITE,
         "move": _WRITE,
         "detach": _WRITE,
+        "poll": "operations.get",
     }
     calls = _CALLS
     refusals: ClassVar[Mapping[Failure, Fault]] = {

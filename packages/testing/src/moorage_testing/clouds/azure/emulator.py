@@ -29,6 +29,11 @@ ANONYMOUS = "anonymous"
 TOKEN = "emulated-access-token"  # noqa: S105 - opens nothing but this emulator
 ASSERTION = "emulated-service-account-token"
 PAGE_SIZE = 1000
+POLL_SECONDS = 10
+"""What Network asks to wait before an operation is asked after; its answers then ask for nothing.
+
+From a field report: https://github.com/Azure/go-autorest/issues/58
+"""
 
 
 class ArmEmulator(HttpEmulator[ArmWorld]):
@@ -163,7 +168,7 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
         version = request.args["api-version"]
         headers = {
             "Azure-AsyncOperation": f"{self.url}{where}/operations/{name}?api-version={version}",
-            "Retry-After": str(interfaces.RETRY_SECONDS),
+            "Retry-After": str(POLL_SECONDS),
         }
         return json_response(200, row, headers)
 
@@ -171,8 +176,7 @@ class ArmEmulator(HttpEmulator[ArmWorld]):
         found = self._operations.answer(name)
         if found is None:
             raise ArmError(404, "NotFound", f"Operation {name} was not found.")
-        answer, seconds = found
-        return json_response(200, answer, {"Retry-After": str(seconds)} if seconds else {})
+        return json_response(200, found)
 
     def _shown(self, route: routes.Route, row: Row, request: Request) -> Row:
         """A resource as it is described, checked once in each of its states."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,11 +63,6 @@ class Operations:
         """Whether an operation on this resource is under way."""
         return any(resource_id.lower() in one.touches for one in self._running.values())
 
-    def answer(self, name: str) -> tuple[dict[str, Any], int] | None:
-        """The description of an operation, and seconds to wait; ``None``: it does not exist."""
-        if name in self._ended:
-            return self._ended[name], 0
-        if name not in self._running:
-            return None
-        left = self._running[name].due - self._clock()
-        return {"status": "InProgress"}, max(math.ceil(left), 0)
+    def answer(self, name: str) -> dict[str, Any] | None:
+        """The description of an operation; ``None``: it does not exist."""
+        return {"status": "InProgress"} if name in self._running else self._ended.get(name)

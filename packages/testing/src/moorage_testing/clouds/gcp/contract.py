@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from moorage_testing.clouds.contract import EmulatedContractWorld
 from moorage_testing.clouds.gcp.emulator import REGIONS, GceEmulator
-from moorage_testing.contract import CountedStep, Failure, Step
+from moorage_testing.contract import CountedStep, FailingStep, Failure
 from moorage_testing.faults import Fault
 
 ELSEWHERE = REGIONS[1]
@@ -34,12 +34,13 @@ class GcpContractWorld(EmulatedContractWorld[GceEmulator]):
     """``ContractWorld`` over a ``GceEmulator`` that is running."""
 
     accepts_operations = True
-    operations: ClassVar[Mapping[Step, str]] = {
+    operations: ClassVar[Mapping[FailingStep, str]] = {
         "snapshot": "addresses[.](aggregatedList|list)",
         "machine": "instances.get",
         "attach": "instances.addAccessConfig",
         "move": "instances.addAccessConfig",
         "detach": "instances.deleteAccessConfig",
+        "poll": "zoneOperations[.](wait|get)",
     }
     calls = _CALLS
     refusals: ClassVar[Mapping[Failure, Fault]] = {

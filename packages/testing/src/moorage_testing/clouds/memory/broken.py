@@ -15,6 +15,7 @@ from moorage_provider.errors import (
     MachineNotFound,
     QuotaExceeded,
     Stale,
+    StateUnread,
     Throttled,
     Unavailable,
 )
@@ -199,6 +200,16 @@ class SwallowsLateFailures(MemoryProvider):
             return await super().poll(handle)
         except QuotaExceeded:
             return PendingMutation(handle)
+
+
+class TakesAFailedPollForAFailure(MemoryProvider):
+    """Reports a mutation that it cannot read as one that failed."""
+
+    async def poll(self, handle: str) -> PendingMutation:
+        try:
+            return await super().poll(handle)
+        except StateUnread as error:
+            raise Unavailable(error.message, error.code, error.retry_after) from error
 
 
 class RaisesOnUnknownHandles(MemoryProvider):

@@ -66,6 +66,7 @@ class MemoryCloud:
             test can end a controller there.
         latency_seconds: how long every call takes.
         credentials_expiring: what its providers report about their credentials.
+        poll_after: how many seconds it asks to wait for a mutation that it has accepted.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class MemoryCloud:
         self.after_mutation: Callable[[str], None] | None = None
         self.latency_seconds = latency_seconds
         self.credentials_expiring = False
+        self.poll_after = 0.0
         self._steps = operation_steps
         self._frees = frees_on_termination
         self._world = World(restores_ephemeral=not capabilities.clears_target_first)
@@ -238,7 +240,7 @@ class MemoryCloud:
             return PendingMutation()
         handle = f"op-{len(self._under_way) + len(self._ended) + 1}"
         self._under_way[handle] = _UnderWay(mutation, max(self._steps, 1), late_error)
-        return PendingMutation(handle, done=False)
+        return PendingMutation(handle, done=False, poll_after=self.poll_after)
 
     def poll(self, handle: str) -> PendingMutation:
         """Read a mutation that was begun; raises the operation's error."""

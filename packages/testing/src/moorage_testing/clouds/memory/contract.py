@@ -13,8 +13,8 @@ from moorage_testing.contract import (
     SLOW_SECONDS,
     ContractWorld,
     CountedStep,
+    FailingStep,
     Failure,
-    Step,
 )
 from moorage_testing.faults import Fault
 
@@ -89,7 +89,7 @@ class MemoryContractWorld(ContractWorld):
     def terminate(self, machine_id: str) -> None:
         self._cloud.terminate(machine_id)
 
-    def fail(self, step: Step, failure: Failure) -> None:
+    def fail(self, step: FailingStep, failure: Failure) -> None:
         self._cloud.faults.inject(_fault(step, failure))
 
     def heal(self) -> None:
@@ -102,7 +102,7 @@ class MemoryContractWorld(ContractWorld):
         return sum(op not in _READS for op in self._cloud.faults.ops())
 
 
-def _fault(step: Step, failure: Failure) -> Fault:
+def _fault(step: FailingStep, failure: Failure) -> Fault:
     match failure:
         case Failure.ANSWER_LOST:
             return Fault(op=step, drop="after", times=None)
@@ -118,7 +118,7 @@ def _fault(step: Step, failure: Failure) -> Fault:
             return Fault(op=step, error=_error(step, failure), times=None)
 
 
-def _error(step: Step, failure: Failure) -> CloudError:
+def _error(step: FailingStep, failure: Failure) -> CloudError:
     if failure is Failure.THROTTLED:
         return Throttled("too many calls", "Throttled", _RETRY_AFTER_SECONDS)
     if failure in (Failure.DENIED, Failure.FORBIDDEN):

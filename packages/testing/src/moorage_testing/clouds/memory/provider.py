@@ -19,6 +19,7 @@ from moorage_provider.protocol import (
     unfenced,
     unobserved,
 )
+from moorage_provider.sdk import goes_on
 from moorage_testing.clouds.memory.cloud import MemoryCloud, Mutation, refuse
 from moorage_testing.faults import Fault
 
@@ -108,7 +109,18 @@ class MemoryProvider:
         return self._cloud.credentials_expiring
 
     async def poll(self, handle: str) -> PendingMutation:
-        return await self._call("poll", (handle,), lambda _: self._cloud.poll(handle))
+        with goes_on():
+            state, error = await self._call("poll", (handle,), lambda _: self._ended(handle))
+        if error:
+            raise error
+        return state
+
+    def _ended(self, handle: str) -> tuple[PendingMutation, Exception | None]:
+        """The state of a mutation, and how it failed."""
+        try:
+            return self._cloud.poll(handle), None
+        except Exception as error:  # noqa: BLE001 - the operation's own, raised by poll
+            return PendingMutation(handle), error
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from moorage_provider.errors import CloudError
+from moorage_provider.errors import CloudError, StateUnread
 from moorage_provider.protocol import MachineHolder, PendingMutation, Provider
 from moorage_testing.contract.steps import (
     Opening,
@@ -58,6 +58,26 @@ class OperationsContract:
                 with pytest.raises(CloudError):
                     await finished(polling, accepted)
         assert await unchanged(provider, scene)
+
+    @pytest.mark.parametrize("failure", [Failure.THROTTLED, Failure.NO_ANSWER])
+    async def test_a_mutation_whose_state_cannot_be_read_goes_on(
+        self, world: ContractWorld, provider: Provider, failure: Failure
+    ) -> None:
+        needs_operations(world)
+        scene = await arranged(world, provider)
+        accepted = await provider.attach(scene.free, scene.target, fresh_request())
+        if accepted.done:
+            pytest.skip("this one was done at once")
+        world.fail("poll", failure)
+        with pytest.raises(StateUnread) as unread:
+            await provider.poll(accepted.handle)
+        if failure is Failure.THROTTLED:
+            assert unread.value.retry_after == world.retry_after_seconds
+        world.heal()
+        await finished(provider, accepted)
+        held = await read(provider, scene.free.ip)
+        assert isinstance(held.holder, MachineHolder)
+        assert held.holder.machine_id == scene.target.machine_id
 
     @pytest.mark.parametrize("handle", NONSENSE)
     async def test_an_unknown_handle_raises_a_cloud_error(
