@@ -24,7 +24,7 @@ from moorage_provider_aws.models import models
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
-    from mypy_boto3_ec2.type_defs import AddressTypeDef, InstanceTypeDef
+    from mypy_boto3_ec2.type_defs import AddressTypeDef, InstanceTypeDef, RouteTableTypeDef
 
 ATTEMPTS = 3
 _CONNECT_SECONDS = 3.0
@@ -139,6 +139,14 @@ class Ec2:
                 Filters=[{"Name": "instance-id", "Values": instance_ids}]
             )
         return [row for reservation in answer["Reservations"] for row in reservation["Instances"]]
+
+    def route_tables(self, filters: Mapping[str, Sequence[str]]) -> list[RouteTableTypeDef]:
+        """The route tables that match every filter in one of its values."""
+        with self._calling("DescribeRouteTables"):
+            answer = self._client.describe_route_tables(
+                Filters=[{"Name": name, "Values": values} for name, values in filters.items()]
+            )
+        return answer["RouteTables"]
 
     def border_group(self, zone: str) -> str:
         """The network border group of an availability zone, read once a client."""

@@ -43,9 +43,14 @@ class AwsMachine(Machine):
     Attributes:
         operator: the service that owns it, as EKS Auto Mode does its nodes: EC2 lets nobody else
             change its interfaces, whatever their rights. ``""`` = none does.
+        subnet: of its first interface.
+        dead_end: the route table of that subnet which leads to no internet gateway, ``""`` = it
+            leads to one, as far as known.
     """
 
     operator: str = ""
+    subnet: str = ""
+    dead_end: str = ""
 
 
 def ip(row: AddressTypeDef) -> str:
@@ -143,6 +148,7 @@ def machine(row: InstanceTypeDef, location: str) -> AwsMachine:
         public_ip_reserved=reserved,
         cluster=_cluster(row.get("Tags", ())),
         operator=_operator(row),
+        subnet=interface.get("SubnetId", ""),
     )
 
 

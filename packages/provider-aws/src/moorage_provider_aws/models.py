@@ -18,6 +18,7 @@ OPERATIONS = frozenset(
         "DescribeAddresses",
         "DescribeAvailabilityZones",
         "DescribeInstances",
+        "DescribeRouteTables",
         "DisassociateAddress",
         "ModifyNetworkInterfaceAttribute",
     }

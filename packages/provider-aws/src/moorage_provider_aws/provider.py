@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage_provider.base import SdkProvider
@@ -25,8 +26,9 @@ from moorage_provider.protocol import (
     UnknownHolder,
 )
 from moorage_provider.rows import certain, selected_by, text_of, understood
-from moorage_provider_aws import mapping
+from moorage_provider_aws import fitness, mapping
 from moorage_provider_aws.identity import instance_id
+from moorage_provider_aws.routes import Routes
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import AddressTypeDef
@@ -67,6 +69,7 @@ class AwsProvider(SdkProvider["Ec2"]):
     def __init__(self, region: str, timeout_seconds: float) -> None:
         super().__init__(region, timeout_seconds)
         self._own: dict[str, mapping.Place] = {}
+        self._routes = Routes()
 
     def machine_id(self, provider_id: str) -> str | None:
         return instance_id(provider_id)
@@ -92,11 +95,8 @@ class AwsProvider(SdkProvider["Ec2"]):
             return await self._described(machine_id)
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
-        if isinstance(machine, mapping.AwsMachine) and machine.operator:
-            return (
-                f"instance {machine.machine_id} is managed by {machine.operator}, which lets nobody"
-                " else give it an address, as in EKS Auto Mode"
-            )
+        if isinstance(machine, mapping.AwsMachine) and (refusal := fitness.refusal(machine)):
+            return refusal
         if "" in (address.location, machine.location) or address.location == machine.location:
             return None
         return (
@@ -179,7 +179,12 @@ class AwsProvider(SdkProvider["Ec2"]):
         def read(ec2: Ec2) -> Machine:
             row = ec2.instance(machine_id)
             zone = row["Placement"].get("AvailabilityZone", "")
-            return mapping.machine(row, ec2.border_group(zone))
+            machine = mapping.machine(row, ec2.border_group(zone))
+            if machine.public_ip or not machine.subnet:
+                # Somebody has seen to it that it can have one.
+                return machine
+            dead_end = self._routes.dead_end(ec2, machine.subnet, row.get("VpcId", ""))
+            return replace(machine, dead_end=dead_end)
 
         machine = await self._sdk.run(read)
         self._learn(machine)

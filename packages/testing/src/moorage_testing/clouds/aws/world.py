@@ -44,6 +44,9 @@ class Ec2World:
             for letter, block in _SUBNETS.items()
         ]
         self._gateway = (gateway.id, vpc.id)
+        self._apart = itertools.count(240)
+        main = next(one for one in self._backend.route_tables.values() if one.vpc_id == vpc.id)
+        self._backend.create_route(main.id, "0.0.0.0/0", gateway_id=gateway.id)
 
     def add_instances(
         self, count: int, *, tags: Mapping[str, str] | None = None, with_public_ip: bool = True
@@ -57,6 +60,12 @@ class Ec2World:
         """
         turns = itertools.cycle(self._subnets)
         return tuple(self._start(next(turns), tags or {}, with_public_ip) for _ in range(count))
+
+    def add_instance_apart(self, *, with_public_ip: bool = False) -> Instance:
+        """Start an instance in a subnet of its own."""
+        block = f"10.0.{next(self._apart)}.0/28"
+        subnet = self._backend.create_subnet(self._gateway[1], block, f"{self.region}a")
+        return self._start(subnet.id, {}, with_public_ip)
 
     def add_address(
         self,
@@ -165,6 +174,13 @@ class Ec2World:
         """Have lists not show an instance yet, or at last."""
         hidden = elastic_ips.CONSISTENCY.unlisted
         (hidden.add if unlisted else hidden.discard)(instance_id)
+
+    def cut_off(self, instance_id: str) -> str:
+        """Let the subnet of an instance lead nowhere but to its VPC; return its route table."""
+        table = self._backend.create_route_table(self._gateway[1])
+        subnet = str(self._instance(instance_id).subnet_id)
+        self._backend.associate_route_table(route_table_id=table.id, subnet_id=subnet)
+        return str(table.id)
 
     def detach_gateway(self) -> None:
         """Cut the VPC off the internet."""
