@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from moorage_provider.errors import (
     InUse,
     Stale,
 )
+from moorage_provider.holders import held
 from moorage_provider.options import timeout_seconds
 from moorage_provider.protocol import (
     Capabilities,
@@ -40,13 +40,12 @@ ADDRESSES_PER_READ = 200
 # The core lets 20 mutations be under way, each of which occupies a thread until EC2 has done it:
 # reads must not wait for those.
 THREADS = 32
+_IN_USE = "Resource.AlreadyAssociated"
 MOST_INSTANCES = 16_384
 """Of which it is known where their own private address is; then all are forgotten."""
 
 VARIABLES: tuple[str, ...] = ()
 """The variables with our prefix that are read here; any other is refused at the start."""
-
-_log = logging.getLogger(__name__)
 
 
 def create(options: Mapping[str, str]) -> AwsProvider:
@@ -115,7 +114,7 @@ class AwsProvider(SdkProvider["Ec2"]):
     async def attach(
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
-        _announce("attach", address, machine.machine_id, request_id)
+        self._announce("attach", address.ip, machine.machine_id, request_id)
         self._learn(machine)
         async with self._within(f"AssociateAddress of {address.ip}"):
             try:
@@ -139,9 +138,9 @@ class AwsProvider(SdkProvider["Ec2"]):
             if now.token != address.token:
                 raise Stale(f"{address.ip} has changed hands since it was read", "AssociationId")
             if isinstance(now.holder, OtherHolder | UnknownHolder):
-                raise _held(now)
+                raise held(now, _IN_USE)
             _refuse_occupied(address, machine, others)
-            _announce("move", address, machine.machine_id, request_id)
+            self._announce("move", address.ip, machine.machine_id, request_id)
             await self._associate(address, machine, reassociate=True)
         return PendingMutation()
 
@@ -149,8 +148,8 @@ class AwsProvider(SdkProvider["Ec2"]):
         if address.holder is None:
             return PendingMutation()
         if isinstance(address.holder, OtherHolder | UnknownHolder):
-            raise _held(address)
-        _announce("detach", address, address.holder.machine_id, request_id)
+            raise held(address, _IN_USE)
+        self._announce("detach", address.ip, address.holder.machine_id, request_id)
         async with self._within(f"DisassociateAddress of {address.ip}"):
             try:
                 await self._sdk.change(lambda ec2: ec2.disassociate(address.token))
@@ -168,7 +167,7 @@ class AwsProvider(SdkProvider["Ec2"]):
         async with self._within(f"ModifyNetworkInterfaceAttribute of {machine.interface_id}"):
             now = await self._described(machine.machine_id)
             if not now.public_ip:
-                _log.info("restore a public address: %s, request %s", now.machine_id, request_id)
+                self._announce("restore an address of its own", "", now.machine_id, request_id)
                 await self._sdk.change(lambda ec2: ec2.assign_public_ip(now.interface_id))
         return PendingMutation()
 
@@ -215,7 +214,7 @@ class AwsProvider(SdkProvider["Ec2"]):
         if isinstance(now.holder, MachineHolder) and now.holder.machine_id == machine.machine_id:
             raise Stale(f"{now.ip} is on {now.holder.misplaced} by now", refusal.code) from refusal
         if now.holder is not None:
-            raise _held(now) from refusal
+            raise held(now, _IN_USE) from refusal
         _refuse_occupied(address, machine, await self._others_on(machine, address))
         raise Stale(
             f"EC2 refuses {address.ip} as in use but describes nobody who has it yet", refusal.code
@@ -294,11 +293,6 @@ class AwsProvider(SdkProvider["Ec2"]):
         return Ec2(settings, self._check_fence, self._report_call)
 
 
-def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:
-    """Log a mutation before it is sent, so that it can be matched with CloudTrail."""
-    _log.info("%s %s: instance %s, request %s", what, address.ip, machine_id, request_id)
-
-
 def _is_on(address: CloudAddress, machine: Machine) -> bool:
     """Whether a machine has the address, on the node's own private one."""
     holder = address.holder
@@ -312,15 +306,7 @@ def _is_on(address: CloudAddress, machine: Machine) -> bool:
 def _refuse_occupied(address: CloudAddress, machine: Machine, others: Sequence[str]) -> None:
     """Raise ``InUse`` when the target holds another reserved address, which must stay."""
     before = machine.public_ip if machine.public_ip_reserved else ""
-    held = next(iter(others), "" if before == address.ip else before)
-    if held:
-        text = f"{machine.machine_id} already holds {held}"
-        raise InUse(text, "Resource.AlreadyAssociated", held)
-
-
-def _held(address: CloudAddress) -> InUse:
-    holder = address.holder
-    owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
-    if isinstance(holder, OtherHolder | UnknownHolder):
-        owner = holder.description
-    return InUse(f"{address.ip} is held by {owner}", "Resource.AlreadyAssociated", owner)
+    other = next(iter(others), "" if before == address.ip else before)
+    if other:
+        text = f"{machine.machine_id} already holds {other}"
+        raise InUse(text, _IN_USE, other)

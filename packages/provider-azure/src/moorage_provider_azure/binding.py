@@ -18,6 +18,7 @@ from moorage_provider.errors import (
     Stale,
     Unsupported,
 )
+from moorage_provider.holders import held
 from moorage_provider.protocol import (
     CloudAddress,
     Labels,
@@ -44,6 +45,7 @@ FEW_INTERFACES = 3
 # Azure allows no more tags on a resource, and no longer values.
 _MOST_TAGS, _LONGEST_TAG = 50, 256
 _ATTACHMENT = "attach"
+_IN_USE = "PublicIPAddressInUse"
 
 
 def snapshot(
@@ -118,7 +120,7 @@ def attach(arm: Arm, address: CloudAddress, target: Machine) -> PendingMutation:
     if is_uniform(target.machine_id):
         raise Unsupported(f"{address.ip} cannot be on {target.machine_id}: {UNIFORM}")
     if isinstance(address.holder, OtherHolder | UnknownHolder):
-        raise _held(address)
+        raise held(address, _IN_USE)
     interface = arm.interface(target.interface_id)
     if _is_on(interface, address, target):
         return PendingMutation()
@@ -126,7 +128,7 @@ def attach(arm: Arm, address: CloudAddress, target: Machine) -> PendingMutation:
     occupant = mapping.address_id(configuration)
     if occupant not in ("", address.reference):
         text = f"{target.machine_id} already holds {occupant}"
-        raise InUse(text, "PublicIPAddressInUse", occupant)
+        raise InUse(text, _IN_USE, occupant)
     # A reference to an address is an address with only its id.
     configuration.public_ip_address = {"id": address.reference}
     _tag(interface, target.machine_id)
@@ -181,7 +183,7 @@ def detach(arm: Arm, address: CloudAddress) -> PendingMutation:
 def _machine_holder(address: CloudAddress) -> MachineHolder | None:
     """The machine to detach an address from; ``None``: nobody has it. Raises if it is not ours."""
     if isinstance(address.holder, OtherHolder | UnknownHolder):
-        raise _held(address)
+        raise held(address, _IN_USE)
     if address.holder is not None and is_uniform(address.holder.machine_id):
         raise Unsupported(f"{address.ip} cannot leave {address.holder.machine_id}: {UNIFORM}")
     return address.holder
@@ -211,7 +213,7 @@ def _judge(arm: Arm, refusal: CloudError, address: CloudAddress, target: Machine
             raise Stale(f"{now.ip} is on {now.holder.misplaced} by now") from refusal
         return
     if now.holder is not None:
-        raise _held(now) from refusal
+        raise held(now, _IN_USE) from refusal
     if isinstance(refusal, AddressNotFound):
         # It exists, but the interface cannot refer to it.
         raise MachineUnfit(refusal.message, refusal.code) from refusal
@@ -263,12 +265,3 @@ def _tag(interface: NetworkInterface, machine_id: str) -> None:
 
 def _changed_hands(address: CloudAddress) -> Stale:
     return Stale(f"{address.ip} has changed hands since it was read")
-
-
-def _held(address: CloudAddress) -> InUse:
-    """The error for an address that somebody else holds."""
-    holder = address.holder
-    owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
-    if isinstance(holder, OtherHolder | UnknownHolder):
-        owner = holder.description
-    return InUse(f"{address.ip} is held by {owner}", "PublicIPAddressInUse", owner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -35,8 +34,6 @@ https://learn.microsoft.com/azure/azure-resource-manager/management/request-limi
 
 VARIABLES = settings.VARIABLES
 """The variables with our prefix that are read here; any other is refused at the start."""
-
-_log = logging.getLogger(__name__)
 
 
 def create(options: Mapping[str, str]) -> AzureProvider:
@@ -91,7 +88,7 @@ class AzureProvider(SdkProvider["Arm"]):
     async def attach(
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
-        _announce("attach", address, machine.machine_id, request_id)
+        self._announce("attach", address.ip, machine.machine_id, request_id)
         async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
             return await self._sdk.change(lambda arm: binding.attach(arm, address, machine))
 
@@ -106,7 +103,7 @@ class AzureProvider(SdkProvider["Arm"]):
     async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         holder = address.holder
         if isinstance(holder, MachineHolder):
-            _announce("detach", address, holder.machine_id, request_id)
+            self._announce("detach", address.ip, holder.machine_id, request_id)
         async with self._within(f"networkInterfaces.createOrUpdate for {address.ip}"):
             return await self._sdk.change(lambda arm: binding.detach(arm, address))
 
@@ -132,8 +129,3 @@ class AzureProvider(SdkProvider["Arm"]):
             self._check_fence,
             self._report_call,
         )
-
-
-def _announce(what: str, address: CloudAddress, machine_id: str, request_id: str) -> None:
-    """Log a mutation before it is sent, so that it can be matched with Azure's activity log."""
-    _log.info("%s %s: machine %s, request %s", what, address.ip, machine_id, request_id)

@@ -23,6 +23,7 @@ from moorage_provider.errors import (
     Throttled,
     Unavailable,
 )
+from moorage_provider.holders import held
 from moorage_provider.protocol import (
     CloudAddress,
     Machine,
@@ -161,7 +162,7 @@ def attach(gce: Compute, address: CloudAddress, target: Machine, request_id: str
 def detach(gce: Compute, address: CloudAddress, request_id: str) -> str:
     """Take an address off the machine it was read on; return the handle, ``""`` = done."""
     if isinstance(address.holder, OtherHolder | UnknownHolder):
-        raise _held(address)
+        raise held(address)
     if address.holder is None:
         return ""
     vm = _vm(address.holder.machine_id)
@@ -282,7 +283,7 @@ def _judge(gce: Compute, refusal: CloudError, address: CloudAddress, target: Mac
             if nic.name == gce.interface:
                 return
             raise Stale(f"{now.ip} is on interface {nic.name} by now") from refusal
-        raise _held(now) from refusal
+        raise held(now) from refusal
     nic = mapping.interface(row, gce.interface)
     present = mapping.ipv6(nic) if ":" in address.ip else mapping.nat_ip(nic)
     if present:
@@ -375,12 +376,3 @@ def _vm(machine_id: str) -> InZone:
 def _held_by(address: CloudAddress, target: Machine) -> bool:
     holder = address.holder
     return isinstance(holder, MachineHolder) and holder.machine_id == target.machine_id
-
-
-def _held(address: CloudAddress) -> InUse:
-    """The error for an address that somebody else holds."""
-    holder = address.holder
-    owner = holder.machine_id if isinstance(holder, MachineHolder) else ""
-    if isinstance(holder, OtherHolder | UnknownHolder):
-        owner = holder.description
-    return InUse(f"{address.ip} is held by {owner}", "", owner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -30,8 +29,6 @@ THREADS = 32
 
 VARIABLES = settings.VARIABLES
 """The variables with our prefix that are read here; any other is refused at the start."""
-
-_log = logging.getLogger(__name__)
 
 
 def create(options: Mapping[str, str]) -> GcpProvider:
@@ -83,7 +80,7 @@ class GcpProvider(SdkProvider["Compute"]):
     async def prepare(
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
-        _announce("prepare for", address.ip, machine.machine_id, request_id)
+        self._announce("prepare for", address.ip, machine.machine_id, request_id)
         async with self._within(f"instances.deleteAccessConfig of {machine.machine_id}"):
             return _accepted(
                 await self._sdk.change(
@@ -94,7 +91,7 @@ class GcpProvider(SdkProvider["Compute"]):
     async def attach(
         self, address: CloudAddress, machine: Machine, request_id: str
     ) -> PendingMutation:
-        _announce("attach", address.ip, machine.machine_id, request_id)
+        self._announce("attach", address.ip, machine.machine_id, request_id)
         async with self._within(f"instances.addAccessConfig for {address.ip}"):
             handle = await self._sdk.change(
                 lambda gce: binding.attach(gce, address, machine, request_id)
@@ -112,7 +109,7 @@ class GcpProvider(SdkProvider["Compute"]):
 
     async def detach(self, address: CloudAddress, request_id: str) -> PendingMutation:
         if isinstance(address.holder, MachineHolder):
-            _announce("detach", address.ip, address.holder.machine_id, request_id)
+            self._announce("detach", address.ip, address.holder.machine_id, request_id)
             self._places.taken(address.ip, address.holder.machine_id)
         async with self._within(f"instances.deleteAccessConfig for {address.ip}"):
             return _accepted(
@@ -120,7 +117,7 @@ class GcpProvider(SdkProvider["Compute"]):
             )
 
     async def restore(self, machine: Machine, request_id: str) -> PendingMutation:
-        _announce("restore the ephemeral address of", "", machine.machine_id, request_id)
+        self._announce("restore the ephemeral address of", "", machine.machine_id, request_id)
         async with self._within(f"instances.addAccessConfig to {machine.machine_id}"):
             return _accepted(
                 await self._sdk.change(lambda gce: binding.restore(gce, machine, request_id))
@@ -147,8 +144,3 @@ class GcpProvider(SdkProvider["Compute"]):
 
 def _accepted(handle: str) -> PendingMutation:
     return PendingMutation(handle, done=not handle)
-
-
-def _announce(what: str, ip: str, machine_id: str, request_id: str) -> None:
-    """Log a mutation before it is sent, so that it can be matched with Google's audit log."""
-    _log.info("%s %s: instance %s, request %s", what, ip, machine_id, request_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, Protocol, TypeVar
@@ -39,6 +40,7 @@ class SdkProvider(Generic[ClientT]):
     def __init__(self, region: str, timeout_seconds: float) -> None:
         self.fence: Callable[[], None] = unfenced
         self.on_call: Callable[[ApiCall], None] = unobserved
+        self._log = logging.getLogger(type(self).__module__)
         self._region = region
         self._timeout_seconds = timeout_seconds
         self._sdk = Sdk(f"moorage-{self.name}", self._connect, self.threads)
@@ -53,6 +55,10 @@ class SdkProvider(Generic[ClientT]):
     def _connect(self) -> ClientT:
         """Make the client; called in one of the threads, because it loads the SDK."""
         raise NotImplementedError
+
+    def _announce(self, what: str, ip: str, machine_id: str, request_id: str) -> None:
+        """Log a mutation before it is sent, so that it can be matched with the cloud's own log."""
+        self._log.info("%s %s: machine %s, request %s", what, ip, machine_id, request_id)
 
     def _within(self, what: str) -> AbstractAsyncContextManager[None]:
         """The deadline of one operation."""
