@@ -37,12 +37,14 @@ from moorage_core.model import (
     CloudState,
     Mutation,
     NodeReference,
+    Outcome,
     Phase,
     Present,
     Unread,
 )
 from moorage_core.reasons import DENIED
 from moorage_domain.nodes import Node
+from moorage_provider.errors import MachineUnfit
 from moorage_provider.protocol import CloudAddress, MachineHolder, OtherHolder
 
 N1, N2, N3 = node_ref("n1"), node_ref("n2"), node_ref("n3")
@@ -124,6 +126,28 @@ def test_a_restore_is_due_at_the_very_moment() -> None:
 def test_the_pause_of_another_address_holds_no_restore_back() -> None:
     other: dict[str, Any] = {"restore_after": {IP2: {"uid-n2": UPTIME + 60}}}
     assert now(case(bound(N2), **other)) == (N2,)
+
+
+def test_harm_07_what_failed_before_this_process_began_may_still_come_true() -> None:
+    """The process that saw it fail knew for how long; this one looks on for that long at most."""
+    failed = bound(N2, attempts=1, last_failure="no answer")
+    assert now(case(failed, working_seconds=29.0)) == ()
+    assert pending_restores(case(failed, working_seconds=29.0)) == (N2,)
+    assert now(case(failed, working_seconds=30.0)) == (N2,)
+    assert now(case(bound(N2), working_seconds=0.0)) == (N2,)
+
+
+def test_what_failed_in_this_process_is_restored_when_that_says_so() -> None:
+    failed = bound(N2, attempts=1, last_failure="unfit")
+    outcomes = {IP1: Outcome(Mutation.ATTACH, "a", MachineUnfit("no"), "uid-n2")}
+    assert now(case(failed, working_seconds=1.0, outcomes=outcomes)) == (N2,)
+    waiting = after(n2=UPTIME + 0.5)
+    assert now(case(failed, working_seconds=1.0, outcomes=outcomes, **waiting)) == ()
+
+
+def test_the_next_pass_is_when_an_earlier_failure_is_over() -> None:
+    failed = case(bound(N2, attempts=1), working_seconds=20.0)
+    assert restore(failed, Step(failed.record)).wait == 10.0
 
 
 # One after the other, beside a step that needs nothing more.

@@ -102,7 +102,7 @@ def hand_over(records: Mapping[str, AddressRecord], now: float) -> dict[str, Add
 
 def restorable_now(case: Case, record: AddressRecord) -> tuple[NodeReference, ...]:
     """Nodes whose address can be restored now: not while a reserved one is, or may come, there."""
-    if until_lost_answer_is_over(record, case.observed.now):
+    if until_known(case, record):
         return ()
     later = case.observed.restore_after.get(record.ip, {})
     return tuple(
@@ -129,8 +129,21 @@ def _until_next_restore(case: Case, record: AddressRecord) -> float:
     """Seconds until the first restore may be tried again, while all of them must wait."""
     later = case.observed.restore_after.get(case.record.ip, {})
     pauses = (later.get(ref.uid, 0.0) - case.observed.uptime for ref in pending_restores(case))
-    held = until_lost_answer_is_over(record, case.observed.now) or HELD_SECONDS
+    held = until_known(case, record) or HELD_SECONDS
     return min(pause if pause > 0 else held for pause in pauses)
+
+
+def until_known(case: Case, record: AddressRecord) -> float | None:
+    """Seconds in which a mutation of which nobody knows the end may still take effect.
+
+    What failed in a process before this one may do so, too: only that one knew which failures are
+    certain, and when they were.
+    """
+    observed = case.observed
+    left = MAY_STILL_COME_SECONDS - observed.working_seconds
+    if record.attempts and record.ip not in observed.outcomes and left > 0.0:
+        return left
+    return until_lost_answer_is_over(record, case.observed.now)
 
 
 def until_lost_answer_is_over(record: AddressRecord, now: float) -> float | None:
