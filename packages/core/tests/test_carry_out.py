@@ -234,10 +234,15 @@ def polled(cloud: MemoryCloud) -> Polls:
 
 
 def test_an_operation_is_looked_at_soon_and_then_as_seldom_as_the_cloud_asks() -> None:
-    cloud = MemoryCloud(TWO_WRITES, operation_steps=7)
+    cloud = MemoryCloud(TWO_WRITES, operation_steps=26)
     cloud.poll_after = 10.0
+    pauses = polled(cloud).pauses
     # Sooner at first: most operations are done long before, and the address is nowhere meanwhile.
-    assert polled(cloud).pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert pauses[:7] == [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.6]
+    for number, pause in enumerate(pauses[6:], 6):
+        # What is done is noticed a fifth later than it took, at most.
+        assert pause == pytest.approx(min(10.0, sum(pauses[:number]) / 5), abs=0.001)
+    assert pauses[-2:] == [10.0, 10.0]
 
 
 def test_where_the_cloud_asks_for_nothing_the_pauses_stay_short() -> None:

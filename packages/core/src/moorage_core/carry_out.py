@@ -27,6 +27,7 @@ POLL_SECONDS = 0.5
 FOUND_SECONDS = 2.0
 """So long a target counts as it was read: a status is written meanwhile, and nothing else."""
 _POLL_DEADLINE = 300.0
+_LATE_SHARE = 0.2
 # Between two tries to see what became of an operation.
 _UNREAD_SECONDS = 2.0
 # So long a cloud may show a holder from whom it has taken the address.
@@ -304,14 +305,15 @@ async def _refuse_managed_holder(provider: Provider, mutate: Mutate) -> None:
 
 
 async def _finish(provider: Provider, operation: PendingMutation, poll_seconds: float) -> None:
-    deadline = time.monotonic() + _POLL_DEADLINE
+    began = time.monotonic()
     pause, asked_for = poll_seconds, operation.poll_after
     while not operation.done:
-        if time.monotonic() > deadline:
+        if time.monotonic() - began > _POLL_DEADLINE:
             raise errors.Unavailable(f"operation {operation.handle} is not done yet")
         await asyncio.sleep(pause)
-        # Most are done much sooner than the cloud asks to wait, which it asks of all alike.
-        pause = min(2 * pause, max(poll_seconds, asked_for))
+        # Most are done much sooner than the cloud asks to wait, which it asks of all alike: what is
+        # done is noticed a little later than it took, at most.
+        pause = max(poll_seconds, min(asked_for, _LATE_SHARE * (time.monotonic() - began)))
         try:
             operation = await provider.poll(operation.handle)
         except errors.StateUnread as unread:
