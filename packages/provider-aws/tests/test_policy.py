@@ -22,6 +22,8 @@ async def test_the_policy_grants_exactly_what_is_called(
     emulator.world.add_address(ip)
     one, two = [await provider.machine(i.id) for i in emulator.world.add_instances(2)]
     free = (await provider.snapshot((ip,)))[ip]
+    # Whether a node without a public address could have one at all.
+    await provider.machine(emulator.world.add_instance_apart().id)
     await provider.prepare(free, one, "prepare")
     await provider.attach(free, one, "attach")
     await provider.move((await provider.snapshot((ip,)))[ip], two, "move")

@@ -27,6 +27,7 @@ POLL_SECONDS = 0.5
 FOUND_SECONDS = 2.0
 """So long a target counts as it was read: a status is written meanwhile, and nothing else."""
 _POLL_DEADLINE = 300.0
+# So much later than it took an operation is noticed to be done, at most.
 _LATE_SHARE = 0.2
 # Between two tries to see what became of an operation.
 _UNREAD_SECONDS = 2.0

@@ -24,7 +24,12 @@ from moorage_provider_aws.models import models
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
-    from mypy_boto3_ec2.type_defs import AddressTypeDef, InstanceTypeDef, RouteTableTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        AddressTypeDef,
+        FilterTypeDef,
+        InstanceTypeDef,
+        RouteTableTypeDef,
+    )
 
 ATTEMPTS = 3
 _CONNECT_SECONDS = 3.0
@@ -118,9 +123,7 @@ class Ec2:
         """The Elastic IPs that match every filter in one of its values, at most 200 of them."""
         # Filters rather than PublicIps or AllocationIds: one unknown value there fails them all.
         with self._calling("DescribeAddresses"):
-            answer = self._client.describe_addresses(
-                Filters=[{"Name": name, "Values": values} for name, values in filters.items()]
-            )
+            answer = self._client.describe_addresses(Filters=_filters(filters))
         return answer["Addresses"]
 
     def instance(self, instance_id: str) -> InstanceTypeDef:
@@ -135,17 +138,14 @@ class Ec2:
     def instances(self, instance_ids: Sequence[str]) -> list[InstanceTypeDef]:
         """Those of these instances that exist, at most 200 of them."""
         with self._calling("DescribeInstances"):
-            answer = self._client.describe_instances(
-                Filters=[{"Name": "instance-id", "Values": instance_ids}]
-            )
+            wanted = _filters({"instance-id": instance_ids})
+            answer = self._client.describe_instances(Filters=wanted)
         return [row for reservation in answer["Reservations"] for row in reservation["Instances"]]
 
     def route_tables(self, filters: Mapping[str, Sequence[str]]) -> list[RouteTableTypeDef]:
         """The route tables that match every filter in one of its values."""
         with self._calling("DescribeRouteTables"):
-            answer = self._client.describe_route_tables(
-                Filters=[{"Name": name, "Values": values} for name, values in filters.items()]
-            )
+            answer = self._client.describe_route_tables(Filters=_filters(filters))
         return answer["RouteTables"]
 
     def border_group(self, zone: str) -> str:
@@ -204,6 +204,10 @@ class Ec2:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def _filters(filters: Mapping[str, Sequence[str]]) -> list[FilterTypeDef]:
+    return [{"Name": name, "Values": values} for name, values in filters.items()]
 
 
 def _check_deadline(**_: object) -> None:

@@ -44,12 +44,14 @@ class AwsMachine(Machine):
         operator: the service that owns it, as EKS Auto Mode does its nodes: EC2 lets nobody else
             change its interfaces, whatever their rights. ``""`` = none does.
         subnet: of its first interface.
+        vpc: of that subnet.
         dead_end: the route table of that subnet which leads to no internet gateway, ``""`` = it
             leads to one, as far as known.
     """
 
     operator: str = ""
     subnet: str = ""
+    vpc: str = ""
     dead_end: str = ""
 
 
@@ -149,6 +151,7 @@ def machine(row: InstanceTypeDef, location: str) -> AwsMachine:
         cluster=_cluster(row.get("Tags", ())),
         operator=_operator(row),
         subnet=interface.get("SubnetId", ""),
+        vpc=interface.get("VpcId", ""),
     )
 
 

@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 
 # EC2 takes 200 values in one filter.
 ADDRESSES_PER_READ = 200
-# The core lets 20 mutations be under way, each of which occupies a thread until EC2 has done it:
-# reads must not wait for those.
 THREADS = 32
+"""For reads, and as many for changes."""
 _IN_USE = "Resource.AlreadyAssociated"
 MOST_INSTANCES = 16_384
 """Of which it is known where their own private address is; then all are forgotten."""
@@ -91,7 +90,13 @@ class AwsProvider(SdkProvider["Ec2"]):
 
     async def machine(self, machine_id: str) -> Machine:
         async with self._within(f"DescribeInstances of {machine_id}"):
-            return await self._described(machine_id)
+            machine = await self._described(machine_id)
+            if machine.public_ip or not machine.subnet:
+                # Somebody has seen to it that it can have one.
+                return machine
+            place = machine.subnet, machine.vpc
+            dead_end = await self._sdk.run(lambda ec2: self._routes.dead_end(ec2, *place))
+            return replace(machine, dead_end=dead_end)
 
     def check(self, address: CloudAddress, machine: Machine) -> str | None:
         if isinstance(machine, mapping.AwsMachine) and (refusal := fitness.refusal(machine)):
@@ -174,16 +179,11 @@ class AwsProvider(SdkProvider["Ec2"]):
     async def poll(self, handle: str) -> PendingMutation:
         raise Stale(f'EC2 has no operation "{handle}": its changes are done when they are answered')
 
-    async def _described(self, machine_id: str) -> Machine:
-        def read(ec2: Ec2) -> Machine:
+    async def _described(self, machine_id: str) -> mapping.AwsMachine:
+        def read(ec2: Ec2) -> mapping.AwsMachine:
             row = ec2.instance(machine_id)
             zone = row["Placement"].get("AvailabilityZone", "")
-            machine = mapping.machine(row, ec2.border_group(zone))
-            if machine.public_ip or not machine.subnet:
-                # Somebody has seen to it that it can have one.
-                return machine
-            dead_end = self._routes.dead_end(ec2, machine.subnet, row.get("VpcId", ""))
-            return replace(machine, dead_end=dead_end)
+            return mapping.machine(row, ec2.border_group(zone))
 
         machine = await self._sdk.run(read)
         self._learn(machine)
@@ -289,7 +289,7 @@ class AwsProvider(SdkProvider["Ec2"]):
     def _connect(self) -> Ec2:
         from moorage_provider_aws.ec2 import Ec2, Settings  # noqa: PLC0415 - boto3 loads for 0.3 s, not on the event loop
 
-        settings = Settings(self._region, self._timeout_seconds, THREADS)
+        settings = Settings(self._region, self._timeout_seconds, 2 * THREADS)
         return Ec2(settings, self._check_fence, self._report_call)
 
 

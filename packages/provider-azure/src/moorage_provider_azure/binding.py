@@ -62,7 +62,7 @@ def snapshot(
     if not wanted and not selectors:
         return {}
     selected = selected_by(selectors, mapping.labels)
-    rows = _alone(arm, wanted) if len(wanted) == 1 and not selectors else []
+    rows = _alone(arm, *wanted) if len(wanted) == 1 and not selectors else []
     if not rows:
         # Only what may be wanted is kept: all of them, as the SDK's models, take many MiB.
         perhaps = {None, *wanted}
@@ -78,14 +78,16 @@ def snapshot(
     return {**unknown, **found}
 
 
-def _alone(arm: Arm, wanted: Collection[str]) -> list[PublicIPAddress]:
+def _alone(arm: Arm, ip: str) -> list[PublicIPAddress]:
     """The address by the reference it had when it was last read; none: it has another by now."""
-    rows = []
-    for ip in wanted:
-        with contextlib.suppress(AddressNotFound):
-            if reference := arm.references.get(ip):
-                rows.append(arm.address(reference))
-    return [row for row in rows if mapping.text_of(row) in wanted]
+    reference = arm.references.get(ip)
+    if not reference:
+        return []
+    try:
+        row = arm.address(reference)
+    except AddressNotFound:
+        return []
+    return [row] if mapping.text_of(row) == ip else []
 
 
 def _interface_ids(rows: Iterable[PublicIPAddress]) -> Iterator[str]:

@@ -17,7 +17,6 @@ from moorage_provider.protocol import (
     Pace,
     PendingMutation,
 )
-from moorage_provider.sdk import goes_on
 from moorage_provider_azure import binding, fitness, identity, settings
 
 if TYPE_CHECKING:
@@ -111,12 +110,8 @@ class AzureProvider(SdkProvider["Arm"]):
         return PendingMutation()
 
     async def poll(self, handle: str) -> PendingMutation:
-        with goes_on():
-            async with self._within("operations.get"):
-                state, error = await self._sdk.run(lambda arm: binding.operation(arm, handle))
-        if error:
-            raise error
-        return state
+        reading = self._sdk.run(lambda arm: binding.operation(arm, handle))
+        return await self._state("operations.get", reading)
 
     def _is_here(self, location: str) -> bool:
         return not self._region or location in ("", self._region)

@@ -16,16 +16,14 @@ from moorage_provider.protocol import (
     MachineHolder,
     PendingMutation,
 )
-from moorage_provider.sdk import goes_on
 from moorage_provider_gcp import binding, fitness, identity, reservations, settings
 from moorage_provider_gcp.places import Places
 
 if TYPE_CHECKING:
     from moorage_provider_gcp.compute import Compute
 
-# The core lets 20 mutations be under way, each of which may occupy a thread that waits for it:
-# reads must not wait for those.
 THREADS = 32
+"""For reads, and as many for changes and the waits for them."""
 
 VARIABLES = settings.VARIABLES
 """The variables with our prefix that are read here; any other is refused at the start."""
@@ -124,12 +122,9 @@ class GcpProvider(SdkProvider["Compute"]):
             )
 
     async def poll(self, handle: str) -> PendingMutation:
-        with goes_on():
-            async with self._within("zoneOperations.wait"):
-                # It waits in its thread for as long as Google does: no read may stand behind it.
-                done, error = await self._sdk.change(lambda gce: gce.is_done(handle))
-        if error:
-            raise error
+        # It waits in its thread for as long as Google does: no read may stand behind it.
+        reading = self._sdk.change(lambda gce: gce.is_done(handle))
+        done = await self._state("zoneOperations.wait", reading)
         return _accepted("" if done else handle)
 
     def _connect(self) -> Compute:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, Protocol, TypeVar
 
 from moorage_provider import deadline
+from moorage_provider.errors import CloudError
 from moorage_provider.protocol import ApiCall, Capabilities, unfenced, unobserved
-from moorage_provider.sdk import Closeable, Sdk
+from moorage_provider.sdk import Closeable, Sdk, goes_on
 
 
 class Client(Closeable, Protocol):
@@ -21,6 +22,7 @@ class Client(Closeable, Protocol):
         ...
 
 
+StateT = TypeVar("StateT")
 ClientT = TypeVar("ClientT", bound=Client)
 
 
@@ -55,6 +57,17 @@ class SdkProvider(Generic[ClientT]):
     def _connect(self) -> ClientT:
         """Make the client; called in one of the threads, because it loads the SDK."""
         raise NotImplementedError
+
+    async def _state(
+        self, what: str, reading: Awaitable[tuple[StateT, CloudError | None]]
+    ) -> StateT:
+        """The state of an accepted mutation, by a read that says how it failed; raises that."""
+        with goes_on():
+            async with self._within(what):
+                state, error = await reading
+        if error:
+            raise error
+        return state
 
     def _announce(self, what: str, ip: str, machine_id: str, request_id: str) -> None:
         """Log a mutation before it is sent, so that it can be matched with the cloud's own log."""
